@@ -1,0 +1,123 @@
+"""Put the parts together and run them: the composition root.
+
+Talks to: signals, sockets, standard output; everything else through the parts. Mutable state in the whole program: the
+current snapshot (`Watch`), the rendering (`Exposition`), each refresher's last state, each client's dialect, the turns
+taken at each host (`Pace`), the process's counters, the web config as last read.
+"""
+
+import asyncio
+import contextlib
+import secrets
+import signal
+import socket
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import replace
+
+import structlog
+
+from exporter import __version__
+from exporter.credentials import LiteralToken, Secret
+from exporter.demo.server import demo_gateway
+from exporter.errors import StartError
+from exporter.exposition import Form
+from exporter.metrics import countdown, families
+from exporter.refresher import Outcome
+from exporter.settings import Settings
+from exporter.watch import WORLD, watching
+from exporter.web.listen import ListenAddress, ListenError, bind, urls
+from exporter.web.serve import serve
+from exporter.web.site import Site
+
+log = structlog.get_logger()
+
+
+async def run(settings: Settings, *, demo: bool = False) -> None:
+    """Serve until SIGTERM or SIGINT; raises StartError where the sockets cannot be opened."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    sockets = open_sockets(settings.listen)
+    addresses = urls(sockets)
+    async with contextlib.AsyncExitStack() as stack:
+        if demo:
+            settings = await stack.enter_async_context(simulated(settings))
+            _greet(addresses, settings.telemetry_path)
+        watch = await stack.enter_async_context(watching(settings))
+        log.info("listening", addresses=" ".join(addresses), accounts=len(settings.accounts), version=__version__)
+        site = Site(
+            exposition=watch.exposition,
+            telemetry_path=settings.telemetry_path,
+            is_alive=lambda: watch.is_alive,
+            is_ready=lambda: watch.snapshot.is_ready,
+        )
+        rounds = asyncio.create_task(watch.run_rounds())
+        rounds.add_done_callback(lambda _: stop.set())
+        await serve(site.application(), sockets, stop=stop)
+        log.info("stopping")
+        await _end(rounds)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+def open_sockets(addresses: Iterable[ListenAddress]) -> list[socket.socket]:
+    """Open the listening sockets; raises StartError."""
+    try:
+        return bind(addresses)
+    except ListenError as error:
+        raise StartError(str(error)) from error
+
+
+@contextlib.asynccontextmanager
+async def simulated(settings: Settings) -> AsyncIterator[Settings]:
+    """Serve the demo's gateway on a loopback port, and point the settings at it."""
+    token = secrets.token_urlsafe(32)
+    sockets = bind([ListenAddress(host="127.0.0.1", port=0)])
+    stop = asyncio.Event()
+    gateway = demo_gateway(token=token, started_at=WORLD.clock(), clock=WORLD.clock)
+    serving = asyncio.create_task(serve(gateway, sockets, stop=stop))
+    source = LiteralToken(Secret(token), "the demo")
+    try:
+        yield replace(
+            settings,
+            accounts=tuple(replace(a, base_url=urls(sockets)[0], token=source) for a in settings.accounts),
+        )
+    finally:
+        stop.set()
+        await serving
+
+
+def _greet(addresses: Sequence[str], telemetry_path: str) -> None:
+    lines = ["A simulated account is being watched. Open:"]
+    for address in addresses:
+        lines += [f"  {address}/", f"  {address}{telemetry_path}"]
+    print("\n".join([*lines, "Ctrl-C ends it."]), flush=True)  # noqa: T201 - the demo speaks to a person
+
+
+async def read_once(settings: Settings, *, demo: bool = False) -> str | None:
+    """Do one round of every account; return the exposition, or None where no account could be read.
+
+    The process's own metrics are left out: a textfile collector has its own of the same names.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        if demo:
+            settings = await stack.enter_async_context(simulated(settings))
+        watch = await stack.enter_async_context(watching(settings))
+        await asyncio.gather(*(refresher.round() for refresher in watch.refreshers))
+        snapshot, now = watch.snapshot, WORLD.clock()
+        if all(state.failing is not None for state in snapshot.accounts.values()):
+            return None
+        own = [metric for collector in watch.telemetry.collectors for metric in collector.collect()]
+        return Form.TEXT.encode([*families(snapshot, now), countdown(snapshot, now), *own]).decode()
+
+
+async def try_accounts(settings: Settings, *, demo: bool = False) -> list[Outcome]:
+    """Read every account once and return how each went, in the order of the settings."""
+    async with contextlib.AsyncExitStack() as stack:
+        if demo:
+            settings = await stack.enter_async_context(simulated(settings))
+        watch = await stack.enter_async_context(watching(settings))
+        return await asyncio.gather(*(refresher.read() for refresher in watch.refreshers))

@@ -1,0 +1,106 @@
+"""Judge an answer before anybody reads its content: whether it is one of this API, and says yes.
+
+Pure: knows no HTTP client, no clock, no keys. The errors never quote the answer's free text: a `message` may hold
+anything, and a `Location` only lends its origin.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import NoReturn
+from urllib.parse import urlsplit
+
+import msgspec
+
+from exporter.errors import InvalidResponse, RateLimited, Rejected, ServerFault, Unauthorized
+
+UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """One HTTP answer as it came: header names in lower case, *received_at* in unix seconds."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    received_at: float
+
+
+class _Verdict(msgspec.Struct):
+    success: bool
+
+
+_decode_verdict = msgspec.json.Decoder(_Verdict).decode
+
+
+def check_status(answer: Answer) -> None:
+    """Raise the ApiError that the status stands for; return for one that promises content."""
+    status = answer.status
+    if status in {401, 403}:
+        raise Unauthorized(f"the gateway refused the access token (HTTP {status})")
+    if status == 429:  # noqa: PLR2004 - the number is the name that everybody knows
+        raise RateLimited("too many requests (HTTP 429)", retry_after=retry_after(answer))
+    if status >= 500:  # noqa: PLR2004 - likewise
+        raise ServerFault(f"the gateway is in trouble (HTTP {status})")
+    if 300 <= status < 400:  # noqa: PLR2004 - likewise
+        raise InvalidResponse(
+            f"redirects are not followed (HTTP {status} to {_origin_of(answer)}): is the base URL right?"
+        )
+    if status >= 400:  # noqa: PLR2004 - likewise
+        check_verdict(answer)
+        raise InvalidResponse(f"no API of this dialect answers there (HTTP {status}): is the base URL right?")
+
+
+def check_verdict(answer: Answer) -> None:
+    """Raise Rejected where the body is JSON that says success: false, whatever else is wrong with it."""
+    try:
+        verdict = _decode_verdict(answer.body)
+    except UNDECODABLE:
+        return
+    if not verdict.success:
+        reject()
+
+
+def reject() -> NoReturn:
+    """Raise what `success: false` stands for."""
+    raise Rejected("the gateway refused the request (success: false)")
+
+
+def retry_after(answer: Answer) -> float | None:
+    """Return the pause that the answer asks for, in seconds; None where it names none that can be read.
+
+    Source: RFC 9110 section 10.2.3, both forms.
+    """
+    text = answer.headers.get("retry-after", "").strip()
+    if re.fullmatch(r"[0-9]{1,10}", text):
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text)
+        return max(0.0, moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() - answer.received_at)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+
+
+def _origin_of(answer: Answer) -> str:
+    try:
+        parts = urlsplit(answer.headers.get("location", ""))
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "an unreadable address"
+    host = parts.hostname or ""
+    if not re.fullmatch(r"[a-z0-9.:-]{1,253}", host) or parts.scheme not in {"http", "https"}:
+        return "another path of the same host" if not parts.netloc else "an unreadable address"
+    return f"{parts.scheme}://{host}{port}"
+
+
+def what_came_instead(answer: Answer, error: Exception) -> str:
+    """Say what came where JSON was expected; of wrong JSON the path that is wrong."""
+    if isinstance(error, msgspec.ValidationError):
+        return f"not the expected JSON: {error}"
+    kind = answer.headers.get("content-type", "").split(";")[0].strip().lower()
+    if not answer.body:
+        return "expected JSON, got an empty body"
+    if kind == "text/html":
+        return "expected JSON, got a web page: is the base URL right?"
+    return "expected JSON, got something else"

@@ -1,0 +1,166 @@
+"""List one account's keys and read its balance: pages in order, some at a time, paced and tried again.
+
+Talks to: the API, through `exchange`. Knows no snapshots, metrics or schedules; whoever calls gets a whole listing
+or one ApiError. The access token is an argument of each call and is kept nowhere.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import httpx
+import stamina
+
+from exporter.cometapi import exchange
+from exporter.cometapi.answer import Answer
+from exporter.cometapi.pace import LONGEST_WAIT_SECONDS, Pace
+from exporter.cometapi.paging import Walk, union
+from exporter.cometapi.wire import Page, parse_balance, parse_page
+from exporter.credentials import Secret
+from exporter.errors import ApiError, RateLimited
+from exporter.model import Balance, Listing
+
+KEYS_PATH = "/api/token/"
+ACCOUNT_PATH = "/api/user/self"
+PAGE_SIZE = 100
+RELISTINGS = 2
+ATTEMPTS = 3
+
+Parsed = TypeVar("Parsed")
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How to ask for a page: the number of the first one, and the parameter that wishes for a size."""
+
+    first_page: int
+    size_parameter: str
+
+    def params(self, index: int) -> dict[str, str]:
+        """Return the query for the page *index*, counted from 0."""
+        return {"p": str(index + self.first_page), self.size_parameter: str(PAGE_SIZE)}
+
+
+NEW_API = Dialect(first_page=1, size_parameter="page_size")
+BARE_LIST = Dialect(first_page=0, size_parameter="size")
+
+
+class CometClient:
+    """The API of one account.
+
+    *on_request* is told the path and the HTTP status, or `none`, of every request. *dialect*, the one mutable
+    attribute, is what the gateway's last answer showed.
+    """
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        *,
+        user_id: int | None,
+        pace: Pace,
+        timeout: float,
+        concurrency: int,
+        on_request: Callable[[str, str], None],
+    ) -> None:
+        self._http = http
+        self._headers = {} if user_id is None else {"New-Api-User": str(user_id)}
+        self._pace = pace
+        self._timeout = timeout
+        self._concurrency = concurrency
+        self._on_request = on_request
+        self.dialect = NEW_API
+
+    async def read_balance(self, token: Secret) -> Balance:
+        """Read the account's own quota; raises ApiError."""
+        return await self._get(token, ACCOUNT_PATH, {}, parse_balance)
+
+    async def list_keys(self, token: Secret, *, progress: Callable[[], None] = lambda: None) -> Listing:
+        """Read every page, again where the pages contradict each other; *progress* is called for each.
+
+        Raises the ApiError of the first page that cannot be had.
+        """
+        listings = []
+        for _ in range(1 + RELISTINGS):
+            listing = await self._list_once(token, progress)
+            if listing.settled:
+                return listing
+            listings.append(listing)
+        return union(listings)
+
+    async def _list_once(self, token: Secret, progress: Callable[[], None]) -> Listing:
+        walk = Walk()
+        await self._read_pages(token, walk, progress, at_once=1, most=1)
+        dialect = BARE_LIST if walk.is_bare_list else NEW_API
+        if dialect != self.dialect:
+            self.dialect = dialect
+            walk = Walk()
+        await self._read_pages(token, walk, progress, at_once=self._concurrency)
+        return walk.listing()
+
+    async def _read_pages(
+        self,
+        token: Secret,
+        walk: Walk,
+        progress: Callable[[], None],
+        *,
+        at_once: int,
+        most: int | None = None,
+    ) -> None:
+        """Keep up to *at_once* requests under way until the walk names no further page, or *most* were read."""
+        under_way: dict[asyncio.Task[Page], int] = {}
+        left = most
+        try:
+            while True:
+                while len(under_way) < at_once and left != 0 and (number := walk.next_page()) is not None:
+                    under_way[asyncio.create_task(self._page(token, number))] = number
+                    left = None if left is None else left - 1
+                if not under_way:
+                    return
+                done, _ = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    walk.receive(under_way.pop(task), task.result())
+                    progress()
+        finally:
+            await _cancel(under_way)
+
+    async def _page(self, token: Secret, index: int) -> Page:
+        return await self._get(token, KEYS_PATH, self.dialect.params(index), parse_page)
+
+    async def _get(self, token: Secret, path: str, params: dict[str, str], parse: Callable[[Answer], Parsed]) -> Parsed:
+        async for attempt in stamina.retry_context(on=_is_worth_another_try, attempts=ATTEMPTS, timeout=None):
+            with attempt:
+                return await self._try(token, path, params, parse)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _try(self, token: Secret, path: str, params: dict[str, str], parse: Callable[[Answer], Parsed]) -> Parsed:
+        try:
+            return parse(await self._send(token, path, params))
+        except RateLimited as error:
+            if error.retry_after is not None:
+                self._pace.pause(error.retry_after)
+            raise
+
+    async def _send(self, token: Secret, path: str, params: dict[str, str]) -> Answer:
+        await self._pace.turn()
+        code = "none"
+        try:
+            headers = {"Authorization": token.reveal(), **self._headers}
+            answer = await exchange.fetch(self._http, path, params=params, headers=headers, timeout=self._timeout)
+            code = str(answer.status)
+        finally:
+            self._on_request(path, code)
+        return answer
+
+
+def _is_worth_another_try(error: Exception) -> bool:
+    """Whether the round itself should try again: trouble that passes, or a pause short enough to sit through."""
+    if isinstance(error, RateLimited):
+        return error.retry_after is not None and error.retry_after <= LONGEST_WAIT_SECONDS
+    return isinstance(error, ApiError) and error.transient
+
+
+async def _cancel(tasks: Iterable[asyncio.Task[Page]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,58 @@
+"""Keep the requests to one host within its rate limit, over all accounts that share it.
+
+No clock and no sleep of its own: both are arguments. Knows nothing of HTTP.
+
+Any window of a minute holds at most the allowed number of requests, and all of them may come at once, so that an
+ordinary round is not slowed. A leaky bucket cannot promise that: its burst comes on top of its rate.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from exporter.errors import RateLimited
+
+WINDOW_SECONDS = 60.0
+LONGEST_PAUSE_SECONDS = 3600.0
+LONGEST_WAIT_SECONDS = 5.0
+
+
+class Pace:
+    """The turns at one host.
+
+    *clock* gives monotonic seconds. Turns are given in the order of asking, so no account starves another.
+    """
+
+    def __init__(
+        self, per_minute: int, *, clock: Callable[[], float], sleep: Callable[[float], Awaitable[None]]
+    ) -> None:
+        self._sent: deque[float] = deque(maxlen=per_minute)
+        self._per_minute = per_minute
+        self._paused_until = float("-inf")
+        self._clock = clock
+        self._sleep = sleep
+        self._queue = asyncio.Lock()
+
+    async def turn(self) -> None:
+        """Wait until the next request may be sent, and count it as sent.
+
+        Raises RateLimited, with what is left, where the host asked for a pause too long to sit through.
+        """
+        async with self._queue:
+            while (left := self._seconds_left()) > 0:
+                await self._sleep(left)
+            self._sent.append(self._clock())
+
+    def pause(self, seconds: float) -> None:
+        """Send nothing for *seconds*, as the host asked; an absurd wish is cut to an hour."""
+        until = self._clock() + min(seconds, LONGEST_PAUSE_SECONDS)
+        self._paused_until = max(self._paused_until, until)
+
+    def _seconds_left(self) -> float:
+        """How long the next request has to wait, as far as is known: a pause may be asked for during any wait."""
+        now = self._clock()
+        pause = self._paused_until - now
+        if pause > LONGEST_WAIT_SECONDS:
+            raise RateLimited("the gateway asked for a pause that is not over yet", retry_after=pause)
+        is_full = len(self._sent) == self._per_minute
+        return max(pause, self._sent[0] + WINDOW_SECONDS - now if is_full else 0.0)

@@ -1,0 +1,174 @@
+"""Turn one raw answer of the API into keys or a balance, or into a typed error.
+
+Pure: knows no HTTP client, no clock, no retries and no paging; the only file that knows the fields of a key and of an
+account. The structs have no field for a key's secret, so the decoder never makes a string of it.
+
+Source: the API's public documentation and the published source of New API, the gateway behind it.
+"""
+
+import sys
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from exporter.cometapi.answer import UNDECODABLE, Answer, check_status, check_verdict, reject, what_came_instead
+from exporter.errors import InvalidResponse
+from exporter.model import ApiKey, Balance, label_text
+
+NEVER = -1
+
+Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of keys.
+
+    *total* and *size* are what the gateway says, None for the older dialects that answer a bare list. *unreadable*
+    are the ids of items that could not be read, *nameless* counts those that did not even tell their id.
+    """
+
+    keys: tuple[ApiKey, ...]
+    total: int | None = None
+    size: int | None = None
+    unreadable: tuple[int, ...] = ()
+    nameless: int = 0
+    is_bare_list: bool = False
+
+    @property
+    def length(self) -> int:
+        """How many items came, readable or not."""
+        return len(self.keys) + len(self.unreadable) + self.nameless
+
+
+class _Key(msgspec.Struct, gc=False):
+    id: Int64
+    status: Int64
+    expired_time: Int64
+    remain_quota: Int64
+    unlimited_quota: bool
+    used_quota: Int64
+    name: str | None = None
+    group: str | None = None
+    created_time: Int64 | None = None
+    accessed_time: Int64 | None = None
+    model_limits_enabled: bool | None = None
+    allow_ips: str | None = None
+    cross_group_retry: bool | None = None
+
+
+class _KeyId(msgspec.Struct):
+    id: Int64
+
+
+class _Keys(msgspec.Struct):
+    items: list[_Key] | None
+    total: int | None = None
+    page_size: int | None = None
+
+
+class _RawKeys(msgspec.Struct):
+    items: list[msgspec.Raw] | None
+    total: int | None = None
+    page_size: int | None = None
+
+
+class _Account(msgspec.Struct):
+    quota: Int64
+    used_quota: Int64
+    request_count: Int64
+
+
+class _ListEnvelope(msgspec.Struct):
+    success: bool
+    data: _Keys | list[_Key] | None
+
+
+class _RawListEnvelope(msgspec.Struct):
+    success: bool
+    data: _RawKeys | list[msgspec.Raw] | None
+
+
+class _AccountEnvelope(msgspec.Struct):
+    success: bool
+    data: _Account
+
+
+_decode_list = msgspec.json.Decoder(_ListEnvelope).decode
+_decode_raw_list = msgspec.json.Decoder(_RawListEnvelope).decode
+_decode_account = msgspec.json.Decoder(_AccountEnvelope).decode
+_decode_key = msgspec.json.Decoder(_Key).decode
+_decode_key_id = msgspec.json.Decoder(_KeyId).decode
+
+
+def parse_page(answer: Answer) -> Page:
+    """Read one page of keys; a key that cannot be read is set aside, a wrong envelope raises an ApiError."""
+    check_status(answer)
+    try:
+        envelope = _decode_list(answer.body)
+    except UNDECODABLE:
+        return _parse_page_key_by_key(answer)
+    if not envelope.success:
+        reject()
+    data = envelope.data
+    if isinstance(data, _Keys):
+        keys = tuple(_api_key(key) for key in data.items or ())
+        return Page(keys=keys, total=data.total, size=data.page_size)
+    return Page(keys=tuple(_api_key(key) for key in data or ()), is_bare_list=True)
+
+
+def parse_balance(answer: Answer) -> Balance:
+    """Read what the account has left; raises an ApiError where the answer does not say."""
+    check_status(answer)
+    check_verdict(answer)
+    try:
+        data = _decode_account(answer.body).data
+    except UNDECODABLE as error:
+        raise InvalidResponse(what_came_instead(answer, error)) from None
+    return Balance(remaining_quota=data.quota, used_quota=data.used_quota, requests=data.request_count)
+
+
+def _parse_page_key_by_key(answer: Answer) -> Page:
+    check_verdict(answer)
+    try:
+        data = _decode_raw_list(answer.body).data
+    except UNDECODABLE as error:
+        raise InvalidResponse(what_came_instead(answer, error)) from None
+    keys, unreadable, nameless = [], [], 0
+    for raw in (data.items if isinstance(data, _RawKeys) else data) or ():
+        try:
+            keys.append(_api_key(_decode_key(raw)))
+        except UNDECODABLE:
+            key_id = _id_of(raw)
+            if key_id is None:
+                nameless += 1
+            else:
+                unreadable.append(key_id)
+    page = Page(keys=tuple(keys), unreadable=tuple(unreadable), nameless=nameless)
+    if isinstance(data, _RawKeys):
+        return msgspec.structs.replace(page, total=data.total, size=data.page_size)
+    return msgspec.structs.replace(page, is_bare_list=True)
+
+
+def _id_of(raw: msgspec.Raw) -> int | None:
+    try:
+        return _decode_key_id(raw).id
+    except UNDECODABLE:
+        return None
+
+
+def _api_key(wire: _Key) -> ApiKey:
+    return ApiKey(
+        id=wire.id,
+        name=label_text(wire.name or ""),
+        group=sys.intern(label_text(wire.group or "")),
+        status=wire.status,
+        remaining_quota=None if wire.unlimited_quota else wire.remain_quota,
+        used_quota=wire.used_quota,
+        expires_at=None if wire.expired_time == NEVER else wire.expired_time,
+        created_at=wire.created_time or None,
+        last_used_at=wire.accessed_time or None,
+        has_model_limits=bool(wire.model_limits_enabled),
+        has_ip_allowlist=bool((wire.allow_ips or "").strip()),
+        has_cross_group_retry=bool(wire.cross_group_retry),
+    )

@@ -1,0 +1,120 @@
+"""Read the YAML file with several accounts into texts by option key, naming every key that does not belong.
+
+Talks to: that one file. Judges the file's shape alone; what a text means is for `settings` to say, with the same
+parsers that read flags. Values are taken as texts, so that `interval: 60s` and `user_id: 7` need no quotes.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+COLLECT_KEYS = ("interval", "timeout", "stale_after", "concurrency", "max_requests_per_minute")
+ACCOUNT_OPTION_KEYS = (
+    "base_url",
+    "access_token_file",
+    "user_id",
+    "quota_per_usd",
+    "allow_insecure_http",
+    "ca_file",
+)
+ACCOUNT_KEYS = ("name", "access_token_env", *ACCOUNT_OPTION_KEYS, "collect")
+LARGEST_FILE = 1024 * 1024
+LONGEST_NAME = 100
+
+Complain = Callable[[str, str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountEntry:
+    """One account of the file: *where* it stands, and its texts by option key."""
+
+    where: str
+    name: str
+    access_token_env: str | None
+    options: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigFile:
+    """The file's content: texts by option key."""
+
+    collect: Mapping[str, str] = field(default_factory=dict)
+    accounts: tuple[AccountEntry, ...] = ()
+
+
+def read_config_file(path: Path, complain: Complain) -> ConfigFile:
+    """Read the file at *path*; every problem goes to *complain* as (where, what), and what is wrong is left out."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            document = yaml.safe_load(file.read(LARGEST_FILE))
+    except OSError as error:
+        complain(f"{path}", f"cannot be read: {error.strerror}")
+    except UnicodeDecodeError:
+        complain(f"{path}", "is no text in UTF-8")
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        complain(f"{path}", f"is no YAML{'' if mark is None else f': see line {mark.line + 1}'}")
+    else:
+        return parse_config(document, str(path), complain)
+    return ConfigFile()
+
+
+def parse_config(document: Any, where: str, complain: Complain) -> ConfigFile:  # noqa: ANN401 - YAML may hold anything
+    """Judge the shape of a decoded *document*, known to messages as *where*."""
+    top = _mapping(document, where, ("accounts", "collect"), complain)
+    collect = _texts(top.get("collect", {}), f"{where}: collect", COLLECT_KEYS, complain)
+    entries = top.get("accounts")
+    if not isinstance(entries, list) or not entries:
+        complain(f"{where}: accounts", "expected a list with at least one account")
+        entries = []
+    accounts = [_account(entry, f"{where}: accounts[{index}]", complain) for index, entry in enumerate(entries)]
+    seen: set[str] = set()
+    for account in accounts:
+        if account.name in seen:
+            complain(f"{account.where}.name", f"{account.name!r} is taken: each account needs a name of its own")
+        seen.add(account.name)
+    return ConfigFile(collect=collect, accounts=tuple(accounts))
+
+
+def _account(entry: Any, where: str, complain: Complain) -> AccountEntry:  # noqa: ANN401 - likewise
+    top = _mapping(entry, where, ACCOUNT_KEYS, complain)
+    texts = _texts({key: value for key, value in top.items() if key != "collect"}, where, ACCOUNT_KEYS, complain)
+    own_collect = tuple(key for key in COLLECT_KEYS if key != "max_requests_per_minute")
+    collect = _texts(top.get("collect", {}), f"{where}.collect", own_collect, complain)
+    name = texts.pop("name", "").strip()
+    if not name or len(name) > LONGEST_NAME:
+        complain(
+            f"{where}.name",
+            f"expected a name of 1 to {LONGEST_NAME} characters: it becomes the label account",
+        )
+    return AccountEntry(
+        where=where,
+        name=name or where,
+        access_token_env=texts.pop("access_token_env", None),
+        options={**texts, **collect},
+    )
+
+
+def _mapping(value: Any, where: str, keys: tuple[str, ...], complain: Complain) -> dict[str, Any]:  # noqa: ANN401 - likewise
+    if not isinstance(value, dict):
+        complain(where, f"expected a mapping with {', '.join(keys)}")
+        return {}
+    for key in value:
+        if key not in keys:
+            complain(f"{where}: {str(key)[:60]!r}", f"unknown key; known are {', '.join(keys)}")
+    return {key: inner for key, inner in value.items() if key in keys}
+
+
+def _texts(value: Any, where: str, keys: tuple[str, ...], complain: Complain) -> dict[str, str]:  # noqa: ANN401 - likewise
+    texts = {}
+    for key, inner in _mapping(value, where, keys, complain).items():
+        if isinstance(inner, bool):
+            texts[key] = "true" if inner else "false"
+        elif isinstance(inner, (str, int, float)):
+            texts[key] = str(inner)
+        else:
+            complain(f"{where}.{key}", "expected a single value")
+    return texts

@@ -1,0 +1,139 @@
+"""Say which keys the demo's account has, and what each has left at a given moment.
+
+Pure: no clock, no randomness; times are arguments. Knows nothing of the exporter: were both to share what they know of
+the API, one misreading would agree with itself. The table is also what the end-to-end tests expect to see.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+HOUR = 3_600
+DAY = 86_400
+
+ENABLED, DISABLED, EXPIRED, EXHAUSTED = 1, 2, 3, 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoKey:
+    """One key at the start of the demo.
+
+    Quotas are in quota units, *pace* in units a second; *expires_in* and *idle_for* are seconds from the start, None
+    for never. A key with a *bursts_every* spends eight times its pace in the last tenth of each such period.
+    """
+
+    id: int
+    name: str
+    group: str = ""
+    status: int = ENABLED
+    remaining: int = 5_000_000
+    used: int = 1_000_000
+    pace: float = 0.0
+    expires_in: int | None = None
+    idle_for: int | None = 60
+    age: int = 200 * DAY
+    unlimited: bool = False
+    models: str = ""
+    addresses: str = ""
+    cross_group_retry: bool = False
+    bursts_every: int | None = None
+
+    def spent(self, elapsed: float) -> int:
+        """Return the units spent in the first *elapsed* seconds; a limited key stops a little below zero."""
+        wanted = self.pace * elapsed
+        if self.bursts_every is not None:
+            periods, into = divmod(elapsed, self.bursts_every)
+            burst = self.bursts_every / 10
+            wanted += 7 * self.pace * (periods * burst + max(0.0, into - 9 * burst))
+        if self.unlimited:
+            return int(wanted)
+        return int(min(wanted, max(self.remaining, 0) + 250)) if self.pace else 0
+
+
+NOTABLE: Sequence[DemoKey] = (
+    DemoKey(id=1127, name="checkout-assistant", group="production", remaining=60_000_000, used=41_000_000, pace=420.0),
+    DemoKey(id=1126, name="search-ranking", group="production", remaining=2_400_000, used=88_000_000, pace=650.0),
+    DemoKey(id=1125, name="support-bot", group="production", remaining=9_000_000, pace=95.0, expires_in=5 * HOUR),
+    DemoKey(id=1124, name="fraud-check", group="production", remaining=30_000_000, pace=140.0, expires_in=3 * DAY),
+    DemoKey(id=1123, name="invoice-reader", group="production", pace=0.0, expires_in=-2 * DAY, idle_for=2 * DAY),
+    DemoKey(id=1122, name="internal-tools", group="staging", unlimited=True, remaining=-3_200_000, pace=33.0),
+    DemoKey(id=1121, name="load-test", group="staging", remaining=-1_250, used=5_001_250, idle_for=3 * HOUR),
+    DemoKey(id=1120, name="translation", group="staging", remaining=0, used=5_000_000, status=EXHAUSTED, idle_for=DAY),
+    DemoKey(id=1119, name="summer-campaign", group="staging", status=EXPIRED, expires_in=-40 * DAY, idle_for=41 * DAY),
+    DemoKey(id=1118, name="former-contractor", group="staging", status=DISABLED, idle_for=6 * HOUR),
+    DemoKey(id=1117, name="notebooks", group="research", remaining=12_000_000, pace=18.0, bursts_every=900),
+    DemoKey(id=1116, name="notebooks", group="research", remaining=800_000, pace=4.0, age=30 * DAY),
+    DemoKey(id=1115, name="\u8bc4\u4f30\u96c6\u7fa4 \U0001f52c", group="research", remaining=7_000_000, pace=55.0),
+    DemoKey(
+        id=1114, name='says "hello" \\ goodbye', group="research", addresses="192.0.2.0/24\n198.51.100.7", pace=2.0
+    ),
+    DemoKey(id=1113, name="archive-2024", group="", idle_for=120 * DAY, age=700 * DAY),
+    DemoKey(id=1112, name="", group="", idle_for=None, models="small-model,large-model", cross_group_retry=True),
+)
+
+
+def _plain(number: int) -> DemoKey:
+    """Return the *number*-th (from 1) of the many keys that nothing is wrong with."""
+    return DemoKey(
+        id=1000 + number,
+        name=f"service-{number:03d}",
+        group=("production", "staging", "research", "")[number % 4],
+        remaining=20_000_000 + 37_000 * number,
+        used=11_000 * number,
+        pace=0.5 + number % 7,
+        expires_in=(30 + number) * DAY if number % 3 == 0 else None,
+        idle_for=30 * number,
+    )
+
+
+KEYS: Sequence[DemoKey] = (*NOTABLE, *(_plain(number) for number in range(111, 0, -1)))
+"""Every key, newest (highest id) first: two pages of a hundred."""
+
+
+def keys_at(started_at: float, now: float) -> list[dict[str, object]]:
+    """Return every key as the API lists it at unix time *now*, newest first."""
+    return [_item(key, started_at, now) for key in KEYS]
+
+
+def account_at(started_at: float, now: float) -> dict[str, object]:
+    """Return the account as the API tells it at unix time *now*, personal data and all."""
+    spent = sum(key.spent(now - started_at) for key in KEYS)
+    return {
+        "id": 7,
+        "username": "demo",
+        "display_name": "Demo",
+        "email": "demo@example.invalid",
+        "role": 1,
+        "status": 1,
+        "group": "default",
+        "quota": 2_500_000_000 - spent,
+        "used_quota": 190_000_000 + spent,
+        "request_count": 48_000 + spent // 900,
+    }
+
+
+def _item(key: DemoKey, started_at: float, now: float) -> dict[str, object]:
+    spent = key.spent(now - started_at)
+    return {
+        "id": key.id,
+        "user_id": 7,
+        "key": f"demo{key.id:044d}",
+        "status": key.status,
+        "name": key.name,
+        "created_time": int(started_at - key.age),
+        "accessed_time": _last_used(key, started_at, now),
+        "expired_time": -1 if key.expires_in is None else int(started_at + key.expires_in),
+        "remain_quota": key.remaining - spent,
+        "unlimited_quota": key.unlimited,
+        "model_limits_enabled": bool(key.models),
+        "model_limits": key.models,
+        "allow_ips": key.addresses or None,
+        "used_quota": key.used + spent,
+        "group": key.group,
+        "cross_group_retry": key.cross_group_retry,
+    }
+
+
+def _last_used(key: DemoKey, started_at: float, now: float) -> int:
+    if key.pace:
+        return int(now)
+    return 0 if key.idle_for is None else int(started_at - key.idle_for)

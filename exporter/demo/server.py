@@ -1,0 +1,72 @@
+"""Speak the API's dialect for the demo's account, as a gateway would.
+
+Talks to: nobody; whoever serves the application does. Imports nothing of the exporter but its neighbour `scenario`.
+Source: the API's public documentation and the published source of New API.
+"""
+
+import hmac
+from collections.abc import Callable
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from exporter.demo.scenario import account_at, keys_at
+
+DEFAULT_PAGE_SIZE = 10
+LARGEST_PAGE = 100
+UNITS_PER_USD = 500_000
+
+
+def demo_gateway(*, token: str, started_at: float, clock: Callable[[], float]) -> Starlette:
+    """Build the application; *token* is the one it accepts, *clock* gives unix seconds."""
+
+    async def keys(request: Request) -> Response:
+        if not _may_enter(request, token):
+            return _refusal()
+        number = max(_number(request, "p", 1), 1)
+        size = _number(request, "page_size", DEFAULT_PAGE_SIZE)
+        size = min(size, LARGEST_PAGE) if size > 0 else DEFAULT_PAGE_SIZE
+        items = keys_at(started_at, clock())
+        page = items[(number - 1) * size : number * size]
+        return _success({"page": number, "page_size": size, "total": len(items), "items": page})
+
+    async def account(request: Request) -> Response:
+        return _success(account_at(started_at, clock())) if _may_enter(request, token) else _refusal()
+
+    async def status(_: Request) -> Response:
+        return _success({"system_name": "demo", "quota_per_unit": UNITS_PER_USD})
+
+    async def website(_: Request) -> Response:
+        return HTMLResponse("<!doctype html><title>Demo gateway</title><p>This is the web page, not the API.")
+
+    return Starlette(
+        routes=[
+            Route("/api/token/", keys),
+            Route("/api/user/self", account),
+            Route("/api/status", status),
+            Route("/{path:path}", website),
+        ]
+    )
+
+
+def _may_enter(request: Request, token: str) -> bool:
+    sent = request.headers.get("authorization", "").removeprefix("Bearer ")
+    return hmac.compare_digest(sent.encode(), token.encode())
+
+
+def _number(request: Request, name: str, otherwise: int) -> int:
+    try:
+        return int(request.query_params.get(name, otherwise))
+    except ValueError:
+        return otherwise
+
+
+def _success(data: object) -> Response:
+    return JSONResponse({"success": True, "message": "", "data": data})
+
+
+def _refusal() -> Response:
+    content = {"success": False, "code": "AUTH_INVALID_ACCESS_TOKEN", "message": "the access token is not valid"}
+    return JSONResponse(content, status_code=401)

@@ -1,0 +1,107 @@
+"""Say what a key is, whichever gateway it came from.
+
+Pure: knows no HTTP, no JSON field name, no clock, no metric. Quotas are in the gateway's own quota units, times in
+unix seconds. `None` always means "does not apply": an unlimited key has no remaining quota, a key for ever no expiry.
+"""
+
+from collections.abc import Iterable, Mapping
+from enum import IntEnum
+from types import MappingProxyType
+
+import msgspec
+
+LONGEST_LABEL = 200
+
+
+class KeyStatus(IntEnum):
+    """What the API says about a key; it says so lazily, see `ApiKey.is_usable`."""
+
+    ENABLED = 1
+    DISABLED = 2
+    EXPIRED = 3
+    EXHAUSTED = 4
+
+
+STATUS_WORDS: Mapping[int, str] = MappingProxyType({status.value: status.name.lower() for status in KeyStatus})
+UNKNOWN_STATUS = "unknown"
+STATUS_LABELS = (*STATUS_WORDS.values(), UNKNOWN_STATUS)
+
+
+class ApiKey(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One key of an account, without its secret.
+
+    A msgspec struct, not a dataclass: half the memory, and an account may have 100,000 of them.
+    """
+
+    id: int
+    name: str
+    group: str
+    status: int
+    remaining_quota: int | None
+    used_quota: int
+    expires_at: int | None
+    created_at: int | None
+    last_used_at: int | None
+    has_model_limits: bool
+    has_ip_allowlist: bool
+    has_cross_group_retry: bool
+
+    @property
+    def is_unlimited(self) -> bool:
+        """Whether the gateway skips the quota check for this key."""
+        return self.remaining_quota is None
+
+    @property
+    def status_word(self) -> str:
+        """The status as one of `STATUS_LABELS`."""
+        return STATUS_WORDS.get(self.status, UNKNOWN_STATUS)
+
+    def has_expired(self, now: float) -> bool:
+        """Whether the expiry has passed at unix time *now*, whatever the status says."""
+        return self.expires_at is not None and self.expires_at <= now
+
+    def is_usable(self, now: float) -> bool:
+        """Whether the gateway would serve a request with this key at unix time *now*.
+
+        The API's status turns only when somebody tries a dead key, so expiry and quota are judged here again.
+        """
+        has_quota = self.remaining_quota is None or self.remaining_quota > 0
+        return self.status == KeyStatus.ENABLED and has_quota and not self.has_expired(now)
+
+
+class Balance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What the account itself has left and has spent, in quota units, and how many requests it has made."""
+
+    remaining_quota: int
+    used_quota: int
+    requests: int
+
+
+class Listing(msgspec.Struct, frozen=True, kw_only=True):
+    """All keys of one account as one round read them.
+
+    *unreadable* holds the ids of keys that came but could not be read, *nameless* counts those whose id could not
+    be read either. *settled* tells whether the pages agreed with each other; *verified* whether the gateway names
+    a total at all, so that a missing key is proven to be gone.
+    """
+
+    keys: tuple[ApiKey, ...]
+    unreadable: frozenset[int] = frozenset()
+    nameless: int = 0
+    settled: bool = True
+    verified: bool = True
+
+    @property
+    def skipped(self) -> int:
+        """How many keys of this listing could not be read."""
+        return len(self.unreadable) + self.nameless
+
+
+def label_text(text: str) -> str:
+    """Make *text* fit to be a label value: at most 200 characters, and encodable as UTF-8 whatever it holds."""
+    return text[:LONGEST_LABEL].encode("utf-8", "replace").decode("utf-8")
+
+
+def by_id(keys: Iterable[ApiKey]) -> dict[int, ApiKey]:
+    """Index *keys* by id; of two with one id the later wins."""
+    return {key.id: key for key in keys}

@@ -1,0 +1,109 @@
+"""Read the text that somebody wrote for an option.
+
+Pure: no environment, no file. A parser returns the value, or raises ValueError saying what was expected and what came.
+"""
+
+import ipaddress
+import math
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from exporter.durations import parse_duration
+
+SHORTEST_DURATION = 0.1
+
+
+def parse_text(text: str) -> str:
+    """Take *text* as it is; raise ValueError where it is empty."""
+    if not text.strip():
+        raise ValueError("expected a value, got an empty text")
+    return text
+
+
+def parse_base_url(text: str) -> str:
+    """Return the gateway's address without a trailing slash or `/v1`; never quote it, it may hold a password."""
+    try:
+        parts = urlsplit(text.strip())
+        is_whole = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_whole = False
+    if not is_whole:
+        raise ValueError("expected an address such as https://api.cometapi.com")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("expected an address without user and password: the access token is set on its own")
+    if parts.query or parts.fragment:
+        raise ValueError("expected an address without ? and #")
+    return f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/").removesuffix("/v1").rstrip("/")
+
+
+def is_safe_for_tokens(base_url: str) -> bool:
+    """Whether a token sent there cannot be read on the way: TLS, or this machine itself."""
+    parts = urlsplit(base_url)
+    if parts.scheme == "https" or parts.hostname == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(parts.hostname or "").is_loopback
+    except ValueError:
+        return False
+
+
+def parse_whole_number(text: str) -> int:
+    """Return a whole number from 1 to 1,000,000,000."""
+    if not (text.strip().isascii() and text.strip().isdigit()) or not 1 <= int(text[:20]) <= 10**9:
+        raise ValueError(f"expected a whole number from 1 up, got {text[:40]!r}")
+    return int(text)
+
+
+def parse_concurrency(text: str) -> int:
+    """Return a number of pages from 1 to 64."""
+    number = parse_whole_number(text)
+    if number > 64:  # noqa: PLR2004 - said in the message
+        raise ValueError(f"expected at most 64 pages at a time, got {number}")
+    return number
+
+
+def parse_positive_number(text: str) -> float:
+    """Return a finite number above 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise ValueError(f"expected a number above 0, got {text[:40]!r}")
+    return number
+
+
+def parse_positive_duration(text: str) -> float:
+    """Return a duration of at least 100 milliseconds, in seconds."""
+    seconds = parse_duration(text.strip())
+    if seconds < SHORTEST_DURATION:
+        raise ValueError(f"expected at least 100ms, got {text[:40]!r}")
+    return seconds
+
+
+def parse_switch(text: str) -> bool:
+    """Return what a yes-or-no says."""
+    words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    if text.strip().lower() not in words:
+        raise ValueError(f"expected true or false, got {text[:40]!r}")
+    return words[text.strip().lower()]
+
+
+def parse_url_path(text: str) -> str:
+    """Return a path for the metrics that no other page has."""
+    if not text.startswith("/") or any(char in text for char in "?#{} \t\r\n") or not text.isascii():
+        raise ValueError(f"expected a path such as /metrics, got {text[:40]!r}")
+    if text == "/" or text.startswith(("/-/", "/api/")):
+        raise ValueError(f"expected a path that no other page of the exporter has, got {text[:40]!r}")
+    return text
+
+
+def one_of(words: tuple[str, ...]) -> Callable[[str], str]:
+    """Make a parser for one of *words*."""
+
+    def parse(text: str) -> str:
+        if text.strip().lower() not in words:
+            raise ValueError(f"expected one of {', '.join(words)}, got {text[:40]!r}")
+        return text.strip().lower()
+
+    return parse

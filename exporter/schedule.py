@@ -1,0 +1,31 @@
+"""Choose when the next round begins.
+
+Pure: no clock, no sleep, no randomness of its own; numbers in, seconds out.
+"""
+
+LONGEST_BACKOFF_INTERVALS = 10
+LONGEST_RETRY_AFTER_SECONDS = 3600.0
+JITTER = 0.05
+
+
+def next_delay(interval: float, *, took: float, failures: int, retry_after: float | None, chance: float) -> float:
+    """Choose the pause between the end of a round and the next, in seconds.
+
+    Rounds begin an *interval* apart, less what the last one *took*, but a tenth of the interval is always left for
+    others. *failures* running double the interval up to ten times it. A longer *retry_after* of the server wins, an
+    absurd one is capped at an hour. *chance*, between 0 and 1, spreads exporters by five per cent either way.
+    """
+    factor = min(2.0 ** max(0, min(failures, 10) - 1), LONGEST_BACKOFF_INTERVALS)
+    spread = 1 + JITTER * (2 * chance - 1)
+    delay = max(interval * factor * spread - took, interval / 10)
+    if retry_after is not None:
+        delay = max(delay, min(retry_after, LONGEST_RETRY_AFTER_SECONDS))
+    return delay
+
+
+def first_delay(position: int, accounts: int, interval: float) -> float:
+    """Stagger the first rounds: account *position* (from 0) of *accounts* waits this many seconds.
+
+    All start within a tenth of the interval, and two seconds at most, so that readiness does not wait.
+    """
+    return position * min(interval / 10, 2.0) / max(accounts, 1)

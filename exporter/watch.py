@@ -1,0 +1,138 @@
+"""Watch all accounts: one client and one refresher each, one current snapshot, one exposition made from it.
+
+Talks to: the network, by the clients that it opens. Knows no server, no signal, no command line. Here alone are the
+clock, the sleep and the chance chosen that the rounds live by.
+"""
+
+import asyncio
+import contextlib
+import random
+import ssl
+import time
+from collections.abc import AsyncIterator, Mapping
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import stamina.instrumentation
+
+from exporter import __version__
+from exporter.cometapi.client import CometClient
+from exporter.cometapi.pace import Pace
+from exporter.exposition import Exposition
+from exporter.refresher import Refresher, Surroundings
+from exporter.schedule import first_delay
+from exporter.settings import Account, Settings
+from exporter.snapshot import AccountState, Snapshot
+from exporter.telemetry import Telemetry, process_collectors
+
+KEEP_CONNECTIONS_SECONDS = 120.0
+
+WORLD = Surroundings(clock=time.time, monotonic=time.monotonic, sleep=asyncio.sleep, chance=random.random)
+
+
+class Watch:
+    """The accounts under watch: their refreshers, the current snapshot and the exposition made from it."""
+
+    def __init__(self, settings: Settings, clients: Mapping[str, CometClient], telemetry: Telemetry) -> None:
+        states = [initial_state(account) for account in settings.accounts]
+        self.snapshot = Snapshot.of(states)
+        self.telemetry = telemetry
+        self.exposition = Exposition(
+            current=lambda: self.snapshot,
+            own=(*telemetry.collectors, *process_collectors()),
+            clock=WORLD.clock,
+        )
+        self.refreshers = [
+            Refresher(
+                state,
+                source=account.token,
+                reader=clients[account.name],
+                publish=self.publish,
+                count=telemetry.round_ended,
+                world=WORLD,
+            )
+            for account, state in zip(settings.accounts, states, strict=True)
+        ]
+
+    async def publish(self, state: AccountState) -> None:
+        """Take over one account's new state and render what has changed."""
+        self.snapshot = self.snapshot.with_account(state)
+        await self.exposition.renew()
+
+    async def run_rounds(self) -> None:
+        """Run every account's rounds until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for position, refresher in enumerate(self.refreshers):
+                delay = first_delay(position, len(self.refreshers), refresher.state.interval_seconds)
+                group.create_task(refresher.run(delay), name=f"rounds of {refresher.state.name}")
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether every account's rounds have shown a sign of life in time."""
+        return all(refresher.heartbeat.is_alive for refresher in self.refreshers)
+
+
+def initial_state(account: Account) -> AccountState:
+    """Return what is known of *account* before its first round."""
+    return AccountState(
+        name=account.name,
+        interval_seconds=account.interval,
+        stale_after_seconds=account.stale_after,
+        quota_units_per_usd=account.quota_per_usd,
+    )
+
+
+@contextlib.asynccontextmanager
+async def watching(settings: Settings) -> AsyncIterator[Watch]:
+    """Open the clients of all accounts and give the watch over them; nothing runs yet."""
+    stamina.instrumentation.set_on_retry_hooks([])
+    telemetry = Telemetry(version=__version__)
+    async with contextlib.AsyncExitStack() as stack:
+        paces: dict[str, Pace] = {}
+        trust: dict[Path | None, ssl.SSLContext] = {}
+        clients = {}
+        for account in settings.accounts:
+            telemetry.prepare(account.name)
+            host = urlsplit(account.base_url).netloc.lower()
+            if host not in paces:
+                paces[host] = Pace(settings.max_requests_per_minute, clock=WORLD.monotonic, sleep=WORLD.sleep)
+            if account.ca_file not in trust:
+                trust[account.ca_file] = _trust(account.ca_file)
+            http = await stack.enter_async_context(_http_client(account, trust[account.ca_file]))
+            clients[account.name] = _comet_client(account, http, paces[host], telemetry)
+        yield Watch(settings, clients, telemetry)
+
+
+def _comet_client(account: Account, http: httpx.AsyncClient, pace: Pace, telemetry: Telemetry) -> CometClient:
+    return CometClient(
+        http,
+        user_id=account.user_id,
+        pace=pace,
+        timeout=account.timeout,
+        concurrency=account.concurrency,
+        on_request=lambda endpoint, code: telemetry.request_sent(account.name, endpoint, code),
+    )
+
+
+def _http_client(account: Account, trust: ssl.SSLContext) -> httpx.AsyncClient:
+    """Make the client of one account: no redirects, no cookies, connections kept from round to round."""
+    most = account.concurrency + 1
+    return httpx.AsyncClient(
+        base_url=account.base_url,
+        verify=trust,
+        follow_redirects=False,
+        timeout=None,  # noqa: S113 - each whole exchange has a deadline of its own
+        limits=httpx.Limits(
+            max_connections=most, max_keepalive_connections=most, keepalive_expiry=KEEP_CONNECTIONS_SECONDS
+        ),
+        headers={"User-Agent": f"cometapi-exporter/{__version__}", "Accept": "application/json"},
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+    )
+
+
+def _trust(ca_file: Path | None) -> ssl.SSLContext:
+    if ca_file is None:
+        return httpx.create_ssl_context()
+    return ssl.create_default_context(cafile=str(ca_file))

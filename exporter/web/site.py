@@ -1,0 +1,76 @@
+"""Answer visitors: the metrics, the two probes and a page for people.
+
+Talks to: nobody; Starlette calls it. Knows no API, no token, no round: it is given the exposition and the questions
+that the probes ask. Metrics always answer 200, whatever the gateway does; neither probe does any work.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from exporter.exposition import Exposition
+from exporter.web.negotiate import accepts_gzip, choose_form
+
+HEALTHY_PATH = "/-/healthy"
+READY_PATH = "/-/ready"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """What the pages need to know of the rest of the program."""
+
+    exposition: Exposition
+    telemetry_path: str
+    is_alive: Callable[[], bool]
+    is_ready: Callable[[], bool]
+
+    def application(self) -> Starlette:
+        """Build the ASGI application."""
+        return Starlette(
+            routes=[
+                Route("/", self.landing),
+                Route(self.telemetry_path, self.metrics),
+                Route(HEALTHY_PATH, self.healthy),
+                Route(READY_PATH, self.ready),
+            ]
+        )
+
+    async def metrics(self, request: Request) -> Response:
+        """Answer a scrape."""
+        form = choose_form(request.headers.get("accept", ""))
+        gzipped = accepts_gzip(request.headers.get("accept-encoding", ""))
+        names = request.query_params.getlist("name[]")
+        if names:
+            body = await self.exposition.chosen(names, form, gzipped=gzipped)
+        else:
+            body = await self.exposition.whole(form, gzipped=gzipped)
+        headers = {"Vary": "Accept, Accept-Encoding", "Cache-Control": "no-store", "Content-Type": form.value}
+        if gzipped:
+            headers["Content-Encoding"] = "gzip"
+        return Response(body, headers=headers)
+
+    async def healthy(self, _: Request) -> Response:
+        """Say whether the rounds are alive, whatever the gateway does."""
+        if self.is_alive():
+            return _word("healthy", 200)
+        return _word("the rounds have stopped", 503)
+
+    async def ready(self, _: Request) -> Response:
+        """Say whether every account's first round has ended, well or badly."""
+        if self.is_ready():
+            return _word("ready", 200)
+        return _word("the first round is under way", 503)
+
+    async def landing(self, _: Request) -> Response:
+        """Show where things are."""
+        links = (self.telemetry_path, HEALTHY_PATH, READY_PATH)
+        rows = "".join(f'<li><a href="{path}">{path}</a></li>' for path in links)
+        return HTMLResponse(f"<!doctype html><title>cometapi-exporter</title><h1>cometapi-exporter</h1><ul>{rows}</ul>")
+
+
+def _word(text: str, status: int) -> Response:
+    return PlainTextResponse(f"{text}\n", status_code=status, headers={"Cache-Control": "no-store"})

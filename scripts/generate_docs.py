@@ -1,0 +1,110 @@
+"""Write the tables of the documents from the code: flags, metrics, reasons.
+
+`python scripts/generate_docs.py` rewrites them, `--check` exits 1 where one is out of date. In a document a generated
+part stands between `<!-- begin NAME -->` and `<!-- end NAME -->`.
+"""
+
+import re
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from exporter.catalogue import SNAPSHOT_FAMILIES, Family
+from exporter.check import MENDS
+from exporter.options import OPTIONS, TOKEN_VARIABLE
+from exporter.telemetry import TELEMETRY_FAMILIES
+
+ROOT = Path(__file__).resolve().parent.parent
+FAMILIES = (*SNAPSHOT_FAMILIES, *TELEMETRY_FAMILIES)
+
+
+def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Return a Markdown table; pipes in cells are escaped."""
+    head = list(header)
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def flags() -> str:
+    """Return the table of every flag with its variable and default."""
+    token = ("(no flag: a token on a command line shows in `ps`)", f"`{TOKEN_VARIABLE}`", "", "The access token.")
+    rows = [(f"`{o.flag}`", f"`{o.variable}`", "" if o.default is None else f"`{o.default}`", o.help) for o in OPTIONS]
+    modes = [
+        ("`--demo`", "", "", "Serve a simulated account; no credentials needed."),
+        ("`--once`", "", "", "List once, print the exposition, exit."),
+        ("`--check`", "", "", "Validate the settings, try every account, print what was found, exit."),
+        ("`--version`, `--help`", "", "", ""),
+    ]
+    return table(("flag", "environment variable", "default", "meaning"), [token, *rows, *modes])
+
+
+def metrics() -> str:
+    """Return the table of every metric family."""
+    return table(("metric", "type", "labels", "meaning"), [_metric_row(family) for family in FAMILIES])
+
+
+def _metric_row(family: Family) -> tuple[str, ...]:
+    absent = f" Absent {family.absent}." if family.absent else ""
+    return (f"`{family.name}`", family.kind, ", ".join(f"`{label}`" for label in family.labels), family.help + absent)
+
+
+def reference() -> str:
+    """Return one section for each metric family, with an example query."""
+    return "\n\n".join(_section(family) for family in FAMILIES)
+
+
+def _section(family: Family) -> str:
+    lines = [
+        f"### `{family.name}`",
+        "",
+        family.help,
+        "",
+        f"- Type: {family.kind}",
+        f"- Labels: {', '.join(f'`{label}`' for label in family.labels)}",
+        f"- Absent: {family.absent or 'never'}",
+        "",
+        "```promql",
+        family.example,
+        "```",
+    ]
+    return "\n".join(lines)
+
+
+def reasons() -> str:
+    """Return the table of reasons and what to do about each."""
+    return table(("reason", "what to do"), [(f"`{reason}`", mend) for reason, mend in MENDS.items()])
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "flags": flags,
+    "metrics": metrics,
+    "metrics-reference": reference,
+    "reasons": reasons,
+}
+
+
+def updated(text: str) -> str:
+    """Return *text* with every generated part made anew."""
+    for name, make in PARTS.items():
+        pattern = rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)"
+        body = make()
+        text = re.sub(pattern, lambda match, body=body: f"{match[1]}{body}\n{match[2]}", text, flags=re.DOTALL)
+    return text
+
+
+def main() -> int:
+    """Rewrite or check every document; return the exit code."""
+    stale = []
+    for path in sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")]):
+        text = path.read_text(encoding="utf-8")
+        if updated(text) != text:
+            stale.append(path)
+            if "--check" not in sys.argv:
+                path.write_text(updated(text), encoding="utf-8")
+    for path in stale:
+        print(f"{'out of date' if '--check' in sys.argv else 'written'}: {path.relative_to(ROOT)}")
+    return 1 if stale and "--check" in sys.argv else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

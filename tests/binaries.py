@@ -1,0 +1,17 @@
+"""Find the programs that tests run for real, or say loudly why a test cannot run."""
+
+import os
+import shutil
+
+import pytest
+
+
+def require(name: str) -> str:
+    """Return the path of program *name*; without it skip the test, or fail it where CI=true."""
+    path = shutil.which(name)
+    if path is None:
+        reason = f"{name} is not installed: this part is NOT tested here (scripts/install-test-tools installs it)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return path

@@ -1,0 +1,109 @@
+"""The installed program as a process: signals, exit codes, ports, pages."""
+
+import signal
+import socket
+import time
+
+import httpx
+import pytest
+from builders import CANARY_TOKEN, wire_keys
+from gateway import Gateway, always, hang
+from processes import Exporter, run_exporter
+
+
+@pytest.fixture
+def gateway():
+    with Gateway(keys=wire_keys(3)) as running:
+        yield running
+
+
+@pytest.fixture
+def exporter(gateway):
+    with Exporter(COMETAPI_ACCESS_TOKEN=CANARY_TOKEN, COMETAPI_BASE_URL=gateway.url) as running:
+        yield running.wait_ready()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_with_exit_code_0(exporter, number):
+    assert exporter.stop(number, seconds=5) == 0
+
+
+def test_it_ends_within_5_seconds_while_a_round_hangs():
+    with (
+        Gateway(keys=wire_keys(3), faults=always(hang(60))) as gateway,
+        Exporter(COMETAPI_ACCESS_TOKEN=CANARY_TOKEN, COMETAPI_BASE_URL=gateway.url) as exporter,
+    ):
+        gateway.wait_for(1)
+        assert exporter.get("/-/ready").status_code == 503
+        started = time.monotonic()
+        assert exporter.stop() == 0
+        assert time.monotonic() - started < 5
+
+
+def test_a_port_in_use_is_a_clear_error_with_exit_code_1():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        done = run_exporter("--demo", f"--web.listen-address={address}")
+
+    assert done.returncode == 1
+    assert address in done.stderr
+    assert "in use" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_wrong_settings_are_reported_together_with_exit_code_2():
+    done = run_exporter("--collect.interval=soon", "--log.level=loud", COMETAPI_QUOTA_PER_USD="-1")
+
+    assert done.returncode == 2
+    for named in (
+        "--collect.interval (COMETAPI_EXPORTER_INTERVAL)",
+        "--log.level (COMETAPI_EXPORTER_LOG_LEVEL)",
+        "--cometapi.quota-per-usd (COMETAPI_QUOTA_PER_USD)",
+        "COMETAPI_ACCESS_TOKEN",
+    ):
+        assert named in done.stderr
+
+
+def test_an_unknown_flag_is_refused_with_exit_code_2():
+    done = run_exporter("--no-such-flag")
+
+    assert done.returncode == 2
+    assert "--no-such-flag" in done.stderr
+
+
+def test_it_serves_on_ipv4_and_ipv6_at_once(gateway):
+    flags = ("--web.listen-address=127.0.0.1:0", "--web.listen-address=[::1]:0")
+    with Exporter(*flags, COMETAPI_ACCESS_TOKEN=CANARY_TOKEN, COMETAPI_BASE_URL=gateway.url) as exporter:
+        assert len(exporter.urls) == 2
+        for url in exporter.urls:
+            assert httpx.get(f"{url}/-/healthy", trust_env=False).status_code == 200
+
+
+def test_the_landing_page_links_to_metrics_and_probes(exporter):
+    page = exporter.get("/").text
+
+    for path in ("/metrics", "/-/healthy", "/-/ready"):
+        assert f'href="{path}"' in page
+
+
+def test_check_prints_what_was_found(gateway):
+    done = run_exporter("--check", COMETAPI_ACCESS_TOKEN=CANARY_TOKEN, COMETAPI_BASE_URL=f"{gateway.url}/v1/")
+
+    assert done.returncode == 0
+    assert "default" in done.stdout
+    assert "50.00 USD" in done.stdout
+
+
+def test_check_names_the_reason_and_the_mend(gateway):
+    done = run_exporter("--check", COMETAPI_ACCESS_TOKEN="wrong", COMETAPI_BASE_URL=gateway.url)
+
+    assert done.returncode == 1
+    assert "unauthorized" in done.stdout
+    assert "what to do: make a new access token" in done.stdout
+
+
+def test_version_names_the_program():
+    done = run_exporter("--version")
+
+    assert done.returncode == 0
+    assert done.stdout.startswith("cometapi-exporter 0.")

@@ -1,0 +1,528 @@
+"""Simulate a New API gateway over real sockets, one that can also misbehave byte by byte.
+
+Talks to: loopback only. Runs an event loop in a thread of its own, so that it serves a subprocess in a plain
+test just as well as a client inside the test's own event loop.
+Knows the vendor's dialect and never the program under test.
+
+    with Gateway(keys=wire_keys(250)) as gateway:
+        gateway.faults = on_page(2, truncated())
+        ...  # point the program at gateway.url
+    assert gateway.pages_asked() == [1, 2, 3]
+
+Attributes may be changed from the test's thread while the gateway runs; the next request sees the change.
+`faults` and `before_page` are called in the gateway's thread; what they raise is raised again when it stops.
+"""
+
+import asyncio
+import collections
+import contextlib
+import gzip
+import http
+import http.client
+import io
+import json
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+from urllib.parse import parse_qsl
+
+from builders import CANARY_TOKEN, a_wire_account
+
+KEYS_PATH = "/api/token/"
+ACCOUNT_PATH = "/api/user/self"
+STATUS_PATH = "/api/status"
+PATIENCE_SECONDS = 10.0
+JSON_TYPE = "application/json; charset=utf-8"
+WEB_PAGE = b"<!doctype html><html><head><title>Gateway</title></head><body><div id=root></div></body></html>"
+EMPTY_PAGE = b'{"success":true,"message":"","data":{"page":1,"page_size":100,"total":0,"items":[]}}'
+CHUNK_BYTES = 65_536
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """How one generation of gateways pages and refuses."""
+
+    first_page: int
+    size_parameter: str | None  # None: the size cannot be asked for
+    has_envelope: bool  # data is {page, page_size, total, items} rather than a bare list
+    lacks: frozenset[str] = frozenset()  # fields of a key that it does not send
+    refusal_status: int = 401
+
+
+DIALECTS = {
+    "new-api": Dialect(first_page=1, size_parameter="page_size", has_envelope=True),
+    "older": Dialect(first_page=0, size_parameter="size", has_envelope=False, refusal_status=200),
+    "one-api": Dialect(
+        first_page=0,
+        size_parameter=None,
+        has_envelope=False,
+        lacks=frozenset({"group", "cross_group_retry"}),
+        refusal_status=200,
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One recorded request. *page* counts from 1 in every dialect and is None where no keys are listed."""
+
+    number: int  # 1 for the first request that this gateway saw
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]  # names in lower case
+    at: float  # time.monotonic()
+    page: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One HTTP answer before it becomes bytes."""
+
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    def raw(self, *, extra_length: int = 0) -> bytes:
+        """Encode the answer; *extra_length* is what Content-Length says beyond the truth."""
+        headers = {"Content-Type": JSON_TYPE, "Content-Length": str(len(self.body) + extra_length)} | dict(self.headers)
+        lines = [f"HTTP/1.1 {self.status} {_phrase(self.status)}", *(f"{n}: {v}" for n, v in headers.items())]
+        return "\r\n".join([*lines, "", ""]).encode("latin-1") + self.body
+
+
+def _phrase(status: int) -> str:
+    try:
+        return http.HTTPStatus(status).phrase
+    except ValueError:
+        return "Unknown"
+
+
+def _json(content: object, *, status: int = 200) -> Answer:
+    return Answer(status=status, body=json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode())
+
+
+def _success(data: object) -> Answer:
+    return _json({"success": True, "message": "", "data": data})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """One request and the connection on which its answer, or something else, is to be written."""
+
+    gateway: "Gateway"
+    request: Request
+    writer: asyncio.StreamWriter
+
+    def honest(self, *, page: int | None = None) -> Answer:
+        """Render the true answer, or the true answer to another *page*."""
+        return self.gateway._answer(self.request if page is None else replace(self.request, page=page))
+
+    async def send(self, content: bytes) -> None:
+        """Write *content* and wait until the client keeps up."""
+        self.writer.write(content)
+        await self.writer.drain()
+
+
+# Faults: what a request gets instead of its honest answer.
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One way to misbehave; the connection ends after it unless it *keeps_connection*."""
+
+    name: str
+    perform: Callable[[Exchange], Awaitable[None]]
+    keeps_connection: bool = False
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+FaultChoice = Callable[[Request], Fault | None]
+
+
+def always(fault: Fault) -> FaultChoice:
+    """Choose *fault* for every request."""
+    return lambda _request: fault
+
+
+def on_page(page: int, fault: Fault) -> FaultChoice:
+    """Choose *fault* whenever that page of keys is asked for; the first page is 1 in every dialect."""
+    return lambda request: fault if request.page == page else None
+
+
+def on_path(path: str, fault: Fault) -> FaultChoice:
+    """Choose *fault* for every request to *path*."""
+    return lambda request: fault if request.path == path else None
+
+
+def answer(status: int, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Fault:
+    """Give any well-formed answer; *headers* replace Content-Type (JSON) and Content-Length (true)."""
+
+    async def perform(exchange: Exchange) -> None:
+        await exchange.send(Answer(status=status, headers=headers or {}, body=body).raw())
+
+    return Fault(f"answer({status})", perform, keeps_connection=True)
+
+
+def truncated(missing: int = 100) -> Fault:
+    """Promise *missing* more bytes than the body has, send the body, close."""
+
+    async def perform(exchange: Exchange) -> None:
+        await exchange.send(exchange.honest().raw(extra_length=missing))
+
+    return Fault("truncated", perform)
+
+
+def wrong_length_short(missing: int = 10) -> Fault:
+    """Promise *missing* bytes fewer than the body has, send it all, close."""
+
+    async def perform(exchange: Exchange) -> None:
+        await exchange.send(exchange.honest().raw(extra_length=-missing))
+
+    return Fault("wrong_length_short", perform)
+
+
+def reset() -> Fault:
+    """Send the head and half of the body, then reset the connection."""
+
+    async def perform(exchange: Exchange) -> None:
+        honest = exchange.honest()
+        await exchange.send(honest.raw()[: -(len(honest.body) // 2 + 1)])
+        await asyncio.sleep(0.05)  # a reset may discard what the client has not read yet
+        connection = exchange.writer.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        exchange.writer.transport.abort()
+
+    return Fault("reset", perform)
+
+
+def close_before_answer() -> Fault:
+    """Read the request and close without a byte."""
+
+    async def perform(_exchange: Exchange) -> None:
+        return
+
+    return Fault("close_before_answer", perform)
+
+
+def drip(seconds_per_byte: float) -> Fault:
+    """Send the honest answer one byte at a time: no single wait is long, the whole is."""
+
+    async def perform(exchange: Exchange) -> None:
+        raw = exchange.honest().raw()
+        for index in range(len(raw)):
+            await exchange.send(raw[index : index + 1])
+            await asyncio.sleep(seconds_per_byte)
+
+    return Fault("drip", perform)
+
+
+def hang(seconds: float = 60.0) -> Fault:
+    """Answer nothing for *seconds* or until the gateway stops, then close."""
+
+    async def perform(_exchange: Exchange) -> None:
+        await asyncio.sleep(seconds)
+
+    return Fault("hang", perform)
+
+
+def gzip_bomb(decoded_bytes: int) -> Fault:
+    """Send a small body that inflates to *decoded_bytes* of white space and then a valid, empty page.
+
+    A client that does not bound what it inflates therefore succeeds, and its test fails.
+    """
+    packed = io.BytesIO()
+    with gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=6) as stream:
+        for piece in _spaces_before_a_page(decoded_bytes):
+            stream.write(piece)
+    bomb = answer(200, packed.getvalue(), {"Content-Encoding": "gzip"})
+    return Fault("gzip_bomb", bomb.perform)
+
+
+def endless(total_bytes: int) -> Fault:
+    """Stream *total_bytes* of white space in chunks and then a valid, empty page."""
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: {JSON_TYPE}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+
+    async def perform(exchange: Exchange) -> None:
+        await exchange.send(head)
+        for piece in _spaces_before_a_page(total_bytes):
+            await exchange.send(b"%x\r\n%b\r\n" % (len(piece), piece))
+        await exchange.send(b"0\r\n\r\n")
+
+    return Fault("endless", perform)
+
+
+def _spaces_before_a_page(total_bytes: int) -> Iterator[bytes]:
+    spaces = max(0, total_bytes - len(EMPTY_PAGE))
+    for start in range(0, spaces, CHUNK_BYTES):
+        yield b" " * min(CHUNK_BYTES, spaces - start)
+    yield EMPTY_PAGE
+
+
+def repeat_page() -> Fault:
+    """Answer page 1 whatever page was asked for: a gateway that ignores its paging parameter."""
+
+    async def perform(exchange: Exchange) -> None:
+        await exchange.send(exchange.honest(page=1).raw())
+
+    return Fault("repeat_page", perform, keeps_connection=True)
+
+
+@dataclass(eq=False, kw_only=True)
+class Gateway:
+    """One simulated gateway, running between `with` and its end; entered again it takes the same port."""
+
+    keys: list[dict[str, Any]] = field(default_factory=list)  # in any order, served highest id first
+    account: dict[str, Any] | None = field(default_factory=a_wire_account)  # None: the endpoint refuses with 403
+    quota_per_unit: float | None = 500_000  # of /api/status; None: there is no such endpoint
+    token: str = CANARY_TOKEN  # accepted raw and after "Bearer "
+    user_id: int | None = None  # set: New-Api-User must name it
+    dialect: str = "new-api"
+    page_cap: int = 100
+    default_page_size: int = 10
+    total: int | Callable[[int], int] | None = None  # None: the truth; else what is claimed (on that page)
+    null_items: bool = False  # an empty page is null rather than []
+    delay: float = 0.0  # seconds before each answer
+    rate_limit: tuple[int, float] | None = None  # (requests, in seconds); beyond: 429 with an empty body
+    retry_after: str | None = None  # the Retry-After of those 429s
+    faults: FaultChoice | list[Fault | None] | None = None  # a list is used up, one entry a request
+    before_page: Callable[[Request], object] | None = None  # called before a page of keys is rendered
+    ssl_context: ssl.SSLContext | None = None
+    port: int = 0  # 0: any free one, then kept
+
+    requests: list[Request] = field(default_factory=list, init=False)  # in order of arrival
+    connections: int = field(default=0, init=False)  # TCP connections accepted so far
+    most_at_once: int = field(default=0, init=False)  # the most requests that waited for an answer together
+
+    def __post_init__(self) -> None:
+        self._seen = 0
+        self._at_once = 0
+        self._accepted: collections.deque[float] = collections.deque()
+        self._arrival = threading.Condition()
+        self._conversations: dict[asyncio.Task[None], socket.socket] = {}
+
+    # What tests read.
+
+    @property
+    def url(self) -> str:
+        """The base URL, without a trailing slash."""
+        return f"{'https' if self.ssl_context else 'http'}://127.0.0.1:{self.port}"
+
+    def count(self, path: str = KEYS_PATH) -> int:
+        """Count the requests to *path* so far."""
+        return sum(request.path == path for request in self.requests)
+
+    def pages_asked(self) -> list[int]:
+        """List the pages of keys asked for, in order; the first page is 1 in every dialect."""
+        return [request.page for request in self.requests if request.page is not None]
+
+    def wait_for(self, count: int, path: str = KEYS_PATH, *, timeout: float = PATIENCE_SECONDS) -> None:
+        """Block until *count* requests to *path* have arrived. Raise TimeoutError after *timeout* seconds."""
+        with self._arrival:
+            if not self._arrival.wait_for(lambda: self.count(path) >= count, timeout):
+                raise TimeoutError(f"{self.count(path)} of {count} requests to {path} within {timeout:g} s")
+
+    # Life: a listening socket made here, a loop in a thread, an event that ends it.
+
+    def __enter__(self) -> Self:
+        listener = socket.create_server(("127.0.0.1", self.port))
+        self.port = listener.getsockname()[1]
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self._failures: list[Exception] = []
+        self._thread = threading.Thread(target=self._run, args=(listener,), name=f"gateway-{self.port}", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(PATIENCE_SECONDS)
+        if self._thread.is_alive():
+            raise RuntimeError("the gateway's thread did not end")
+        if self._failures and error is None:
+            raise self._failures[0]
+
+    def _run(self, listener: socket.socket) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._serve(listener))
+
+    async def _serve(self, listener: socket.socket) -> None:
+        listener.settimeout(0)
+        with listener:
+            self._loop.add_reader(listener, self._accept, listener)
+            await self._stop.wait()
+            self._loop.remove_reader(listener)
+        for task in self._conversations:
+            task.cancel()
+        ended = await asyncio.gather(*self._conversations, return_exceptions=True)
+        self._failures = [result for result in ended if isinstance(result, Exception)]
+        for connection in self._conversations.values():
+            connection.close()
+        self._conversations.clear()
+
+    def _accept(self, listener: socket.socket) -> None:
+        """Begin a conversation. By hand: asyncio's own server loses a connection that comes as it closes."""
+        with contextlib.suppress(BlockingIOError, ConnectionAbortedError):
+            connection, _address = listener.accept()
+            self.connections += 1
+            self._conversations[self._loop.create_task(self._converse(connection))] = connection
+
+    # One connection.
+
+    async def _converse(self, connection: socket.socket) -> None:
+        """Answer requests until either side has had enough; a client may leave at any point."""
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
+            reader, writer = await self._open(connection)
+            try:
+                while (request := await self._receive(reader)) and await self._respond(request, writer):
+                    pass
+                writer.close()
+                with contextlib.suppress(OSError):
+                    await writer.wait_closed()
+            finally:
+                writer.transport.abort()
+
+    async def _open(self, connection: socket.socket) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader = asyncio.StreamReader()
+        protocol = asyncio.StreamReaderProtocol(reader)
+        transport, _ = await self._loop.connect_accepted_socket(lambda: protocol, connection, ssl=self.ssl_context)
+        return reader, asyncio.StreamWriter(transport, protocol, reader, self._loop)
+
+    async def _receive(self, reader: asyncio.StreamReader) -> Request | None:
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+            request = self._read(head)
+            await reader.readexactly(int(request.headers.get("content-length", "0")))
+        except asyncio.IncompleteReadError:
+            return None
+        self._record(request)
+        return request
+
+    def _read(self, head: bytes) -> Request:
+        first, _, rest = head.partition(b"\r\n")
+        method, target, _version = first.decode("latin-1").split(" ")
+        path, _, query_text = target.partition("?")
+        query = dict(parse_qsl(query_text, keep_blank_values=True))
+        self._seen += 1
+        return Request(
+            number=self._seen,
+            method=method,
+            path=path,
+            query=query,
+            headers={name.lower(): text for name, text in http.client.parse_headers(io.BytesIO(rest)).items()},
+            at=time.monotonic(),
+            page=self._page_number(query) if path == KEYS_PATH else None,
+        )
+
+    def _record(self, request: Request) -> None:
+        with self._arrival:
+            self.requests.append(request)
+            self._arrival.notify_all()
+
+    async def _respond(self, request: Request, writer: asyncio.StreamWriter) -> bool:
+        """Answer one request; say whether the connection lives on."""
+        exchange = Exchange(gateway=self, request=request, writer=writer)
+        with self._one_more_at_once():
+            await asyncio.sleep(self.delay)
+            fault = self._next_fault(request)
+            if fault is None:
+                await exchange.send(exchange.honest().raw())
+            else:
+                await fault.perform(exchange)
+        wants_more = request.headers.get("connection", "").lower() != "close"
+        return wants_more and (fault is None or fault.keeps_connection)
+
+    @contextlib.contextmanager
+    def _one_more_at_once(self) -> Iterator[None]:
+        self._at_once += 1
+        self.most_at_once = max(self.most_at_once, self._at_once)
+        try:
+            yield
+        finally:
+            self._at_once -= 1
+
+    def _next_fault(self, request: Request) -> Fault | None:
+        if callable(self.faults):
+            return self.faults(request)
+        return self.faults.pop(0) if self.faults else None
+
+    # Honest answers.
+
+    def _answer(self, request: Request) -> Answer:
+        if self._is_over_the_limit(request.at):
+            return Answer(status=429, headers={"Retry-After": self.retry_after} if self.retry_after else {})
+        if request.path == STATUS_PATH and self.quota_per_unit is not None:
+            return _success({"system_name": "Gateway", "quota_per_unit": self.quota_per_unit})
+        if request.path == KEYS_PATH.rstrip("/"):
+            return Answer(status=301, headers={"Location": KEYS_PATH, "Content-Type": "text/html; charset=utf-8"})
+        if request.path not in (KEYS_PATH, ACCOUNT_PATH) or request.method != "GET":
+            return Answer(headers={"Content-Type": "text/html; charset=utf-8"}, body=WEB_PAGE)
+        return self._refusal(request) or (self._page(request) if request.page else self._account())
+
+    def _is_over_the_limit(self, now: float) -> bool:
+        if self.rate_limit is None:
+            return False
+        most, window_seconds = self.rate_limit
+        while self._accepted and self._accepted[0] <= now - window_seconds:
+            self._accepted.popleft()
+        if len(self._accepted) >= most:
+            return True
+        self._accepted.append(now)
+        return False
+
+    def _refusal(self, request: Request) -> Answer | None:
+        status = DIALECTS[self.dialect].refusal_status
+        if request.headers.get("authorization") not in (self.token, f"Bearer {self.token}"):
+            return _json({"success": False, "code": "AUTH_TOKEN_INVALID", "message": "访问令牌无效"}, status=status)
+        if self.user_id is not None and request.headers.get("new-api-user") != str(self.user_id):
+            return _json({"success": False, "code": "AUTH_USER_MISMATCH", "message": "缺少用户编号"}, status=status)
+        return None
+
+    def _account(self) -> Answer:
+        if self.account is None:
+            return _json({"success": False, "code": "AUTH_FORBIDDEN", "message": "没有权限"}, status=403)
+        return _success(self.account)
+
+    def _page(self, request: Request) -> Answer:
+        if self.before_page is not None:
+            self.before_page(request)
+        dialect = DIALECTS[self.dialect]
+        keys = sorted(self.keys, key=lambda key: key["id"], reverse=True)
+        size = self._page_size(request.query)
+        page = request.page or 1
+        items = [_without(key, dialect.lacks) for key in keys[(page - 1) * size : page * size]]
+        shown = None if self.null_items and not items else items
+        if not dialect.has_envelope:
+            return _success(shown)
+        return _success({"page": page, "page_size": size, "total": self._claimed_total(page, keys), "items": shown})
+
+    def _claimed_total(self, page: int, keys: list[dict[str, Any]]) -> int:
+        if callable(self.total):
+            return self.total(page)
+        return len(keys) if self.total is None else self.total
+
+    def _page_number(self, query: Mapping[str, str]) -> int:
+        """Read the asked page, counted from 1; what is no number or too low means the first."""
+        first = DIALECTS[self.dialect].first_page
+        return max(_integer(query.get("p"), first) - first, 0) + 1
+
+    def _page_size(self, query: Mapping[str, str]) -> int:
+        asked = _integer(query.get(DIALECTS[self.dialect].size_parameter or ""), 0)
+        return min(asked if asked > 0 else self.default_page_size, self.page_cap)
+
+
+def _without(key: dict[str, Any], fields: frozenset[str]) -> dict[str, Any]:
+    return {name: value for name, value in key.items() if name not in fields}
+
+
+def _integer(text: str | None, otherwise: int) -> int:
+    try:
+        return otherwise if text is None else int(text)
+    except ValueError:
+        return otherwise

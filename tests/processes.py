@@ -1,0 +1,183 @@
+"""Start the installed exporter and a real Prometheus on loopback, and end what was started, by its id.
+
+Talks to: processes of this machine. Every wait is bounded in time.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import httpx
+import yaml
+from binaries import require
+
+EXPORTER = Path(sys.executable).with_name("cometapi-exporter")
+PATIENCE_SECONDS = 20.0
+
+T = TypeVar("T")
+
+
+def wait_until(question: Callable[[], T], *, seconds: float = PATIENCE_SECONDS) -> T:
+    """Ask *question* ten times a second until its answer is true, and return that; fail after *seconds*."""
+    end = time.monotonic() + seconds
+    while True:
+        with contextlib.suppress(httpx.TransportError):
+            answer = question()
+            if answer:
+                return answer
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {seconds:g} s: {question}")
+        time.sleep(0.1)
+
+
+def free_port() -> int:
+    """Return a port that was free a moment ago."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def clean_environment(**variables: str) -> dict[str, str]:
+    """Return this process's environment without anything that speaks to the exporter, plus *variables*."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("COMETAPI_")}
+    return {**kept, "NO_PROXY": "127.0.0.1,localhost", **variables}
+
+
+def run_exporter(*flags: str, seconds: float = 30.0, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the installed console script to its end."""
+    return subprocess.run(
+        [EXPORTER, *flags],
+        env=clean_environment(**variables),
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+
+
+class Process:
+    """A program under way; its lines on standard error are kept."""
+
+    def __init__(self, arguments: list[Any], environment: Mapping[str, str] | None = None) -> None:
+        self.process = subprocess.Popen(
+            [str(argument) for argument in arguments],
+            env=dict(environment or os.environ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.lines: list[str] = []
+        self.output: list[str] = []
+        self._readers = [
+            threading.Thread(target=self._read, args=(stream, kept), daemon=True)
+            for stream, kept in ((self.process.stderr, self.lines), (self.process.stdout, self.output))
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    def _read(self, stream: Any, kept: list[str]) -> None:
+        kept.extend(line.rstrip("\n") for line in stream)
+        stream.close()
+
+    def stop(self, number: signal.Signals = signal.SIGTERM, *, seconds: float = 10.0) -> int:
+        """Send *number*, wait for the end, and return the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        try:
+            code = self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(seconds)
+            raise
+        for reader in self._readers:
+            reader.join(seconds)
+        return code
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+class Exporter(Process):
+    """The installed exporter, serving on a free loopback port; *url* is where."""
+
+    def __init__(self, *flags: str, **variables: str) -> None:
+        serving = () if any("listen-address" in flag for flag in flags) else ("--web.listen-address=127.0.0.1:0",)
+        super().__init__([EXPORTER, "--log.format=json", *serving, *flags], clean_environment(**variables))
+        self.urls: list[str] = wait_until(self._addresses)
+        self.url = self.urls[0]
+
+    def _addresses(self) -> list[str]:
+        if self.process.poll() is not None:
+            raise AssertionError(f"the exporter ended with {self.process.returncode}: {self.lines}")
+        return next((entry["addresses"].split() for entry in self.log() if entry["msg"] == "listening"), [])
+
+    def log(self) -> list[dict[str, Any]]:
+        """Return the log so far, decoded."""
+        return [json.loads(line) for line in list(self.lines)]
+
+    def get(self, path: str = "/metrics", **headers: str) -> httpx.Response:
+        """GET *path*."""
+        return httpx.get(f"{self.url}{path}", headers=headers, trust_env=False, timeout=10)
+
+    def wait_ready(self) -> Self:
+        """Wait for every account's first round to end."""
+        wait_until(lambda: self.get("/-/ready").status_code == httpx.codes.OK)
+        return self
+
+    def samples(self) -> dict[str, float]:
+        """Return every series of the text exposition, as it is written, with its value."""
+        lines = [line for line in self.get().text.split("\n") if line and not line.startswith("#")]
+        return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines}
+
+
+class Prometheus(Process):
+    """Debian's Prometheus on a free loopback port with *config*, keeping its data in *folder*."""
+
+    def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        path = folder / "prometheus.yml"
+        path.write_text(yaml.safe_dump(dict(config)), encoding="utf-8")
+        super().__init__(
+            [
+                require("prometheus"),
+                f"--config.file={path}",
+                f"--storage.tsdb.path={folder / 'data'}",
+                f"--web.listen-address=127.0.0.1:{self.port}",
+                "--log.level=warn",
+            ]
+        )
+        wait_until(lambda: httpx.get(f"{self.url}/-/ready", trust_env=False).status_code == httpx.codes.OK)
+
+    def query(self, expression: str) -> list[dict[str, Any]]:
+        """Return the result of an instant query."""
+        response = httpx.get(f"{self.url}/api/v1/query", params={"query": expression}, trust_env=False, timeout=10)
+        response.raise_for_status()
+        return list(response.json()["data"]["result"])
+
+    def value(self, expression: str) -> float | None:
+        """Return the value of the one series that *expression* gives; None where it gives none."""
+        result = self.query(expression)
+        assert len(result) <= 1, result
+        return float(result[0]["value"][1]) if result else None
+
+
+def scrape_config(url: str, **job: Any) -> dict[str, Any]:
+    """Return a configuration that scrapes *url* every second."""
+    target = url.removeprefix("http://").removeprefix("https://")
+    return {
+        "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
+        "scrape_configs": [{"job_name": "cometapi-exporter", "static_configs": [{"targets": [target]}], **job}],
+    }
