@@ -1,0 +1,37 @@
+"""Towards the API, 5: old data is withdrawn, said to be so, and comes back; Prometheus sees the whole arc."""
+
+from builders import CANARY_TOKEN, wire_keys
+from gateway import Gateway, always, answer
+from processes import Exporter, Prometheus, scrape_config, wait_until
+
+DATA = ("cometapi_key_", "cometapi_keys", "cometapi_account_")
+
+
+def test_prometheus_sees_the_data_go_past_stale_after_and_return(tmp_path):
+    with (
+        Gateway(keys=wire_keys(5)) as gateway,
+        Exporter(
+            "--collect.interval=300ms",
+            "--collect.stale-after=4s",
+            "--collect.max-requests-per-minute=10000",
+            COMETAPI_ACCESS_TOKEN=CANARY_TOKEN,
+            COMETAPI_BASE_URL=gateway.url,
+        ) as exporter,
+        Prometheus(tmp_path, scrape_config(exporter.url)) as prometheus,
+    ):
+        wait_until(lambda: prometheus.value("count(cometapi_key_status)") == 5)
+
+        gateway.faults = always(answer(503))
+        wait_until(lambda: prometheus.value("cometapi_up") == 0)
+        assert prometheus.value("count(cometapi_key_status)") == 5, "a failed round keeps the last good keys"
+
+        wait_until(lambda: prometheus.value("count(cometapi_key_status)") is None)
+        names = list(exporter.samples())
+        assert [name for name in names if name.startswith(DATA)] == []
+        for kept in ("up", "exporter_last_success_timestamp_seconds", "exporter_skipped_keys", "quota_units_per_usd"):
+            assert f'cometapi_{kept}{{account="default"}}' in names
+        assert prometheus.value("up") == 1
+
+        gateway.faults = None
+        wait_until(lambda: prometheus.value("count(cometapi_key_status)") == 5)
+        assert wait_until(lambda: prometheus.value("cometapi_up") == 1)
