@@ -1,0 +1,96 @@
+"""Marks on every graph: a key changed its status, a key got more quota, the API stopped answering.
+
+Pure. Knows queries and colours.
+"""
+
+from grafana_foundation_sdk.builders.dashboard import AnnotationQuery
+from grafana_foundation_sdk.models import dashboard as model
+
+from .expressions import KEY_LABELS, Scope
+from .look import STATUS_COLORS
+from .targets import MIN_STEP, SOURCE
+
+_STATUS_CODES = {1: "enabled", 2: "disabled", 3: "expired", 4: "exhausted"}
+_MOST_AT_ONCE = 20
+_EARLIER = " offset $__rate_interval"
+_WHO = "{{key_name}} (id {{key_id}}, account {{account}})"
+
+
+class PrometheusAnnotation(model.AnnotationQuery):
+    """An annotation with the words and the step that the Prometheus data source reads beside the query.
+
+    The query is written twice, as Grafana's older releases read it from the annotation itself and newer
+    ones from its target.
+    """
+
+    title = ""
+    text = ""
+
+    def to_json(self) -> dict[str, object]:
+        """Give what Grafana stores."""
+        target = {"expr": self.expr, "interval": MIN_STEP, "range": True, "instant": False, "refId": "Anno"}
+        words = {"titleFormat": self.title, "textFormat": self.text, "tagKeys": "account,group"}
+        return model.AnnotationQuery.to_json(self) | words | {"step": MIN_STEP, "target": target}
+
+
+class PrometheusAnnotationBuilder(AnnotationQuery):
+    """Builds a PrometheusAnnotation."""
+
+    _internal: PrometheusAnnotation
+
+    def __init__(self, *, name: str, expr: str, color: str, text: str) -> None:
+        self._internal = PrometheusAnnotation(name=name, datasource=SOURCE, enable=True, icon_color=color, expr=expr)
+        self._internal.title = name
+        self._internal.text = text
+
+
+def any_status_change(scope: Scope) -> PrometheusAnnotationBuilder:
+    """Mark where any key changed its status: one question for all, since a thousand keys make it dear."""
+    changed = f'count_values by ({KEY_LABELS}) ("status", {_changed(scope)})'
+    for code, name in _STATUS_CODES.items():
+        changed = f'label_replace({changed}, "status", "{name}", "status", "{code}")'
+    return PrometheusAnnotationBuilder(
+        name="Key status changed",
+        expr=f"topk({_MOST_AT_ONCE}, {changed})",
+        color="yellow",
+        text=f"{_WHO} is now {{{{status}}}}",
+    )
+
+
+def status_changes(scope: Scope) -> list[PrometheusAnnotationBuilder]:
+    """Mark where one key changed to a status, in the colour of that status."""
+    return [
+        PrometheusAnnotationBuilder(
+            name=f"Key now {name}", expr=f"{_changed(scope)} == {code}", color=STATUS_COLORS[name], text=_WHO
+        )
+        for code, name in _STATUS_CODES.items()
+    ]
+
+
+def failing_rounds(scope: Scope) -> PrometheusAnnotationBuilder:
+    """Shade the time in which the API could not be read."""
+    return PrometheusAnnotationBuilder(
+        name="API rounds failing",
+        expr=f"{scope.of_account('cometapi_up')} == bool 0",
+        color="dark-red",
+        text="account {{account}}: the figures stand still while this lasts",
+    )
+
+
+def raised_quota(scope: Scope) -> PrometheusAnnotationBuilder:
+    """Mark where a key was given more quota.
+
+    Remaining plus used is what the key was ever given: spending and refunds leave it alone. One per cent
+    of slack, because a gateway may write the two with some seconds between them.
+    """
+    granted = f"({scope.of_key('remaining_quota')} + {scope.of_key('used_quota')})"
+    before = f"({scope.of_key('remaining_quota', at=_EARLIER)} + {scope.of_key('used_quota', at=_EARLIER)})"
+    return PrometheusAnnotationBuilder(
+        name="Quota raised", expr=f"{granted} > 1.01 * {before}", color="purple", text=_WHO
+    )
+
+
+def _changed(scope: Scope) -> str:
+    """Give the present status of the keys that changed it within the last step."""
+    status = scope.key_series("status")
+    return f"max by ({KEY_LABELS}) ({status} and changes({status}[$__rate_interval]) > 0)"

@@ -1,0 +1,70 @@
+"""The overview's expiry calendar.
+
+Pure.
+"""
+
+from . import look, panels, tables
+from .expressions import OVERVIEW as SCOPE
+from .page import PanelBuilder
+from .panels import Frame
+from .targets import Ask
+
+_LISTED = 50
+_WEEK, _MONTH, _QUARTER = 7 * look.DAY, 30 * look.DAY, 90 * look.DAY
+
+
+def expiries() -> list[PanelBuilder]:
+    """Build the row's panels."""
+    return [_expiry_buckets(), _expiry_list()]
+
+
+def _expiry_buckets() -> PanelBuilder:
+    enabled = f"{SCOPE.of_key('status')} == 1"
+    soonness = {
+        "past, yet enabled": f"{SCOPE.expires_in()} <= 0",
+        "within 24 h": _within(SCOPE.expires_in(), look.DAY),
+        "in 1 to 7 days": _between(look.DAY, _WEEK),
+        "in 7 to 30 days": _between(_WEEK, _MONTH),
+        "in 30 to 90 days": _between(_MONTH, _QUARTER),
+        "later": f"{SCOPE.expires_in()} > {_QUARTER}",
+    }
+    counts = {name: f"count({expr} and {enabled})" for name, expr in soonness.items()}
+    counts["never"] = f"count({enabled} unless {SCOPE.of_key('expiry_timestamp_seconds')})"
+    asks = [
+        Ask(expr=SCOPE.zero_if_none(count), legend=name, name=f"bucket{number}")
+        for number, (name, count) in enumerate(counts.items())
+    ]
+    frame = Frame(
+        title="When enabled keys expire",
+        description="How many keys that the API calls enabled expire when.",
+        width=8,
+        height=10,
+        unit=look.COUNT,
+    )
+    return panels.bars(frame, *asks)
+
+
+def _expiry_list() -> PanelBuilder:
+    only = f"bottomk({_LISTED}, {SCOPE.expires_in()} > 0 and {SCOPE.usable()})"
+    return tables.key_table(
+        Frame(
+            title="Next to expire",
+            description=f"The next {_LISTED} usable keys by expiry, however far away.",
+            width=16,
+            height=10,
+            unit=look.COUNT,
+            empty="No usable key has an expiry",
+        ),
+        SCOPE,
+        [tables.expiry_date(SCOPE), tables.expiry(SCOPE), tables.remaining(SCOPE), tables.last_use(SCOPE)],
+        only=only,
+        sort_by="Expires in",
+    )
+
+
+def _within(seconds: str, limit: int) -> str:
+    return f"({seconds} > 0 <= {limit})"
+
+
+def _between(low: int, high: int) -> str:
+    return f"({SCOPE.expires_in()} > {low} <= {high})"

@@ -1,0 +1,134 @@
+"""What the dashboards ask of Prometheus, as PromQL text.
+
+Pure: text in, text out. May not know panels, units or colours. Raw metrics only, so the dashboards work
+without recording rules. Every selector is folded with `max by`, so that two replicas of the exporter
+look like one.
+"""
+
+from dataclasses import dataclass
+
+KEY_LABELS = "account, group, key_id, key_name"
+SECONDS_PER_DAY = 86_400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Label matchers of one dashboard: what its variables let through, for each kind of series."""
+
+    account: str
+    group: str
+    key: str
+
+    def key_series(self, metric: str) -> str:
+        """Select one `cometapi_key_*` gauge, as scraped: one series a key and replica."""
+        return f"cometapi_key_{metric}{{{self.key}}}"
+
+    def of_key(self, metric: str, *, at: str = "", only: str = "") -> str:
+        """Read one `cometapi_key_*` gauge, one series a key.
+
+        *at* is an offset, none for now. *only* narrows to the keys that it gives, before anything is
+        folded: with a thousand keys that is several times cheaper than doing it afterwards.
+        """
+        series = f"{self.key_series(metric)}{at}"
+        return f"max by ({KEY_LABELS}) ({among(series, only) if only else series})"
+
+    def of_account(self, metric: str) -> str:
+        """Read one gauge that has only the account label; *metric* is the whole name."""
+        return f"max by (account) ({metric}{{{self.account}}})"
+
+    def of_status(self, status: str) -> str:
+        """Count keys in the states that the regular expression *status* names, by account and group."""
+        return f'max by (account, group, status) (cometapi_keys{{{self.group}, status=~"{status}"}})'
+
+    def usable_count(self) -> str:
+        """Count keys that would serve a request, by account and group."""
+        return f"max by (account, group) (cometapi_keys_usable{{{self.group}}})"
+
+    def usable(self) -> str:
+        """Keep the keys that would serve a request now."""
+        return f"({self.of_key('usable')} == 1)"
+
+    def expires_in(self) -> str:
+        """Seconds until expiry, exact at the time of the question and not at the last scrape."""
+        return f"({self.of_key('expiry_timestamp_seconds')} - time())"
+
+    def burn(self, window: str = "$window", *, only: str = "") -> str:
+        """Quota units spent a second, by the slope of used quota over *window*.
+
+        Read from used quota, which top-ups leave alone; refunds can turn the slope negative, hence the
+        clamp. `and` drops keys that were deleted or renamed within the window, and those not in *only*.
+        """
+        used = self.key_series("used_quota")
+        living = f"({among(used, only)})" if only else used
+        return f"clamp_min(max by ({KEY_LABELS}) (deriv({used}[{window}]) and {living}), 0)"
+
+    def runway(self) -> str:
+        """Seconds until the quota is spent at the present pace; no series where nothing is being spent."""
+        return f"(clamp_min({self.of_key('remaining_quota')}, 0) / ({self.burn()} > 0))"
+
+    def spent(self, window: str = "$__range", *, at_end: bool = False) -> str:
+        """Quota units spent within *window*; *at_end* pins it to the end of a graph's time range."""
+        moment = " @ end()" if at_end else ""
+        delta = f"delta({self.key_series('used_quota')}[{window}]{moment})"
+        return f"clamp_min(max by ({KEY_LABELS}) ({delta}), 0)"
+
+    def account_burn(self) -> str:
+        """Quota units that an account spends a second."""
+        slope = f"deriv(cometapi_account_used_quota{{{self.account}}}[$window])"
+        return f"clamp_min(max by (account) ({slope}), 0)"
+
+    def account_runway(self) -> str:
+        """Seconds until an account's balance is spent at the present pace."""
+        balance = self.of_account("cometapi_account_remaining_quota")
+        return f"clamp_min({balance}, 0) / ({self.account_burn()} > 0)"
+
+    def in_usd(self, expr: str) -> str:
+        """Turn quota units into dollars; *expr* must keep the account label."""
+        rate = self.of_account("cometapi_quota_units_per_usd")
+        return f"({expr}) / on (account) group_left () {rate}"
+
+    def zero_if_none(self, count: str) -> str:
+        """Show 0 where keys exist but none is counted, and nothing at all where no key is known."""
+        return f"{count} or 0 * count({self.of_key('status')})"
+
+
+def per_day(expr: str) -> str:
+    """Turn a figure per second into one per day."""
+    return f"({expr}) * {SECONDS_PER_DAY}"
+
+
+def among(expr: str, chosen: str) -> str:
+    """Keep the keys of *expr* that are also in *chosen*; a plain selector needs no brackets."""
+    return f"{expr} and on (account, key_id) ({chosen})"
+
+
+def top_spenders(scope: Scope, limit: int) -> str:
+    """Choose the keys that spent most in the shown time range: one set for the whole graph."""
+    return f"topk({limit}, {scope.spent(at_end=True)})"
+
+
+def shown_if_usd(expr: str) -> str:
+    """Give *expr* only while the money switch stands on USD, that is 1."""
+    return _if_matched(expr, 'money!~"x{$money}"')
+
+
+def shown_if_units(expr: str) -> str:
+    """Give *expr* only while the money switch stands on quota units, that is 0."""
+    return _if_matched(expr, 'money=~"x{$money}"')
+
+
+def _if_matched(expr: str, matcher: str) -> str:
+    """Add *matcher* to every selector of *expr*.
+
+    No series has a label money, so its value is empty: matched by `x{0}` and not by `x{1}`. The half of
+    a pair that is switched off thus selects nothing and costs nothing, which no `and` achieves.
+    """
+    return expr.replace(_JOB, f"{_JOB}, {matcher}")
+
+
+_JOB = 'job=~"$job"'
+_ANY = f'{_JOB}, account=~"$account"'
+OVERVIEW = Scope(account=_ANY, group=f'{_ANY}, group=~"$group"', key=f'{_ANY}, group=~"$group", key_id=~"$key"')
+
+_ONE = f'{_JOB}, account="$account"'
+ONE_KEY = Scope(account=_ONE, group=_ONE, key=f'{_ONE}, key_id="$key"')

@@ -1,0 +1,137 @@
+"""Panels in the house style: stats, graphs, bars and timelines that differ only in what they ask.
+
+Pure. Knows looks and queries; may not know which dashboard a panel stands on. Every panel must say what
+it shows (title, description) and in which unit.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from grafana_foundation_sdk.builders import bargauge, common, stat, statetimeline, timeseries
+from grafana_foundation_sdk.builders.dashboard import FieldColor
+from grafana_foundation_sdk.builders.prometheus import Dataquery
+from grafana_foundation_sdk.models import common as look_model
+from grafana_foundation_sdk.models.dashboard import (
+    DynamicConfigValue,
+    FieldColorModeId,
+    ValueMapping,
+)
+
+from . import look
+from .links import key_of_series
+from .targets import IN_UNITS, SOURCE, Ask, history, now
+
+ALL_COLUMNS = 24
+LAST = "lastNotNull"
+# Enough for half a screen's width; every point of a graph costs Prometheus a pass over all keys.
+MOST_POINTS = 300
+
+P = TypeVar("P", stat.Panel, timeseries.Panel, bargauge.Panel, statetimeline.Panel)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """What every panel has: its words, its place (of 24 columns) and its unit."""
+
+    title: str
+    description: str
+    width: int
+    height: int
+    unit: str
+    empty: str = "No data"
+
+
+def number(
+    frame: Frame,
+    *asks: Ask,
+    steps: Sequence[look.Step] = look.PLAIN,
+    mappings: Sequence[ValueMapping] = (),
+) -> stat.Panel:
+    """Show one present value in large letters, coloured by thresholds or by its name."""
+    panel = _framed(stat.Panel(), frame, asks).mappings(list(mappings)).thresholds(look.thresholds(tuple(steps)))
+    panel = panel.color_scheme(FieldColor().mode(FieldColorModeId.THRESHOLDS))
+    panel = panel.color_mode(look_model.BigValueColorMode.VALUE).graph_mode(look_model.BigValueGraphMode.NONE)
+    panel = panel.reduce_options(_last_value()).text_mode(look_model.BigValueTextMode.VALUE)
+    return _ask(panel, [now(ask) for ask in asks])
+
+
+def graph(frame: Frame, *asks: Ask, key_links: bool = False) -> timeseries.Panel:
+    """Draw lines over time, with the last and the largest value in the legend."""
+    panel = _framed(timeseries.Panel(), frame, asks).draw_style(look_model.GraphDrawStyle.LINE)
+    panel = panel.fill_opacity(0).line_width(1).show_points(look_model.VisibilityMode.AUTO)
+    panel = panel.color_scheme(FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC))
+    panel = panel.legend(_legend()).tooltip(_tooltip()).max_data_points(MOST_POINTS)
+    if key_links:
+        panel = panel.data_links([key_of_series()])
+    return _ask(panel, [history(ask) for ask in asks])
+
+
+def stacked(frame: Frame, *asks: Ask, bars: bool = False) -> timeseries.Panel:
+    """Draw parts of a whole, as areas or as bars."""
+    style = look_model.GraphDrawStyle.BARS if bars else look_model.GraphDrawStyle.LINE
+    panel = graph(frame, *asks).draw_style(style).fill_opacity(60)
+    return panel.stacking(common.StackingConfig().mode(look_model.StackingMode.NORMAL).group("A"))
+
+
+def bars(frame: Frame, *asks: Ask, key_links: bool = False) -> bargauge.Panel:
+    """Compare present values as horizontal bars."""
+    panel = _framed(bargauge.Panel(), frame, asks).thresholds(look.thresholds((look.Step(None, "blue"),)))
+    panel = panel.orientation(look_model.VizOrientation.HORIZONTAL).reduce_options(_last_value()).min(0)
+    panel = panel.display_mode(look_model.BarGaugeDisplayMode.BASIC)
+    if key_links:
+        panel = panel.data_links([key_of_series()])
+    return _ask(panel, [now(ask) for ask in asks])
+
+
+def timeline(
+    frame: Frame, *asks: Ask, mappings: Sequence[ValueMapping], key_links: bool = False
+) -> statetimeline.Panel:
+    """Show states over time, one lane a series."""
+    panel = _framed(statetimeline.Panel(), frame, asks).mappings(list(mappings)).row_height(0.8)
+    panel = (
+        panel.max_data_points(MOST_POINTS).merge_values(merge_values=True).show_value(look_model.VisibilityMode.AUTO)
+    )
+    panel = panel.legend(common.VizLegendOptions().show_legend(show_legend=False))
+    panel = panel.color_scheme(FieldColor().mode(FieldColorModeId.THRESHOLDS)).tooltip(_tooltip())
+    if key_links:
+        panel = panel.data_links([key_of_series()])
+    return _ask(panel, [history(ask) for ask in asks])
+
+
+def colored_by_name(panel: timeseries.Panel, colors: dict[str, str]) -> timeseries.Panel:
+    """Give series their fixed colours, by legend."""
+    for name, color in colors.items():
+        fixed = {"mode": FieldColorModeId.FIXED, "fixedColor": color}
+        panel = panel.override_by_name(name, [DynamicConfigValue(id_val="color", value=fixed)])
+    return panel
+
+
+def _framed(panel: P, frame: Frame, asks: Iterable[Ask]) -> P:
+    panel.title(frame.title).description(frame.description).datasource(SOURCE)
+    panel.span(frame.width).height(frame.height).unit(frame.unit).no_value(frame.empty)
+    for ask in asks:
+        if ask.name.endswith(IN_UNITS):
+            panel.override_by_query(ask.name, [DynamicConfigValue(id_val="unit", value=look.QUOTA)])
+    return panel
+
+
+def _ask(panel: P, queries: list[Dataquery]) -> P:
+    for query in queries:
+        panel.with_target(query)
+    return panel
+
+
+def _last_value() -> common.ReduceDataOptions:
+    return common.ReduceDataOptions().calcs([LAST]).fields("").values(values=False)
+
+
+def _legend() -> common.VizLegendOptions:
+    legend = common.VizLegendOptions().show_legend(show_legend=True).calcs([LAST, "max"])
+    legend = legend.display_mode(look_model.LegendDisplayMode.TABLE)
+    return legend.placement(look_model.LegendPlacement.BOTTOM)
+
+
+def _tooltip() -> common.VizTooltipOptions:
+    tooltip = common.VizTooltipOptions().mode(look_model.TooltipDisplayMode.MULTI)
+    return tooltip.sort(look_model.SortOrder.DESCENDING)

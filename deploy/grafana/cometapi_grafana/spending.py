@@ -1,0 +1,107 @@
+"""The overview's row about money: who spends what, and how long the balance lasts.
+
+Pure.
+"""
+
+from . import look, panels
+from .expressions import OVERVIEW as SCOPE
+from .expressions import per_day
+from .page import PanelBuilder
+from .panels import Frame
+from .targets import Ask, money
+
+_DRAWN = 10
+
+
+def spending() -> list[PanelBuilder]:
+    """Build the row's panels."""
+    return [*_money_numbers(), _top_keys(), _group_pace(), _balance_history()]
+
+
+def _money_numbers() -> list[PanelBuilder]:
+    balance = SCOPE.of_account("cometapi_account_remaining_quota")
+    left = f"clamp_min({SCOPE.of_key('remaining_quota')}, 0) and {SCOPE.usable()}"
+    return [
+        panels.number(
+            _money_frame("Account balance", "What the accounts still have; when it is gone every key stops."),
+            *money(SCOPE, Ask(expr=balance), total="sum"),
+            steps=look.BALANCE,
+        ),
+        panels.number(
+            Frame(
+                title="Balance lasts",
+                description="Until the first account is empty at the present pace of all its keys.",
+                width=4,
+                height=4,
+                unit=look.SECONDS,
+                empty="Nothing spent",
+            ),
+            Ask(expr=f"min({SCOPE.account_runway()})"),
+            steps=look.MORE_TIME_IS_GOOD,
+        ),
+        panels.number(
+            _money_frame("Spent in time range", "What the chosen keys spent in the time range above, less refunds."),
+            *money(SCOPE, Ask(expr=SCOPE.spent()), total="sum"),
+        ),
+        panels.number(
+            _money_frame("Burn per day", "What the chosen keys spend a day at their present pace."),
+            *money(SCOPE, Ask(expr=per_day(SCOPE.burn())), total="sum"),
+        ),
+        panels.number(
+            _money_frame("Left on limited keys", "What usable keys with a quota of their own may still spend."),
+            *money(SCOPE, Ask(expr=left), total="sum"),
+        ),
+        panels.number(
+            Frame(
+                title="Unlimited keys",
+                description="Keys without a quota of their own: only the account's balance stops them.",
+                width=4,
+                height=4,
+                unit=look.COUNT,
+            ),
+            Ask(expr=f"sum({SCOPE.of_key('unlimited_quota')})"),
+        ),
+    ]
+
+
+def _top_keys() -> PanelBuilder:
+    asks = money(SCOPE, Ask(expr=f"topk({_DRAWN}, {SCOPE.spent()})", legend="{{key_name}} · {{key_id}}"))
+    frame = Frame(
+        title=f"Top {_DRAWN} keys by spending",
+        description="The keys that spent most in the time range above.",
+        width=8,
+        height=9,
+        unit=look.DOLLARS,
+    )
+    return panels.bars(frame, *asks, key_links=True)
+
+
+def _group_pace() -> PanelBuilder:
+    labels = "account, group"
+    pace = f"sum by ({labels}) ({per_day(SCOPE.burn())})"
+    most = f"topk({_DRAWN}, sum by ({labels}) ({SCOPE.spent(at_end=True)}))"
+    frame = Frame(
+        title="Burn per day, by group",
+        description=f"The {_DRAWN} groups that spent most in the time range above; a missing group name means none.",
+        width=8,
+        height=9,
+        unit=look.DOLLARS,
+    )
+    ask = Ask(expr=f"{pace} and on ({labels}) {most}", legend="{{account}} / {{group}}")
+    return panels.graph(frame, *money(SCOPE, ask))
+
+
+def _balance_history() -> PanelBuilder:
+    frame = Frame(
+        title="Account balance",
+        description="What each account still has. Steps up are top-ups.",
+        width=8,
+        height=9,
+        unit=look.DOLLARS,
+    )
+    balance = SCOPE.of_account("cometapi_account_remaining_quota")
+    return panels.graph(frame, *money(SCOPE, Ask(expr=balance, legend="{{account}}")))
+
+
+def _money_frame(title: str, description: str) -> Frame:
+    return Frame(title=title, description=description, width=4, height=4, unit=look.DOLLARS, empty="Not offered")

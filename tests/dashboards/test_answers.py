@@ -1,0 +1,262 @@
+"""Every query of the dashboards is asked of a real Prometheus, and the answers are the right ones."""
+
+import re
+
+import pytest
+from dashboards.committed import BOTH, ONE_KEY, OVERVIEW
+from dashboards.queries import Json, Moment, Prometheus, Query, annotation_queries, panel_queries, variables
+from dashboards.sample_keys import END
+
+DAY = 86_400
+SCREEN = Moment(end=END, seconds=8 * 3600)
+EVERYTHING = {"job": ".*", "account": ".*", "group": ".*", "key": ".*", "window": "6h", "money": "1"}
+ONE = {"job": ".*", "account": "main", "key": "2", "window": "6h", "money": "1"}
+# The key to which each thing happened, so that its mark is seen on that key's own dashboard.
+HAPPENED_TO = {
+    "Key now enabled": "16",
+    "Key now disabled": "8",
+    "Key now expired": "7",
+    "Key now exhausted": "6",
+    "Quota raised": "15",
+}
+VALUES = {"cometapi-overview": EVERYTHING, "cometapi-key": ONE}
+
+PANEL_QUERIES = [query for board in BOTH for query in panel_queries(board)]
+ANNOTATIONS = [query for board in BOTH for query in annotation_queries(board)]
+QUERY_VARIABLES = [(b["uid"], v) for b in BOTH for v in variables(b).values() if v["type"] == "query"]
+LINES = [query for query in panel_queries(OVERVIEW) if query.panel_type in {"timeseries", "state-timeline"}]
+
+# No query is rightly empty here, but for the half of a money pair that the switch turns off.
+each_query = pytest.mark.parametrize("query", PANEL_QUERIES, ids=str)
+
+
+@each_query
+def test_every_panel_gets_data(prometheus: Prometheus, query: Query) -> None:
+    series = prometheus.run(query, VALUES[query.dashboard] | {"money": _switch(query)}, SCREEN)
+
+    assert series
+    for name in re.findall(r"{{(\w+)}}", query.legend):
+        assert any(name in one["metric"] for one in series), f"no series has the {name} that the legend names"
+
+
+@pytest.mark.parametrize("query", [q for q in PANEL_QUERIES if q.name.endswith(("_units", "_usd"))], ids=str)
+def test_the_money_switch_turns_the_other_half_off(prometheus: Prometheus, query: Query) -> None:
+    other = {"0": "1", "1": "0"}[_switch(query)]
+
+    assert prometheus.run(query, VALUES[query.dashboard] | {"money": other}, SCREEN) == []
+
+
+@pytest.mark.parametrize("query", ANNOTATIONS, ids=str)
+def test_every_annotation_marks_something(prometheus: Prometheus, query: Query) -> None:
+    values = VALUES[query.dashboard]
+    if query.dashboard == "cometapi-key":
+        values = values | {"key": HAPPENED_TO.get(query.name, "2")}
+
+    marks = _marks(prometheus, query, values)
+
+    assert marks
+    for name in re.findall(r"{{(\w+)}}", query.legend):
+        assert all(name in mark for mark in marks), f"no mark has the {name} that the text names"
+
+
+def test_the_overview_marks_which_key_changed_to_what(prometheus: Prometheus) -> None:
+    query = next(q for q in ANNOTATIONS if q.name == "Key status changed")
+
+    marks = _marks(prometheus, query, EVERYTHING)
+
+    assert {(mark["key_id"], mark["status"]) for mark in marks} == {
+        ("6", "exhausted"),
+        ("7", "expired"),
+        ("8", "disabled"),
+        ("16", "enabled"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("uid", "variable"), QUERY_VARIABLES, ids=lambda part: part if isinstance(part, str) else part["name"]
+)
+def test_every_variable_offers_choices(prometheus: Prometheus, uid: str, variable: Json) -> None:
+    assert prometheus.options(variable, VALUES[uid], SCREEN)
+
+
+def test_keys_are_offered_by_name_and_id_however_odd_the_name(prometheus: Prometheus) -> None:
+    options = prometheus.options(variables(ONE_KEY)["key"], ONE, SCREEN)
+
+    assert ("twin · 9", "9") in options
+    assert ("twin · 10", "10") in options
+    assert ('数据 "quoted" \\ back · 11', "11") in options
+    assert (" · 12", "12") in options
+    assert len(options) == 20
+
+
+def test_accounts_and_groups_are_offered(prometheus: Prometheus) -> None:
+    choices = variables(OVERVIEW)
+    values = EVERYTHING | {"account": "main"}
+
+    assert [value for _, value in prometheus.options(choices["account"], values, SCREEN)] == ["crowd", "main", "solo"]
+    assert [value for _, value in prometheus.options(choices["group"], values, SCREEN)] == [
+        "a",
+        "default",
+        "vip",
+        "默认",
+    ]
+
+
+@pytest.mark.parametrize("key", ["2", "14"], ids=["spending", "refund"])
+def test_only_new_quota_is_marked_as_such(prometheus: Prometheus, key: str) -> None:
+    query = next(q for q in ANNOTATIONS if q.name == "Quota raised")
+
+    assert _marks(prometheus, query, ONE | {"key": key}) == []
+
+
+@pytest.mark.parametrize(
+    ("title", "expected"),
+    [
+        ("Usable keys", 15),
+        ("Only look alive", 1),
+        ("Expired or spent", 3),
+        ("Expire in 7 days", 2),
+        ("Run dry in 24 h", 1),
+        ("Skipped keys", 0),
+        ("Data age", 20),
+        ("API", 1),
+        ("Unlimited keys", 1),
+        ("Account balance", 10_000),
+        ("Burn per day", 630.72),
+        ("Left on limited keys", 5_500),
+    ],
+)
+def test_two_replicas_count_once(prometheus: Prometheus, title: str, expected: float) -> None:
+    """Burn: 500 + 3,000 + 100 + 50 units a second for 86,400 seconds at 500,000 units a dollar."""
+    assert _number(prometheus, OVERVIEW, title, EVERYTHING | {"account": "main"}) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("title", "key", "expected"),
+    [
+        ("Remaining", "2", 300),
+        ("Used", "2", 800),
+        ("Share left", "2", 150 / 550),
+        ("Burn per day", "2", 518.4),
+        ("Lasts", "2", 50_000),
+        ("Expires in", "2", 20 * DAY),
+        ("Works", "5", 0),
+        ("Status", "5", 1),
+        ("Expires in", "5", -3600),
+        ("Share left", "6", 0),
+        ("Burn per day", "14", 0),
+        ("Burn per day", "15", 8.64),
+        ("Lasts", "15", 1_000_000),
+        ("Spent in time range", "15", 2.88),
+    ],
+)
+def test_one_key_is_told_truly(prometheus: Prometheus, title: str, key: str, expected: float) -> None:
+    """A refund (14) is no negative burn and a top-up (15) does not touch it."""
+    assert _number(prometheus, ONE_KEY, title, ONE | {"key": key}) == pytest.approx(expected, rel=1e-3, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("key", "title"), [("3", "Remaining"), ("3", "Lasts"), ("3", "Expires in"), ("13", "Last used")]
+)
+def test_what_does_not_apply_is_left_empty(prometheus: Prometheus, key: str, title: str) -> None:
+    """An unlimited key has nothing left and nothing to outlast; the other was never used."""
+    assert _answers(prometheus, ONE_KEY, title, ONE | {"key": key}) == []
+
+
+@pytest.mark.parametrize(
+    ("title", "ids"),
+    [
+        ("Keys that stopped working", {"5", "6", "7", "8"}),
+        ("Keys to renew", {"4", "19"}),
+        ("Keys running dry", {"2"}),
+        ("Next to expire", {"2", "4", "17", "18", "19"}),
+        ("All keys", {str(number) for number in range(1, 21)}),
+    ],
+)
+def test_a_table_lists_its_keys_in_every_column(prometheus: Prometheus, title: str, ids: set[str]) -> None:
+    """No column may bring a key that the others lack: Grafana would add a row for it."""
+    values = EVERYTHING | {"account": "main"}
+    for query in _queries(OVERVIEW, title):
+        series = prometheus.run(query, values | {"money": _switch(query)}, SCREEN)
+        assert {one["metric"]["key_id"] for one in series} <= ids
+        assert len(series) == len({one["metric"]["key_id"] for one in series})
+    listed = _answers(prometheus, OVERVIEW, title, values)
+    assert {one["metric"]["key_id"] for one in listed} == ids
+
+
+def test_the_calendar_counts_each_enabled_key_once(prometheus: Prometheus) -> None:
+    values = EVERYTHING | {"account": "main"}
+    queries = _queries(OVERVIEW, "When enabled keys expire")
+
+    counts = {query.legend: float(prometheus.run(query, values, SCREEN)[0]["value"][1]) for query in queries}
+
+    assert counts == {
+        "past, yet enabled": 1,
+        "within 24 h": 1,
+        "in 1 to 7 days": 1,
+        "in 7 to 30 days": 1,
+        "in 30 to 90 days": 1,
+        "later": 1,
+        "never": 10,
+    }
+
+
+def test_money_is_changed_at_the_rate_of_its_own_account(prometheus: Prometheus) -> None:
+    """5,000 million units are 10,000 USD at 500,000 units a dollar and 5,000 USD at a million."""
+    queries = _queries(OVERVIEW, "Account balance")
+    graph = next(query for query in queries if query.is_range and query.name.endswith("_usd"))
+
+    last = {one["metric"]["account"]: float(one["values"][-1][1]) for one in prometheus.run(graph, EVERYTHING, SCREEN)}
+
+    assert last == {"main": 10_000, "solo": 5_000, "crowd": 10_000}
+
+
+@pytest.mark.parametrize("query", LINES, ids=str)
+def test_no_graph_has_more_than_twenty_lines_for_a_crowd_of_keys(prometheus: Prometheus, query: Query) -> None:
+    series = prometheus.run(query, EVERYTHING | {"account": "crowd", "money": _switch(query)}, SCREEN)
+
+    assert len(series) <= 20
+
+
+@pytest.mark.parametrize(("title", "most"), [("Keys to renew", 25), ("Keys running dry", 25), ("Next to expire", 50)])
+def test_lists_of_what_to_do_stay_short_for_a_crowd_of_keys(prometheus: Prometheus, title: str, most: int) -> None:
+    for query in _queries(OVERVIEW, title):
+        series = prometheus.run(query, EVERYTHING | {"account": "crowd", "money": _switch(query)}, SCREEN)
+        assert len(series) == most
+
+
+def test_a_single_key_without_a_group_is_enough(prometheus: Prometheus) -> None:
+    values = EVERYTHING | {"account": "solo"}
+
+    assert _number(prometheus, OVERVIEW, "Usable keys", values) == 1
+    assert _number(prometheus, OVERVIEW, "Burn per day", values) == pytest.approx(10 * DAY / 1_000_000)
+    assert len(_answers(prometheus, OVERVIEW, "All keys", values)) == 1
+    for query in panel_queries(OVERVIEW):
+        prometheus.run(query, values, SCREEN)
+
+
+def _marks(prometheus: Prometheus, query: Query, values: dict[str, str]) -> list[dict[str, str]]:
+    """Give the labels of each series that is above zero at some time: Grafana draws those."""
+    series = prometheus.run(query, values, SCREEN)
+    return [one["metric"] for one in series if any(float(value) > 0 for _, value in one["values"])]
+
+
+def _switch(query: Query) -> str:
+    """Set the money switch as *query* needs it."""
+    return "0" if query.name.endswith("_units") else "1"
+
+
+def _queries(dashboard: Json, title: str) -> list[Query]:
+    found = [query for query in panel_queries(dashboard) if re.fullmatch(rf"panel \d+ {re.escape(title)}", query.place)]
+    assert found, f"no panel is called {title}"
+    return found
+
+
+def _answers(prometheus: Prometheus, dashboard: Json, title: str, values: dict[str, str]) -> list[Json]:
+    queries = [query for query in _queries(dashboard, title) if not query.name.endswith("_units")]
+    return prometheus.run(queries[0], values, SCREEN)
+
+
+def _number(prometheus: Prometheus, dashboard: Json, title: str, values: dict[str, str]) -> float:
+    (series,) = _answers(prometheus, dashboard, title, values)
+    return float(series["value"][1])

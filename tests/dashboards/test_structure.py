@@ -1,0 +1,334 @@
+"""Each dashboard is sound as Grafana reads it: identity, layout, words, units, links, names of metrics."""
+
+import re
+from itertools import combinations
+
+import pytest
+import yaml
+from dashboards.committed import BOTH, GRAFANA, ONE_KEY, OVERVIEW
+from dashboards.queries import (
+    Json,
+    all_expressions,
+    all_panels,
+    annotation_queries,
+    drawn_panels,
+    panel_queries,
+    substitute,
+    variables,
+)
+
+METRICS = {
+    "cometapi_key_remaining_quota",
+    "cometapi_key_used_quota",
+    "cometapi_key_unlimited_quota",
+    "cometapi_key_expires_in_seconds",
+    "cometapi_key_expiry_timestamp_seconds",
+    "cometapi_key_status",
+    "cometapi_key_usable",
+    "cometapi_key_created_timestamp_seconds",
+    "cometapi_key_last_used_timestamp_seconds",
+    "cometapi_key_info",
+    "cometapi_keys",
+    "cometapi_keys_usable",
+    "cometapi_account_remaining_quota",
+    "cometapi_account_used_quota",
+    "cometapi_account_requests",
+    "cometapi_quota_units_per_usd",
+    "cometapi_up",
+    "cometapi_exporter_last_success_timestamp_seconds",
+    "cometapi_exporter_refresh_interval_seconds",
+    "cometapi_exporter_skipped_keys",
+    "cometapi_exporter_refreshes_total",
+    "cometapi_exporter_refresh_duration_seconds_bucket",
+    "cometapi_exporter_refresh_duration_seconds_sum",
+    "cometapi_exporter_refresh_duration_seconds_count",
+    "cometapi_exporter_api_requests_total",
+    "cometapi_exporter_build_info",
+    "process_resident_memory_bytes",
+    "process_cpu_seconds_total",
+    "python_info",
+}
+# Part of the round's histogram and of the process that no panel needs.
+NOT_SHOWN = {
+    "cometapi_exporter_refresh_duration_seconds_sum",
+    "cometapi_exporter_refresh_duration_seconds_count",
+    "python_info",
+}
+SOURCE = {"type": "prometheus", "uid": "${datasource}"}
+STATUS_NAMES = {"1": "enabled", "2": "disabled", "3": "expired", "4": "exhausted"}
+
+each = pytest.mark.parametrize("dashboard", BOTH, ids=["overview", "key"])
+
+
+def test_identities_are_those_that_links_and_alerts_use() -> None:
+    assert [board["uid"] for board in BOTH] == ["cometapi-overview", "cometapi-key"]
+    assert [board["title"] for board in BOTH] == ["CometAPI / Keys overview", "CometAPI / One key"]
+
+
+@each
+def test_a_provisioned_dashboard_is_tagged_read_only_and_free_of_inputs(dashboard: Json) -> None:
+    assert dashboard["tags"] == ["cometapi", "prometheus", "mixin"]
+    assert dashboard["editable"] is False
+    assert dashboard["refresh"] == "1m"
+    assert dashboard["timezone"] == "browser"
+    assert "__inputs" not in dashboard
+    assert dashboard.get("id") is None
+
+
+@each
+def test_panel_ids_are_unique(dashboard: Json) -> None:
+    ids = [panel["id"] for panel in all_panels(dashboard)]
+
+    assert sorted(ids) == list(range(1, len(ids) + 1))
+
+
+@each
+def test_no_two_panels_lie_over_each_other(dashboard: Json) -> None:
+    for one, other in combinations(all_panels(dashboard), 2):
+        assert not _overlap(one["gridPos"], other["gridPos"]), (one["title"], other["title"])
+
+
+@each
+def test_every_line_of_panels_is_as_wide_as_the_page(dashboard: Json) -> None:
+    widths: dict[int, int] = {}
+    for panel in drawn_panels(dashboard):
+        widths[panel["gridPos"]["y"]] = widths.get(panel["gridPos"]["y"], 0) + panel["gridPos"]["w"]
+
+    assert set(widths.values()) == {24}
+
+
+@each
+def test_everything_reads_from_the_chosen_data_source(dashboard: Json) -> None:
+    asked = [target["datasource"] for panel in drawn_panels(dashboard) for target in panel["targets"]]
+    asked += [panel["datasource"] for panel in drawn_panels(dashboard)]
+    asked += [annotation["datasource"] for annotation in dashboard["annotations"]["list"]]
+    asked += [v["datasource"] for v in variables(dashboard).values() if v["type"] == "query"]
+
+    assert all(source == SOURCE for source in asked)
+    assert variables(dashboard)["datasource"]["query"] == "prometheus"
+
+
+@each
+def test_every_panel_says_what_it_shows_and_in_which_unit(dashboard: Json) -> None:
+    for panel in drawn_panels(dashboard):
+        assert panel["title"], panel["id"]
+        assert re.fullmatch(r"[A-Z].{15,}\.", panel["description"]), panel["title"]
+        assert panel["fieldConfig"]["defaults"]["unit"], panel["title"]
+
+
+@each
+def test_every_column_of_figures_has_a_title_and_a_unit(dashboard: Json) -> None:
+    tables = [panel for panel in drawn_panels(dashboard) if panel["type"] == "table" and len(panel["targets"]) > 1]
+    for panel in tables:
+        names = panel["transformations"][-1]["options"]["renameByName"]
+        for target in panel["targets"]:
+            overrides = _overrides(panel, names[f"Value #{target['refId']}"])
+            assert overrides["unit"], panel["title"]
+
+
+@each
+def test_query_names_are_unique_within_a_panel(dashboard: Json) -> None:
+    for panel in drawn_panels(dashboard):
+        names = [target["refId"] for target in panel["targets"]]
+        assert len(set(names)) == len(names), panel["title"]
+
+
+@each
+def test_money_asked_in_units_and_in_dollars_wears_the_right_unit(dashboard: Json) -> None:
+    for panel in drawn_panels(dashboard):
+        names = {target["refId"] for target in panel["targets"]}
+        in_units = {name for name in names if name.endswith("_units")}
+        assert {name.replace("_units", "_usd") for name in in_units} <= names
+        if in_units and panel["type"] != "table":
+            assert panel["fieldConfig"]["defaults"]["unit"] == "currencyUSD"
+            assert {_query_unit(panel, name) for name in in_units} == {"short"}
+
+
+@each
+def test_status_codes_are_shown_as_words(dashboard: Json) -> None:
+    shown = [panel for panel in drawn_panels(dashboard) if panel["title"].startswith("Status")]
+    assert shown
+    for panel in shown:
+        options = panel["fieldConfig"]["defaults"]["mappings"][0]["options"]
+        assert {code: result["text"] for code, result in options.items()} == STATUS_NAMES
+
+
+def test_the_table_of_all_keys_shows_words_for_status_and_use() -> None:
+    table = _titled(OVERVIEW, "All keys")
+
+    status = _overrides(table, "Status")["mappings"][0]["options"]
+    works = _overrides(table, "Works")["mappings"][0]["options"]
+
+    assert {code: result["text"] for code, result in status.items()} == STATUS_NAMES
+    assert {code: result["text"] for code, result in works.items()} == {"1": "usable", "0": "not usable"}
+
+
+def test_the_table_of_all_keys_has_the_promised_columns_and_pages() -> None:
+    table = _titled(OVERVIEW, "All keys")
+
+    assert list(_in_order(table)) == [
+        "Account",
+        "Group",
+        "Key",
+        "ID",
+        "Status",
+        "Works",
+        "Quota",
+        "Remaining, units",
+        "Remaining, USD",
+        "Used, units",
+        "Used, USD",
+        "Burn per day, units",
+        "Burn per day, USD",
+        "Lasts",
+        "Expires in",
+        "Last used",
+    ]
+    assert table["options"]["footer"]["enablePagination"] is True
+
+
+def test_a_key_in_a_table_or_graph_leads_to_its_own_dashboard() -> None:
+    tables = [panel for panel in drawn_panels(OVERVIEW) if panel["type"] == "table" and len(panel["targets"]) > 1]
+    graphs = [p for p in drawn_panels(OVERVIEW) if any("{{key_id}}" in q.get("legendFormat", "") for q in p["targets"])]
+    urls = [_overrides(panel, "Key")["links"][0]["url"] for panel in tables]
+    urls += [panel["fieldConfig"]["defaults"]["links"][0]["url"] for panel in graphs]
+
+    assert (len(tables), len(graphs)) == (5, 4)
+    assert all(url.startswith("/d/cometapi-key?") for url in urls)
+    assert all("&var-account=${__" in url and "&var-key=${__" in url for url in urls)
+    assert all("${datasource:queryparam}&${money:queryparam}&${window:queryparam}" in url for url in urls)
+
+
+def test_both_dashboards_lead_to_each_other() -> None:
+    assert OVERVIEW["links"][0]["url"].startswith("/d/cometapi-key?")
+    assert ONE_KEY["links"][0]["url"].startswith("/d/cometapi-overview?")
+    assert "${account:queryparam}" in ONE_KEY["links"][0]["url"]
+
+
+def test_all_lets_keys_without_a_group_through() -> None:
+    choices = variables(OVERVIEW)
+
+    assert list(choices) == ["datasource", "job", "account", "group", "key", "money", "window"]
+    for name in ("job", "account", "group", "key"):
+        assert choices[name]["allValue"] == ".*"
+        assert choices[name]["multi"] is True
+        assert choices[name]["current"]["value"] == "$__all"
+
+
+def test_one_key_is_chosen_by_exactly_one_account_and_id() -> None:
+    choices = variables(ONE_KEY)
+
+    assert list(choices) == ["datasource", "job", "account", "key", "money", "window"]
+    assert choices["account"]["multi"] is False
+    assert choices["key"]["includeAll"] is False
+
+
+@each
+def test_every_variable_in_a_query_exists(dashboard: Json) -> None:
+    known = dict.fromkeys([*variables(dashboard), "__range", "__interval", "__rate_interval"], "x")
+
+    for expression in all_expressions(dashboard):
+        substitute(expression, known)
+
+
+@each
+def test_every_metric_in_a_query_is_one_that_the_exporter_promises(dashboard: Json) -> None:
+    named = {name for expression in all_expressions(dashboard) for name in _metrics(expression)}
+
+    assert named <= METRICS
+
+
+def test_every_metric_is_shown_somewhere() -> None:
+    named = {name for board in BOTH for expression in all_expressions(board) for name in _metrics(expression)}
+
+    assert named == METRICS - NOT_SHOWN
+
+
+@each
+def test_every_selector_is_narrowed_by_the_job(dashboard: Json) -> None:
+    for expression in all_expressions(dashboard):
+        for found in re.finditer(r"\b(?:cometapi|process)_\w+(.?)(.{0,4})", expression):
+            if found[0].startswith("cometapi_up, job"):
+                continue
+            assert found[1] + found[2] == "{job=", expression
+
+
+@each
+def test_graphs_ask_at_steps_that_hold_enough_samples(dashboard: Json) -> None:
+    for panel in drawn_panels(dashboard):
+        for target in panel["targets"]:
+            assert target.get("range") is not True or target["interval"] == "1m", panel["title"]
+
+
+def test_changes_of_status_are_marked_on_both_dashboards() -> None:
+    """One question for all keys together; for one key, a mark in the colour of each status."""
+    overview, key = (
+        {mark["name"]: mark["iconColor"] for mark in board["annotations"]["list"]} for board in (OVERVIEW, ONE_KEY)
+    )
+
+    assert overview == {"Key status changed": "yellow", "API rounds failing": "dark-red"}
+    assert key == {
+        "Key now enabled": "green",
+        "Key now disabled": "blue",
+        "Key now expired": "orange",
+        "Key now exhausted": "red",
+        "Quota raised": "purple",
+        "API rounds failing": "dark-red",
+    }
+
+
+@each
+def test_annotations_are_written_for_older_and_newer_grafana(dashboard: Json) -> None:
+    for annotation in dashboard["annotations"]["list"]:
+        assert annotation["expr"] == annotation["target"]["expr"]
+        assert annotation["titleFormat"] == annotation["name"]
+    assert len(list(annotation_queries(dashboard))) == len(dashboard["annotations"]["list"])
+
+
+@each
+def test_no_recording_rule_is_needed(dashboard: Json) -> None:
+    for query in panel_queries(dashboard):
+        assert not re.search(r"\b[a-z]+:[a-z]", query.expr), query
+
+
+def test_provisioning_finds_the_data_source_and_the_folder() -> None:
+    sources = yaml.safe_load((GRAFANA / "provisioning/datasources/prometheus.yml").read_text(encoding="utf-8"))
+    folders = yaml.safe_load((GRAFANA / "provisioning/dashboards/cometapi.yml").read_text(encoding="utf-8"))
+
+    assert sources["apiVersion"] == folders["apiVersion"] == 1
+    assert sources["datasources"][0]["type"] == "prometheus"
+    assert sources["datasources"][0]["jsonData"]["timeInterval"] == "60s"
+    assert folders["providers"][0]["type"] == "file"
+    assert folders["providers"][0]["allowUiUpdates"] is False
+    assert folders["providers"][0]["options"]["path"] == "/var/lib/grafana/dashboards/cometapi"
+
+
+def _overlap(one: Json, other: Json) -> bool:
+    apart_x = one["x"] + one["w"] <= other["x"] or other["x"] + other["w"] <= one["x"]
+    apart_y = one["y"] + one["h"] <= other["y"] or other["y"] + other["h"] <= one["y"]
+    return not (apart_x or apart_y)
+
+
+def _titled(dashboard: Json, title: str) -> Json:
+    return next(panel for panel in drawn_panels(dashboard) if panel["title"] == title)
+
+
+def _in_order(table: Json) -> list[str]:
+    options = table["transformations"][-1]["options"]
+    positions: dict[str, int] = options["indexByName"]
+    return [options["renameByName"][name] for name in sorted(positions, key=lambda name: positions[name])]
+
+
+def _overrides(panel: Json, column: str) -> Json:
+    chosen = [o for o in panel["fieldConfig"]["overrides"] if o["matcher"] == {"id": "byName", "options": column}]
+    return {prop["id"]: prop["value"] for override in chosen for prop in override["properties"]}
+
+
+def _query_unit(panel: Json, name: str) -> str | None:
+    matcher = {"id": "byFrameRefID", "options": name}
+    chosen = [o for o in panel["fieldConfig"]["overrides"] if o["matcher"] == matcher]
+    return next((prop["value"] for o in chosen for prop in o["properties"] if prop["id"] == "unit"), None)
+
+
+def _metrics(expression: str) -> set[str]:
+    return set(re.findall(r"\b(?:cometapi|process|python)_\w+(?=[{,])", expression))
