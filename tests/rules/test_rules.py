@@ -1,0 +1,251 @@
+"""The shipped rules and the Alertmanager file, judged by promtool, amtool and by their own conventions.
+
+What each alert does is written in the *.test.yml files beside this one.
+"""
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from binaries import require
+
+ROOT = Path(__file__).parents[2]
+PROMETHEUS = ROOT / "deploy/prometheus"
+RULE_FILES = sorted((PROMETHEUS / "rules").glob("*.yml"))
+ALERTMANAGER = ROOT / "deploy/alertmanager/alertmanager.yml"
+SCENARIOS = sorted(Path(__file__).parent.glob("*.test.yml"))
+RUNBOOKS = ROOT / "docs/runbooks.md"
+RUNBOOK_BASE = "https://github.com/cometapi-exporter/cometapi-exporter/blob/main/docs/runbooks.md#"
+
+PROMISED_METRICS = {
+    "cometapi_key_remaining_quota",
+    "cometapi_key_used_quota",
+    "cometapi_key_unlimited_quota",
+    "cometapi_key_expires_in_seconds",
+    "cometapi_key_expiry_timestamp_seconds",
+    "cometapi_key_status",
+    "cometapi_key_usable",
+    "cometapi_key_created_timestamp_seconds",
+    "cometapi_key_last_used_timestamp_seconds",
+    "cometapi_key_info",
+    "cometapi_keys",
+    "cometapi_keys_usable",
+    "cometapi_account_remaining_quota",
+    "cometapi_account_used_quota",
+    "cometapi_account_requests",
+    "cometapi_quota_units_per_usd",
+    "cometapi_up",
+    "cometapi_exporter_last_success_timestamp_seconds",
+    "cometapi_exporter_refresh_interval_seconds",
+    "cometapi_exporter_skipped_keys",
+    "cometapi_exporter_refreshes_total",
+    "cometapi_exporter_api_requests_total",
+    "cometapi_exporter_build_info",
+}
+
+EXPECTED_SEVERITIES = {
+    "CometAPIKeyExpiringSoon": "warning",
+    "CometAPIKeyExpiryImminent": "critical",
+    "CometAPIKeyExpiredButEnabled": "critical",
+    "CometAPIKeyQuotaLow": "warning",
+    "CometAPIKeyQuotaRunningOut": "warning",
+    "CometAPIKeyQuotaExhausted": "critical",
+    "CometAPIKeyDisabledInUse": "critical",
+    "CometAPIKeyUnusable": "critical",
+    "CometAPIKeySpendingSpike": "warning",
+    "CometAPIKeyUnused": "info",
+    "CometAPIAccountBalanceLow": "warning",
+    "CometAPIAccountBalanceRunningOut": "critical",
+    "CometAPIAccountBalanceExhausted": "critical",
+    "CometAPIAccountWithoutKeys": "critical",
+    "CometAPITokenRefused": "critical",
+    "CometAPIRateLimited": "warning",
+    "CometAPIRoundsFailing": "warning",
+    "CometAPIDataStale": "critical",
+    "CometAPIKeysSkipped": "warning",
+    "CometAPIExporterDown": "critical",
+    "CometAPIThresholdMissing": "warning",
+}
+
+
+def load_rules() -> list[dict[str, Any]]:
+    """Return every rule of every rule file, in order."""
+    return [
+        rule for path in RULE_FILES for group in yaml.safe_load(path.read_text())["groups"] for rule in group["rules"]
+    ]
+
+
+RULES = load_rules()
+ALERTS = {rule["alert"]: rule for rule in RULES if "alert" in rule}
+RECORDS = {rule["record"]: rule for rule in RULES if "record" in rule}
+THRESHOLDS = {name for name in RECORDS if name.startswith("cometapi:threshold:")}
+
+each_alert = pytest.mark.parametrize("name", ALERTS)
+
+
+def run(*command: str) -> str:
+    """Run a program to its end and return what it printed; fail the test with that text where it failed."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def queries_of(rule: dict[str, Any]) -> str:
+    """Return the expression of a rule and the queries in its annotations."""
+    return " ".join([rule["expr"], *rule.get("annotations", {}).values()])
+
+
+def alert_tests() -> list[dict[str, Any]]:
+    return [
+        case
+        for path in SCENARIOS
+        for test in yaml.safe_load(path.read_text())["tests"]
+        for case in test.get("alert_rule_test", [])
+    ]
+
+
+@pytest.mark.parametrize("path", RULE_FILES, ids=lambda path: path.name)
+def test_promtool_accepts_the_rules(path: Path) -> None:
+    assert "SUCCESS" in run(require("promtool"), "check", "rules", str(path))
+
+
+def test_promtool_accepts_the_configuration_and_finds_both_rule_files() -> None:
+    printed = run(require("promtool"), "check", "config", str(PROMETHEUS / "prometheus.yml"))
+
+    assert "2 rule files found" in printed
+
+
+def test_prometheus_scrapes_and_alerts_at_the_documented_addresses() -> None:
+    config = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())
+    (job,) = config["scrape_configs"]
+
+    assert job["job_name"] == "cometapi-exporter"
+    assert job["static_configs"] == [{"targets": ["127.0.0.1:10144"]}]
+    assert config["alerting"]["alertmanagers"] == [{"static_configs": [{"targets": ["127.0.0.1:9093"]}]}]
+
+
+@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.name)
+def test_alerts_fire_and_stay_silent_as_described(path: Path) -> None:
+    assert "SUCCESS" in run(require("promtool"), "test", "rules", str(path))
+
+
+def test_amtool_accepts_the_configuration_as_shipped() -> None:
+    assert "3 receivers" in run(require("amtool"), "check-config", str(ALERTMANAGER))
+
+
+@pytest.mark.parametrize(
+    ("severity", "receiver"), [("critical", "webhook"), ("warning", "slack"), ("info", "email"), ("other", "email")]
+)
+def test_each_severity_has_its_receiver(severity: str, receiver: str) -> None:
+    command = [require("amtool"), "config", "routes", "test", f"--config.file={ALERTMANAGER}"]
+    labels = ["alertname=CometAPIKeyUnusable", "account=main", f"severity={severity}"]
+
+    run(*command, f"--verify.receivers={receiver}", *labels)
+
+
+def test_no_secret_stands_in_the_alertmanager_file() -> None:
+    text = ALERTMANAGER.read_text()
+
+    assert not re.search(r"(password|api_url|credentials|token|secret):", text)
+    assert re.findall(r"(\w+_file): /", text) == ["smtp_auth_password_file", "credentials_file", "api_url_file"]
+
+
+def test_the_alerts_are_the_promised_ones_with_their_severities() -> None:
+    assert {name: rule["labels"]["severity"] for name, rule in ALERTS.items()} == EXPECTED_SEVERITIES
+
+
+@each_alert
+def test_an_alert_has_a_firing_and_a_silent_test(name: str) -> None:
+    expected = [bool(case.get("exp_alerts")) for case in alert_tests() if case["alertname"] == name]
+
+    assert True in expected
+    assert False in expected
+
+
+@each_alert
+def test_an_alert_waits_and_says_what_where_and_what_to_do(name: str) -> None:
+    rule = ALERTS[name]
+
+    assert re.fullmatch(r"[1-9]\d*[mh]", rule["for"])
+    assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
+    assert rule["annotations"]["runbook_url"] == RUNBOOK_BASE + name.lower()
+    assert "$value" not in rule["annotations"]["summary"]
+
+
+@pytest.mark.parametrize("name", [name for name in ALERTS if re.match("CometAPIKey[A-Z]", name)])
+def test_an_alert_about_a_key_names_it_and_the_money_left(name: str) -> None:
+    description = ALERTS[name]["annotations"]["description"]
+
+    for label in ("account", "key_id", "key_name", "group"):
+        assert f"$labels.{label}" in description
+    assert "key:cometapi_key_spendable_quota:usd" in description
+
+
+@each_alert
+def test_an_alert_has_a_chapter_in_the_runbooks(name: str) -> None:
+    headings = re.findall(r"^## (\w+)$", RUNBOOKS.read_text(), flags=re.MULTILINE)
+
+    assert headings.count(name) == 1
+
+
+def test_every_chapter_about_an_alert_has_an_alert() -> None:
+    headings = re.findall(r"^## (CometAPI\w+)$", RUNBOOKS.read_text(), flags=re.MULTILINE)
+
+    assert headings == list(ALERTS)
+
+
+@each_alert
+def test_a_chapter_tells_meaning_first_look_mend_and_silence(name: str) -> None:
+    chapter = RUNBOOKS.read_text().split(f"\n## {name}\n")[1].split("\n## ")[0]
+
+    for part in (
+        "**What it means.**",
+        "**First look.**",
+        "**Mend.**",
+        "**Silence.**",
+        f"amtool silence add alertname={name} ",
+    ):
+        assert part in chapter
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.get("alert") or rule["record"])
+def test_a_rule_asks_only_for_series_that_exist(rule: dict[str, Any]) -> None:
+    text = queries_of(rule)
+    recorded = set(re.findall(r"[a-z]+:[a-z_]+:\w+", text))
+    scraped = set(re.findall(r"(?<![\w:/-])cometapi_\w+(?!\w|:)", text))
+
+    assert recorded <= set(RECORDS)
+    assert scraped <= PROMISED_METRICS
+
+
+def test_the_table_of_the_runbooks_agrees_with_the_rules() -> None:
+    rows = re.findall(r"^\| \[(\w+)\]\(#(\w+)\) \| (\w+) \| (\w+) \|", RUNBOOKS.read_text(), flags=re.MULTILINE)
+
+    assert rows == [(name, name.lower(), rule["labels"]["severity"], rule["for"]) for name, rule in ALERTS.items()]
+
+
+def test_queries_in_the_runbooks_are_valid(tmp_path: Path) -> None:
+    blocks = re.findall(r"```promql\n(.*?)```", RUNBOOKS.read_text(), flags=re.DOTALL)
+    queries = [line for block in blocks for line in block.splitlines()]
+    rules = [{"record": f"query:{number}", "expr": query} for number, query in enumerate(queries)]
+    (tmp_path / "queries.yml").write_text(yaml.safe_dump({"groups": [{"name": "runbooks", "rules": rules}]}))
+
+    assert len(queries) >= len(ALERTS)
+    run(require("promtool"), "check", "rules", str(tmp_path / "queries.yml"))
+
+
+def test_queries_in_the_runbooks_ask_only_for_series_that_exist() -> None:
+    code = " ".join(re.findall(r"```promql\n(.*?)```", RUNBOOKS.read_text(), flags=re.DOTALL))
+
+    assert set(re.findall(r"[a-z]+:[a-z_]+:\w+", code)) <= set(RECORDS)
+    assert set(re.findall(r"(?<![\w:])cometapi_\w+(?!\w|:)", code)) <= PROMISED_METRICS
+
+
+def test_every_threshold_is_used_and_counted() -> None:
+    used = re.findall(r"scalar\((cometapi:threshold:\w+)\)", " ".join(rule["expr"] for rule in ALERTS.values()))
+
+    assert set(used) == THRESHOLDS
+    assert f"!= {len(THRESHOLDS)}\n" in ALERTS["CometAPIThresholdMissing"]["expr"]
