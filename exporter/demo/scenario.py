@@ -4,13 +4,15 @@ Pure: no clock, no randomness; times are arguments. Knows nothing of the exporte
 the API, one misreading would agree with itself. The table is also what the end-to-end tests expect to see.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 HOUR = 3_600
 DAY = 86_400
 
 ENABLED, DISABLED, EXPIRED, EXHAUSTED = 1, 2, 3, 4
+
+OVERSHOOT = 250
+"""Units that the last request takes beyond what a key had left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,17 +41,39 @@ class DemoKey:
 
     def spent(self, elapsed: float) -> int:
         """Return the units spent in the first *elapsed* seconds; a limited key stops a little below zero."""
+        wanted = self._wanted(self._alive(elapsed))
+        return int(wanted if self.unlimited else min(wanted, self._spendable))
+
+    def last_used(self, elapsed: float) -> float | None:
+        """Return when the key last served, in seconds from the start; None for never.
+
+        A bursting key's is right to within one of its periods.
+        """
+        if not self.pace:
+            return None if self.idle_for is None else -self.idle_for
+        mean_pace = self.pace * (1.7 if self.bursts_every else 1)
+        serving = self._alive(elapsed)
+        return serving if self.unlimited else min(serving, self._spendable / mean_pace)
+
+    @property
+    def _spendable(self) -> int:
+        return self.remaining + OVERSHOOT if self.remaining > 0 else 0
+
+    def _alive(self, elapsed: float) -> float:
+        """Return how many of the *elapsed* seconds lie between the start and the expiry."""
+        return max(0.0, elapsed if self.expires_in is None else min(elapsed, self.expires_in))
+
+    def _wanted(self, elapsed: float) -> float:
+        """Return the units that *elapsed* seconds would cost, whatever is left."""
         wanted = self.pace * elapsed
         if self.bursts_every is not None:
             periods, into = divmod(elapsed, self.bursts_every)
             burst = self.bursts_every / 10
             wanted += 7 * self.pace * (periods * burst + max(0.0, into - 9 * burst))
-        if self.unlimited:
-            return int(wanted)
-        return int(min(wanted, max(self.remaining, 0) + 250)) if self.pace else 0
+        return wanted
 
 
-NOTABLE: Sequence[DemoKey] = (
+NOTABLE: tuple[DemoKey, ...] = (
     DemoKey(id=1127, name="checkout-assistant", group="production", remaining=60_000_000, used=41_000_000, pace=420.0),
     DemoKey(id=1126, name="search-ranking", group="production", remaining=2_400_000, used=88_000_000, pace=650.0),
     DemoKey(id=1125, name="support-bot", group="production", remaining=9_000_000, pace=95.0, expires_in=5 * HOUR),
@@ -61,12 +85,12 @@ NOTABLE: Sequence[DemoKey] = (
     DemoKey(id=1119, name="summer-campaign", group="staging", status=EXPIRED, expires_in=-40 * DAY, idle_for=41 * DAY),
     DemoKey(id=1118, name="former-contractor", group="staging", status=DISABLED, idle_for=6 * HOUR),
     DemoKey(id=1117, name="notebooks", group="research", remaining=12_000_000, pace=18.0, bursts_every=900),
-    DemoKey(id=1116, name="notebooks", group="research", remaining=800_000, pace=4.0, age=30 * DAY),
+    DemoKey(id=1116, name="notebooks", group="research", remaining=800_000, pace=4.0),
     DemoKey(id=1115, name="\u8bc4\u4f30\u96c6\u7fa4 \U0001f52c", group="research", remaining=7_000_000, pace=55.0),
     DemoKey(
         id=1114, name='says "hello" \\ goodbye', group="research", addresses="192.0.2.0/24\n198.51.100.7", pace=2.0
     ),
-    DemoKey(id=1113, name="archive-2024", group="", idle_for=120 * DAY, age=700 * DAY),
+    DemoKey(id=1113, name="archive-2024", group="", idle_for=120 * DAY),
     DemoKey(id=1112, name="", group="", idle_for=None, models="small-model,large-model", cross_group_retry=True),
 )
 
@@ -81,11 +105,11 @@ def _plain(number: int) -> DemoKey:
         used=11_000 * number,
         pace=0.5 + number % 7,
         expires_in=(30 + number) * DAY if number % 3 == 0 else None,
-        idle_for=30 * number,
+        age=(330 - number) * DAY,
     )
 
 
-KEYS: Sequence[DemoKey] = (*NOTABLE, *(_plain(number) for number in range(111, 0, -1)))
+KEYS: tuple[DemoKey, ...] = (*NOTABLE, *(_plain(number) for number in range(111, 0, -1)))
 """Every key, newest (highest id) first: two pages of a hundred."""
 
 
@@ -106,13 +130,14 @@ def account_at(started_at: float, now: float) -> dict[str, object]:
         "status": 1,
         "group": "default",
         "quota": 2_500_000_000 - spent,
-        "used_quota": 190_000_000 + spent,
+        "used_quota": 300_000_000 + spent,
         "request_count": 48_000 + spent // 900,
     }
 
 
 def _item(key: DemoKey, started_at: float, now: float) -> dict[str, object]:
     spent = key.spent(now - started_at)
+    last_used = key.last_used(now - started_at)
     return {
         "id": key.id,
         "user_id": 7,
@@ -120,7 +145,7 @@ def _item(key: DemoKey, started_at: float, now: float) -> dict[str, object]:
         "status": key.status,
         "name": key.name,
         "created_time": int(started_at - key.age),
-        "accessed_time": _last_used(key, started_at, now),
+        "accessed_time": 0 if last_used is None else int(started_at + last_used),
         "expired_time": -1 if key.expires_in is None else int(started_at + key.expires_in),
         "remain_quota": key.remaining - spent,
         "unlimited_quota": key.unlimited,
@@ -131,9 +156,3 @@ def _item(key: DemoKey, started_at: float, now: float) -> dict[str, object]:
         "group": key.group,
         "cross_group_retry": key.cross_group_retry,
     }
-
-
-def _last_used(key: DemoKey, started_at: float, now: float) -> int:
-    if key.pace:
-        return int(now)
-    return 0 if key.idle_for is None else int(started_at - key.idle_for)

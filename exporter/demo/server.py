@@ -16,6 +16,7 @@ from exporter.demo.scenario import account_at, keys_at
 
 DEFAULT_PAGE_SIZE = 10
 LARGEST_PAGE = 100
+ANY_METHOD = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 UNITS_PER_USD = 500_000
 
 
@@ -46,7 +47,7 @@ def demo_gateway(*, token: str, started_at: float, clock: Callable[[], float]) -
             Route("/api/token/", keys),
             Route("/api/user/self", account),
             Route("/api/status", status),
-            Route("/{path:path}", website),
+            Route("/{path:path}", website, methods=ANY_METHOD),
         ]
     )
 
