@@ -14,6 +14,7 @@ from typing import Any
 
 BACKLOG = 1024
 MAX_PORT = 65535
+CHOICES = 5
 EXPECTED = 'expected ":port", "host:port" or "[IPv6]:port"'
 
 
@@ -80,6 +81,14 @@ def bind(addresses: Iterable[ListenAddress]) -> list[socket.socket]:
 
 
 def _listen(address: ListenAddress) -> list[socket.socket]:
+    """Listen on every address of a name; a port that the kernel chose for one may be taken at another: choose again."""
+    for _ in range(CHOICES - 1 if address.port == 0 else 0):
+        with contextlib.suppress(ListenError):
+            return _listen_once(address)
+    return _listen_once(address)
+
+
+def _listen_once(address: ListenAddress) -> list[socket.socket]:
     with contextlib.ExitStack() as opened:
         sockets: list[socket.socket] = []
         absent: OSError | None = None

@@ -7,6 +7,7 @@ import asyncio
 import enum
 from collections.abc import Coroutine
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Protocol, cast
 
 from uvicorn.server import ServerState
@@ -79,7 +80,7 @@ class Lobby(ServerState):
         guests = [*cast("set[Guest]", self.connections), *self.arrivals]
         if len(guests) < self.limits.connections:
             return True
-        least = min(guests, key=lambda guest: (guest.rank, guest.since))
+        least = min(guests, key=attrgetter("rank", "since"))
         if least.rank is Phase.ANSWERING:
             return False
         least.dismiss()

@@ -21,12 +21,14 @@ from typing import Any
 
 import h11
 import uvicorn
+from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from exporter.web.lobby import Arrival, Lobby, Phase
 
 NO_LINGER = struct.pack("ii", 1, 0)  # struct linger: on, for 0 s
+NO_PROXY = PlainTextResponse("this is no proxy\n", 405)
 # Visitors make uvicorn warn (garbage, upgrades); only our own failures are worth a line.
 QUIET = logging.getLogger("uvicorn.error.visit")
 QUIET.setLevel(logging.ERROR)
@@ -41,18 +43,13 @@ class Visit(H11Protocol):
         self.logger = QUIET
         self.lobby = lobby
         self.limits = lobby.limits
-        self.phase = Phase.CLOSING
+        self.phase = self.rank = Phase.CLOSING
         self.since = arrival.since
         self._arrival = arrival
         self._has_answered = False
         self._is_half_closed = False
         self._waiting: asyncio.TimerHandle | None = None
         self._taking: asyncio.TimerHandle | None = None
-
-    @property
-    def rank(self) -> Phase:
-        """Place in the order of being sent away: an answer that is merely unread counts as idle."""
-        return min(self.phase, Phase.IDLE) if self in self.lobby.unread else self.phase
 
     def dismiss(self) -> None:
         """Cut the connection now, and what the kernel still holds for it: without a linger it would go on sending."""
@@ -121,9 +118,12 @@ class Visit(H11Protocol):
             self._owe(len(message.get("body", b"")))
             await send(message)
 
+        # h11 would make a tunnel of the connection if the application answered CONNECT with 200.
+        app = NO_PROXY if scope["method"] == "CONNECT" else self.config.loaded_app
         try:
-            await self.config.loaded_app(scope, receive, counted)
+            await app(scope, receive, counted)
         except asyncio.CancelledError:  # the grace of a stopping server is over; uvicorn would log it as our fault
+            self.cycle.disconnected = True
             self.transport.abort()
 
     # Deadlines
@@ -144,6 +144,7 @@ class Visit(H11Protocol):
         if phase is self.phase:
             return
         self.phase, self.since = phase, self.loop.time()
+        self._take_rank()
         if self._waiting is not None:
             self._waiting.cancel()
             self._waiting = None
@@ -161,6 +162,11 @@ class Visit(H11Protocol):
         if self._taking is None:
             self._taking = self.loop.call_later(self.limits.answer_seconds, self._collect)
         self.lobby.owe(self, size)
+        self._take_rank()
+
+    def _take_rank(self) -> None:
+        """Find the place in the order of being sent away: an answer that is merely unread counts as idle."""
+        self.rank = min(self.phase, Phase.IDLE) if self in self.lobby.unread else self.phase
 
     def settle(self) -> None:
         """Forget the deadline of the last answer if all of it has arrived."""
@@ -168,6 +174,7 @@ class Visit(H11Protocol):
             self._taking.cancel()
             self._taking = None
             self.lobby.unread.pop(self, None)
+            self._take_rank()
 
     def _collect(self) -> None:
         self.settle()

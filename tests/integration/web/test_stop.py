@@ -1,0 +1,95 @@
+"""How serving ends: those who are being answered are answered, and nothing is left behind (the fixture looks)."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+GET = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
+OpenHouse = Callable[..., Any]
+
+
+def waiting_for(release: threading.Event) -> Any:
+    async def app(_: Any, __: Any, send: Any) -> None:
+        while not release.is_set():  # noqa: ASYNC110 - the test sets it from another thread
+            await asyncio.sleep(0.01)
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
+        await send({"type": "http.response.body", "body": b"done"})
+
+    return app
+
+
+def test_idle_and_half_open_connections_do_not_delay_the_stop(open_house: OpenHouse) -> None:
+    house = open_house(grace_seconds=5)
+    with house.connect() as idle, house.connect() as half, house.connect():
+        idle.sendall(GET)
+        house.take(idle, b"up 1\n")
+        half.sendall(b"GET /metr")
+        time.sleep(0.1)
+        house.stop()
+        assert house.stopped_after < 1
+
+
+def test_an_answer_under_way_is_finished(open_house: OpenHouse) -> None:
+    release = threading.Event()
+    house = open_house(waiting_for(release), grace_seconds=5)
+    with house.connect() as sock:
+        sock.sendall(GET)
+        time.sleep(0.2)
+        threading.Timer(0.4, release.set).start()
+        house.stop()
+        assert house.read_all(sock).endswith(b"done")
+        assert 0.3 < house.stopped_after < 3
+
+
+def test_a_stopping_server_accepts_nobody(open_house: OpenHouse) -> None:
+    release = threading.Event()
+    house = open_house(waiting_for(release), grace_seconds=5)
+    with house.connect() as sock:
+        sock.sendall(GET)
+        time.sleep(0.2)
+        stopping = threading.Thread(target=house.stop)
+        stopping.start()
+        time.sleep(0.2)
+        try:
+            house.connect().close()
+        except ConnectionRefusedError:
+            refused = True
+        else:
+            refused = False
+        release.set()
+        stopping.join()
+        assert refused
+
+
+def test_an_answer_that_does_not_end_is_cut_when_the_grace_is_over(open_house: OpenHouse) -> None:
+    """Without a traceback: nobody did anything wrong."""
+    house = open_house(waiting_for(threading.Event()), grace_seconds=0.5)
+    with house.connect() as sock:
+        sock.sendall(GET)
+        time.sleep(0.2)
+        house.stop()
+        assert house.read_all(sock) == b""
+        assert 0.4 < house.stopped_after < 3
+
+
+def test_an_answer_outlives_its_visitor_without_harm(open_house: OpenHouse) -> None:
+    """The visitor went away; the application still runs when the server stops."""
+    release = threading.Event()
+    house = open_house(waiting_for(release), grace_seconds=5)
+    with house.connect() as sock:
+        sock.sendall(GET)
+        time.sleep(0.1)
+    threading.Timer(0.3, release.set).start()
+    house.stop()
+    assert house.stopped_after < 3
+
+
+def test_a_reader_who_does_not_read_cannot_hold_the_stop(open_house: OpenHouse) -> None:
+    house = open_house(body=b"x" * 20_000_000, grace_seconds=0.5)
+    with house.connect(receive_buffer=4096) as sock:
+        sock.sendall(GET)
+        time.sleep(0.2)
+        house.stop()
+        assert house.stopped_after < 3
