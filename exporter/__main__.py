@@ -4,16 +4,17 @@ Talks to: click and the terminal. What an option means is for `settings`, what i
 """
 
 import asyncio
+import itertools
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import click
 
 from exporter import __version__, app
-from exporter.check import report
+from exporter.check import plain, report
 from exporter.errors import SettingsError, StartError
 from exporter.logs import set_up_logs
 from exporter.options import OPTIONS, TOKEN_VARIABLE, Option
@@ -23,7 +24,8 @@ DONE, FAILED, WRONG_SETTINGS = 0, 1, 2
 
 INTRODUCTION = f"""Watch every API key of a CometAPI account, or of any New API gateway, for Prometheus.
 
-The access token comes from the variable {TOKEN_VARIABLE} or from a file, never from a flag: flags show in ps."""
+The access token comes from the variable {TOKEN_VARIABLE} or from a file, never from a flag: flags show in ps.
+Every other option is a flag and a variable, named in brackets; the flag wins."""
 
 
 class _Command(click.Command):
@@ -42,18 +44,17 @@ class _Command(click.Command):
 
 
 def _click_option(option: Option) -> click.Option:
+    hidden = option.default is None or option.is_switch
     return click.Option(
         [option.flag, option.key],
         envvar=option.variable,
-        show_envvar=True,
-        help=option.help,
+        help=f"{option.help} [{option.variable}{'' if hidden else f'; default: {option.default}'}]",
         metavar=None if option.is_switch else option.metavar,
         multiple=option.repeatable,
         is_flag=option.is_switch,
         flag_value="true" if option.is_switch else None,
         type=click.STRING,
         default=None,
-        show_default=False if option.default is None or option.is_switch else option.default,
     )
 
 
@@ -138,9 +139,22 @@ def _once(settings: Settings, *, demo: bool) -> int:
 
 
 def _check(settings: Settings, *, demo: bool) -> int:
-    outcomes = asyncio.run(app.try_accounts(settings, demo=demo))
-    click.echo(report(outcomes, time.time()))
+    outcomes, skews = asyncio.run(app.try_accounts(settings, demo=demo, on_page=_page_counter()))
+    has_colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    click.echo(report(outcomes, time.time(), skews=skews, paint=_paint if has_colour else plain))
     return FAILED if any(outcome.failure is not None for outcome in outcomes) else DONE
+
+
+def _paint(text: str, colour: str) -> str:
+    return click.style(text, fg=colour)
+
+
+def _page_counter() -> Callable[[], None]:
+    """Return what shows on a terminal how many pages were read so far; elsewhere it shows nothing."""
+    pages = itertools.count(1)
+    if not sys.stderr.isatty():
+        return lambda: None
+    return lambda: click.echo(f"\rpages read: {next(pages)}\r", err=True, nl=False)
 
 
 def _serve(settings: Settings, *, demo: bool) -> int:

@@ -10,12 +10,13 @@ import contextlib
 import secrets
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import replace
 
 import structlog
 
 from exporter import __version__
+from exporter.check import MENDS
 from exporter.credentials import LiteralToken, Secret
 from exporter.demo.server import demo_gateway
 from exporter.errors import StartError
@@ -23,10 +24,12 @@ from exporter.exposition import Form
 from exporter.metrics import countdown, families
 from exporter.refresher import Outcome
 from exporter.settings import Settings
-from exporter.watch import WORLD, watching
+from exporter.watch import WORLD, Watch, watching
 from exporter.web.listen import ListenAddress, ListenError, bind, urls
 from exporter.web.serve import serve
 from exporter.web.site import Site
+from exporter.web.status import StatusPage
+from exporter.web.tls import WebConfigFile
 
 log = structlog.get_logger()
 
@@ -37,11 +40,12 @@ async def run(settings: Settings, *, demo: bool = False) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     sockets = open_sockets(settings.listen)
-    addresses = urls(sockets)
+    web_config = None if settings.web_config_file is None else WebConfigFile(settings.web_config_file)
+    addresses = urls(sockets, tls=web_config is not None and web_config.has_tls)
     async with contextlib.AsyncExitStack() as stack:
         if demo:
             settings = await stack.enter_async_context(simulated(settings))
-            _greet(addresses, settings.telemetry_path)
+            _greet(addresses, settings)
         watch = await stack.enter_async_context(watching(settings))
         log.info("listening", addresses=" ".join(addresses), accounts=len(settings.accounts), version=__version__)
         site = Site(
@@ -49,12 +53,23 @@ async def run(settings: Settings, *, demo: bool = False) -> None:
             telemetry_path=settings.telemetry_path,
             is_alive=lambda: watch.is_alive,
             is_ready=lambda: watch.snapshot.is_ready,
+            status_page=status_page(settings, watch) if settings.has_status_page else None,
         )
         rounds = asyncio.create_task(watch.run_rounds())
         rounds.add_done_callback(lambda _: stop.set())
-        await serve(site.application(), sockets, stop=stop)
+        await serve(site.application(), sockets, stop=stop, web_config=web_config)
         log.info("stopping")
         await _end(rounds)
+
+
+def status_page(settings: Settings, watch: Watch) -> StatusPage:
+    """Make the page for people."""
+    return StatusPage(
+        read_snapshot=lambda: watch.snapshot,
+        clock=WORLD.clock,
+        telemetry_path=settings.telemetry_path,
+        advice=MENDS,
+    )
 
 
 async def _end(task: asyncio.Task[None]) -> None:
@@ -90,10 +105,11 @@ async def simulated(settings: Settings) -> AsyncIterator[Settings]:
         await serving
 
 
-def _greet(addresses: Sequence[str], telemetry_path: str) -> None:
+def _greet(addresses: Sequence[str], settings: Settings) -> None:
     lines = ["A simulated account is being watched. Open:"]
     for address in addresses:
-        lines += [f"  {address}/", f"  {address}{telemetry_path}"]
+        lines += [f"  {address}/"] if settings.has_status_page else []
+        lines += [f"  {address}{settings.telemetry_path}"]
     print("\n".join([*lines, "Ctrl-C ends it."]), flush=True)  # noqa: T201 - the demo speaks to a person
 
 
@@ -114,10 +130,19 @@ async def read_once(settings: Settings, *, demo: bool = False) -> str | None:
         return Form.TEXT.encode([*families(snapshot, now), countdown(snapshot, now), *own]).decode()
 
 
-async def try_accounts(settings: Settings, *, demo: bool = False) -> list[Outcome]:
-    """Read every account once and return how each went, in the order of the settings."""
+async def try_accounts(
+    settings: Settings, *, demo: bool = False, on_page: Callable[[], None] = lambda: None
+) -> tuple[list[Outcome], dict[str, float]]:
+    """Read every account once; return how each went, in the order of the settings, and the known clock skews by name.
+
+    *on_page* is called for every page read.
+    """
     async with contextlib.AsyncExitStack() as stack:
         if demo:
             settings = await stack.enter_async_context(simulated(settings))
         watch = await stack.enter_async_context(watching(settings))
-        return await asyncio.gather(*(refresher.read() for refresher in watch.refreshers))
+        for refresher in watch.refreshers:
+            refresher.on_page = on_page
+        outcomes = await asyncio.gather(*(refresher.read() for refresher in watch.refreshers))
+        skews = {name: client.clock_skew for name, client in watch.clients.items()}
+        return outcomes, {name: skew for name, skew in skews.items() if skew is not None}

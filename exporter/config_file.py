@@ -1,7 +1,7 @@
 """Read the YAML file with several accounts into texts by option key, naming every key that does not belong.
 
 Talks to: that one file. Judges the file's shape alone; what a text means is for `settings` to say, with the same
-parsers that read flags. Values are taken as texts, so that `interval: 60s` and `user_id: 7` need no quotes.
+parsers that read flags. Every value is a text, so that `interval: 60s`, `user_id: 7` and `name: 0815` need no quotes.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
+from exporter.web.section import WebConfigError, load_yaml
 
 COLLECT_KEYS = ("interval", "timeout", "stale_after", "concurrency", "max_requests_per_minute")
 ACCOUNT_OPTION_KEYS = (
@@ -49,14 +49,17 @@ def read_config_file(path: Path, complain: Complain) -> ConfigFile:
     """Read the file at *path*; every problem goes to *complain* as (where, what), and what is wrong is left out."""
     try:
         with path.open(encoding="utf-8") as file:
-            document = yaml.safe_load(file.read(LARGEST_FILE))
+            text = file.read(LARGEST_FILE + 1)
+        if len(text) > LARGEST_FILE:
+            complain(f"{path}", "is larger than a megabyte")
+            return ConfigFile()
+        document = load_yaml(text)
     except OSError as error:
         complain(f"{path}", f"cannot be read: {error.strerror}")
     except UnicodeDecodeError:
         complain(f"{path}", "is no text in UTF-8")
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        complain(f"{path}", f"is no YAML{'' if mark is None else f': see line {mark.line + 1}'}")
+    except WebConfigError as error:
+        complain(f"{path}", "; ".join(error.problems))
     else:
         return parse_config(document, str(path), complain)
     return ConfigFile()
@@ -85,10 +88,10 @@ def _account(entry: Any, where: str, complain: Complain) -> AccountEntry:  # noq
     own_collect = tuple(key for key in COLLECT_KEYS if key != "max_requests_per_minute")
     collect = _texts(top.get("collect", {}), f"{where}.collect", own_collect, complain)
     name = texts.pop("name", "").strip()
-    if not name or len(name) > LONGEST_NAME:
+    if not name or len(name) > LONGEST_NAME or not name.isprintable():
         complain(
             f"{where}.name",
-            f"expected a name of 1 to {LONGEST_NAME} characters: it becomes the label account",
+            f"expected a name of 1 to {LONGEST_NAME} visible characters: it becomes the label account",
         )
     return AccountEntry(
         where=where,
@@ -111,10 +114,8 @@ def _mapping(value: Any, where: str, keys: tuple[str, ...], complain: Complain) 
 def _texts(value: Any, where: str, keys: tuple[str, ...], complain: Complain) -> dict[str, str]:  # noqa: ANN401 - likewise
     texts = {}
     for key, inner in _mapping(value, where, keys, complain).items():
-        if isinstance(inner, bool):
-            texts[key] = "true" if inner else "false"
-        elif isinstance(inner, (str, int, float)):
-            texts[key] = str(inner)
+        if isinstance(inner, str):
+            texts[key] = inner
         else:
             complain(f"{where}.{key}", "expected a single value")
     return texts

@@ -7,6 +7,7 @@ handed out by `Secret.reveal` alone; every other way of looking at it shows star
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from exporter.errors import Unauthorized
 
@@ -30,6 +31,9 @@ class Secret:
         return "Secret(***)"
 
     __str__ = __repr__
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret is neither pickled nor copied")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Secret) and other._text == self._text

@@ -8,9 +8,9 @@ scrape encodes only the tail, deflates it as the last blocks of the same stream 
 checksum and the length continued over both. Every client sees one ordinary gzip member, and the decoded bytes are the
 very ones that the library's encoder gives for the same snapshot at the same instant.
 
-Rendering stays quick and small at 100,000 keys: the library writes each key's labels once, and they stand in all its
-lines; a family's lines are the same in both forms, and so is their deflate stream; and everything goes by pieces of
-1,000 keys, so that no step keeps other threads waiting and no family is ever in memory whole.
+Rendering 100,000 keys stays quick and small: the library writes each key's labels once, for all its lines; the lines
+and their deflate stream serve both forms; pieces of 1,000 keys keep no thread waiting and no family in memory whole;
+lists of texts and keys stand side by side, since a tuple for each key is a stop of the garbage collector's.
 
 A head holds until the next instant at which a key expires or data is withdrawn (`metrics.next_change`); the first
 scrape after that instant has it rendered again. Requests for chosen families (`name[]`) go the ordinary, slow way.
@@ -20,9 +20,8 @@ import asyncio
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
-from typing import TypeVar
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest as encode_text
@@ -31,32 +30,16 @@ from prometheus_client.openmetrics.exposition import generate_latest as encode_o
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
+from exporter import metrics as made
 from exporter.catalogue import ACCOUNT_GAUGES, COUNTDOWN, KEY_GAUGES, KEY_INFO, KeyGauge
-from exporter.metrics import (
-    _counts,
-    _info,
-    _per_account,
-    _usable_counts,
-    countdown,
-    describe,
-    empty,
-    families,
-    key_labels,
-    next_change,
-)
+from exporter.metrics import _counts, _info, _per_account, _usable_counts
 from exporter.model import ApiKey
-from exporter.snapshot import Snapshot
+from exporter.snapshot import AccountState, Snapshot
 
 _EOF = b"# EOF\n"
 _number: Callable[[float], str] = floatToGoString
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
-_LEVEL = 6
-_PIECE = 1000
-_SMALL_COUNTDOWN = 1000
-
-_Labelled = Sequence[tuple[tuple[str, str, str, str], ApiKey]]
-_Written = Sequence[tuple[str, ApiKey]]
-_T = TypeVar("_T")
+_LEVEL, _PIECE = 6, 1000
 
 
 class Form(Enum):
@@ -93,42 +76,45 @@ class SnapshotCollector(Collector):
 
     def describe(self) -> Iterator[Metric]:
         """Name the families, so that registering asks for nothing and a clash of names fails at the start."""
-        return describe()
+        return made.describe()
 
     def collect(self) -> Iterator[Metric]:
         """Make the families of the current snapshot at this instant."""
         snapshot, now = self._current(), self._clock()
-        yield from families(snapshot, now)
-        yield countdown(snapshot, now)
+        yield from made.families(snapshot, now)
+        yield made.countdown(snapshot, now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
     """The rendered part in one form: deflated, ended by a full flush, with checksum and length of the plain bytes.
 
-    *countdown_start* are the countdown family's comment lines, *countdown_labels* and *countdown_ends* its series: the
-    labels as they are written, and the unix time towards which the value counts down.
+    *countdown_series* has, by pieces, the unix time at which each of the countdown's series ends, by its labels.
     """
 
-    deflated: bytes
-    checksum: int
-    length: int
-    countdown_start: str
-    countdown_labels: Sequence[str]
-    countdown_ends: Sequence[int]
+    form: Form
+    countdown_series: Sequence[Mapping[str, int]]
+    deflated: tuple[bytes, ...] = ()
+    checksum: int = 0
+    length: int = 0
+
+    def followed_by(self, plain: bytes, deflated: bytes) -> "Head":
+        """Return the head with *plain* at its end, which *deflated* brings to its deflate stream."""
+        checksum, length = zlib.crc32(plain, self.checksum), self.length + len(plain)
+        return replace(self, deflated=(*self.deflated, deflated), checksum=checksum, length=length)
 
     def countdown(self, now: float) -> bytes:
         """Encode the countdown family as the library would at unix time *now*."""
-        name = COUNTDOWN.family.name
-        series = zip(self.countdown_labels, self.countdown_ends, strict=True)
-        lines = [f"{name}{labels} {_number(end - now)}\n" for labels, end in series]
-        return "".join([self.countdown_start, *lines]).encode()
+        pieces = (
+            _encode_lines(COUNTDOWN, ends, [end - now for end in ends.values()]) for ends in self.countdown_series
+        )
+        return b"".join([self.form.encode([made.empty(COUNTDOWN.family)]), *pieces])
 
     def closed_by(self, tail: bytes) -> bytes:
         """Return the gzip member of the head and *tail*."""
         deflater = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS)
         trailer = struct.pack("<II", zlib.crc32(tail, self.checksum), (self.length + len(tail)) & 0xFFFFFFFF)
-        return b"".join((_GZIP_HEADER, self.deflated, deflater.compress(tail), deflater.flush(), trailer))
+        return b"".join((_GZIP_HEADER, *self.deflated, deflater.compress(tail), deflater.flush(), trailer))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,23 +133,29 @@ class Rendering:
 def render(snapshot: Snapshot, now: float) -> Rendering:
     """Render the heads of *snapshot* as of unix time *now*, in every form."""
     fresh = [state for state in snapshot.accounts.values() if state.serves_data(now)]
-    labelled = [(key_labels(state, key), key) for state in fresh for key in state.keys]
-    written = list(_written(labelled))
-    makings = {form: _HeadInMaking(form) for form in Form}
+    pieces = [
+        (state, state.keys[start : start + _PIECE]) for state in fresh for start in range(0, len(state.keys), _PIECE)
+    ]
+    written = [(_label_texts(state, keys), keys) for state, keys in pieces]
+    expiring = [
+        {text: key.expires_at for text, key in zip(texts, keys, strict=True) if key.expires_at is not None}
+        for texts, keys in written
+    ]
+    heads = [Head(form=form, countdown_series=expiring) for form in Form]
     for gauge in KEY_GAUGES:
-        _add(makings, empty(gauge.family), _gauge_lines(gauge, written, now))
-    _add(makings, empty(KEY_INFO), (_lines(_info(piece)) for piece in _pieces(labelled)))
-    _add(makings, _counts(fresh))
-    _add(makings, _usable_counts(fresh, now))
-    for account_gauge in ACCOUNT_GAUGES:
-        _add(makings, _per_account(account_gauge, snapshot.accounts, now))
-    expiring = [(labels, key.expires_at) for labels, key in written if key.expires_at is not None]
-    heads = {form: making.finished(expiring) for form, making in makings.items()}
-    return Rendering(snapshot=snapshot, heads=heads, until=next_change(snapshot, now))
+        lines = (_encode_lines(gauge, texts, [gauge.value(key, now) for key in keys]) for texts, keys in written)
+        heads = _with_metric(heads, made.empty(gauge.family), lines)
+    heads = _with_metric(heads, made.empty(KEY_INFO), (_lines(_info(_labelled(state, keys))) for state, keys in pieces))
+    per_account = (_per_account(gauge, snapshot.accounts, now) for gauge in ACCOUNT_GAUGES)
+    for metric in (_counts(fresh), _usable_counts(fresh, now), *per_account):
+        heads = _with_metric(heads, metric)
+    return Rendering(
+        snapshot=snapshot, heads={head.form: head for head in heads}, until=made.next_change(snapshot, now)
+    )
 
 
-def _pieces(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
-    return (items[start : start + _PIECE] for start in range(0, len(items), _PIECE))
+def _labelled(state: AccountState, keys: Iterable[ApiKey]) -> list[tuple[tuple[str, str, str, str], ApiKey]]:
+    return [(made.key_labels(state, key), key) for key in keys]
 
 
 def _lines(metric: Metric) -> bytes:
@@ -171,76 +163,38 @@ def _lines(metric: Metric) -> bytes:
     return Form.TEXT.encode([metric]).split(b"\n", 2)[2]
 
 
-def _written(labelled: _Labelled) -> Iterator[tuple[str, ApiKey]]:
+def _label_texts(state: AccountState, keys: Iterable[ApiKey]) -> list[str]:
     """Have the library write the labels of each key as they stand in its lines, `{account="...",...}`."""
-    name, value = COUNTDOWN.family.name, " 0.0"
-    for piece in _pieces(labelled):
-        family = empty(COUNTDOWN.family)
-        for labels, _ in piece:
-            family.add_metric(labels, 0.0)  # type: ignore[arg-type]
-        lines = _lines(family).decode().split("\n")[:-1]
-        yield from ((line[len(name) : -len(value)], key) for line, (_, key) in zip(lines, piece, strict=True))
+    family, name, value = made.empty(COUNTDOWN.family), COUNTDOWN.family.name, " 0.0"
+    for labels, _ in _labelled(state, keys):
+        family.add_metric(labels, 0.0)  # type: ignore[arg-type]
+    return [line[len(name) : -len(value)] for line in _lines(family).decode().split("\n")[:-1]]
 
 
-def _gauge_lines(gauge: KeyGauge, written: _Written, now: float) -> Iterator[bytes]:
-    name, value_of = gauge.family.name, gauge.value
-    for piece in _pieces(written):
-        values = [(labels, value_of(key, now)) for labels, key in piece]
-        lines = [f"{name}{labels} {_number(value)}\n" for labels, value in values if value is not None]
-        yield "".join(lines).encode()
+def _encode_lines(gauge: KeyGauge, texts: Iterable[str], values: Iterable[float | None]) -> bytes:
+    name, series = gauge.family.name, zip(texts, values, strict=True)
+    return "".join([f"{name}{text} {_number(value)}\n" for text, value in series if value is not None]).encode()
 
 
-class _HeadInMaking:
-    """A head that grows family by family. Each addition is a stretch of the deflate stream that refers to no other."""
-
-    def __init__(self, form: Form) -> None:
-        self.form = form
-        self.deflated: list[bytes] = []
-        self._checksum = 0
-        self._length = 0
-
-    def count(self, plain: bytes) -> None:
-        """Take *plain* into the checksum and the length."""
-        self._checksum = zlib.crc32(plain, self._checksum)
-        self._length += len(plain)
-
-    def finished(self, expiring: Sequence[tuple[str, int]]) -> Head:
-        """Return the head; *expiring* are the countdown's labels and ends."""
-        return Head(
-            deflated=b"".join(self.deflated),
-            checksum=self._checksum,
-            length=self._length,
-            countdown_start=self.form.encode([empty(COUNTDOWN.family)]).decode(),
-            countdown_labels=[labels for labels, _ in expiring],
-            countdown_ends=[end for _, end in expiring],
-        )
+def _with_metric(heads: Iterable[Head], metric: Metric, lines: Iterable[bytes] = ()) -> list[Head]:
+    """Add *metric* as the library encodes it in each form, then *lines*, which are the same in all."""
+    return _with_stretch([_with_stretch([head], [head.form.encode([metric])])[0] for head in heads], lines)
 
 
-def _add(makings: Mapping[Form, _HeadInMaking], metric: Metric, lines: Iterable[bytes] = ()) -> None:
-    """Add *metric* as the library encodes it in each form, then *lines*, which are the same in both."""
-    for form, making in makings.items():
-        comments = form.encode([metric])
-        making.count(comments)
-        making.deflated += _deflated([comments])
-    stretch = list(_deflated(lines, *(making.count for making in makings.values())))
-    for making in makings.values():
-        making.deflated += stretch
-
-
-def _deflated(pieces: Iterable[bytes], *tell: Callable[[bytes], None]) -> Iterator[bytes]:
+def _with_stretch(heads: list[Head], pieces: Iterable[bytes]) -> list[Head]:
+    """Add a stretch to the deflate streams; it refers to nothing before it, so the same fits into each."""
     deflater = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
     for piece in pieces:
-        for each in tell:
-            each(piece)
-        yield deflater.compress(piece)
-    yield deflater.flush(zlib.Z_FULL_FLUSH)
+        deflated = deflater.compress(piece)
+        heads = [head.followed_by(piece, deflated) for head in heads]
+    end = deflater.flush(zlib.Z_FULL_FLUSH)
+    return [head.followed_by(b"", end) for head in heads]
 
 
 class Exposition:
-    """What `/metrics` answers.
+    """What `/metrics` answers; mutable are the rendering and the process's own families as last encoded.
 
-    *own* are the process's own collectors; *registry* holds everything, for those who choose families. The one mutable
-    attribute is the rendering.
+    *own* are the process's own collectors; *registry* holds everything, for those who choose families.
     """
 
     def __init__(
@@ -250,6 +204,7 @@ class Exposition:
         self._clock = clock
         self._rendering = render(current(), clock())
         self._renewing = asyncio.Lock()
+        self._encoded: dict[tuple[Form, str], tuple[Metric, bytes]] = {}
         self._own = CollectorRegistry(auto_describe=True)
         self.registry = CollectorRegistry(auto_describe=True)
         self.registry.register(SnapshotCollector(current, clock))
@@ -257,30 +212,36 @@ class Exposition:
             self._own.register(collector)
             self.registry.register(collector)
 
-    async def renew(self) -> Rendering:
-        """Render the current snapshot, off the event loop, unless that was done already."""
+    async def renew(self, upcoming: Snapshot | None = None) -> Rendering:
+        """Render, off the event loop, the current snapshot, or *upcoming* before the caller makes it current."""
         async with self._renewing:
-            snapshot, now = self._current(), self._clock()
+            snapshot, now = upcoming or self._current(), self._clock()
             if not self._rendering.holds(snapshot, now):
                 self._rendering = await asyncio.to_thread(render, snapshot, now)
             return self._rendering
 
     async def whole(self, form: Form, *, gzipped: bool) -> bytes:
         """Return the whole exposition, as one gzip member or plain."""
-        rendering = self._rendering
-        now = self._clock()
-        if not rendering.holds(self._current(), now):
-            rendering = await self.renew()
-        head = rendering.heads[form]
-        if gzipped and len(head.countdown_ends) <= _SMALL_COUNTDOWN:
+        if not self._rendering.holds(self._current(), self._clock()):
+            await self.renew()
+        head, now = self._rendering.heads[form], self._clock()
+        if gzipped and len(head.countdown_series) <= 1:
             return self.assemble(head, form, now, gzipped=True)
         return await asyncio.to_thread(self.assemble, head, form, now, gzipped=gzipped)
 
     def assemble(self, head: Head, form: Form, now: float, *, gzipped: bool) -> bytes:
         """Put *head* and the tail of unix time *now* together."""
-        tail = head.countdown(now) + form.encode(self._own.collect()) + form.end
+        tail = head.countdown(now) + self._own_families(form) + form.end
         member = head.closed_by(tail)
         return member if gzipped else zlib.decompress(member, 16 + zlib.MAX_WBITS, head.length + len(tail))
+
+    def _own_families(self, form: Form) -> bytes:
+        """Encode the process's own families: anew where a sample has changed, which few have between two scrapes."""
+        metrics = list(self._own.collect())
+        for metric in metrics:
+            if self._encoded.get((form, metric.name), (None,))[0] != metric:
+                self._encoded[form, metric.name] = (metric, form.encode([metric]))
+        return b"".join([self._encoded[form, metric.name][1] for metric in metrics])
 
     async def chosen(self, names: Sequence[str], form: Form, *, gzipped: bool) -> bytes:
         """Return the families or series called *names* alone."""

@@ -46,7 +46,11 @@ def _bridge_the_libraries(stream: TextIO, chain: list[Any]) -> None:
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *chain[1:]],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                *chain[1:],
+            ],
             foreign_pre_chain=[structlog.stdlib.add_log_level, structlog.stdlib.add_logger_name],
         )
     )

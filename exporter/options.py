@@ -13,10 +13,10 @@ from exporter.parsers import (
     one_of,
     parse_base_url,
     parse_concurrency,
+    parse_path,
     parse_positive_duration,
     parse_positive_number,
     parse_switch,
-    parse_text,
     parse_url_path,
     parse_whole_number,
 )
@@ -55,7 +55,7 @@ OPTIONS = (
         variable="COMETAPI_ACCESS_TOKEN_FILE",
         help=f"File that holds the personal access token, read anew each round. Or set {TOKEN_VARIABLE}.",
         section=COMETAPI,
-        parse=parse_text,
+        parse=parse_path,
         metavar="FILE",
     ),
     Option(
@@ -93,7 +93,7 @@ OPTIONS = (
         variable="COMETAPI_CA_FILE",
         help="PEM file with the certificate authorities to trust instead of the usual ones.",
         section=COMETAPI,
-        parse=parse_text,
+        parse=parse_path,
         metavar="FILE",
     ),
     Option(
@@ -112,7 +112,7 @@ OPTIONS = (
         variable="COMETAPI_EXPORTER_CONFIG_FILE",
         help="YAML file with several accounts.",
         section=COMETAPI,
-        parse=parse_text,
+        parse=parse_path,
         metavar="FILE",
     ),
     Option(
@@ -187,12 +187,22 @@ OPTIONS = (
         metavar="PATH",
     ),
     Option(
+        key="no_status_page",
+        flag="--web.no-status-page",
+        variable="COMETAPI_EXPORTER_NO_STATUS_PAGE",
+        help="Serve neither the status page nor its data as JSON.",
+        section=WEB,
+        parse=parse_switch,
+        default="false",
+        is_switch=True,
+    ),
+    Option(
         key="web_config_file",
         flag="--web.config.file",
         variable="COMETAPI_EXPORTER_WEB_CONFIG_FILE",
         help="File with TLS and users, in the dialect of Prometheus' exporter toolkit.",
         section=WEB,
-        parse=parse_text,
+        parse=parse_path,
         metavar="FILE",
     ),
     Option(

@@ -5,12 +5,15 @@ Pure: no environment, no file. A parser returns the value, or raises ValueError 
 
 import ipaddress
 import math
+import re
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from exporter.durations import parse_duration
 
 SHORTEST_DURATION = 0.1
+_HOST_NAME = re.compile(r"([A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?")
+_URL_PATH = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/?")
 
 
 def parse_text(text: str) -> str:
@@ -20,20 +23,38 @@ def parse_text(text: str) -> str:
     return text
 
 
+def parse_path(text: str) -> str:
+    """Take *text* as the path of a file; raise ValueError for one that no system call takes."""
+    if "\0" in text or any("\ud800" <= char <= "\udc7f" or "\udd00" <= char <= "\udfff" for char in text):
+        raise ValueError("expected the path of a file, got a text with characters that no path can have")
+    return parse_text(text)
+
+
 def parse_base_url(text: str) -> str:
     """Return the gateway's address without a trailing slash or `/v1`; never quote it, it may hold a password."""
     try:
         parts = urlsplit(text.strip())
-        is_whole = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        is_whole = (
+            parts.scheme in {"http", "https"} and _is_host(parts.hostname or "", parts.netloc) and parts.port != 0
+        )
     except ValueError:
         is_whole = False
-    if not is_whole:
+    if not is_whole or not re.fullmatch(r"[!-~]+", text.strip()):
         raise ValueError("expected an address such as https://api.cometapi.com")
     if parts.username is not None or parts.password is not None:
         raise ValueError("expected an address without user and password: the access token is set on its own")
     if parts.query or parts.fragment:
         raise ValueError("expected an address without ? and #")
-    return f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/").removesuffix("/v1").rstrip("/")
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/').removesuffix('/v1').rstrip('/')}"
+
+
+def _is_host(host: str, netloc: str) -> bool:
+    if "[" not in netloc:
+        return _HOST_NAME.fullmatch(host) is not None
+    try:
+        return ipaddress.ip_address(host).version == 6  # noqa: PLR2004 - IPv6, as in its name
+    except ValueError:
+        return False
 
 
 def is_safe_for_tokens(base_url: str) -> bool:
@@ -48,9 +69,9 @@ def is_safe_for_tokens(base_url: str) -> bool:
 
 
 def parse_whole_number(text: str) -> int:
-    """Return a whole number from 1 to 1,000,000,000."""
-    if not (text.strip().isascii() and text.strip().isdigit()) or not 1 <= int(text[:20]) <= 10**9:
-        raise ValueError(f"expected a whole number from 1 up, got {text[:40]!r}")
+    """Return a whole number from 1 to 999,999,999."""
+    if not re.fullmatch(r"0*[1-9][0-9]{0,8}", text.strip()):
+        raise ValueError(f"expected a whole number from 1 to 999999999, got {text[:40]!r}")
     return int(text)
 
 
@@ -91,7 +112,7 @@ def parse_switch(text: str) -> bool:
 
 def parse_url_path(text: str) -> str:
     """Return a path for the metrics that no other page has."""
-    if not text.startswith("/") or any(char in text for char in "?#{} \t\r\n") or not text.isascii():
+    if text != "/" and not _URL_PATH.fullmatch(text):
         raise ValueError(f"expected a path such as /metrics, got {text[:40]!r}")
     if text == "/" or text.startswith(("/-/", "/api/")):
         raise ValueError(f"expected a path that no other page of the exporter has, got {text[:40]!r}")

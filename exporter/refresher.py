@@ -59,7 +59,8 @@ class Refresher:
     """The rounds of one account.
 
     *publish* takes over the account's new state; *count* the outcome and the seconds of each round. Mutable are the
-    state last published and what has been said about trouble, so that it is said once.
+    state last published and what has been said about trouble, so that it is said once. *on_page* may be set to hear
+    of every page that has been read.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Refresher:
         world: Surroundings,
     ) -> None:
         self.state = state
+        self.on_page: Callable[[], None] = lambda: None
         self.heartbeat = Heartbeat(world.monotonic)
         self._source = source
         self._reader = reader
@@ -130,10 +132,11 @@ class Refresher:
         return Outcome(state=failed, label=error.reason.value, failure=error, retry_after=retry_after)
 
     async def _read(self) -> Outcome:
+        self._last_token = None
         token = self._last_token = await asyncio.to_thread(self._source.read)
         balance_task = asyncio.create_task(self._balance(token))
         try:
-            listing = await self._reader.list_keys(token, progress=lambda: self.heartbeat.promise(0))
+            listing = await self._reader.list_keys(token, progress=self._progress)
             balance = await balance_task
         finally:
             balance_task.cancel()
@@ -143,6 +146,10 @@ class Refresher:
         known = balance if isinstance(balance, Balance) else None
         state = self.state.succeeded(listing, known, self._world.clock())
         return Outcome(state=state, label=SUCCESS if listing.settled else Reason.INCONSISTENT.value)
+
+    def _progress(self) -> None:
+        self.heartbeat.promise(0)
+        self.on_page()
 
     async def _balance(self, token: Secret) -> Balance | ApiError:
         """Read the balance, or return why it cannot be had: that fails no round, for the keys matter more."""

@@ -4,6 +4,7 @@ Talks to: the files that it is told of (the token file, the YAML file), to tell 
 that is at work: no HTTP, no server, no clock. Returns frozen values or raises one SettingsError with every problem.
 """
 
+import re
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,11 @@ from exporter.errors import SettingsError, Unauthorized
 from exporter.options import BY_KEY, OPTIONS, TOKEN_VARIABLE, Option
 from exporter.parsers import is_safe_for_tokens
 from exporter.web.listen import ListenAddress
+from exporter.web.section import WebConfigError
+from exporter.web.tls import WebConfigFile
+
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,99}")
+"""Capitals alone: a token written here by mistake is told from a name, and not quoted."""
 
 Given = Mapping[str, str | Sequence[str] | None]
 
@@ -45,6 +51,7 @@ class Settings:
     max_requests_per_minute: int
     listen: tuple[ListenAddress, ...]
     telemetry_path: str
+    has_status_page: bool
     web_config_file: Path | None
     log_level: str
     log_format: str
@@ -77,9 +84,7 @@ class _Loading:
             accounts = self._accounts_of_file(values)
         else:
             accounts = self._account_of_flags(values)
-        web_config = None if values["web_config_file"] is None else Path(values["web_config_file"])
-        if web_config is not None and not web_config.is_file():
-            self._complain(BY_KEY["web_config_file"].where, f"there is no file {web_config}")
+        web_config = self._checked_web_config(values["web_config_file"])
         if self.problems:
             raise SettingsError(self.problems)
         return Settings(
@@ -87,17 +92,29 @@ class _Loading:
             max_requests_per_minute=values["max_requests_per_minute"],
             listen=tuple(values["listen_address"]),
             telemetry_path=values["telemetry_path"],
+            has_status_page=not values["no_status_page"],
             web_config_file=web_config,
             log_level=values["log_level"],
             log_format=values["log_format"],
         )
+
+    def _checked_web_config(self, text: str | None) -> Path | None:
+        """Complain of everything in the web config that cannot be served, so that it is known at the start."""
+        if text is None:
+            return None
+        try:
+            WebConfigFile(Path(text))
+        except WebConfigError as error:
+            for problem in error.problems:
+                self._complain(BY_KEY["web_config_file"].where, problem)
+        return Path(text)
 
     def _complain(self, where: str, problem: str) -> None:
         self.problems.append(f"{where}: {problem}")
 
     def _value(self, option: Option) -> Any:  # noqa: ANN401 - each option has a type of its own
         """Return the option's value, its default's, or None."""
-        text = self._given.get(option.key, option.default)
+        text = self._given.get(option.key, self._unread_switch(option) or option.default)
         if text is None:
             return None
         if option.repeatable:
@@ -105,6 +122,10 @@ class _Loading:
             parts = [part.strip() for each in texts for part in each.split(",") if part.strip()]
             return [self._parse(option, option.where, part) for part in parts or [option.default or ""]]
         return self._parse(option, option.where, str(text))
+
+    def _unread_switch(self, option: Option) -> str | None:
+        """Return a switch's variable, which the command line ignores where it is neither yes nor no."""
+        return self._environ.get(option.variable) if option.is_switch else None
 
     def _parse(self, option: Option, where: str, text: str) -> Any:  # noqa: ANN401 - likewise
         """Return the value of *text*; complain and fall back to the default where it has none."""
@@ -115,7 +136,7 @@ class _Loading:
             return None if option.default is None else option.parse(option.default)
 
     def _token_of_flags(self, values: Mapping[str, Any]) -> TokenSource | None:
-        literal, path = self._environ.get(TOKEN_VARIABLE), values["access_token_file"]
+        literal, path = self._environ.get(TOKEN_VARIABLE) or None, values["access_token_file"]
         where = BY_KEY["access_token_file"].where
         if literal is not None and path is not None:
             self._complain(where, f"set together with {TOKEN_VARIABLE}: keep one of the two")
@@ -141,14 +162,14 @@ class _Loading:
 
     def _account_of_flags(self, values: Mapping[str, Any]) -> tuple[Account | None, ...]:
         token = self._token_of_flags(values)
-        return (self._account("default", values, token, Path(), BY_KEY["base_url"].where),)
+        return (self._account("default", values, token, BY_KEY["base_url"].where),)
 
     def _account_of_demo(self, values: Mapping[str, Any]) -> tuple[Account | None, ...]:
         """Return the simulated account, whose address and token are known only when its server runs."""
         if "config_file" in self._given:
             self._complain(BY_KEY["config_file"].where, "set together with --demo, which has an account of its own")
         own = {**values, "base_url": "http://127.0.0.1", "user_id": None, "ca_file": None}
-        return (self._account("demo", own, LiteralToken(Secret("demo"), "the demo"), Path(), ""),)
+        return (self._account("demo", own, LiteralToken(Secret("demo"), "the demo"), ""),)
 
     def _file(self, values: Mapping[str, Any]) -> ConfigFile:
         if self._read_file is None:
@@ -175,24 +196,29 @@ class _Loading:
 
     def _account_of_entry(self, entry: AccountEntry, values: Mapping[str, Any], folder: Path) -> Account | None:
         own = {key: self._parse(BY_KEY[key], f"{entry.where}.{key}", text) for key, text in entry.options.items()}
+        if "ca_file" in own and own["ca_file"] is not None:
+            own["ca_file"] = folder / own["ca_file"]
         token = self._token_of_entry(entry.where, entry.access_token_env, own.get("access_token_file"), folder)
         merged = {**values, "user_id": None, **own}
-        return self._account(entry.name, merged, token, folder, f"{entry.where}.base_url")
+        return self._account(entry.name, merged, token, f"{entry.where}.base_url")
 
     def _token_of_entry(self, where: str, variable: str | None, file: str | None, folder: Path) -> TokenSource | None:
         if file is not None and variable is None:
             return self._checked(f"{where}.access_token_file", TokenFile(folder / file))
         if variable is not None and file is None:
-            if variable in self._environ:
+            if not _VARIABLE.fullmatch(variable):
+                self._complain(f"{where}.access_token_env", "expected the name of a variable such as COMETAPI_TOKEN_1")
+            elif variable in self._environ:
                 secret = Secret(self._environ[variable])
                 return self._checked(f"{where}.access_token_env", LiteralToken(secret, variable))
-            self._complain(f"{where}.access_token_env", f"the variable {variable} is not set")
+            else:
+                self._complain(f"{where}.access_token_env", f"the variable {variable} is not set")
         else:
             self._complain(where, "expected either access_token_file or access_token_env")
         return None
 
     def _account(
-        self, name: str, values: Mapping[str, Any], token: TokenSource | None, folder: Path, where_url: str
+        self, name: str, values: Mapping[str, Any], token: TokenSource | None, where_url: str
     ) -> Account | None:
         if not is_safe_for_tokens(values["base_url"]) and not values["allow_insecure_http"]:
             self._complain(
@@ -206,7 +232,7 @@ class _Loading:
                 f"expected at least the interval of account {name}, {format_duration(values['interval'])}, "
                 f"got {format_duration(values['stale_after'])}: the data would vanish between two rounds",
             )
-        ca_file = None if values["ca_file"] is None else self._checked_ca_file(folder / values["ca_file"])
+        ca_file = None if values["ca_file"] is None else self._checked_ca_file(Path(values["ca_file"]))
         if token is None:
             return None
         keys = ("base_url", "user_id", "quota_per_usd", "interval", "timeout", "stale_after", "concurrency")

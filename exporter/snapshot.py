@@ -60,7 +60,7 @@ class AccountState:
 
     def serves_data(self, now: float) -> bool:
         """Whether keys, counts and balance may be shown at unix time *now*: read once, and not past stale-after."""
-        return self.read_at is not None and now - self.read_at < self.stale_after_seconds
+        return self.stale_at is not None and now < self.stale_at
 
     @property
     def stale_at(self) -> float | None:
@@ -78,7 +78,7 @@ def merge(before: AccountState, listing: Listing) -> tuple[tuple[ApiKey, ...], f
     absent = {key.id: key for key in before.keys if key.id not in shown}
     missed = frozenset(absent) - listing.unreadable
     if not listing.settled:
-        kept, missing = frozenset(absent), before.missing
+        kept, missing = frozenset(absent), before.missing & absent.keys()
     elif not listing.verified:
         missing = missed - before.missing
         kept = missing | (listing.unreadable & absent.keys())

@@ -6,6 +6,7 @@ clock, the sleep and the chance chosen that the rounds live by.
 
 import asyncio
 import contextlib
+import gc
 import random
 import ssl
 import time
@@ -37,8 +38,10 @@ class Watch:
 
     def __init__(self, settings: Settings, clients: Mapping[str, CometClient], telemetry: Telemetry) -> None:
         states = [initial_state(account) for account in settings.accounts]
-        self.snapshot = Snapshot.of(states)
+        self.snapshot = self._upcoming = Snapshot.of(states)
+        self._publishing = asyncio.Lock()
         self.telemetry = telemetry
+        self.clients = clients
         self.exposition = Exposition(
             current=lambda: self.snapshot,
             own=(*telemetry.collectors, *process_collectors()),
@@ -57,12 +60,20 @@ class Watch:
         ]
 
     async def publish(self, state: AccountState) -> None:
-        """Take over one account's new state and render what has changed."""
-        self.snapshot = self.snapshot.with_account(state)
-        await self.exposition.renew()
+        """Render one account's new state, and make it current when that is done.
+
+        Until then scrapes go on with the old one. Accounts that end their rounds meanwhile are rendered together.
+        """
+        self._upcoming = self._upcoming.with_account(state)
+        async with self._publishing:
+            upcoming = self._upcoming
+            if upcoming is not self.snapshot:
+                await self.exposition.renew(upcoming)
+                self.snapshot = upcoming
 
     async def run_rounds(self) -> None:
         """Run every account's rounds until cancelled."""
+        gc.freeze()  # what the start has made stays: looking through it again and again would stop all for 15 ms
         async with asyncio.TaskGroup() as group:
             for position, refresher in enumerate(self.refreshers):
                 delay = first_delay(position, len(self.refreshers), refresher.state.interval_seconds)

@@ -75,9 +75,21 @@ def retry_after(answer: Answer) -> float | None:
     text = answer.headers.get("retry-after", "").strip()
     if re.fullmatch(r"[0-9]{1,10}", text):
         return float(text)
+    moment = _moment(text)
+    return None if moment is None else max(0.0, moment - answer.received_at)
+
+
+def clock_skew(answer: Answer) -> float | None:
+    """Return how many seconds the receiving machine's clock is ahead of the sender's; None where it tells no time."""
+    moment = _moment(answer.headers.get("date", ""))
+    return None if moment is None else answer.received_at - moment
+
+
+def _moment(text: str) -> float | None:
+    """Return an HTTP date as unix seconds; None where it is none."""
     try:
         moment = parsedate_to_datetime(text)
-        return max(0.0, moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() - answer.received_at)
+        return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
 

@@ -13,7 +13,7 @@ import httpx
 import stamina
 
 from exporter.cometapi import exchange
-from exporter.cometapi.answer import Answer
+from exporter.cometapi.answer import Answer, clock_skew
 from exporter.cometapi.pace import LONGEST_WAIT_SECONDS, Pace
 from exporter.cometapi.paging import Walk, union
 from exporter.cometapi.wire import Page, parse_balance, parse_page
@@ -49,8 +49,9 @@ BARE_LIST = Dialect(first_page=0, size_parameter="size")
 class CometClient:
     """The API of one account.
 
-    *on_request* is told the path and the HTTP status, or `none`, of every request. *dialect*, the one mutable
-    attribute, is what the gateway's last answer showed.
+    *on_request* is told the path and the HTTP status, or `none`, of every request. Mutable are the *dialect* that the
+    gateway's last answer showed, and *clock_skew*: how many seconds this machine's clock is ahead of the gateway's,
+    None until an answer told the time.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class CometClient:
         self._concurrency = concurrency
         self._on_request = on_request
         self.dialect = NEW_API
+        self.clock_skew: float | None = None
 
     async def read_balance(self, token: Secret) -> Balance:
         """Read the account's own quota; raises ApiError."""
@@ -148,6 +150,7 @@ class CometClient:
             headers = {"Authorization": token.reveal(), **self._headers}
             answer = await exchange.fetch(self._http, path, params=params, headers=headers, timeout=self._timeout)
             code = str(answer.status)
+            self.clock_skew = clock_skew(answer)
         finally:
             self._on_request(path, code)
         return answer

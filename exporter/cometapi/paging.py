@@ -36,6 +36,7 @@ class Walk:
         self._ended = False
         self._repeated = False
         self._newest: int | None = None
+        self._began_with_null = False
         self.is_bare_list = False
 
     def next_page(self) -> int | None:
@@ -64,7 +65,9 @@ class Walk:
             self._ended = True
 
     def listing(self) -> Listing:
-        """Return what this walk has read, with its verdict."""
+        """Return what this walk has read, with its verdict; raises InvalidResponse where even page one was null."""
+        if self._began_with_null:
+            raise InvalidResponse("expected a page of keys, got null - at `$.data`")
         return Listing(
             keys=tuple(self._keys.values()),
             unreadable=frozenset(self._unreadable - self._keys.keys()),
@@ -74,6 +77,7 @@ class Walk:
         )
 
     def _begin(self, page: Page) -> None:
+        self._began_with_null = page.is_null
         self.is_bare_list = page.is_bare_list
         ids = [key.id for key in page.keys]
         if ids == sorted(ids, reverse=True):

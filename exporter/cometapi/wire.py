@@ -6,6 +6,7 @@ account. The structs have no field for a key's secret, so the decoder never make
 Source: the API's public documentation and the published source of New API, the gateway behind it.
 """
 
+import re
 import sys
 from typing import Annotated
 
@@ -18,6 +19,8 @@ from exporter.model import ApiKey, Balance, label_text
 
 NEVER = -1
 
+_ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(?P<half>u[dD][89a-fA-F]..)|.)", re.DOTALL)
+
 Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 
 
@@ -25,7 +28,8 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     """One page of keys.
 
     *total* and *size* are what the gateway says, None for the older dialects that answer a bare list. *unreadable*
-    are the ids of items that could not be read, *nameless* counts those that did not even tell their id.
+    are the ids of items that could not be read, *nameless* counts those that did not even tell their id. *is_null*
+    marks a page that is null instead of a list, as some forks answer past the end.
     """
 
     keys: tuple[ApiKey, ...]
@@ -34,6 +38,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     unreadable: tuple[int, ...] = ()
     nameless: int = 0
     is_bare_list: bool = False
+    is_null: bool = False
 
     @property
     def length(self) -> int:
@@ -114,7 +119,9 @@ def parse_page(answer: Answer) -> Page:
     if isinstance(data, _Keys):
         keys = tuple(_api_key(key) for key in data.items or ())
         return Page(keys=keys, total=data.total, size=data.page_size)
-    return Page(keys=tuple(_api_key(key) for key in data or ()), is_bare_list=True)
+    if data is None:
+        return Page(keys=(), is_bare_list=True, is_null=True)
+    return Page(keys=tuple(_api_key(key) for key in data), is_bare_list=True)
 
 
 def parse_balance(answer: Answer) -> Balance:
@@ -131,7 +138,7 @@ def parse_balance(answer: Answer) -> Balance:
 def _parse_page_key_by_key(answer: Answer) -> Page:
     check_verdict(answer)
     try:
-        data = _decode_raw_list(answer.body).data
+        data = _decode_raw_list(without_half_pairs(answer.body)).data
     except UNDECODABLE as error:
         raise InvalidResponse(what_came_instead(answer, error)) from None
     keys, unreadable, nameless = [], [], 0
@@ -148,6 +155,11 @@ def _parse_page_key_by_key(answer: Answer) -> Page:
     if isinstance(data, _RawKeys):
         return msgspec.structs.replace(page, total=data.total, size=data.page_size)
     return msgspec.structs.replace(page, is_bare_list=True)
+
+
+def without_half_pairs(body: bytes) -> bytes:
+    """Write the replacement character for each escape of half a surrogate pair, which no decoder here can skip."""
+    return _ESCAPE.sub(lambda escape: rb"\ufffd" if escape["half"] else escape[0], body)
 
 
 def _id_of(raw: msgspec.Raw) -> int | None:

@@ -29,7 +29,7 @@ def accepts_gzip(accept_encoding: str) -> bool:
 def _accepted(header: str) -> Iterator[tuple[str, dict[str, str], float]]:
     for choice in header.split(","):
         kind, *rest = (part.strip() for part in choice.lower().split(";"))
-        parameters = dict(part.split("=", 1) for part in rest if "=" in part)
+        parameters = dict(part.replace('"', "").split("=", 1) for part in rest if "=" in part)
         try:
             weight = float(parameters.get("q", "1"))
         except ValueError:

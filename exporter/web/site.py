@@ -1,4 +1,4 @@
-"""Answer visitors: the metrics, the two probes and a page for people.
+"""Answer visitors: the metrics, the two probes and, where it is switched on, the status page.
 
 Talks to: nobody; Starlette calls it. Knows no API, no token, no round: it is given the exposition and the questions
 that the probes ask. Metrics always answer 200, whatever the gateway does; neither probe does any work.
@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from exporter.exposition import Exposition
 from exporter.web.negotiate import accepts_gzip, choose_form
+from exporter.web.status import StatusPage
 
 HEALTHY_PATH = "/-/healthy"
 READY_PATH = "/-/ready"
@@ -21,18 +22,20 @@ READY_PATH = "/-/ready"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """What the pages need to know of the rest of the program."""
+    """What the pages need to know of the rest of the program; *status_page* is None where it is switched off."""
 
     exposition: Exposition
     telemetry_path: str
     is_alive: Callable[[], bool]
     is_ready: Callable[[], bool]
+    status_page: StatusPage | None = None
 
     def application(self) -> Starlette:
         """Build the ASGI application."""
+        pages = [Route("/", self.no_page)] if self.status_page is None else self.status_page.routes()
         return Starlette(
             routes=[
-                Route("/", self.landing),
+                *pages,
                 Route(self.telemetry_path, self.metrics),
                 Route(HEALTHY_PATH, self.healthy),
                 Route(READY_PATH, self.ready),
@@ -65,11 +68,9 @@ class Site:
             return _word("ready", 200)
         return _word("the first round is under way", 503)
 
-    async def landing(self, _: Request) -> Response:
-        """Show where things are."""
-        links = (self.telemetry_path, HEALTHY_PATH, READY_PATH)
-        rows = "".join(f'<li><a href="{path}">{path}</a></li>' for path in links)
-        return HTMLResponse(f"<!doctype html><title>cometapi-exporter</title><h1>cometapi-exporter</h1><ul>{rows}</ul>")
+    async def no_page(self, _: Request) -> Response:
+        """Say where the metrics are, and nothing else."""
+        return _word(f"the status page is switched off; the metrics are at {self.telemetry_path}", 404)
 
 
 def _word(text: str, status: int) -> Response:

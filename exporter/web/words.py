@@ -1,0 +1,52 @@
+"""Say money, times and counts as people read them.
+
+Pure: numbers in, words out. Knows no key, no page, no clock.
+"""
+
+from datetime import UTC, datetime
+
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
+MONTH, YEAR = 30.44 * DAY, 365.25 * DAY
+# A unit is used from twice its length on, so that no more than half of it is rounded away.
+UNITS = (("year", YEAR), ("month", MONTH), ("day", DAY), ("hour", HOUR), ("minute", MINUTE), ("second", 1))
+LARGE = ((1e12, "T"), (1e9, "B"), (1e6, "M"))
+LAST_MOMENT = 253_402_300_799  # the end of the year 9999
+MINUS = "\N{MINUS SIGN}"
+
+
+def money(usd: float) -> str:
+    """Write an amount of US dollars: `$1,234.50`, `$0.0025`, `$1.23M`."""
+    size = abs(usd)
+    sign = MINUS if usd < 0 else ""
+    for step, letter in LARGE:
+        if size >= step:
+            return f"{sign}${size / step:,.2f}{letter}"
+    if 0 < size < 0.0001:  # noqa: PLR2004 - the smallest amount with four decimals
+        return f"{sign}<$0.0001"
+    if 0 < size < 0.01:  # noqa: PLR2004 - two decimals would hide what is left
+        return f"{sign}${size:.4f}"
+    return f"{sign}${size:,.2f}"
+
+
+def duration(seconds: float) -> str:
+    """Say a length of time in one unit, rounded down: 5 hours, 90 minutes, 3 months."""
+    size = max(0.0, seconds)
+    unit, length = next(((unit, length) for unit, length in UNITS if size >= 2 * length), UNITS[-1])
+    return count(int(size / length), unit)
+
+
+def moment(at: float, now: float) -> str:
+    """Say when *at* is, seen from *now*: in 5 hours, 2 days ago."""
+    return f"in {duration(at - now)}" if at > now else f"{duration(now - at)} ago"
+
+
+def count(number: int, noun: str) -> str:
+    """Say how many: 1 key, 1,200 keys."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def utc(at: float) -> str:
+    """Write a unix time as `2025-06-15 14:00:00 UTC`; what no calendar holds is written as its number."""
+    if not 0 <= at <= LAST_MOMENT:
+        return f"{at:.0f}"
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

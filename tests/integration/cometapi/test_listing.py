@@ -1,0 +1,190 @@
+"""A whole list over real sockets: every size, every cap, every dialect, and changes between the pages."""
+
+import pytest
+from builders import a_wire_account, a_wire_key, wire_keys
+from gateway import Gateway, repeat_page
+
+from exporter.errors import Reason
+from exporter.model import Balance
+
+
+def ids_of(listing) -> list[int]:
+    return sorted(key.id for key in listing.keys)
+
+
+@pytest.mark.parametrize(
+    ("count", "pages"), [(0, 1), (1, 1), (99, 1), (100, 2), (101, 2), (1_000, 11), (2_345, 24)], ids=str
+)
+def test_every_key_is_listed_once_with_as_few_requests_as_can_prove_it(reading, count, pages):
+    with Gateway(keys=wire_keys(count)) as gateway:
+        listing = reading().keys(gateway.url)
+
+    assert ids_of(listing) == list(range(1, count + 1))
+    assert (listing.settled, listing.verified, listing.skipped) == (True, True, 0)
+    assert sorted(gateway.pages_asked()) == list(range(1, pages + 1))
+
+
+@pytest.mark.parametrize("cap", [1, 2, 7, 10, 20, 33, 50, 99, 100])
+def test_a_gateway_with_a_lower_cap_is_believed(reading, cap):
+    with Gateway(keys=wire_keys(40), page_cap=cap) as gateway:
+        listing = reading().keys(gateway.url)
+
+    assert ids_of(listing) == list(range(1, 41))
+    assert listing.settled
+    assert sorted(gateway.pages_asked()) == list(range(1, 40 // cap + 2))
+
+
+@pytest.mark.parametrize("dialect", ["new-api", "older", "one-api"])
+@pytest.mark.parametrize(
+    ("count", "null_items"),
+    [*((count, False) for count in (0, 1, 9, 10, 11, 99, 100, 101, 205)), *((count, True) for count in (1, 10, 100))],
+)
+def test_every_dialect_is_listed_whole(reading, dialect, count, null_items):
+    with Gateway(keys=wire_keys(count), dialect=dialect, null_items=null_items) as gateway:
+        listing = reading().keys(gateway.url)
+
+    assert ids_of(listing) == list(range(1, count + 1))
+    assert listing.settled
+    assert listing.verified is (dialect == "new-api")
+
+
+@pytest.mark.parametrize("dialect", ["older", "one-api"])
+def test_null_instead_of_a_whole_bare_list_is_no_empty_account(reading, dialect):
+    with Gateway(dialect=dialect, null_items=True) as gateway:
+        assert reading().failure(gateway.url).reason is Reason.INVALID_RESPONSE
+
+
+@pytest.mark.parametrize("concurrency", [1, 2, 4])
+def test_no_more_requests_wait_together_than_allowed(reading, concurrency):
+    with Gateway(keys=wire_keys(40), page_cap=3, delay=0.05) as gateway:
+        listing = reading(concurrency=concurrency).keys(gateway.url)
+
+    assert listing.settled
+    assert gateway.most_at_once <= concurrency
+    assert (gateway.most_at_once > 1) is (concurrency > 1)
+    assert gateway.connections <= concurrency
+
+
+def test_connections_are_kept_from_page_to_page(reading):
+    with Gateway(keys=wire_keys(1_000)) as gateway:
+        reading(concurrency=1).keys(gateway.url)
+
+    assert (len(gateway.requests), gateway.connections) == (11, 1)
+
+
+def test_the_request_is_what_the_gateway_documents(reading):
+    with Gateway(keys=wire_keys(3), user_id=42) as gateway:
+        reading(user_id=42).keys(gateway.url)
+
+    (request,) = gateway.requests
+    assert (request.method, request.path, dict(request.query)) == ("GET", "/api/token/", {"p": "1", "page_size": "100"})
+    assert request.headers["authorization"] == "CANARYaccessTokenMustNeverBeSeen"
+    assert request.headers["new-api-user"] == "42"
+
+
+@pytest.mark.parametrize("dialect", ["new-api", "older", "one-api"])
+def test_a_wrong_token_has_the_dialect_s_reason(reading, dialect):
+    with Gateway(keys=wire_keys(3), dialect=dialect) as gateway:
+        error = reading(token="wrong").failure(gateway.url)
+
+    assert error.reason is (Reason.UNAUTHORIZED if dialect == "new-api" else Reason.REJECTED)
+    assert len(gateway.requests) == 1
+
+
+def test_a_missing_user_id_is_unauthorized(reading):
+    with Gateway(keys=wire_keys(3), user_id=42) as gateway:
+        assert reading().failure(gateway.url).reason is Reason.UNAUTHORIZED
+
+
+def test_the_balance_is_read(reading):
+    with Gateway(account=a_wire_account(quota=-5, used_quota=7, request_count=9)) as gateway:
+        balance = reading().balance(gateway.url)
+
+    assert balance == Balance(remaining_quota=-5, used_quota=7, requests=9)
+
+
+@pytest.mark.parametrize(("count", "asked"), [(0, 1), (30, 1), (100, 2), (230, 3)])
+def test_a_total_of_zero_hides_no_key_and_is_never_settled(reading, count, asked):
+    with Gateway(keys=wire_keys(count), total=0) as gateway:
+        listing = reading().keys(gateway.url)
+
+    assert ids_of(listing) == list(range(1, count + 1))
+    assert listing.settled is (count == 0)
+    assert len(gateway.requests) == (1 if count == 0 else 3 * asked)
+
+
+@pytest.mark.parametrize("total", [1, 229, 231, 10**12], ids=str)
+def test_a_total_that_lies_hides_no_key_and_is_never_settled(reading, total):
+    with Gateway(keys=wire_keys(230), total=total) as gateway:
+        listing = reading().keys(gateway.url)
+
+    assert ids_of(listing) == list(range(1, 231))
+    assert not listing.settled
+    assert len(gateway.requests) <= 3 * 8
+
+
+def test_a_gateway_that_repeats_its_first_page_is_soon_given_up(reading):
+    with Gateway(keys=wire_keys(1_000)) as gateway:
+        gateway.faults = lambda _request: repeat_page()
+        listing = reading().keys(gateway.url)
+
+    assert ids_of(listing) == list(range(901, 1_001))
+    assert not listing.settled
+    assert len(gateway.requests) <= 3 * 9
+
+
+def test_a_key_made_between_pages_is_listed_again_until_it_settles(reading):
+    with Gateway(keys=wire_keys(250)) as gateway:
+
+        def make_one(request):
+            if request.number == 2:
+                gateway.keys.append(a_wire_key(251))
+
+        gateway.before_page = make_one
+        listing = reading(concurrency=1).keys(gateway.url)
+
+    assert ids_of(listing) == list(range(1, 252))
+    assert listing.settled
+    assert gateway.pages_asked() == [1, 2, 3, 4, 1, 2, 3]
+
+
+def test_a_key_deleted_between_pages_takes_no_other_with_it(reading):
+    with Gateway(keys=wire_keys(250)) as gateway:
+
+        def delete_newest(request):
+            if request.number == 2:
+                gateway.keys.pop()
+
+        gateway.before_page = delete_newest
+        listing = reading(concurrency=1).keys(gateway.url)
+
+    assert ids_of(listing) == list(range(1, 250))
+    assert listing.settled
+    assert gateway.pages_asked()[-3:] == [1, 2, 3]
+
+
+def test_a_list_that_never_rests_is_the_union_of_three_listings(reading):
+    """Before every second page the newest key goes and a new one comes: the totals always agree."""
+    with Gateway(keys=wire_keys(150)) as gateway:
+
+        def exchange_one(request):
+            if request.page == 2:
+                gateway.keys.append(a_wire_key(1_000 + request.number))
+                del gateway.keys[0]
+
+        gateway.before_page = exchange_one
+        listing = reading(concurrency=1).keys(gateway.url)
+
+    assert not listing.settled
+    assert set(range(4, 151)) <= set(ids_of(listing))
+    assert len(ids_of(listing)) == len(set(ids_of(listing)))
+
+
+def test_one_key_that_cannot_be_read_is_set_aside_and_the_listing_settles(reading):
+    keys = wire_keys(150)
+    keys[10]["remain_quota"] = 1.5
+    with Gateway(keys=keys) as gateway:
+        listing = reading().keys(gateway.url)
+
+    assert ids_of(listing) == [*range(1, 11), *range(12, 151)]
+    assert (listing.settled, listing.unreadable, listing.nameless) == (True, frozenset({11}), 0)

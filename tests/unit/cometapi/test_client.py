@@ -1,0 +1,407 @@
+"""What the client asks for and how it counts, tries again and relists. No sockets: a gateway is a function."""
+
+import asyncio
+import inspect
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+import respx
+import stamina
+from builders import CANARY_TOKEN, a_wire_account, a_wire_key
+
+from exporter.cometapi.client import CometClient
+from exporter.cometapi.pace import Pace
+from exporter.credentials import Secret
+from exporter.errors import ApiError, InvalidResponse, RateLimited, Rejected, ServerFault, TimedOut, Unauthorized
+from exporter.model import Balance, Listing
+
+BASE = "https://gateway.example"
+TOKEN = Secret(CANARY_TOKEN)
+NULL_PAGE = {"success": True, "message": "", "data": None}
+
+
+@pytest.fixture(autouse=True)
+def _tries_again_at_once():
+    with stamina.set_testing(testing=True, attempts=3):
+        yield
+
+
+class Body(httpx.AsyncByteStream):
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    async def __aiter__(self):
+        yield self.content
+
+
+def an_answer(status: int = 200, content: object = None, **headers: str) -> httpx.Response:
+    body = b"" if content is None else json.dumps(content).encode()
+    return httpx.Response(
+        status, headers={name.replace("_", "-"): value for name, value in headers.items()}, stream=Body(body)
+    )
+
+
+def a_page(*ids: int, total: int, size: int = 100) -> httpx.Response:
+    items = [a_wire_key(key_id) for key_id in ids]
+    return an_answer(content={"success": True, "data": {"total": total, "page_size": size, "items": items}})
+
+
+def a_bare_page(*ids: int) -> httpx.Response:
+    return an_answer(content={"success": True, "data": [a_wire_key(key_id) for key_id in ids]})
+
+
+@dataclass
+class Session:
+    """One client whose gateway is the function *answer*, and everything it did. Made-up time: sleeping is free."""
+
+    answer: Callable[[httpx.Request], httpx.Response | Awaitable[httpx.Response]]
+    user_id: int | None = None
+    per_minute: int = 1_000
+    concurrency: int = 4
+    asked: list[httpx.Request] = field(default_factory=list)
+    counted: list[tuple[str, str]] = field(default_factory=list)
+    pages_seen: int = 0
+    now: float = 0.0
+
+    def use(self, work):
+        """Run *work* with the client."""
+
+        async def run():
+            async with httpx.AsyncClient(base_url=BASE, transport=httpx.MockTransport(self._answer)) as http:
+                client = CometClient(
+                    http,
+                    user_id=self.user_id,
+                    pace=Pace(self.per_minute, clock=lambda: self.now, sleep=self._sleep),
+                    timeout=5,
+                    concurrency=self.concurrency,
+                    on_request=lambda path, code: self.counted.append((path, code)),
+                )
+                return await work(client)
+
+        return asyncio.run(run())
+
+    def list_keys(self) -> Listing:
+        return self.use(lambda client: client.list_keys(TOKEN, progress=self._one_more))
+
+    def failure(self) -> ApiError:
+        with pytest.raises(ApiError) as caught:
+            self.list_keys()
+        return caught.value
+
+    @property
+    def queries(self) -> list[str]:
+        return [request.url.query.decode() for request in self.asked]
+
+    def _one_more(self) -> None:
+        self.pages_seen += 1
+
+    async def _sleep(self, seconds: float) -> None:
+        await asyncio.sleep(0)
+        self.now += seconds
+
+    async def _answer(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(request)
+        answer = self.answer(request)
+        return await answer if inspect.isawaitable(answer) else answer
+
+
+def in_turn(*answers: Callable[[], httpx.Response]):
+    """Answer each request with the next of *answers*, after them with the last."""
+    left = list(answers)
+    return lambda _request: (left.pop(0) if len(left) > 1 else left[0])()
+
+
+def ids_of(listing: Listing) -> list[int]:
+    return [key.id for key in listing.keys]
+
+
+@pytest.mark.parametrize(("user_id", "sent"), [(None, None), (42, "42")])
+def test_the_headers_are_the_raw_token_and_the_user_where_there_is_one(user_id, sent):
+    """Sent through the client's real transport, as far as a mock allows."""
+
+    async def scenario():
+        async with httpx.AsyncClient(base_url=BASE) as http:
+            client = CometClient(
+                http,
+                user_id=user_id,
+                pace=Pace(9, clock=lambda: 0.0, sleep=asyncio.sleep),
+                timeout=5,
+                concurrency=1,
+                on_request=lambda _path, _code: None,
+            )
+            return await client.read_balance(TOKEN)
+
+    with respx.mock(base_url=BASE) as gateway:
+        content = json.dumps({"success": True, "data": a_wire_account()}).encode()
+        route = gateway.get("/api/user/self").mock(side_effect=lambda _: httpx.Response(200, stream=Body(content)))
+        balance = asyncio.run(scenario())
+
+    (call,) = route.calls
+    assert call.request.headers["authorization"] == CANARY_TOKEN
+    assert call.request.headers.get("new-api-user") == sent
+    assert call.request.url.query == b""
+    assert balance == Balance(remaining_quota=24_997_909, used_quota=10_027_091, requests=339)
+
+
+def test_the_user_goes_with_every_page_too():
+    session = Session(lambda _: a_page(1, total=1), user_id=7)
+    session.list_keys()
+
+    assert [request.headers["new-api-user"] for request in session.asked] == ["7"]
+
+
+def test_pages_are_asked_for_by_number_from_one_a_hundred_at_a_time():
+    session = Session(in_turn(lambda: a_page(3, 2, total=3, size=2), lambda: a_page(1, total=3, size=2)))
+
+    assert ids_of(session.list_keys()) == [3, 2, 1]
+    assert session.queries == ["p=1&page_size=100", "p=2&page_size=100"]
+    assert {request.url.path for request in session.asked} == {"/api/token/"}
+
+
+def test_every_request_is_counted_with_its_status_and_every_page_is_progress():
+    session = Session(in_turn(lambda: an_answer(503), lambda: a_page(1, total=1)))
+    session.list_keys()
+
+    assert session.counted == [("/api/token/", "503"), ("/api/token/", "200")]
+    assert session.pages_seen == 1
+
+
+def test_a_request_without_an_answer_is_counted_as_none():
+    def refuse(_request):
+        raise httpx.ConnectError("no")
+
+    session = Session(refuse)
+
+    assert session.failure().reason == "unreachable"
+    assert session.counted == [("/api/token/", "none")] * 3
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 524])
+def test_trouble_that_passes_is_tried_three_times(status):
+    healing = Session(in_turn(lambda: an_answer(status), lambda: an_answer(status), lambda: a_page(1, total=1)))
+    lasting = Session(lambda _: an_answer(status))
+
+    assert ids_of(healing.list_keys()) == [1]
+    assert isinstance(lasting.failure(), ServerFault)
+    assert (len(healing.asked), len(lasting.asked)) == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (lambda: an_answer(401), Unauthorized),
+        (lambda: an_answer(403), Unauthorized),
+        (lambda: an_answer(404), InvalidResponse),
+        (lambda: an_answer(429), RateLimited),
+        (lambda: an_answer(302, Location="https://gateway.example/"), InvalidResponse),
+        (lambda: an_answer(content={"success": False}), Rejected),
+        (lambda: an_answer(content={"success": True}), InvalidResponse),
+    ],
+    ids=["401", "403", "404", "429", "302", "rejected", "wrong"],
+)
+def test_trouble_that_stays_is_tried_once(answer, kind):
+    session = Session(lambda _: answer())
+
+    assert isinstance(session.failure(), kind)
+    assert len(session.asked) == 1
+
+
+def test_a_slow_answer_is_tried_three_times():
+    def slow(_request):
+        raise httpx.ReadTimeout("slow")
+
+    session = Session(slow)
+
+    assert isinstance(session.failure(), TimedOut)
+    assert len(session.asked) == 3
+
+
+def test_a_short_pause_that_the_gateway_asks_for_is_sat_out():
+    session = Session(in_turn(lambda: an_answer(429, Retry_After="4"), lambda: a_page(1, total=1)))
+
+    assert ids_of(session.list_keys()) == [1]
+    assert session.now == 4.0
+    assert len(session.asked) == 2
+
+
+def test_a_long_pause_fails_at_once_and_holds_back_the_next_requests_too():
+    session = Session(lambda _: an_answer(429, Retry_After="30"))
+
+    async def twice(client):
+        errors = []
+        for _ in range(2):
+            try:
+                await client.list_keys(TOKEN)
+            except RateLimited as error:
+                errors.append(error.retry_after)
+        return errors
+
+    assert session.use(twice) == [30.0, 30.0]
+    assert len(session.asked) == 1
+    assert session.counted == [("/api/token/", "429")]
+
+
+def test_a_pause_asked_of_one_page_holds_the_others():
+    session = Session(
+        in_turn(
+            lambda: a_page(3, total=3, size=1),
+            lambda: an_answer(429, Retry_After="5"),
+            lambda: a_page(2, total=3, size=1),
+            lambda: a_page(1, total=3, size=1),
+            lambda: a_page(total=3, size=1),
+        ),
+        concurrency=1,
+    )
+
+    assert ids_of(session.list_keys()) == [3, 2, 1]
+    assert session.now == 5.0
+
+
+def test_pages_that_contradict_each_other_are_listed_again():
+    session = Session(
+        in_turn(
+            lambda: a_page(4, 3, total=4, size=2),
+            lambda: a_page(1, total=3, size=2),
+            lambda: a_page(size=2, total=3),
+            lambda: a_page(3, 2, total=3, size=2),
+            lambda: a_page(1, total=3, size=2),
+        ),
+        concurrency=1,
+    )
+    listing = session.list_keys()
+
+    assert listing.settled
+    assert ids_of(listing) == [3, 2, 1]
+    assert len(session.asked) == 5
+
+
+def test_what_does_not_settle_in_three_listings_is_their_union():
+    session = Session(
+        in_turn(
+            lambda: a_page(3, total=9), lambda: a_page(total=9), lambda: a_page(2, total=9), lambda: a_page(total=9)
+        ),
+        concurrency=1,
+    )
+    listing = session.list_keys()
+
+    assert not listing.settled
+    assert ids_of(listing) == [3, 2]
+    assert [query[:3] for query in session.queries] == ["p=1", "p=2", "p=1", "p=2", "p=1"]
+
+
+def test_a_bare_list_turns_the_client_to_the_older_dialect_for_good():
+    pages = {"0": (3, 2), "1": (1,)}
+    session = Session(lambda request: a_bare_page(*pages[request.url.params["p"]]))
+
+    async def twice(client):
+        return [await client.list_keys(TOKEN) for _ in range(2)]
+
+    listings = session.use(twice)
+
+    assert [ids_of(listing) for listing in listings] == [[3, 2, 1], [3, 2, 1]]
+    assert session.queries == [
+        "p=1&page_size=100",
+        "p=0&size=100",
+        "p=1&size=100",
+        "p=0&size=100",
+        "p=1&size=100",
+    ]
+
+
+def test_null_beyond_the_end_of_an_older_gateway_s_list_makes_the_client_ask_from_zero():
+    """The first page asked for, number one, is the second of a gateway that counts from zero."""
+    session = Session(
+        lambda request: a_bare_page(2, 1) if request.url.params["p"] == "0" else an_answer(content=NULL_PAGE)
+    )
+
+    assert ids_of(session.list_keys()) == [2, 1]
+    assert session.queries == ["p=1&page_size=100", "p=0&size=100", "p=1&size=100"]
+
+
+def test_null_from_the_first_page_on_is_an_invalid_response_and_no_empty_account():
+    session = Session(lambda _: an_answer(content=NULL_PAGE))
+
+    assert isinstance(session.failure(), InvalidResponse)
+    assert session.queries == ["p=1&page_size=100", "p=0&size=100"]
+
+
+def test_a_gateway_that_was_upgraded_turns_the_client_back():
+    modern = False
+
+    def answer(request):
+        if not modern:
+            return a_bare_page(*((1,) if request.url.params["p"] == "0" else ()))
+        return a_page(2, 1, total=2)
+
+    session = Session(answer)
+
+    async def before_and_after(client):
+        nonlocal modern
+        await client.list_keys(TOKEN)
+        modern = True
+        session.asked.clear()
+        return await client.list_keys(TOKEN)
+
+    listing = session.use(before_and_after)
+
+    assert (ids_of(listing), listing.settled, listing.verified) == ([2, 1], True, True)
+    assert session.queries == ["p=0&size=100", "p=1&page_size=100"]
+
+
+def test_one_page_that_cannot_be_had_fails_the_listing_and_leaves_nothing_under_way():
+    async def answer(request):
+        page = int(request.url.params["p"])
+        if page == 3:
+            return an_answer(401)
+        if page > 3:
+            await asyncio.Event().wait()
+        return a_page(100 - page, total=50, size=1)
+
+    async def fail_and_look(client):
+        with pytest.raises(Unauthorized):
+            await client.list_keys(TOKEN)
+        return asyncio.all_tasks() - {asyncio.current_task()}
+
+    session = Session(answer)
+
+    assert session.use(fail_and_look) == set()
+    assert len(session.asked) > 3
+
+
+def test_the_token_is_kept_nowhere_in_the_client():
+    async def look(client):
+        await client.list_keys(TOKEN)
+        return repr(vars(client))
+
+    assert "CANARY" not in Session(lambda _: a_page(1, total=1)).use(look)
+
+
+def test_the_token_is_an_argument_of_each_call():
+    session = Session(lambda _: a_page(1, total=1))
+
+    async def rotate(client):
+        await client.list_keys(Secret("first"))
+        await client.list_keys(Secret("second"))
+
+    session.use(rotate)
+
+    assert [request.headers["authorization"] for request in session.asked] == ["first", "second"]
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_no_more_pages_are_asked_for_together_than_allowed(concurrency):
+    at_once, most = 0, 0
+
+    async def answer(request):
+        nonlocal at_once, most
+        at_once, most = at_once + 1, max(most, at_once + 1)
+        await asyncio.sleep(0.001)
+        at_once -= 1
+        page = int(request.url.params["p"])
+        return a_page(*([30 - page] if page <= 9 else []), total=9, size=1)
+
+    assert len(Session(answer, concurrency=concurrency).list_keys().keys) == 9
+    assert most == concurrency

@@ -1,0 +1,55 @@
+"""Every answer on disk is read as its own folder says."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from exporter.cometapi.answer import Answer
+from exporter.cometapi.wire import parse_balance, parse_page
+from exporter.errors import ApiError
+from exporter.model import Balance
+
+SAMPLES = sorted(path.parent for path in Path(__file__).parents[2].glob("samples/*/meta.json"))
+
+
+def recorded(case: Path) -> tuple[Answer, dict]:
+    meta = json.loads((case / "meta.json").read_text(encoding="utf-8"))
+    body = next(iter(case.glob("body.*")), None)
+    answer = Answer(
+        status=meta["status"],
+        headers={name.lower(): value for name, value in meta["headers"].items()},
+        body=body.read_bytes() if body else b"",
+        received_at=1_750_000_000.0,
+    )
+    return answer, meta["expect"]
+
+
+def what_comes_of(case: Path, answer: Answer) -> dict:
+    """Say it in the words of `expect`."""
+    try:
+        if case.name.startswith("account-"):
+            balance = parse_balance(answer)
+            return {"account": balance}
+        page = parse_page(answer)
+    except ApiError as error:
+        return {"reason": error.reason.value}
+    return {"keys": [key.id for key in page.keys], "skipped": len(page.unreadable) + page.nameless}
+
+
+def test_samples_are_there():
+    assert len(SAMPLES) >= 20
+
+
+@pytest.mark.parametrize("case", SAMPLES, ids=lambda case: case.name)
+def test_a_sample_is_read_as_its_folder_says(case):
+    answer, expected = recorded(case)
+    if "account" in expected:
+        account = expected["account"]
+        expected = {
+            "account": Balance(
+                remaining_quota=account["quota"], used_quota=account["used_quota"], requests=account["request_count"]
+            )
+        }
+
+    assert what_comes_of(case, answer) == expected

@@ -1,0 +1,232 @@
+"""A snapshot becomes families: which series, which values, and which are absent."""
+
+import pytest
+from domain import NOW, a_balance, a_listing, a_read_state, a_snapshot, a_state, an_api_key
+
+from exporter.catalogue import SNAPSHOT_FAMILIES
+from exporter.errors import Reason
+from exporter.metrics import countdown, describe, families, next_change
+from exporter.snapshot import Snapshot
+
+ALWAYS = {
+    "cometapi_quota_units_per_usd",
+    "cometapi_exporter_refresh_interval_seconds",
+    "cometapi_exporter_skipped_keys",
+}
+
+
+def samples(snapshot, name, now=NOW):
+    """List the samples called *name* as (labels without those of the key, value)."""
+    found = []
+    for metric in (*families(snapshot, now), countdown(snapshot, now)):
+        found += [sample for sample in metric.samples if sample.name == name]
+    return found
+
+
+def value(snapshot, name, now=NOW, **labels):
+    """Return the value of the one sample with these labels, or None."""
+    chosen = [s.value for s in samples(snapshot, name, now) if labels.items() <= s.labels.items()]
+    assert len(chosen) <= 1
+    return chosen[0] if chosen else None
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "present"),
+    [
+        ("cometapi_key_remaining_quota", "remaining_quota", -7),
+        ("cometapi_key_expiry_timestamp_seconds", "expires_at", NOW + 9),
+        ("cometapi_key_expires_in_seconds", "expires_at", NOW + 9),
+        ("cometapi_key_created_timestamp_seconds", "created_at", NOW - 9),
+        ("cometapi_key_last_used_timestamp_seconds", "last_used_at", NOW - 9),
+    ],
+)
+def test_what_does_not_apply_is_absent_and_not_a_number(name, field, present):
+    snapshot = a_snapshot(an_api_key(id=1, **{field: None}), an_api_key(id=2, **{field: present}))
+
+    assert [sample.labels["key_id"] for sample in samples(snapshot, name)] == ["2"]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("cometapi_key_remaining_quota", -7),
+        ("cometapi_key_used_quota", 8),
+        ("cometapi_key_unlimited_quota", 0),
+        ("cometapi_key_expires_in_seconds", 8.5),
+        ("cometapi_key_expiry_timestamp_seconds", 1_750_000_009),
+        ("cometapi_key_status", 4),
+        ("cometapi_key_usable", 0),
+        ("cometapi_key_created_timestamp_seconds", 1_600_000_000),
+        ("cometapi_key_last_used_timestamp_seconds", 1_700_000_000),
+    ],
+)
+def test_every_gauge_of_a_key_says_what_was_read(name, expected):
+    key = an_api_key(
+        id=7,
+        name="n",
+        group="g",
+        status=4,
+        remaining_quota=-7,
+        used_quota=8,
+        expires_at=NOW + 9,
+        created_at=1_600_000_000,
+        last_used_at=1_700_000_000,
+    )
+
+    (sample,) = samples(a_snapshot(key), name, NOW + 0.5)
+
+    assert sample.value == expected
+    assert sample.labels == {"account": "main", "key_id": "7", "key_name": "n", "group": "g"}
+
+
+def test_an_unlimited_key_says_so():
+    assert value(a_snapshot(an_api_key(remaining_quota=None)), "cometapi_key_unlimited_quota") == 1
+
+
+@pytest.mark.parametrize("fact", ["model_limits", "ip_allowlist", "cross_group_retry"])
+def test_the_info_series_says_what_restricts_a_key(fact):
+    snapshot = a_snapshot(an_api_key(id=1, **{f"has_{fact}": True}), an_api_key(id=2))
+
+    words = [sample.labels[fact] for sample in samples(snapshot, "cometapi_key_info")]
+
+    assert words == ["false", "true"]
+
+
+def test_usable_turns_exactly_at_the_expiry_and_the_count_with_it():
+    snapshot = a_snapshot(an_api_key(expires_at=NOW + 10))
+    moments = (NOW + 9.999, NOW + 10)
+
+    assert [value(snapshot, "cometapi_key_usable", now) for now in moments] == [1, 0]
+    assert [value(snapshot, "cometapi_keys_usable", now) for now in moments] == [1, 0]
+    assert [value(snapshot, "cometapi_keys", now, status="enabled") for now in moments] == [1, 1]
+
+
+def test_the_countdown_goes_on_below_zero():
+    assert value(a_snapshot(an_api_key(expires_at=NOW)), "cometapi_key_expires_in_seconds", NOW + 30.25) == -30.25
+
+
+def test_every_group_has_every_status_even_at_zero():
+    snapshot = a_snapshot(
+        an_api_key(id=1, group=""), an_api_key(id=2, group="vip", status=4), an_api_key(id=3, group="vip")
+    )
+
+    assert [(s.labels["group"], s.labels["status"], s.value) for s in samples(snapshot, "cometapi_keys")] == [
+        ("", "enabled", 1),
+        ("", "disabled", 0),
+        ("", "expired", 0),
+        ("", "exhausted", 0),
+        ("", "unknown", 0),
+        ("vip", "enabled", 1),
+        ("vip", "disabled", 0),
+        ("vip", "expired", 0),
+        ("vip", "exhausted", 1),
+        ("vip", "unknown", 0),
+    ]
+
+
+def test_a_group_whose_last_key_is_gone_falls_to_zero():
+    state = a_read_state(an_api_key(group="vip")).succeeded(a_listing(), None, NOW)
+    snapshot = Snapshot.of([state])
+
+    assert value(snapshot, "cometapi_keys", group="vip", status="enabled") == 0
+    assert value(snapshot, "cometapi_keys_usable", group="vip") == 0
+
+
+def test_twins_of_one_name_and_group_are_told_apart_by_their_id():
+    snapshot = a_snapshot(an_api_key(id=1, name="twin"), an_api_key(id=2, name="twin"))
+
+    assert [s.labels["key_id"] for s in samples(snapshot, "cometapi_key_status")] == ["2", "1"]
+
+
+def test_the_same_key_in_two_accounts_is_two_series():
+    snapshot = Snapshot.of([a_read_state(an_api_key(), name="a"), a_read_state(an_api_key(), name="b")])
+
+    assert [s.labels["account"] for s in samples(snapshot, "cometapi_key_status")] == ["a", "b"]
+
+
+def test_an_account_shows_its_balance():
+    snapshot = a_snapshot(balance=a_balance(remaining_quota=-3, used_quota=4, requests=5))
+    names = ("remaining_quota", "used_quota", "requests")
+
+    assert [value(snapshot, f"cometapi_account_{name}") for name in names] == [-3, 4, 5]
+
+
+def test_a_balance_that_is_not_told_is_absent():
+    assert samples(a_snapshot(an_api_key()), "cometapi_account_remaining_quota") == []
+
+
+def test_before_the_first_round_only_the_configuration_is_known():
+    snapshot = Snapshot.of([a_state()])
+    metrics = [*families(snapshot, NOW), countdown(snapshot, NOW)]
+
+    assert {sample.name for metric in metrics for sample in metric.samples} == ALWAYS
+
+
+@pytest.mark.parametrize(
+    ("state", "up"),
+    [
+        pytest.param(a_state(), None, id="no round ended"),
+        pytest.param(a_read_state(), 1, id="success"),
+        pytest.param(a_state().failed(Reason.TIMEOUT, NOW), 0, id="first round failed"),
+        pytest.param(a_read_state().failed(Reason.TIMEOUT, NOW), 0, id="failed after a success"),
+    ],
+)
+def test_up_is_how_the_last_round_ended(state, up):
+    assert value(Snapshot.of([state]), "cometapi_up") == up
+
+
+def test_a_failed_round_leaves_keys_and_the_time_of_the_last_success():
+    state = a_read_state(an_api_key()).failed(Reason.TIMEOUT, NOW + 60)
+    snapshot = Snapshot.of([state])
+
+    assert value(snapshot, "cometapi_key_status", NOW + 60) == 1
+    assert value(snapshot, "cometapi_exporter_last_success_timestamp_seconds", NOW + 60) == NOW
+
+
+def test_past_stale_after_keys_counts_and_balance_go_and_our_own_series_stay():
+    fresh = a_read_state(an_api_key(expires_at=NOW + 9), balance=a_balance(), name="fresh", stale_after_seconds=7200.0)
+    stale = a_read_state(an_api_key(expires_at=NOW + 9), balance=a_balance(), name="stale")
+    snapshot = Snapshot.of([fresh, stale])
+
+    def served(now):
+        metrics = (*families(snapshot, now), countdown(snapshot, now))
+        return {s.name for metric in metrics for s in metric.samples if s.labels["account"] == "stale"}
+
+    own = ALWAYS | {"cometapi_up", "cometapi_exporter_last_success_timestamp_seconds"}
+    assert len(served(NOW + 3599.9)) == len(SNAPSHOT_FAMILIES)
+    assert served(NOW + 3600) == own
+
+
+def test_what_is_described_is_what_is_served_in_order():
+    key = an_api_key(expires_at=NOW + 9)
+    snapshot = a_snapshot(key, balance=a_balance())
+    served = [*families(snapshot, NOW), countdown(snapshot, NOW)]
+
+    assert [(m.name, m.type, m.documentation) for m in describe()] == [
+        (m.name, m.type, m.documentation) for m in served
+    ]
+    assert all(metric.samples for metric in served)
+    assert not any(metric.samples for metric in describe())
+
+
+def test_the_catalogue_names_the_labels_that_are_served():
+    snapshot = a_snapshot(an_api_key(expires_at=NOW + 9), balance=a_balance())
+    served = [*families(snapshot, NOW), countdown(snapshot, NOW)]
+
+    assert [tuple(metric.samples[0].labels) for metric in served] == [family.labels for family in SNAPSHOT_FAMILIES]
+
+
+@pytest.mark.parametrize(
+    ("now", "moment"),
+    [(NOW, NOW + 10), (NOW + 9.9, NOW + 10), (NOW + 10, NOW + 20), (NOW + 20, NOW + 3600), (NOW + 3600, None)],
+)
+def test_the_next_change_is_an_expiry_or_the_withdrawal(now, moment):
+    snapshot = a_snapshot(
+        an_api_key(id=1, expires_at=NOW + 20), an_api_key(id=2, expires_at=NOW + 10), an_api_key(id=3)
+    )
+
+    assert next_change(snapshot, now) == moment
+
+
+def test_without_data_nothing_is_ahead():
+    assert next_change(Snapshot.of([a_state()]), NOW) is None

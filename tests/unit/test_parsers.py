@@ -1,0 +1,208 @@
+"""How the text of each option is read, and what is said of a wrong one."""
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.parsers import (
+    is_safe_for_tokens,
+    one_of,
+    parse_base_url,
+    parse_concurrency,
+    parse_path,
+    parse_positive_duration,
+    parse_positive_number,
+    parse_switch,
+    parse_url_path,
+    parse_whole_number,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("https://api.cometapi.com", "https://api.cometapi.com"),
+        ("https://api.cometapi.com/v1", "https://api.cometapi.com"),
+        (" https://api.cometapi.com/v1/ \n", "https://api.cometapi.com"),
+        ("https://api.cometapi.com///", "https://api.cometapi.com"),
+        ("https://x/gate/v1//", "https://x/gate"),
+        ("https://x/v10", "https://x/v10"),
+        ("https://x/gatev1", "https://x/gatev1"),
+        ("https://v1", "https://v1"),
+        ("https://v1/v1", "https://v1"),
+        ("HTTPS://x:8443", "https://x:8443"),
+        ("http://[::1]:3000/", "http://[::1]:3000"),
+        ("http://new_api-1.lan", "http://new_api-1.lan"),
+    ],
+)
+def test_an_address_loses_its_slashes_and_v1(text, url):
+    assert parse_base_url(text) == url
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "an address such as https://"),
+        ("api.cometapi.com", "an address such as https://"),
+        ("ftp://x", "an address such as https://"),
+        ("https://", "an address such as https://"),
+        ("https:///v1", "an address such as https://"),
+        ("https://x:99999", "an address such as https://"),
+        ("https://x:0", "an address such as https://"),
+        ("https://[::1", "an address such as https://"),
+        ("https://[v1.a]", "an address such as https://"),
+        ("https://a b", "an address such as https://"),
+        ("https://a..b", "an address such as https://"),
+        ("https://" + "a" * 64, "an address such as https://"),
+        ("https://x/\x01", "an address such as https://"),
+        ("https://münchen.example", "an address such as https://"),
+        ("https://user:CANARY@x", "without user and password"),
+        ("https://CANARY@x", "without user and password"),
+        ("https://x/?key=CANARY", "without ? and #"),
+        ("https://x/#CANARY", "without ? and #"),
+    ],
+)
+def test_what_is_no_address_of_a_gateway_is_refused_and_not_quoted(text, expected):
+    with pytest.raises(ValueError, match="expected") as caught:
+        parse_base_url(text)
+
+    assert expected in str(caught.value)
+    assert "CANARY" not in str(caught.value)
+
+
+@given(
+    st.builds(
+        "{}://{}{}".format,
+        st.sampled_from(["http", "https"]),
+        st.text(st.sampled_from("aZ0.-_[]:@%ü\\ \x01") | st.characters(), max_size=12),
+        st.text(st.sampled_from("/v1%. \x01\\") | st.characters(), max_size=8),
+    )
+)
+def test_every_address_that_is_accepted_is_one_that_can_be_asked(text):
+    try:
+        url = parse_base_url(text)
+    except ValueError:
+        return
+    assert httpx.URL(url).host
+    assert parse_base_url(url) == url or url.endswith("/v1")
+
+
+@pytest.mark.parametrize(
+    ("url", "safe"),
+    [
+        ("https://anywhere.example", True),
+        ("http://localhost:3000", True),
+        ("http://LOCALHOST", True),
+        ("http://127.0.0.1:3000", True),
+        ("http://127.9.9.9", True),
+        ("http://[::1]", True),
+        ("http://10.0.0.1", False),
+        ("http://new-api:3000", False),
+        ("http://localhost.evil.example", False),
+        ("http://127.0.0.1.evil.example", False),
+        ("http://0.0.0.0", False),
+        ("http://[fe80::1]", False),
+    ],
+)
+def test_plain_http_is_safe_on_this_machine_alone(url, safe):
+    assert is_safe_for_tokens(url) is safe
+
+
+@pytest.mark.parametrize(("text", "number"), [("1", 1), (" 42 ", 42), ("007", 7), ("999999999", 999_999_999)])
+def test_a_whole_number_is_read(text, number):
+    assert parse_whole_number(text) == number
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "0", "000", "-1", "+1", "1.0", "1e3", "1_000", "x", "٣", "1000000000", "0" * 19 + "1" + "9" * 30, "9" * 9999],
+)
+def test_what_is_no_whole_number_from_1_up_is_refused(text):
+    with pytest.raises(ValueError, match=r"expected a whole number from 1 to 999999999, got '.{0,40}'$"):
+        parse_whole_number(text)
+
+
+def test_at_most_64_pages_are_read_at_a_time():
+    assert parse_concurrency("64") == 64
+    with pytest.raises(ValueError, match="expected at most 64 pages at a time, got 65"):
+        parse_concurrency("65")
+
+
+@pytest.mark.parametrize(("text", "number"), [("500000", 500_000.0), ("0.5", 0.5), (" 1e6 ", 1_000_000.0)])
+def test_a_positive_number_is_read(text, number):
+    assert parse_positive_number(text) == number
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "nan", "inf", "1e999", "x", "1,5"])
+def test_what_is_no_positive_number_is_refused(text):
+    with pytest.raises(ValueError, match=r"expected a number above 0, got '"):
+        parse_positive_number(text)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("100ms", 0.1), (" 90s ", 90), ("1h30m", 5400)])
+def test_a_duration_is_read(text, seconds):
+    assert parse_positive_duration(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("99ms", "at least 100ms"), ("0s", "at least 100ms"), ("60", "90s, 15m or")]
+)
+def test_what_is_no_duration_or_too_short_is_refused(text, message):
+    with pytest.raises(ValueError, match=message):
+        parse_positive_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "switch"), [("true", True), ("1", True), ("Yes", True), ("false", False), (" 0 ", False), ("NO", False)]
+)
+def test_a_switch_is_read(text, switch):
+    assert parse_switch(text) is switch
+
+
+@pytest.mark.parametrize("text", ["", "maybe", "on", "2"])
+def test_what_is_neither_yes_nor_no_is_refused(text):
+    with pytest.raises(ValueError, match="expected true or false, got '"):
+        parse_switch(text)
+
+
+@pytest.mark.parametrize("text", ["/metrics", "/m", "/probe/cometapi", "/metrics/", "/a-b_c~d.e1"])
+def test_a_path_for_the_metrics_is_taken(text):
+    assert parse_url_path(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        *[
+            (text, "expected a path such as /metrics")
+            for text in ("", "metrics", "//x", "/a b", "/a?b", "/{x}", "/a%20b", "/../x", "/./x", '/"', "/é", "/a\n")
+        ],
+        *[
+            (text, "expected a path that no other page of the exporter has")
+            for text in ("/", "/-/healthy", "/-/ready", "/-/x", "/api/v1/keys")
+        ],
+    ],
+)
+def test_a_path_that_cannot_be_reached_or_is_taken_is_refused(text, message):
+    with pytest.raises(ValueError, match=message):
+        parse_url_path(text)
+
+
+@pytest.mark.parametrize("text", ["token", "/run/secrets/token", "dir with spaces/тoken", "odd\udcff"])
+def test_a_path_of_a_file_is_taken_as_it_is(text):
+    assert parse_path(text) == text
+
+
+@pytest.mark.parametrize("text", ["", "  ", "a\0b", "\ud800"])
+def test_what_is_no_path_of_a_file_is_refused(text):
+    with pytest.raises(ValueError, match="expected"):
+        parse_path(text)
+
+
+def test_one_of_several_words_is_read_in_any_case():
+    parse = one_of(("logfmt", "json"))
+
+    assert parse(" JSON ") == "json"
+    with pytest.raises(ValueError, match="expected one of logfmt, json, got 'xml'"):
+        parse("xml")

@@ -1,0 +1,70 @@
+"""When the next round begins."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.schedule import first_delay, next_delay
+
+
+def delay(**over):
+    return next_delay(60.0, **({"took": 0.0, "failures": 0, "retry_after": None, "chance": 0.5} | over))
+
+
+@pytest.mark.parametrize(
+    ("failures", "seconds"),
+    [(0, 60), (1, 60), (2, 120), (3, 240), (4, 480), (5, 600), (6, 600), (10**6, 600)],
+)
+def test_failures_running_double_the_pause_up_to_ten_intervals(failures, seconds):
+    assert delay(failures=failures) == seconds
+
+
+@pytest.mark.parametrize(("took", "seconds"), [(0, 60), (13, 47), (54, 6), (57, 6), (600, 6)])
+def test_rounds_begin_an_interval_apart_but_a_tenth_is_always_left(took, seconds):
+    assert delay(took=took) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(("chance", "seconds"), [(0.0, 57), (0.5, 60), (1.0, 63)])
+def test_chance_spreads_the_rounds_by_five_per_cent(chance, seconds):
+    assert delay(chance=chance) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "seconds"), [(0, 60), (-5, 60), (59, 60), (61, 61), (3600, 3600), (3601, 3600), (1e300, 3600)]
+)
+def test_a_longer_pause_that_the_server_asks_for_wins_up_to_an_hour(retry_after, seconds):
+    assert delay(retry_after=retry_after) == seconds
+
+
+intervals = st.floats(0.1, 86_400)
+chances = st.floats(0, 1)
+
+
+@given(
+    interval=intervals,
+    took=st.floats(0, 1e6),
+    failures=st.integers(0, 10**9),
+    retry_after=st.none() | st.floats(-1e9, 1e12),
+    chance=chances,
+)
+def test_every_pause_is_within_bounds(interval, took, failures, retry_after, chance):
+    seconds = next_delay(interval, took=took, failures=failures, retry_after=retry_after, chance=chance)
+
+    assert interval / 10 <= seconds <= max(interval * 10.5, 3600) * 1.0001
+
+
+@given(interval=intervals, took=st.floats(0, 100), failures=st.integers(0, 20), chance=chances)
+def test_one_failure_more_never_shortens_the_pause(interval, took, failures, chance):
+    pauses = [
+        next_delay(interval, took=took, failures=n, retry_after=None, chance=chance) for n in (failures, failures + 1)
+    ]
+
+    assert pauses == sorted(pauses)
+
+
+@pytest.mark.parametrize(
+    ("position", "accounts", "interval", "seconds"),
+    [(0, 1, 60, 0), (0, 4, 60, 0), (1, 4, 60, 0.5), (3, 4, 60, 1.5), (1, 2, 10, 0.5), (99, 100, 3600, 1.98)],
+)
+def test_first_rounds_are_staggered_within_two_seconds(position, accounts, interval, seconds):
+    assert first_delay(position, accounts, interval) == pytest.approx(seconds)
