@@ -6,6 +6,7 @@ part stands between `<!-- begin NAME -->` and `<!-- end NAME -->`.
 
 import re
 import sys
+import tomllib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -75,11 +76,24 @@ def reasons() -> str:
     return table(("reason", "what to do"), [(f"`{reason}`", mend) for reason, mend in MENDS.items()])
 
 
+def floors() -> str:
+    """Return the drawing of the floors, from the import contract."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = settings["tool"]["importlinter"]["contracts"]
+    layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    widest = max(len(layer) for layer in layers)
+    lines = []
+    for layer in layers:
+        lines += [f"+-{'-' * widest}-+", f"| {layer.center(widest)} |"]
+    return "\n".join(["```text", *lines, f"+-{'-' * widest}-+", "```"])
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "flags": flags,
     "metrics": metrics,
     "metrics-reference": reference,
     "reasons": reasons,
+    "floors": floors,
 }
 
 

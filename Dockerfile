@@ -1,0 +1,44 @@
+# cometapi-exporter as an image: no build tools, no shell needed, a numeric user without rights, nothing written.
+#
+#   docker build --build-arg VERSION=0.1.0 --build-arg REVISION="$(git rev-parse HEAD)" -t cometapi-exporter:0.1.0 .
+#   docker run --rm --read-only --cap-drop=ALL --security-opt=no-new-privileges -p 127.0.0.1:10144:10144 cometapi-exporter:0.1.0 --demo
+
+ARG PYTHON=3.13.18-slim-trixie
+
+FROM python:${PYTHON} AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+WORKDIR /src
+COPY requirements.lock requirements-dev.lock ./
+# The environment that ships: no pip in it, and every file checked against its hash.
+RUN python -m venv --without-pip /venv \
+    && python -m pip --python /venv/bin/python install --require-hashes --only-binary=:all: --requirement requirements.lock
+# The build backend stays in this stage; its versions and hashes are those of the developers' lock.
+RUN awk '/^[a-z]/ { keep = /^(hatchling|packaging|pathspec|pluggy|tomlkit|trove-classifiers)==/ } keep' requirements-dev.lock > build.lock \
+    && python -m pip install --require-hashes --only-binary=:all: --requirement build.lock
+COPY pyproject.toml README.md LICENSE ./
+COPY exporter exporter
+RUN python -m pip wheel --no-deps --no-index --no-build-isolation --wheel-dir /dist . \
+    && python -m pip --python /venv/bin/python install --no-deps --no-index /dist/*.whl
+
+FROM python:${PYTHON}
+ARG VERSION=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="cometapi-exporter" \
+      org.opencontainers.image.description="Prometheus exporter that watches every API key of a CometAPI account, or of any New API gateway" \
+      org.opencontainers.image.source="https://github.com/cometapi-exporter/cometapi-exporter" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+RUN python -m pip uninstall --yes --root-user-action=ignore pip \
+    && rm -rf /usr/local/lib/python3.*/ensurepip
+COPY --from=build /venv /venv
+# Another port, or TLS (--web.config.file): set HEALTHCHECK_URL, for example to https://127.0.0.1:10144/-/healthy.
+# Where visitors need a certificate of their own, the check has none: run with --no-healthcheck.
+ENV PATH=/venv/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    HEALTHCHECK_URL=http://127.0.0.1:10144/-/healthy
+USER 65532:65532
+EXPOSE 10144
+HEALTHCHECK --interval=30s --timeout=5s --start-period=15s --retries=3 \
+    CMD ["python", "-c", "import os, ssl, urllib.request as u; u.build_opener(u.ProxyHandler({}), u.HTTPSHandler(context=ssl._create_unverified_context())).open(os.environ['HEALTHCHECK_URL'], timeout=4)"]
+ENTRYPOINT ["cometapi-exporter"]

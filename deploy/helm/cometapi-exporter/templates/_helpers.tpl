@@ -1,0 +1,77 @@
+{{- define "cometapi-exporter.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "cometapi-exporter.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" }}
+{{- else }}
+{{- $name := include "cometapi-exporter.name" . }}
+{{- if contains $name .Release.Name }}
+{{- .Release.Name | trunc 50 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name $name | trunc 50 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "cometapi-exporter.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create }}
+{{- default (include "cometapi-exporter.fullname" .) .Values.serviceAccount.name }}
+{{- else }}
+{{- default "default" .Values.serviceAccount.name }}
+{{- end }}
+{{- end }}
+
+{{- define "cometapi-exporter.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "cometapi-exporter.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "cometapi-exporter.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{ include "cometapi-exporter.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{- define "cometapi-exporter.image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
+{{- end }}
+{{- end }}
+
+{{/* The exporter's YAML file: tokens and authorities by the paths at which the Deployment mounts them. */}}
+{{- define "cometapi-exporter.config" -}}
+{{- $accounts := list }}
+{{- range $index, $account := .Values.accounts }}
+{{- $entry := dict "name" $account.name "access_token_file" (printf "/var/run/secrets/cometapi-exporter/%d/token" $index) }}
+{{- with $account.baseUrl }}{{ $_ := set $entry "base_url" . }}{{ end }}
+{{- with $account.userId }}{{ $_ := set $entry "user_id" (int64 .) }}{{ end }}
+{{- with $account.quotaPerUsd }}{{ $_ := set $entry "quota_per_usd" . }}{{ end }}
+{{- with $account.allowInsecureHttp }}{{ $_ := set $entry "allow_insecure_http" . }}{{ end }}
+{{- if $account.caSecret }}{{ $_ := set $entry "ca_file" (printf "/var/run/secrets/cometapi-exporter/%d/ca.crt" $index) }}{{ end }}
+{{- with $account.collect }}{{ $_ := set $entry "collect" . }}{{ end }}
+{{- $accounts = append $accounts $entry }}
+{{- end }}
+{{- $config := dict "accounts" $accounts }}
+{{- with .Values.collect }}{{ $_ := set $config "collect" . }}{{ end }}
+{{- toYaml $config }}
+{{- end }}
+
+{{/* One probe: where visitors need a certificate, the kubelet has none and can only open a connection. */}}
+{{- define "cometapi-exporter.probe" -}}
+{{- if .web.clientCertificates -}}
+tcpSocket:
+  port: http
+{{- else -}}
+httpGet:
+  path: {{ .path }}
+  port: http
+  {{- if .web.tls }}
+  scheme: HTTPS
+  {{- end }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,194 @@
+"""The image, as far as it can be known without a container engine: its build steps are replayed in bare folders."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import trustme
+from binaries import require
+from processes import Exporter, free_port
+
+ROOT = Path(__file__).parents[2]
+DOCKERFILE = ROOT / "Dockerfile"
+OFFLINE = re.compile(
+    r"Temporary failure in name resolution|Network is unreachable|Failed to establish a new connection"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One stage: its base and its instructions, as (word, rest)."""
+
+    base: str
+    steps: list[tuple[str, str]] = field(default_factory=list)
+
+    def all(self, word: str) -> list[str]:
+        """Return the rest of every instruction *word*."""
+        return [rest for name, rest in self.steps if name == word]
+
+
+def stages() -> list[Stage]:
+    """Read the Dockerfile: comments dropped, continued lines joined."""
+    lines = [line for line in DOCKERFILE.read_text(encoding="utf-8").split("\n") if not line.lstrip().startswith("#")]
+    joined = re.sub(r"\\\n\s*", "", "\n".join(lines))
+    found: list[Stage] = []
+    for line in filter(None, joined.split("\n")):
+        word, _, rest = line.partition(" ")
+        if word == "FROM":
+            found.append(Stage(base=rest))
+        elif found:
+            found[-1].steps.append((word, rest.strip()))
+    return found
+
+
+def environment_of(stage: Stage) -> dict[str, str]:
+    """Return the variables that the stage sets."""
+    pairs = [pair for rest in stage.all("ENV") for pair in shlex.split(rest)]
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def copied_from_the_tree() -> list[str]:
+    """Return the names that the build stage takes from the tree."""
+    return [name for rest in stages()[0].all("COPY") for name in rest.split()[:-1]]
+
+
+def test_hadolint_finds_nothing():
+    done = subprocess.run([require("hadolint"), DOCKERFILE], capture_output=True, text=True, timeout=60, check=False)
+
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_both_stages_stand_on_one_python_that_is_pinned_to_the_patch():
+    text = DOCKERFILE.read_text(encoding="utf-8")
+
+    assert [stage.base for stage in stages()] == ["python:${PYTHON} AS build", "python:${PYTHON}"]
+    assert re.search(r"^ARG PYTHON=3\.13\.\d+-slim-[a-z]+$", text, re.MULTILINE)
+
+
+def test_what_ships_runs_as_a_numeric_user_and_starts_the_exporter_alone():
+    final = stages()[-1]
+
+    assert final.all("USER") == ["65532:65532"]
+    assert final.all("EXPOSE") == ["10144"]
+    assert final.all("ENTRYPOINT") == ['["cometapi-exporter"]']
+    assert final.all("CMD") == []
+    assert final.all("COPY") == ["--from=build /venv /venv"]
+
+
+def test_what_ships_has_no_installer_left():
+    (clean_up,) = stages()[-1].all("RUN")
+
+    assert "pip uninstall --yes" in clean_up
+    assert "rm -rf /usr/local/lib/python3.*/ensurepip" in clean_up
+    assert not re.search(r"apt|curl|wget|gcc", DOCKERFILE.read_text(encoding="utf-8"))
+
+
+def test_the_labels_are_those_of_the_image_specification():
+    (labels,) = stages()[-1].all("LABEL")
+
+    assert dict(pair.split("=", 1) for pair in shlex.split(labels)) == {
+        "org.opencontainers.image.title": "cometapi-exporter",
+        "org.opencontainers.image.description": (
+            "Prometheus exporter that watches every API key of a CometAPI account, or of any New API gateway"
+        ),
+        "org.opencontainers.image.source": "https://github.com/cometapi-exporter/cometapi-exporter",
+        "org.opencontainers.image.licenses": "Apache-2.0",
+        "org.opencontainers.image.version": "${VERSION}",
+        "org.opencontainers.image.revision": "${REVISION}",
+    }
+
+
+def test_the_builder_is_sent_what_is_copied_and_nothing_else():
+    lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").split("\n")
+    rules = [line for line in lines if line and not line.startswith("#")]
+
+    assert rules[0] == "*"
+    assert {rule[1:] for rule in rules if rule.startswith("!")} == set(copied_from_the_tree())
+    assert rules[-2:] == ["**/__pycache__", "**/*.pyc"]
+
+
+def build_stage(place: Path) -> Path:
+    """Replay every RUN of the build stage, with folders of *place* for /src, /venv, /dist; return the environment."""
+    source, builder = place / "src", place / "builder"
+    source.mkdir()
+    subprocess.run([sys.executable, "-m", "venv", builder], check=True, timeout=60)
+    for name in copied_from_the_tree():
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, source / name)
+    for step in stages()[0].all("RUN"):
+        _replay(re.sub(r"(?<![\w.])/(venv|dist)\b", rf"{place}/\1", step), source, builder)
+    return place / "venv"
+
+
+def _replay(command: str, folder: Path, builder: Path) -> None:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
+    done = subprocess.run(
+        ["sh", "-ec", command],
+        cwd=folder,
+        env={**kept, "PATH": f"{builder / 'bin'}:{os.environ['PATH']}", "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    if OFFLINE.search(done.stderr) and os.environ.get("CI") != "true":
+        pytest.skip("no network: the build of the image is NOT tested here")
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+
+
+def said_by(*command: str | Path) -> str:
+    """Return what a program prints."""
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+def test_the_build_ends_with_the_locked_packages_and_a_running_exporter_and_no_tool(tmp_path):
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    environment = build_stage(tmp_path)
+    script = (
+        "import importlib.metadata as m, re\n"
+        "for d in m.distributions(): print(re.sub('[-_.]+', '-', d.name).lower() + '==' + d.version)\n"
+    )
+    installed = set(said_by(environment / "bin/python", "-c", script).split())
+
+    assert installed - set(re.findall(r"^[a-z0-9-]+==[^ ]+", lock, re.MULTILINE)) == {"cometapi-exporter==0.1.0"}
+    assert len(installed) > 15, "everything that is locked for this Python"
+    assert said_by(environment / "bin/cometapi-exporter", "--version").startswith("cometapi-exporter 0.1.0 ")
+    assert 'cometapi_up{account="demo"} 1.0\n' in said_by(environment / "bin/cometapi-exporter", "--demo", "--once")
+
+
+def health_check(url: str) -> int:
+    """Run the image's own health check as the engine does, where a proxy variable points at nothing."""
+    (instruction,) = stages()[-1].all("HEALTHCHECK")
+    command = json.loads(instruction.partition(" CMD ")[2])
+    environment = {"HEALTHCHECK_URL": url, "http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+    done = subprocess.run([sys.executable, *command[1:]], env=environment, capture_output=True, timeout=30, check=False)
+    return done.returncode
+
+
+def test_the_health_check_asks_the_default_port_for_the_liveness_path():
+    assert environment_of(stages()[-1])["HEALTHCHECK_URL"] == "http://127.0.0.1:10144/-/healthy"
+
+
+def test_the_health_check_passes_at_a_live_exporter_and_fails_where_nobody_answers():
+    with Exporter("--demo") as exporter:
+        assert health_check(f"{exporter.url}/-/healthy") == 0
+        assert health_check(f"{exporter.url}/-/nonsense") == 1
+    assert health_check(f"http://127.0.0.1:{free_port()}/-/healthy") == 1
+
+
+def test_the_health_check_passes_where_the_exporter_speaks_tls_with_any_certificate(tmp_path):
+    certificate = trustme.CA().issue_cert("exporter.example.org")
+    certificate.private_key_pem.write_to_path(tmp_path / "tls.key")
+    certificate.cert_chain_pems[0].write_to_path(tmp_path / "tls.crt")
+    (tmp_path / "web.yml").write_text("tls_server_config: {cert_file: tls.crt, key_file: tls.key}\n", encoding="utf-8")
+
+    with Exporter("--demo", f"--web.config.file={tmp_path / 'web.yml'}") as exporter:
+        port = exporter.url.rpartition(":")[2]
+        assert health_check(f"https://127.0.0.1:{port}/-/healthy") == 0

@@ -1,0 +1,69 @@
+"""The arithmetic of docs/scaling.md, from the real exposition and the real rules; its configurations by promtool."""
+
+import re
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from binaries import require
+from processes import run_exporter
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs/scaling.md"
+BLOCKS = re.findall(r"^```yaml\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def series() -> list[str]:
+    """Return every series of the demo."""
+    lines = run_exporter("--demo", "--once").stdout.split("\n")
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def test_a_key_has_at_most_ten_series(series):
+    keys = Counter(found[1] for line in series if (found := re.search(r'key_id="(\d+)"', line)))
+
+    assert max(keys.values()) == 10
+    assert "| series a key, as scraped | 10 (" in PAGE.read_text(encoding="utf-8")
+
+
+def test_a_group_has_six_series_and_an_account_about_forty(series):
+    of_keys_and_groups = [line for line in series if line.startswith(("cometapi_key_", "cometapi_keys"))]
+    groups = Counter(re.findall(r'^cometapi_keys\w*\{.*?group="(\w*)"', "\n".join(series), re.MULTILINE))
+
+    assert set(groups.values()) == {6}
+    assert 30 <= len(series) - len(of_keys_and_groups) <= 45
+
+
+def test_the_rules_record_ten_series_a_key():
+    rules = (ROOT / "deploy/prometheus/rules/records.yml").read_text(encoding="utf-8")
+
+    assert len(re.findall(r"record: key:", rules)) == 10
+    assert "| series a key that the recording rules add | 10 |" in PAGE.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=["fewer-series", "remote-write"])
+def test_promtool_accepts_the_configurations_of_the_page(block, tmp_path):
+    path = tmp_path / "prometheus.yml"
+    path.write_text(block, encoding="utf-8")
+    done = subprocess.run(
+        [require("promtool"), "check", "config", path], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_what_is_sent_to_long_term_storage_is_ours_and_the_alerts():
+    (pattern,) = re.findall(r"regex: (\(.+:\).+)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    sent = [
+        "cometapi_key_used_quota",
+        "cometapi_exporter_refreshes_total",
+        "key:cometapi_key_used_quota:deriv1h",
+        "cometapi:threshold:quota_low_ratio",
+        "ALERTS",
+        "up",
+    ]
+
+    assert [name for name in sent if not re.fullmatch(pattern, name)] == []
+    assert not re.fullmatch(pattern, "node_load1")

@@ -1,0 +1,182 @@
+"""The unit, judged by systemd's own analysis; and the exporter within the rights that the unit leaves it."""
+
+import ctypes
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import httpx
+import pytest
+from binaries import require
+from processes import EXPORTER, clean_environment, free_port, wait_until
+
+ROOT = Path(__file__).parents[2]
+UNIT = ROOT / "deploy/systemd/cometapi-exporter.service"
+PR_SET_MDWE, REFUSE_EXEC_GAIN = 65, 1
+
+
+def settings() -> dict[str, list[str]]:
+    """Return what the unit sets, several times where it does."""
+    found: dict[str, list[str]] = {}
+    for name, value in re.findall(r"^([A-Za-z]+)=(.*)$", UNIT.read_text(encoding="utf-8"), re.MULTILINE):
+        found.setdefault(name, []).append(value)
+    return found
+
+
+def analyse(verb: str, *options: str, unit: Path = UNIT) -> subprocess.CompletedProcess[str]:
+    """Run one verb of systemd-analyze."""
+    command = [require("systemd-analyze"), "--no-pager", verb, *options, unit]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_systemd_understands_every_line(tmp_path):
+    copy = tmp_path / UNIT.name
+    installed = UNIT.read_text(encoding="utf-8").replace("/opt/cometapi-exporter/bin/cometapi-exporter", str(EXPORTER))
+    copy.write_text(installed, encoding="utf-8")
+    done = analyse("verify", "--man=no", unit=copy)
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_systemd_finds_the_unit_hardly_exposed():
+    done = analyse("security", "--offline=true", "--threshold=15")
+
+    assert done.returncode == 0, "\n".join(line for line in done.stdout.split("\n") if "✗" in line or "→" in line)
+
+
+def test_the_token_comes_as_a_credential_and_no_secret_stands_in_the_environment():
+    unit = settings()
+    example = (ROOT / "deploy/systemd/environment.example").read_text(encoding="utf-8")
+
+    assert unit["LoadCredential"] == ["token:/etc/cometapi-exporter/token"]
+    assert "COMETAPI_ACCESS_TOKEN_FILE=%d/token" in unit["Environment"]
+    assert "COMETAPI_ACCESS_TOKEN=" not in example
+    assert unit["ExecStart"] == ["/opt/cometapi-exporter/bin/cometapi-exporter"]
+
+
+def test_wrong_settings_are_not_tried_again_and_a_stop_has_time_to_be_graceful():
+    unit = settings()
+
+    assert unit["Restart"] == ["on-failure"]
+    assert unit["RestartPreventExitStatus"] == ["2"]
+    assert unit["TimeoutStopSec"] == ["15s"], "more than the five seconds that the exporter takes at most"
+
+
+def calls_of(group: str) -> set[str]:
+    """Return every system call of one of systemd's groups, other groups in it included."""
+    done = subprocess.run(
+        [require("systemd-analyze"), "--no-pager", "syscall-filter", group],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    names = [line.strip() for line in done.stdout.split("\n")[1:] if line.strip() and not line.strip().startswith("#")]
+    return {call for name in names for call in (calls_of(name) if name.startswith("@") else {name})}
+
+
+@pytest.fixture(scope="module")
+def traced(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the system calls of the exporter's whole life: start, rounds, a scrape, its end."""
+    path = tmp_path_factory.mktemp("trace") / "calls"
+    port = free_port()
+    command = [require("strace"), "-f", "-qq", "-o", path, EXPORTER, "--demo", f"--web.listen-address=127.0.0.1:{port}"]
+    with subprocess.Popen(
+        command, env=clean_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            _scrape(port)
+        finally:
+            _stop_child_of(process.pid)
+            process.wait(20)
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
+def _scrape(port: int) -> None:
+    def scraped() -> bool:
+        return "cometapi_keys{" in httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False, timeout=5).text
+
+    wait_until(scraped)
+
+
+def _stop_child_of(pid: int) -> None:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()
+    os.kill(int(children[0]), signal.SIGTERM)
+
+
+def test_the_exporter_makes_no_system_call_that_the_unit_forbids(traced):
+    made = set(re.findall(r"^\d+ +([a-z_0-9]+)\(", traced, re.MULTILINE))
+    allowed = calls_of("@system-service") - calls_of("@privileged") - calls_of("@resources")
+
+    assert settings()["SystemCallFilter"] == ["@system-service", "~@privileged @resources"]
+    assert {"epoll_wait", "accept4", "openat"} <= made, "the trace shows a server at work"
+    assert made - allowed == set()
+
+
+def test_the_exporter_opens_no_socket_of_a_family_that_the_unit_forbids(traced):
+    opened = set(re.findall(r"\bsocket(?:pair)?\((AF_[A-Z0-9]+)", traced))
+
+    assert settings()["RestrictAddressFamilies"] == ["AF_INET AF_INET6 AF_UNIX"]
+    assert opened - {"AF_NETLINK"} == {"AF_INET", "AF_UNIX"}, "the C library asks netlink, and does without"
+
+
+def _refuse_writable_code() -> None:
+    if ctypes.CDLL(None).prctl(PR_SET_MDWE, REFUSE_EXEC_GAIN, 0, 0, 0) != 0:
+        os._exit(77)
+
+
+def test_the_exporter_runs_without_memory_that_is_both_writable_and_executable():
+    assert settings()["MemoryDenyWriteExecute"] == ["yes"]
+    done = subprocess.run(
+        [EXPORTER, "--demo", "--once"],
+        env=clean_environment(),
+        preexec_fn=_refuse_writable_code,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if done.returncode == 77:
+        pytest.skip("a kernel before 6.3 cannot refuse such memory to a process that asks")
+
+    assert done.returncode == 0, done.stderr
+    assert 'cometapi_up{account="demo"} 1.0' in done.stdout
+
+
+def without_rights() -> list[str]:
+    """Return the beginning of a command after which there is a read-only tree, no capability and no new privilege."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can take rights away: this part is NOT tested here")
+    require("unshare")
+    drop = ["--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all", "--no-new-privs"]
+    someone = ["--reuid=65532", "--regid=65532", "--clear-groups"]
+    probe = subprocess.run(
+        [require("setpriv"), *someone, *drop, EXPORTER, "--version"], capture_output=True, check=False
+    )
+    user = someone if probe.returncode == 0 else []  # the tree may stand in a home that nobody else may enter
+    freeze = 'mount --make-rprivate / && mount -o remount,bind,ro / && exec "$@"'
+    return [require("unshare"), "--mount", "--", "sh", "-c", freeze, "sh", require("setpriv"), *user, *drop]
+
+
+def test_the_exporter_serves_from_a_read_only_tree_without_any_right():
+    confined = without_rights()
+    written = subprocess.run([*confined, "touch", ROOT / "written"], capture_output=True, text=True, check=False)
+    assert "Read-only file system" in written.stderr, "the tree is read-only"
+
+    port = free_port()
+    command = [*confined, EXPORTER, "--demo", f"--web.listen-address=127.0.0.1:{port}"]
+    with subprocess.Popen(
+        command, env=clean_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as process:
+        try:
+            _scrape(port)
+            status = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
+        finally:
+            process.terminate()
+            _, log = process.communicate(timeout=20)
+
+    assert re.search(r"^CapEff:\t0+$", status, re.MULTILINE)
+    assert re.search(r"^NoNewPrivs:\t1$", status, re.MULTILINE)
+    assert process.returncode == 0, log.decode()
