@@ -2,11 +2,14 @@
 # Needs only make and Python 3.11 or newer; everything else goes into .venv, pinned by requirements-dev.lock.
 
 PYTHON ?= python3
+ADDRESS ?= 127.0.0.1:10144
 BIN := .venv/bin
 VENV := .venv/.installed
+COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint lock clean
+.PHONY: help demo stack test lint check test-wheel docs golden screenshot bench soak dist sbom changelog lock clean
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -19,9 +22,12 @@ $(VENV): requirements-dev.lock pyproject.toml
 	@touch $@
 
 demo: $(VENV) ## serve a simulated account on http://127.0.0.1:10144
-	$(BIN)/cometapi-exporter --demo --collect.interval=10s --web.listen-address=127.0.0.1:10144
+	$(BIN)/cometapi-exporter --demo --collect.interval=10s --web.listen-address=$(ADDRESS)
 
-test: $(VENV) ## run every test
+stack: $(VENV) ## the demo with a local Prometheus and Alertmanager, as deploy/ configures them
+	$(BIN)/python scripts/stack.py
+
+test: $(VENV) ## every test; missing programs are skipped loudly (scripts/install-test-tools installs them)
 	$(BIN)/python -m pytest -n 2
 
 lint: $(VENV) ## ruff, mypy and the import contracts
@@ -32,9 +38,40 @@ lint: $(VENV) ## ruff, mypy and the import contracts
 
 check: lint test ## what has to pass before a commit
 
-lock: ## pin the dependencies again, with hashes and without addresses
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate pyproject.toml -o requirements.lock
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+docs: $(VENV) ## write the generated parts of the documents again
+	$(BIN)/python scripts/generate_docs.py
+	$(BIN)/python deploy/grafana/build.py
+	$(BIN)/python deploy/kubernetes/generate.py
+
+golden: $(VENV) ## write the golden files again; look at the difference
+	REFRESH_GOLDEN=1 $(BIN)/python -m pytest -q tests/unit/test_exposition.py
+
+screenshot: $(VENV) ## take the pictures of the status page again
+	$(BIN)/python scripts/screenshot.py
+
+bench: $(VENV) ## measure against the peers and write docs/performance.md
+	$(BIN)/python benchmarks/run.py --write
+
+soak: $(VENV) ## half an hour of faults, looking for leaks
+	$(BIN)/python benchmarks/soak.py --minutes 30
+
+dist: $(VENV) ## build wheel and sdist
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+
+test-wheel: ## build the wheel and run the tests against it, installed
+	scripts/test-wheel $(PYTHON)
+
+sbom: $(VENV) ## write the bill of materials (CycloneDX) of what users install
+	mkdir -p dist
+	$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible -o dist/sbom.cdx.json
+
+changelog: $(VENV) ## gather the fragments of changelog.d into CHANGELOG.md
+	$(BIN)/towncrier build --yes
+
+lock: $(VENV) ## pin the dependencies again, with hashes and without addresses
+	$(COMPILE) pyproject.toml -o requirements.lock
+	$(COMPILE) --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
 clean: ## remove what the tasks made
 	rm -rf .venv .stack dist build .mypy_cache .ruff_cache .hypothesis

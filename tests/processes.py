@@ -143,9 +143,9 @@ class Exporter(Process):
 
 
 class Prometheus(Process):
-    """Debian's Prometheus on a free loopback port with *config*, keeping its data in *folder*."""
+    """Debian's Prometheus on a free loopback port with *config* and *flags*, keeping its data in *folder*."""
 
-    def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, config: Mapping[str, Any], *flags: str) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         path = folder / "prometheus.yml"
@@ -157,6 +157,7 @@ class Prometheus(Process):
                 f"--storage.tsdb.path={folder / 'data'}",
                 f"--web.listen-address=127.0.0.1:{self.port}",
                 "--log.level=warn",
+                *flags,
             ]
         )
         wait_until(lambda: httpx.get(f"{self.url}/-/ready", trust_env=False).status_code == httpx.codes.OK)

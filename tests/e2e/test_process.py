@@ -83,7 +83,7 @@ def test_the_landing_page_links_to_metrics_and_probes(exporter):
     page = exporter.get("/").text
 
     for path in ("/metrics", "/-/healthy", "/-/ready"):
-        assert f'href="{path}"' in page
+        assert f'href=".{path}"' in page
 
 
 def test_check_prints_what_was_found(gateway):

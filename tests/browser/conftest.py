@@ -1,0 +1,89 @@
+"""A real Chromium that talks to nobody but the exporter, and complains when a page does anything else."""
+
+import contextlib
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from binaries import require
+from builders import CANARY_TOKEN
+from gateway import Gateway
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from processes import Exporter
+
+AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+QUIET += ["--disable-component-update", "--disable-sync"]
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """Run a browser for one module: while Playwright is there, its event loop is in the way of `asyncio.run`."""
+    path = require("chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=QUIET)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def axe():
+    """Return the source of the accessibility checker."""
+    if not AXE.is_file():
+        reason = (
+            "axe-core is not installed: accessibility is NOT tested here (scripts/install-browser-tools installs it)"
+        )
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return AXE.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def demo():
+    with Exporter("--demo") as running:
+        yield running.wait_ready()
+
+
+@pytest.fixture
+def watch():
+    """Start a gateway with these keys and the exporter that reads it ten times a second; both, ready."""
+    flags = ("--collect.interval=100ms", "--collect.max-requests-per-minute=100000")
+    with contextlib.ExitStack() as stack:
+
+        def started(*keys):
+            gateway = stack.enter_context(Gateway(keys=list(keys)))
+            variables = {"COMETAPI_ACCESS_TOKEN": CANARY_TOKEN, "COMETAPI_BASE_URL": gateway.url}
+            return stack.enter_context(Exporter(*flags, **variables)).wait_ready(), gateway
+
+        yield started
+
+
+@pytest.fixture
+def open_page(chromium: Browser, watch):
+    """Open an address in a browser of its own; at the end no page may have complained or gone elsewhere.
+
+    It asks for `watch` so that the pages close before what they look at ends.
+    """
+    contexts: list[BrowserContext] = []
+    wrong: list[str] = []
+
+    def watch(page: Page, home: str) -> None:
+        page.on("console", lambda message: wrong.append(message.text) if message.type != "log" else None)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("dialog", lambda dialog: (wrong.append(f"a dialog: {dialog.message}"), dialog.dismiss()))
+        page.on("request", lambda request: wrong.append(request.url) if urlsplit(request.url).netloc != home else None)
+
+    def opened(url: str, **options) -> Page:
+        contexts.append(chromium.new_context(**options))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(10_000)
+        watch(page, urlsplit(url).netloc)
+        page.goto(url)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert wrong == []

@@ -1,0 +1,22 @@
+"""The code, the rules and the dashboards speak of the same metrics, which are those that users were promised."""
+
+from dashboards.test_structure import METRICS as SHOWN
+from rules.test_rules import PROMISED_METRICS
+
+from exporter.catalogue import SNAPSHOT_FAMILIES
+from exporter.telemetry import TELEMETRY_FAMILIES
+
+PARTS = {"histogram": ("_bucket", "_sum", "_count")}
+
+
+def served() -> set[str]:
+    families = (*SNAPSHOT_FAMILIES, *TELEMETRY_FAMILIES)
+    return {f"{family.name}{part}" for family in families for part in PARTS.get(family.kind, ("",))}
+
+
+def test_the_code_serves_what_the_rules_rely_on():
+    assert {name for name in PROMISED_METRICS if name.startswith("cometapi_")} <= served()
+
+
+def test_the_code_serves_what_the_dashboards_show():
+    assert {name for name in SHOWN if name.startswith("cometapi_")} == served()
