@@ -1,0 +1,223 @@
+"""Each alert is seen firing in a real Prometheus and arriving at a real Alertmanager, and no key too many.
+
+What is wrong now is wrong at simulated gateways, which the installed exporter reads. What had to happen before (a key
+that was usable, an account that had keys, a week of spending) is history, written into Prometheus's storage as samples
+of the series that the exporter and the recording rules would have left there. The rules are the shipped ones, hurried.
+"""
+
+import contextlib
+import subprocess
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+from alerting import (
+    RESENDING,
+    Alertmanager,
+    Inbox,
+    hurried_alertmanager,
+    hurried_prometheus,
+    shipped,
+    write_hurried_rules,
+)
+from binaries import require
+from builders import CANARY_TOKEN, a_wire_account, a_wire_key
+from gateway import KEYS_PATH, FaultChoice, Gateway, always, answer, on_path
+from processes import Exporter, Prometheus, free_port
+
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
+USD = 500_000
+BROKEN = {"remain_quota": "a lot"}
+
+EXPECTED = {
+    ("CometAPIKeyExpiringSoon", "main", "1"),
+    ("CometAPIKeyExpiringSoon", "main", "2"),
+    ("CometAPIKeyExpiryImminent", "main", "2"),
+    ("CometAPIKeyExpiredButEnabled", "main", "3"),
+    ("CometAPIKeyQuotaLow", "main", "4"),
+    ("CometAPIKeyQuotaRunningOut", "main", "5"),
+    ("CometAPIKeyQuotaExhausted", "main", "6"),
+    ("CometAPIKeyDisabledInUse", "main", "7"),
+    ("CometAPIKeyUnusable", "main", "7"),
+    ("CometAPIKeyUnusable", "main", "8"),
+    ("CometAPIKeySpendingSpike", "main", "9"),
+    ("CometAPIKeyUnused", "main", "10"),
+    ("CometAPIKeysSkipped", "main", None),
+    ("CometAPIAccountBalanceLow", "low", None),
+    ("CometAPIAccountBalanceRunningOut", "burning", None),
+    ("CometAPIAccountBalanceExhausted", "empty", None),
+    ("CometAPIAccountWithoutKeys", "emptied", None),
+    ("CometAPITokenRefused", "refused", None),
+    ("CometAPIRoundsFailing", "refused", None),
+    ("CometAPIRateLimited", "limited", None),
+    ("CometAPIRoundsFailing", "limited", None),
+    ("CometAPIRoundsFailing", "failing", None),
+    ("CometAPIDataStale", "failing", None),
+    ("CometAPIExporterDown", None, None),
+    ("CometAPIThresholdMissing", None, None),
+}
+"""Alert, account and key: everything that fires, and nothing else."""
+
+Series = dict[str, Iterable[tuple[float, float]]]
+
+
+def keys(now: int) -> list[dict[str, Any]]:
+    """Return the keys of account main, one for each kind of trouble; the last one is well."""
+    fine = {"created_time": now - 30 * DAY, "accessed_time": now - HOUR, "remain_quota": 90 * USD, "used_quota": USD}
+    troubles: list[dict[str, Any]] = [
+        {"id": 1, "expired_time": now + 3 * DAY},
+        {"id": 2, "expired_time": now + 5 * HOUR},
+        {"id": 3, "expired_time": now - 2 * DAY},
+        {"id": 4, "remain_quota": 9 * USD, "used_quota": 91 * USD},
+        {"id": 5, "remain_quota": 12 * USD, "used_quota": 6 * USD},  # 1 USD an hour until now
+        {"id": 6, "remain_quota": -1},
+        {"id": 7, "status": 2},  # worked half an hour ago
+        {"id": 8, "status": 9},  # likewise
+        {"id": 9, "used_quota": 24 * USD, "remain_quota": 9_000 * USD},  # all within the last hour
+        {"id": 10, "accessed_time": now - 91 * DAY},
+        {"id": 11} | BROKEN,
+        {"id": 12},
+    ]
+    return [a_wire_key(**fine | trouble) for trouble in troubles]
+
+
+@contextlib.contextmanager
+def gateways(now: int) -> Iterator[dict[str, Gateway]]:
+    """Run one gateway for each account."""
+
+    def one(*, usd: int = 1_000, listed: bool = True, faults: FaultChoice | None = None, used: int = 0) -> Gateway:
+        account = a_wire_account(quota=usd * USD, used_quota=used)
+        content = [a_wire_key(created_time=now - DAY, accessed_time=now - HOUR)] if listed else []
+        return Gateway(keys=content, account=account, faults=faults)
+
+    troubles = {
+        "main": Gateway(keys=keys(now), account=a_wire_account(quota=1_000 * USD)),
+        "low": one(usd=9),
+        "burning": one(usd=12, used=6 * USD),  # 1 USD an hour until now
+        "empty": one(usd=0),
+        "emptied": one(listed=False),  # had keys an hour ago
+        "refused": one(faults=always(answer(401, b'{"success":false,"code":"AUTH_TOKEN_INVALID","message":"no"}'))),
+        "limited": one(faults=on_path(KEYS_PATH, answer(429))),
+        "failing": one(faults=always(answer(500))),  # read an hour ago
+    }
+    with contextlib.ExitStack() as stack:
+        yield {name: stack.enter_context(gateway) for name, gateway in troubles.items()}
+
+
+def history(now: float, instance: str) -> Series:
+    """Return what Prometheus remembers of the time before; where a series is asked for at present, up to *now*.
+
+    The counters of the exporter at *instance* stand at 0, so that its next failures are an increase.
+    """
+
+    def key(name: str, number: int) -> str:
+        return f'{name}{{job="cometapi-exporter",account="main",key_id="{number}",key_name="key {number}",group=""}}'
+
+    def recorded(name: str, account: str, number: int | None = None) -> str:
+        one = "" if number is None else f',key_id="{number}"'
+        return f'{name}{{job="cometapi-exporter",account="{account}"{one}}}'
+
+    def failures(account: str, outcome: str) -> str:
+        labels = f'job="cometapi-exporter",instance="{instance}",account="{account}",outcome="{outcome}"'
+        return f"cometapi_exporter_refreshes_total{{{labels}}}"
+
+    def line(since: int, until: int, start: float, end: float) -> list[tuple[float, float]]:
+        """Draw a line between two moments, given in seconds ago: a sample a minute."""
+        steps = (since - until) // MINUTE
+        return [(now - since + MINUTE * step, start + (end - start) * step / steps) for step in range(steps + 1)]
+
+    return {
+        key("cometapi_key_usable", 7): line(HOUR, HOUR // 2, 1, 1),
+        key("cometapi_key_usable", 8): line(HOUR, HOUR // 2, 1, 1),
+        key("key:cometapi_key_spending:usd_per_hour", 9): line(28 * HOUR, 26 * HOUR, 0.24, 0.24),
+        recorded("key:cometapi_key_used_quota:max", "main", 9): [
+            *line(48 * HOUR, 46 * HOUR, 0, 0),
+            *line(HOUR, 0, 0, 24 * USD),
+        ],
+        recorded("key:cometapi_key_used_quota:max", "main", 5): line(6 * HOUR, 0, 0, 6 * USD),
+        recorded("account:cometapi_account_used_quota:max", "burning"): line(6 * HOUR, 0, 0, 6 * USD),
+        recorded("account:cometapi_keys:sum", "emptied"): line(2 * HOUR, HOUR, 5, 5),
+        recorded("cometapi_exporter_last_success_timestamp_seconds", "failing"): line(HOUR, 0, now - HOUR, now - HOUR),
+        failures("refused", "unauthorized"): line(HOUR, 0, 0, 0),
+        failures("limited", "rate_limited"): line(HOUR, 0, 0, 0),
+        "cometapi:threshold:of_an_older_file": line(HOUR, 0, 1, 1),
+    }
+
+
+def write_history(folder: Path, series: Series) -> None:
+    """Write *series* as the blocks that a Prometheus with its data in *folder*/data would have kept."""
+    text = folder / "history.om"
+    lines = [f"{name} {value!r} {at:.3f}\n" for name, samples in series.items() for at, value in samples]
+    text.write_text("".join([*lines, "# EOF\n"]), encoding="utf-8")
+    command = [require("promtool"), "tsdb", "create-blocks-from", "openmetrics", "--quiet", text, folder / "data"]
+    subprocess.run(command, check=True, capture_output=True, timeout=30)
+
+
+def write_accounts(folder: Path, running: dict[str, Gateway]) -> Path:
+    """Write the exporter's configuration: an account for each gateway."""
+    entries = [
+        {"name": name, "base_url": gateway.url, "access_token_env": "TOKEN"} for name, gateway in running.items()
+    ]
+    path = folder / "accounts.yml"
+    path.write_text(yaml.safe_dump({"accounts": entries, "collect": {"interval": "1s"}}), encoding="utf-8")
+    return path
+
+
+def scraping_a_closed_port(config: dict[str, Any]) -> dict[str, Any]:
+    """Add a second exporter, in a job of its own, that does not answer."""
+    (job,) = config["scrape_configs"]
+    gone = job | {
+        "job_name": "another-cometapi-exporter",
+        "static_configs": [{"targets": [f"127.0.0.1:{free_port()}"]}],
+    }
+    return config | {"scrape_configs": [job, gone]}
+
+
+def firing(prometheus: Prometheus) -> set[tuple[str, str | None, str | None]]:
+    """Return the alerts that fire in Prometheus."""
+    answered = httpx.get(f"{prometheus.url}/api/v1/alerts", trust_env=False, timeout=10).json()["data"]["alerts"]
+    return {identity(alert["labels"]) for alert in answered if alert["state"] == "firing"}
+
+
+def identity(labels: dict[str, str]) -> tuple[str, str | None, str | None]:
+    return labels["alertname"], labels.get("account"), labels.get("key_id")
+
+
+def settled(prometheus: Prometheus, alertmanager: Alertmanager, seconds: float = 40) -> tuple[set[Any], set[Any]]:
+    """Wait until both show what is expected, and return what they show then; or at last, where they never do."""
+    end = time.monotonic() + seconds
+    while True:
+        shown = firing(prometheus), {identity(alert["labels"]) for alert in alertmanager.alerts()}
+        if shown == (EXPECTED, EXPECTED) or time.monotonic() > end:
+            return shown
+        time.sleep(0.2)
+
+
+def test_the_table_names_every_alert() -> None:
+    rules = [rule for group in shipped("prometheus/rules/alerts.yml")["groups"] for rule in group["rules"]]
+
+    assert {name for name, _, _ in EXPECTED} == {rule["alert"] for rule in rules if "alert" in rule}
+
+
+def test_every_alert_fires_and_arrives(tmp_path: Path) -> None:
+    now = time.time()
+    write_hurried_rules(tmp_path)
+    with contextlib.ExitStack() as stack:
+        running = stack.enter_context(gateways(int(now)))
+        file = write_accounts(tmp_path, running)
+        flags = (f"--config.file={file}", "--collect.max-requests-per-minute=10000")
+        exporter = stack.enter_context(Exporter(*flags, TOKEN=CANARY_TOKEN))
+        write_history(tmp_path, history(now, exporter.url.removeprefix("http://")))
+        inbox = stack.enter_context(Inbox())
+        receivers = hurried_alertmanager(web=inbox.url, mail=inbox.mail)
+        alertmanager = stack.enter_context(Alertmanager(tmp_path, receivers))
+        config = scraping_a_closed_port(hurried_prometheus(exporter.url, alertmanager.url))
+        prometheus = stack.enter_context(Prometheus(tmp_path, config, RESENDING))
+
+        in_prometheus, in_alertmanager = settled(prometheus, alertmanager)
+
+    assert in_prometheus == EXPECTED
+    assert in_alertmanager == EXPECTED
