@@ -20,9 +20,9 @@ from exporter.check import MENDS
 from exporter.credentials import LiteralToken, Secret
 from exporter.demo.server import demo_gateway
 from exporter.errors import StartError
-from exporter.exposition import Form
 from exporter.metrics import countdown, families
 from exporter.refresher import Outcome
+from exporter.rendering import Form
 from exporter.settings import Settings
 from exporter.watch import WORLD, Watch, watching
 from exporter.web.listen import ListenAddress, ListenError, bind, urls

@@ -34,11 +34,11 @@ def families(snapshot: Snapshot, now: float) -> Iterator[Metric]:
     labelled = [(key_labels(state, key), key) for state in fresh for key in state.keys]
     for gauge in KEY_GAUGES:
         yield _per_key(gauge, labelled, now)
-    yield _info(labelled)
-    yield _counts(fresh)
-    yield _usable_counts(fresh, now)
+    yield key_info(labelled)
+    yield key_counts(fresh)
+    yield usable_counts(fresh, now)
     for account_gauge in ACCOUNT_GAUGES:
-        yield _per_account(account_gauge, snapshot.accounts, now)
+        yield per_account(account_gauge, snapshot.accounts, now)
 
 
 def countdown(snapshot: Snapshot, now: float) -> Metric:
@@ -90,7 +90,8 @@ def _per_key(gauge: KeyGauge, labelled: Labelled, now: float) -> Metric:
     return family
 
 
-def _info(labelled: Labelled) -> Metric:
+def key_info(labelled: Labelled) -> Metric:
+    """Make the family of facts that restrict keys."""
     family = empty(KEY_INFO)
     for labels, key in labelled:
         facts = {
@@ -102,7 +103,8 @@ def _info(labelled: Labelled) -> Metric:
     return family
 
 
-def _counts(states: Iterable[AccountState]) -> Metric:
+def key_counts(states: Iterable[AccountState]) -> Metric:
+    """Make the family that counts keys by group and status, zeros included."""
     family = empty(KEYS)
     for state in states:
         counts = Counter((key.group, key.status_word) for key in state.keys)
@@ -112,7 +114,8 @@ def _counts(states: Iterable[AccountState]) -> Metric:
     return family
 
 
-def _usable_counts(states: Iterable[AccountState], now: float) -> Metric:
+def usable_counts(states: Iterable[AccountState], now: float) -> Metric:
+    """Make the family that counts the keys that would serve a request at unix time *now*."""
     family = empty(KEYS_USABLE)
     for state in states:
         counts = Counter(key.group for key in state.keys if key.is_usable(now))
@@ -121,7 +124,8 @@ def _usable_counts(states: Iterable[AccountState], now: float) -> Metric:
     return family
 
 
-def _per_account(gauge: AccountGauge, accounts: Mapping[str, AccountState], now: float) -> Metric:
+def per_account(gauge: AccountGauge, accounts: Mapping[str, AccountState], now: float) -> Metric:
+    """Make the family of *gauge* with a series for each account that has a value at unix time *now*."""
     family = empty(gauge.family)
     for state in accounts.values():
         value = gauge.value(state, state.serves_data(now))

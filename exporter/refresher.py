@@ -144,7 +144,7 @@ class Refresher:
         self._say_skipped(listing)
         self._say_balance(balance)
         known = balance if isinstance(balance, Balance) else None
-        state = self.state.succeeded(listing, known, self._world.clock())
+        state = await asyncio.to_thread(self.state.succeeded, listing, known, self._world.clock())
         return Outcome(state=state, label=SUCCESS if listing.settled else Reason.INCONSISTENT.value)
 
     def _progress(self) -> None:

@@ -386,7 +386,8 @@ class Gateway:
                 with contextlib.suppress(OSError):
                     await writer.wait_closed()
             finally:
-                writer.transport.abort()
+                if not writer.transport.is_closing():
+                    writer.transport.abort()
 
     async def _open(self, connection: socket.socket) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         reader = asyncio.StreamReader()

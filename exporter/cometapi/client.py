@@ -1,6 +1,6 @@
 """List one account's keys and read its balance: pages in order, some at a time, paced and tried again.
 
-Talks to: the API, through `exchange`. Knows no snapshots, metrics or schedules; whoever calls gets a whole listing
+Talks to: the API, through `connections`. Knows no snapshots, metrics or schedules; whoever calls gets a whole listing
 or one ApiError. The access token is an argument of each call and is kept nowhere.
 """
 
@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
-import httpx
 import stamina
 
-from exporter.cometapi import exchange
 from exporter.cometapi.answer import Answer, clock_skew
+from exporter.cometapi.connections import Connections
 from exporter.cometapi.pace import LONGEST_WAIT_SECONDS, Pace
 from exporter.cometapi.paging import Walk, union
 from exporter.cometapi.wire import Page, parse_balance, parse_page
@@ -56,7 +55,7 @@ class CometClient:
 
     def __init__(
         self,
-        http: httpx.AsyncClient,
+        connections: Connections,
         *,
         user_id: int | None,
         pace: Pace,
@@ -64,7 +63,7 @@ class CometClient:
         concurrency: int,
         on_request: Callable[[str, str], None],
     ) -> None:
-        self._http = http
+        self._connections = connections
         self._headers = {} if user_id is None else {"New-Api-User": str(user_id)}
         self._pace = pace
         self._timeout = timeout
@@ -148,7 +147,7 @@ class CometClient:
         code = "none"
         try:
             headers = {"Authorization": token.reveal(), **self._headers}
-            answer = await exchange.fetch(self._http, path, params=params, headers=headers, timeout=self._timeout)
+            answer = await self._connections.fetch(path, params=params, headers=headers, timeout=self._timeout)
             code = str(answer.status)
             self.clock_skew = clock_skew(answer)
         finally:

@@ -6,7 +6,7 @@ OpenMetrics where both weigh the same, and the text form for whoever names neith
 
 from collections.abc import Iterator
 
-from exporter.exposition import Form
+from exporter.rendering import Form
 
 
 def choose_form(accept: str) -> Form:

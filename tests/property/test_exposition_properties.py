@@ -13,8 +13,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from exporter.errors import Reason
-from exporter.exposition import Exposition, Form
+from exporter.exposition import Exposition
 from exporter.model import label_text
+from exporter.rendering import Form
 from exporter.snapshot import Snapshot
 
 names = st.text(st.characters() | st.sampled_from('"\\\n\r\t {}=,#'), max_size=12) | st.text(

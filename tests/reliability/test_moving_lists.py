@@ -11,7 +11,7 @@ import stamina
 from builders import CANARY_TOKEN, a_wire_key
 from gateway import Gateway
 
-from exporter.exposition import Form
+from exporter.rendering import Form
 from exporter.settings import load_settings
 from exporter.watch import watching
 

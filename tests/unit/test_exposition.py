@@ -14,7 +14,8 @@ from domain import NOW, FakeWorld, a_balance, a_read_state, a_snapshot, a_state,
 from prometheus_client import Counter
 
 from exporter.errors import Reason
-from exporter.exposition import Exposition, Form, render
+from exporter.exposition import Exposition
+from exporter.rendering import Form, render
 from exporter.snapshot import Snapshot
 from exporter.telemetry import Telemetry
 
@@ -308,7 +309,7 @@ def test_the_order_and_the_bounds_of_pieces_are_not_seen(monkeypatch):
     """Large accounts are rendered piece by piece; a small piece shows that none is lost at an edge."""
     snapshot = a_snapshot(*(an_api_key(id=id_, expires_at=NOW + id_ if id_ % 2 else None) for id_ in range(1, 12)))
     whole = Scraped(snapshot).text()
-    monkeypatch.setattr("exporter.exposition._PIECE", 3)
+    monkeypatch.setattr("exporter.rendering.KEYS_A_PIECE", 3)
 
     assert Scraped(snapshot).text() == whole
     assert whole.count('key_id="11"') == 10

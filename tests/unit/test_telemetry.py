@@ -5,7 +5,7 @@ import platform
 import pytest
 from prometheus_client import CollectorRegistry
 
-from exporter.exposition import Form
+from exporter.rendering import Form
 from exporter.telemetry import TELEMETRY_FAMILIES, Telemetry, process_collectors
 
 REASONS = (

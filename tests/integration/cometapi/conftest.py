@@ -13,6 +13,7 @@ import stamina
 from builders import CANARY_TOKEN
 
 from exporter.cometapi.client import CometClient
+from exporter.cometapi.connections import Connections
 from exporter.cometapi.pace import Pace
 from exporter.credentials import Secret
 from exporter.errors import ApiError
@@ -50,16 +51,18 @@ class Reading:
         return caught.value
 
     def _run(self, url: str, work: Callable[[CometClient], Awaitable[Read]]) -> Read:
-        async def run() -> Read:
-            limits = httpx.Limits(max_connections=self.concurrency + 1)
-            async with httpx.AsyncClient(
+        def http_client() -> httpx.AsyncClient:
+            return httpx.AsyncClient(
                 base_url=url,
                 verify=self.trust,
                 timeout=None,  # noqa: S113 - as in the program: each whole exchange has a deadline of its own
-                limits=limits,
+                limits=httpx.Limits(max_connections=self.concurrency + 1),
                 trust_env=False,
-            ) as http:
-                return await work(self._client(http))
+            )
+
+        async def run() -> Read:
+            async with Connections(http_client) as connections:
+                return await work(self._client(connections))
 
         started = time.monotonic()
         try:
@@ -67,9 +70,9 @@ class Reading:
         finally:
             self.seconds = time.monotonic() - started
 
-    def _client(self, http: httpx.AsyncClient) -> CometClient:
+    def _client(self, connections: Connections) -> CometClient:
         return CometClient(
-            http,
+            connections,
             user_id=self.user_id,
             pace=Pace(self.per_minute, clock=time.monotonic, sleep=asyncio.sleep),
             timeout=self.timeout,

@@ -13,6 +13,7 @@ import stamina
 from builders import CANARY_TOKEN, a_wire_account, a_wire_key
 
 from exporter.cometapi.client import CometClient
+from exporter.cometapi.connections import Connections
 from exporter.cometapi.pace import Pace
 from exporter.credentials import Secret
 from exporter.errors import ApiError, InvalidResponse, RateLimited, Rejected, ServerFault, TimedOut, Unauthorized
@@ -70,9 +71,9 @@ class Session:
         """Run *work* with the client."""
 
         async def run():
-            async with httpx.AsyncClient(base_url=BASE, transport=httpx.MockTransport(self._answer)) as http:
+            async with Connections(self._http_client) as connections:
                 client = CometClient(
-                    http,
+                    connections,
                     user_id=self.user_id,
                     pace=Pace(self.per_minute, clock=lambda: self.now, sleep=self._sleep),
                     timeout=5,
@@ -82,6 +83,9 @@ class Session:
                 return await work(client)
 
         return asyncio.run(run())
+
+    def _http_client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(base_url=BASE, transport=httpx.MockTransport(self._answer))
 
     def list_keys(self) -> Listing:
         return self.use(lambda client: client.list_keys(TOKEN, progress=self._one_more))
@@ -123,9 +127,9 @@ def test_the_headers_are_the_raw_token_and_the_user_where_there_is_one(user_id, 
     """Sent through the client's real transport, as far as a mock allows."""
 
     async def scenario():
-        async with httpx.AsyncClient(base_url=BASE) as http:
+        async with Connections(lambda: httpx.AsyncClient(base_url=BASE)) as connections:
             client = CometClient(
-                http,
+                connections,
                 user_id=user_id,
                 pace=Pace(9, clock=lambda: 0.0, sleep=asyncio.sleep),
                 timeout=5,

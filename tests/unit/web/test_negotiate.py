@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.exposition import Form
+from exporter.rendering import Form
 from exporter.web.negotiate import accepts_gzip, choose_form
 
 OM = "application/openmetrics-text"
