@@ -1,0 +1,91 @@
+"""Be one of the two Python exporters that we compare with; a process of its own.
+
+`python_servers.py gauges|collector KEYS UNIX_TIME PORT` serves the key set with prometheus_client's start_http_server
+until its standard input ends. *gauges* is how most exporters are made: labelled Gauge objects that keep their series,
+here with the countdown computed at the scrape. *collector* makes the families anew at each scrape.
+"""
+
+import itertools
+import sys
+import time
+
+from keyset import pages
+from prometheus_client import CollectorRegistry, Gauge, Info, start_http_server
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from exporter.catalogue import COUNTDOWN, KEY_LABELS
+from exporter.cometapi.answer import Answer
+from exporter.cometapi.wire import parse_page
+from exporter.exposition import SnapshotCollector
+from exporter.metrics import families, key_labels
+from exporter.model import Balance
+from exporter.snapshot import AccountState, Snapshot
+from exporter.telemetry import Telemetry, process_collectors
+
+BALANCE = Balance(remaining_quota=24_997_909, used_quota=10_027_091, requests=339)
+
+
+def snapshot_of(count: int, now: int) -> Snapshot:
+    answers = (Answer(status=200, headers={}, body=body, received_at=now) for body in pages(count, now))
+    keys = tuple(itertools.chain.from_iterable(parse_page(answer).keys for answer in answers))
+    state = AccountState(
+        name="default",
+        interval_seconds=60,
+        stale_after_seconds=36_000,
+        quota_units_per_usd=500_000,
+        keys=keys,
+        balance=BALANCE,
+        read_at=now,
+        first_round_ended=True,
+        groups=frozenset(key.group for key in keys),
+    )
+    return Snapshot.of([state])
+
+
+def fill_with_gauges(registry: CollectorRegistry, snapshot: Snapshot, now: int) -> None:
+    for family in families(snapshot, now):
+        if family.type == "info":
+            fill_info(registry, family)
+        else:
+            labels = tuple(family.samples[0].labels) if family.samples else ()
+            gauge = Gauge(family.name, family.documentation, labels, registry=registry)
+            for sample in family.samples:
+                gauge.labels(**sample.labels).set(sample.value)
+    timer = Gauge(COUNTDOWN.family.name, COUNTDOWN.family.help, KEY_LABELS, registry=registry)
+    for state in snapshot.accounts.values():
+        for key in state.keys:
+            if key.expires_at is not None:
+                timer.labels(*key_labels(state, key)).set_function(lambda end=key.expires_at: end - time.time())
+
+
+def fill_info(registry: CollectorRegistry, family: Metric) -> None:
+    info = Info(family.name, family.documentation, KEY_LABELS, registry=registry)
+    for sample in family.samples:
+        facts = {name: value for name, value in sample.labels.items() if name not in KEY_LABELS}
+        info.labels(**{name: sample.labels[name] for name in KEY_LABELS}).info(facts)
+
+
+def own_collectors() -> tuple[Collector, ...]:
+    telemetry = Telemetry(version="0")
+    telemetry.prepare("default")
+    return (*telemetry.collectors, *process_collectors())
+
+
+def main(kind: str, count: int, now: int, port: int) -> None:
+    registry = CollectorRegistry()
+    snapshot = snapshot_of(count, now)
+    if kind == "gauges":
+        fill_with_gauges(registry, snapshot, now)
+        del snapshot
+    else:
+        registry.register(SnapshotCollector(lambda: snapshot, time.time))
+    for collector in own_collectors():
+        registry.register(collector)
+    start_http_server(port, addr="127.0.0.1", registry=registry)
+    print("serving", flush=True)
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))

@@ -1,0 +1,118 @@
+"""Measure this exporter beside others, in one run, and print tables; `--write` puts them into docs/performance.md.
+
+Needs the development environment. Go, nginx, Prometheus and aiohttp are used where they are found, and missed loudly.
+Everything listens on loopback, ends by its own process id, and is bounded: about eight minutes, `--quick` two.
+"""
+
+import argparse
+import os
+import platform
+import re
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import listing
+import scrapes
+import stall
+import tables
+import takein
+import upkeep
+from contenders import build_go
+
+DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
+FULL = {
+    1000: scrapes.Effort(seconds=6, passes=60, load_seconds=3),
+    10_000: scrapes.Effort(seconds=8, passes=30, load_seconds=4),
+    100_000: scrapes.Effort(seconds=8, passes=12, load_seconds=4),
+}
+QUICK = {1000: scrapes.Effort(seconds=2, passes=30, load_seconds=1)}
+
+SCRAPES_NOTE = (
+    "OpenMetrics and gzip in the first table of each size, as Prometheus asks; CPU and throughput under a load of "
+    "four connections (one at 100,000 keys)."
+)
+
+T = TypeVar("T")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="1,000 keys, 20,000 for the stall, no quiet minute")
+    parser.add_argument("--write", action="store_true", help=f"put the tables into {DOCUMENT.name}")
+    arguments = parser.parse_args()
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="cometapi-bench-") as folder:
+        text = measure(Path(folder), quick=arguments.quick)
+    text += f"\n\nThe run took {time.monotonic() - began:.0f} s."
+    print(f"\n{text}")
+    if arguments.write:
+        write(text)
+
+
+def measure(folder: Path, *, quick: bool) -> str:
+    go = step("building the Go server", lambda: build_go(folder))
+    sizes = {
+        count: step(f"scraping {count:,} keys", partial(scrapes.measure, folder, count, effort, go))
+        for count, effort in (QUICK if quick else FULL).items()
+    }
+    durations = step(
+        "letting Prometheus scrape",
+        lambda: takein.measure(folder, [1000] if quick else [1000, 10_000], seconds=15 if quick else 40),
+    )
+    stalled = step(
+        "watching rounds end",
+        lambda: stall.measure(folder, 20_000 if quick else 100_000, rounds=2 if quick else 4, most_seconds=90),
+    )
+    listed = step("listing pages", lambda: listing.measure(folder, 10, repeats=5))
+    if not quick:
+        listed += step("listing many pages", lambda: listing.measure(folder, 1000, repeats=1))
+    minute = None if quick else step("a quiet minute", lambda: upkeep.measure(folder, 1000))
+    parts = [
+        f"Measured on {machine()}.",
+        "## The goals",
+        tables.goals(sizes, stalled, listed, minute, durations),
+        "## Scrapes side by side",
+        SCRAPES_NOTE,
+        tables.scrapes(sizes),
+        *(["## What Prometheus says a scrape took", tables.takein(durations)] if durations else []),
+        "## While rounds end",
+        tables.stalls(stalled),
+        "## Listing, 50 ms an answer, four at a time",
+        tables.listings(listed),
+        *(["## A quiet minute, and the pace limit", tables.upkeep(minute)] if minute else []),
+    ]
+    return "\n\n".join(parts)
+
+
+def step(what: str, work: Callable[[], T]) -> T:
+    print(f"{what} …", flush=True)
+    began = time.monotonic()
+    result = work()
+    print(f"  {time.monotonic() - began:.0f} s", flush=True)
+    return result
+
+
+def machine() -> str:
+    load = os.getloadavg()[0]
+    return (
+        f"{len(os.sched_getaffinity(0))} cores ({platform.machine()}), {platform.system()}, "
+        f"Python {platform.python_version()}, load at the end {load:.1f}"
+    )
+
+
+def write(text: str) -> None:
+    document = DOCUMENT.read_text(encoding="utf-8")
+    pattern = r"(<!-- begin figures -->\n).*?(<!-- end figures -->)"
+    if not re.search(pattern, document, re.DOTALL):
+        raise SystemExit(f"{DOCUMENT} has no place for the figures")
+    document = re.sub(pattern, lambda match: f"{match[1]}{text}\n{match[2]}", document, flags=re.DOTALL)
+    DOCUMENT.write_text(document, encoding="utf-8")
+    print(f"written: {DOCUMENT}")
+
+
+if __name__ == "__main__":
+    main()

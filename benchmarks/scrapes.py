@@ -1,0 +1,138 @@
+"""Measure scrapes of all servers side by side: time, bytes, memory, then CPU and throughput under a bounded load.
+
+Talks to: the servers, as one client that goes round and round, so that noise meets all of them alike.
+"""
+
+import statistics
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from contenders import (
+    COLLECTOR,
+    GAUGES,
+    Server,
+    series_of,
+    start_gateway,
+    start_go,
+    start_nginx,
+    start_ours,
+    start_python,
+)
+from machine import Failed
+from visitor import WISHES, Visitor, Wish
+
+LOAD_WISH = WISHES[0]
+LOAD_CONNECTIONS = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effort:
+    """How long to measure at one size: seconds for each server in each half, passes at most, seconds of load."""
+
+    seconds: float
+    passes: int
+    load_seconds: float
+
+
+@dataclass(slots=True, kw_only=True)
+class Figures:
+    """What one server showed at one size; times in seconds, by wish. CPU and throughput are of the first wish."""
+
+    times: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    wire_bytes: dict[str, int] = field(default_factory=dict)
+    peak_gzip: int = 0
+    peak_all: int = 0
+    cpu_seconds: float | None = None
+    per_second: float | None = None
+
+    def median(self, wish: Wish = LOAD_WISH) -> float | None:
+        times = self.times.get(wish.name)
+        return statistics.median(times) if times else None
+
+    def worst_hundredth(self, wish: Wish = LOAD_WISH) -> float | None:
+        times = sorted(self.times.get(wish.name, ()))
+        return times[min(len(times) - 1, int(len(times) * 0.99))] if times else None
+
+
+def measure(folder: Path, count: int, effort: Effort, go: Path | None) -> dict[str, Figures]:
+    """Start every server with *count* keys and measure; the name of the server leads to its figures."""
+    now = int(time.time())
+    with ExitStack() as stack:
+        ours = start_ours(stack, folder, start_gateway(stack, folder, count, now), interval="1h")
+        nginx = start_nginx(stack, folder, ours)
+        others = [start_go(stack, folder, go, count, now)] if go else []
+        others += [start_python(stack, folder, kind, count, now) for kind in (COLLECTOR, GAUGES)]
+        servers = [server for server in (nginx, ours, *others) if server is not None]
+        check_same_series(servers)
+        figures = {server.name: Figures() for server in servers}
+        spent: dict[str, float] = dict.fromkeys(figures, 0.0)
+        for half, wishes in enumerate((WISHES[:2], WISHES[2:]), start=1):
+            go_round(servers, wishes, effort, figures, spent, most_seconds=half * effort.seconds)
+            for server in servers:
+                peak = server.program.peak_bytes()
+                figures[server.name].peak_gzip = figures[server.name].peak_gzip or peak
+                figures[server.name].peak_all = peak
+        for server in servers:
+            load(server, effort, figures[server.name], connections=LOAD_CONNECTIONS if count <= 10_000 else 1)
+    return figures
+
+
+def check_same_series(servers: Sequence[Server]) -> None:
+    """Scrape everybody once, which also warms them up, and see that they say the same."""
+    first, *rest = servers
+    expected = series_of(first, LOAD_WISH)
+    for server in rest:
+        difference = series_of(server, LOAD_WISH) ^ expected
+        if difference:
+            raise Failed(f"{server.name} serves other series than {first.name}: {sorted(difference)[:4]}")
+
+
+def go_round(
+    servers: Sequence[Server],
+    wishes: Sequence[Wish],
+    effort: Effort,
+    figures: dict[str, Figures],
+    spent: dict[str, float],
+    *,
+    most_seconds: float,
+) -> None:
+    """Scrape one after the other, again and again, until each has had its time or its number of passes."""
+    with ExitStack() as stack:
+        visitors = {server.name: stack.enter_context(Visitor(server.port)) for server in servers}
+        for _ in range(effort.passes):
+            for wish in wishes:
+                for server in servers:
+                    if spent[server.name] > most_seconds:
+                        continue
+                    visit = visitors[server.name].scrape(server.path(wish), wish)
+                    spent[server.name] += visit.seconds
+                    figures[server.name].times[wish.name].append(visit.seconds)
+                    figures[server.name].wire_bytes[wish.name] = visit.wire_bytes
+
+
+def load(server: Server, effort: Effort, figures: Figures, *, connections: int) -> None:
+    """Scrape over some connections at the same time for a while; count scrapes and the server's CPU time."""
+    counts: list[int] = []
+    cpu, began = server.program.cpu_seconds(), time.monotonic()
+    end = began + effort.load_seconds
+
+    def keep_scraping() -> None:
+        count = 0
+        with Visitor(server.port) as visitor:
+            while count == 0 or time.monotonic() < end:
+                visitor.scrape(server.path(LOAD_WISH), LOAD_WISH)
+                count += 1
+        counts.append(count)
+
+    threads = [threading.Thread(target=keep_scraping) for _ in range(connections)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    figures.per_second = sum(counts) / (time.monotonic() - began)
+    figures.cpu_seconds = (server.program.cpu_seconds() - cpu) / sum(counts)
