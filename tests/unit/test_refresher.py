@@ -103,6 +103,19 @@ def test_the_time_a_round_takes_is_counted_and_taken_from_the_pause():
     assert (pauses, played.counted) == ([52.5], [("main", "success", 7.5)])
 
 
+@pytest.mark.parametrize("jump", [-86_400, 86_400], ids=["back", "ahead"])
+def test_a_jump_of_the_wall_clock_changes_neither_pause_nor_duration_nor_health(jump):
+    played = stage(GOOD)
+    played.reader.on_list = lambda: setattr(played.world, "now", played.world.now + jump)
+
+    pauses, _ = played.rounds(2)
+
+    assert pauses == [60, 60]
+    assert played.counted == [("main", "success", 0.0)] * 2
+    assert played.refresher.heartbeat.is_alive
+    assert played.published[-1].serves_data(played.world.now)
+
+
 @pytest.mark.parametrize("reason", [r for r in Reason if r is not Reason.INCONSISTENT])
 def test_a_failed_round_keeps_the_last_keys_and_counts_its_reason(reason):
     played = stage(GOOD, failure(reason))
