@@ -101,6 +101,8 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     try:
         given = command().main(list(arguments), prog_name="cometapi-exporter", standalone_mode=False)
     except click.ClickException as error:
+        if "extra argument" in error.format_message():  # not quoted: it may be a token that somebody pasted
+            error = click.UsageError("only flags are expected; a token never belongs on the command line")
         error.show()
         return WRONG_SETTINGS
     except click.Abort:
@@ -123,18 +125,26 @@ def _run(given: dict[str, Any], environ: Mapping[str, str]) -> int:
             click.echo(f"  {problem}", err=True)
         return WRONG_SETTINGS
     set_up_logs("error" if check else settings.log_level, settings.log_format)
-    if once:
-        return _once(settings, demo=demo)
-    if check:
-        return _check(settings, demo=demo)
-    return _serve(settings, demo=demo)
+    do = _once if once else _check if check else _serve
+    try:
+        return do(settings, demo=demo)
+    except StartError as error:
+        click.echo(str(error), err=True)
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+    return FAILED
 
 
 def _once(settings: Settings, *, demo: bool) -> int:
     exposition = asyncio.run(app.read_once(settings, demo=demo))
     if exposition is None:
         return FAILED
-    sys.stdout.write(exposition)
+    try:
+        sys.stdout.buffer.write(exposition.encode())
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read has seen enough; Python would complain of the pipe at the end
+        return FAILED
     return DONE
 
 
@@ -158,11 +168,7 @@ def _page_counter() -> Callable[[], None]:
 
 
 def _serve(settings: Settings, *, demo: bool) -> int:
-    try:
-        asyncio.run(app.run(settings, demo=demo))
-    except StartError as error:
-        click.echo(str(error), err=True)
-        return FAILED
+    asyncio.run(app.run(settings, demo=demo))
     return DONE
 
 

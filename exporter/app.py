@@ -1,15 +1,18 @@
 """Put the parts together and run them: the composition root.
 
 Talks to: signals, sockets, standard output; everything else through the parts. Mutable state in the whole program: the
-current snapshot (`Watch`), the rendering (`Exposition`), each refresher's last state, each client's dialect, the turns
-taken at each host (`Pace`), the process's counters, the web config as last read.
+current snapshot (`Watch`), the rendering (`Exposition`), each refresher's last state and heartbeat, each client's
+dialect, clock skew and pool, the turns taken at each host (`Pace`), the process's counters, the web config as last
+read, the connections in the lobby.
 """
 
 import asyncio
 import contextlib
+import os
 import secrets
 import signal
 import socket
+import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import replace
 
@@ -31,6 +34,8 @@ from exporter.web.site import Site
 from exporter.web.status import StatusPage
 from exporter.web.tls import WebConfigFile
 
+LAST_RESORT_SECONDS = 4.9
+
 log = structlog.get_logger()
 
 
@@ -38,7 +43,7 @@ async def run(settings: Settings, *, demo: bool = False) -> None:
     """Serve until SIGTERM or SIGINT; raises StartError where the sockets cannot be opened."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, _end_in_time, stop)
     sockets = open_sockets(settings.listen)
     web_config = None if settings.web_config_file is None else WebConfigFile(settings.web_config_file)
     addresses = urls(sockets, tls=web_config is not None and web_config.has_tls)
@@ -60,6 +65,14 @@ async def run(settings: Settings, *, demo: bool = False) -> None:
         await serve(site.application(), sockets, stop=stop, web_config=web_config)
         log.info("stopping")
         await _end(rounds)
+
+
+def _end_in_time(stop: asyncio.Event) -> None:
+    """Set *stop*, and end the process before 5 s are over in any case: a thread may hang in the resolver."""
+    stop.set()
+    last_resort = threading.Timer(LAST_RESORT_SECONDS, os._exit, (0,))
+    last_resort.daemon = True
+    last_resort.start()
 
 
 def status_page(settings: Settings, watch: Watch) -> StatusPage:

@@ -66,7 +66,8 @@ KEY_GAUGES = (
         "Quota units the key has left; can be negative.",
         lambda key, _: key.remaining_quota,
         absent="for an unlimited key",
-        example="bottomk(5, cometapi_key_remaining_quota / on (account) group_left cometapi_quota_units_per_usd)",
+        example="bottomk(5, cometapi_key_remaining_quota"
+        " / on (job, instance, account) group_left () cometapi_quota_units_per_usd)",
     ),
     _key_gauge(
         "used_quota",

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from exporter.web.section import WebConfigError, load_yaml
+from exporter.web.section import WebConfigError, is_null, load_yaml
 
 COLLECT_KEYS = ("interval", "timeout", "stale_after", "concurrency", "max_requests_per_minute")
 ACCOUNT_OPTION_KEYS = (
@@ -20,7 +20,8 @@ ACCOUNT_OPTION_KEYS = (
     "allow_insecure_http",
     "ca_file",
 )
-ACCOUNT_KEYS = ("name", "access_token_env", *ACCOUNT_OPTION_KEYS, "collect")
+OWN_COLLECT_KEYS = tuple(key for key in COLLECT_KEYS if key != "max_requests_per_minute")
+ACCOUNT_KEYS = ("name", "access_token_env", *ACCOUNT_OPTION_KEYS, "collect", *OWN_COLLECT_KEYS)
 LARGEST_FILE = 1024 * 1024
 LONGEST_NAME = 100
 
@@ -67,8 +68,7 @@ def read_config_file(path: Path, complain: Complain) -> ConfigFile:
 
 def parse_config(document: Any, where: str, complain: Complain) -> ConfigFile:  # noqa: ANN401 - YAML may hold anything
     """Judge the shape of a decoded *document*, known to messages as *where*."""
-    top = _mapping(document, where, ("accounts", "collect"), complain)
-    collect = _texts(top.get("collect", {}), f"{where}: collect", COLLECT_KEYS, complain)
+    top = _mapping(document, where, ("accounts", "collect", *COLLECT_KEYS), complain)
     entries = top.get("accounts")
     if not isinstance(entries, list) or not entries:
         complain(f"{where}: accounts", "expected a list with at least one account")
@@ -79,14 +79,13 @@ def parse_config(document: Any, where: str, complain: Complain) -> ConfigFile:  
         if account.name in seen:
             complain(f"{account.where}.name", f"{account.name!r} is taken: each account needs a name of its own")
         seen.add(account.name)
-    return ConfigFile(collect=collect, accounts=tuple(accounts))
+    return ConfigFile(collect=_collect(top, f"{where}: ", COLLECT_KEYS, complain), accounts=tuple(accounts))
 
 
 def _account(entry: Any, where: str, complain: Complain) -> AccountEntry:  # noqa: ANN401 - likewise
     top = _mapping(entry, where, ACCOUNT_KEYS, complain)
-    texts = _texts({key: value for key, value in top.items() if key != "collect"}, where, ACCOUNT_KEYS, complain)
-    own_collect = tuple(key for key in COLLECT_KEYS if key != "max_requests_per_minute")
-    collect = _texts(top.get("collect", {}), f"{where}.collect", own_collect, complain)
+    texts = _texts({key: top[key] for key in top if key not in (*OWN_COLLECT_KEYS, "collect")}, where, complain)
+    collect = _collect(top, f"{where}.", OWN_COLLECT_KEYS, complain)
     name = texts.pop("name", "").strip()
     if not name or len(name) > LONGEST_NAME or not name.isprintable():
         complain(
@@ -101,19 +100,28 @@ def _account(entry: Any, where: str, complain: Complain) -> AccountEntry:  # noq
     )
 
 
+def _collect(top: Mapping[str, Any], where: str, keys: tuple[str, ...], complain: Complain) -> dict[str, str]:
+    """Read the collect options, which may stand under `collect` or beside it."""
+    block = _mapping(top.get("collect", {}), f"{where}collect", keys, complain)
+    beside = _texts({key: top[key] for key in keys if key in top}, where.rstrip(".: "), complain)
+    return {**_texts(block, f"{where}collect", complain), **beside}
+
+
 def _mapping(value: Any, where: str, keys: tuple[str, ...], complain: Complain) -> dict[str, Any]:  # noqa: ANN401 - likewise
+    if is_null(value):
+        return {}
     if not isinstance(value, dict):
         complain(where, f"expected a mapping with {', '.join(keys)}")
         return {}
     for key in value:
         if key not in keys:
             complain(f"{where}: {str(key)[:60]!r}", f"unknown key; known are {', '.join(keys)}")
-    return {key: inner for key, inner in value.items() if key in keys}
+    return {key: inner for key, inner in value.items() if key in keys and not is_null(inner)}
 
 
-def _texts(value: Any, where: str, keys: tuple[str, ...], complain: Complain) -> dict[str, str]:  # noqa: ANN401 - likewise
+def _texts(values: Mapping[str, Any], where: str, complain: Complain) -> dict[str, str]:
     texts = {}
-    for key, inner in _mapping(value, where, keys, complain).items():
+    for key, inner in values.items():
         if isinstance(inner, str):
             texts[key] = inner
         else:

@@ -211,7 +211,7 @@ OPTIONS = (
         variable="COMETAPI_EXPORTER_LOG_LEVEL",
         help=f"Least severe level to log: {', '.join(LEVELS)}.",
         section=LOG,
-        parse=one_of(LEVELS),
+        parse=one_of(LEVELS, {"warn": "warning"}),
         default="info",
         metavar="LEVEL",
     ),

@@ -6,12 +6,14 @@ Pure: no environment, no file. A parser returns the value, or raises ValueError 
 import ipaddress
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from exporter.durations import parse_duration
 
 SHORTEST_DURATION = 0.1
+NO_SYNONYMS: Mapping[str, str] = MappingProxyType({})
 _HOST_NAME = re.compile(r"([A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?")
 _URL_PATH = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/?")
 
@@ -59,11 +61,14 @@ def _is_host(host: str, netloc: str) -> bool:
 
 def is_safe_for_tokens(base_url: str) -> bool:
     """Whether a token sent there cannot be read on the way: TLS, or this machine itself."""
-    parts = urlsplit(base_url)
-    if parts.scheme == "https" or parts.hostname == "localhost":
-        return True
+    return urlsplit(base_url).scheme == "https" or is_loopback(base_url)
+
+
+def is_loopback(base_url: str) -> bool:
+    """Whether the address is this machine itself."""
+    host = urlsplit(base_url).hostname or ""
     try:
-        return ipaddress.ip_address(parts.hostname or "").is_loopback
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
 
@@ -104,7 +109,7 @@ def parse_positive_duration(text: str) -> float:
 
 def parse_switch(text: str) -> bool:
     """Return what a yes-or-no says."""
-    words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    words = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
     if text.strip().lower() not in words:
         raise ValueError(f"expected true or false, got {text[:40]!r}")
     return words[text.strip().lower()]
@@ -119,12 +124,13 @@ def parse_url_path(text: str) -> str:
     return text
 
 
-def one_of(words: tuple[str, ...]) -> Callable[[str], str]:
-    """Make a parser for one of *words*."""
+def one_of(words: tuple[str, ...], synonyms: Mapping[str, str] = NO_SYNONYMS) -> Callable[[str], str]:
+    """Make a parser for one of *words*; *synonyms* are other ways to write some of them."""
 
     def parse(text: str) -> str:
-        if text.strip().lower() not in words:
+        word = synonyms.get(text.strip().lower(), text.strip().lower())
+        if word not in words:
             raise ValueError(f"expected one of {', '.join(words)}, got {text[:40]!r}")
-        return text.strip().lower()
+        return word
 
     return parse

@@ -159,14 +159,19 @@ class Refresher:
             return error
 
     async def _sleep(self, delay: float) -> None:
-        """Sleep *delay* seconds; after a refused token wake as soon as another one lies in its place."""
+        """Sleep *delay* seconds; after a refused token wake as soon as another one lies in its place.
+
+        Older gateways refuse a token by `success: false`.
+        """
         left = delay
         while left > 0:
             nap = min(left, self.state.interval_seconds) if self._failures else left
             self.heartbeat.promise(nap)
             await self._world.sleep(nap)
             left -= nap
-            if self.state.failing is Reason.UNAUTHORIZED and await asyncio.to_thread(self._has_new_token):
+            if self.state.failing in (Reason.UNAUTHORIZED, Reason.REJECTED) and await asyncio.to_thread(
+                self._has_new_token
+            ):
                 return
 
     def _has_new_token(self) -> bool:

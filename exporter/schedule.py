@@ -4,6 +4,7 @@ Pure: no clock, no sleep, no randomness of its own; numbers in, seconds out.
 """
 
 LONGEST_BACKOFF_INTERVALS = 10
+LONGEST_BACKOFF_SECONDS = 600.0
 LONGEST_RETRY_AFTER_SECONDS = 3600.0
 JITTER = 0.05
 
@@ -12,12 +13,14 @@ def next_delay(interval: float, *, took: float, failures: int, retry_after: floa
     """Choose the pause between the end of a round and the next, in seconds.
 
     Rounds begin an *interval* apart, less what the last one *took*, but a tenth of the interval is always left for
-    others. *failures* running double the interval up to ten times it. A longer *retry_after* of the server wins, an
-    absurd one is capped at an hour. *chance*, between 0 and 1, spreads exporters by five per cent either way.
+    others. *failures* running double the interval up to ten times it, but to ten minutes at most where the interval is
+    not longer itself. A longer *retry_after* of the server wins, an absurd one is capped at an hour. *chance*, between
+    0 and 1, spreads exporters by five per cent either way.
     """
     factor = min(2.0 ** max(0, min(failures, 10) - 1), LONGEST_BACKOFF_INTERVALS)
     spread = 1 + JITTER * (2 * chance - 1)
-    delay = max(interval * factor * spread - took, interval / 10)
+    backoff = min(interval * factor, max(interval, LONGEST_BACKOFF_SECONDS))
+    delay = max(backoff * spread - took, interval / 10)
     if retry_after is not None:
         delay = max(delay, min(retry_after, LONGEST_RETRY_AFTER_SECONDS))
     return delay

@@ -22,7 +22,7 @@ from exporter.web.section import WebConfigError
 from exporter.web.tls import WebConfigFile
 
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,99}")
-"""Capitals alone: a token written here by mistake is told from a name, and not quoted."""
+"""What is quoted as a name: capitals alone, since a token may have been written there by mistake."""
 
 Given = Mapping[str, str | Sequence[str] | None]
 
@@ -206,13 +206,12 @@ class _Loading:
         if file is not None and variable is None:
             return self._checked(f"{where}.access_token_file", TokenFile(folder / file))
         if variable is not None and file is None:
-            if not _VARIABLE.fullmatch(variable):
-                self._complain(f"{where}.access_token_env", "expected the name of a variable such as COMETAPI_TOKEN_1")
-            elif variable in self._environ:
+            if variable.isascii() and variable.isidentifier() and variable in self._environ:
                 secret = Secret(self._environ[variable])
                 return self._checked(f"{where}.access_token_env", LiteralToken(secret, variable))
-            else:
-                self._complain(f"{where}.access_token_env", f"the variable {variable} is not set")
+            known = _VARIABLE.fullmatch(variable) is not None
+            what = f"the variable {variable} is not set" if known else "no variable of that name is set"
+            self._complain(f"{where}.access_token_env", what)
         else:
             self._complain(where, "expected either access_token_file or access_token_env")
         return None

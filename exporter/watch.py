@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import functools
 import gc
+import math
 import random
 import ssl
 import sys
@@ -24,7 +25,9 @@ from exporter import __version__
 from exporter.cometapi.client import CometClient
 from exporter.cometapi.connections import Connections
 from exporter.cometapi.pace import Pace
+from exporter.errors import StartError
 from exporter.exposition import Exposition
+from exporter.parsers import is_loopback
 from exporter.refresher import Refresher, Surroundings
 from exporter.schedule import first_delay
 from exporter.settings import Account, Settings
@@ -39,6 +42,14 @@ SWITCH_SECONDS = 0.0002
 WORLD = Surroundings(clock=time.time, monotonic=time.monotonic, sleep=asyncio.sleep, chance=random.random)
 
 
+def ticking() -> float:
+    """Return unix seconds from a clock that ticks eight times a second.
+
+    Eighths are short in binary and in decimal, so a countdown from them costs a fifth less to write and to deflate.
+    """
+    return math.floor(WORLD.clock() * 8) / 8
+
+
 class Watch:
     """The accounts under watch: their refreshers, the current snapshot and the exposition made from it."""
 
@@ -51,7 +62,7 @@ class Watch:
         self.exposition = Exposition(
             current=lambda: self.snapshot,
             own=(*telemetry.collectors, *process_collectors()),
-            clock=WORLD.clock,
+            clock=ticking,
         )
         self.refreshers = [
             Refresher(
@@ -118,10 +129,20 @@ async def watching(settings: Settings) -> AsyncIterator[Watch]:
                 paces[host] = Pace(settings.max_requests_per_minute, clock=WORLD.monotonic, sleep=WORLD.sleep)
             if account.ca_file not in trust:
                 trust[account.ca_file] = _trust(account.ca_file)
-            connections = Connections(functools.partial(_http_client, account, trust[account.ca_file]))
+            connections = _connections(account, trust[account.ca_file])
             await stack.enter_async_context(connections)
             clients[account.name] = _comet_client(account, connections, paces[host], telemetry)
         yield Watch(settings, clients, telemetry)
+
+
+def _connections(account: Account, trust: ssl.SSLContext) -> Connections:
+    try:
+        return Connections(functools.partial(_http_client, account, trust))
+    except (ImportError, ValueError):
+        raise StartError(
+            "the proxy that HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names cannot be used: expected http:// or https:// "
+            "and a host (or set NO_PROXY)"
+        ) from None
 
 
 def _comet_client(account: Account, connections: Connections, pace: Pace, telemetry: Telemetry) -> CometClient:
@@ -142,6 +163,7 @@ def _http_client(account: Account, trust: ssl.SSLContext) -> httpx.AsyncClient:
         base_url=account.base_url,
         verify=trust,
         follow_redirects=False,
+        trust_env=not is_loopback(account.base_url),  # a proxy has no business between this machine and itself
         timeout=None,  # noqa: S113 - each whole exchange has a deadline of its own
         limits=httpx.Limits(
             max_connections=most, max_keepalive_connections=most, keepalive_expiry=KEEP_CONNECTIONS_SECONDS
@@ -152,6 +174,9 @@ def _http_client(account: Account, trust: ssl.SSLContext) -> httpx.AsyncClient:
 
 
 def _trust(ca_file: Path | None) -> ssl.SSLContext:
-    if ca_file is None:
+    if ca_file is not None:
+        return ssl.create_default_context(cafile=str(ca_file))
+    try:
         return httpx.create_ssl_context()
-    return ssl.create_default_context(cafile=str(ca_file))
+    except OSError as error:
+        raise StartError(f"SSL_CERT_FILE or SSL_CERT_DIR cannot be read: {error.strerror or error}") from None

@@ -33,7 +33,7 @@ class Site:
     def application(self) -> Starlette:
         """Build the ASGI application."""
         pages = [Route("/", self.no_page)] if self.status_page is None else self.status_page.routes()
-        return Starlette(
+        application = Starlette(
             routes=[
                 *pages,
                 Route(self.telemetry_path, self.metrics),
@@ -41,6 +41,8 @@ class Site:
                 Route(READY_PATH, self.ready),
             ]
         )
+        application.router.redirect_slashes = False  # a redirect would be built from what the visitor calls us
+        return application
 
     async def metrics(self, request: Request) -> Response:
         """Answer a scrape."""

@@ -1,6 +1,7 @@
 """Judge a key for people: how it is, why it does not work, how urgent that is.
 
-Pure: a key and a time in, a verdict out. The limits are those of the alert rules, so that page and alerts agree.
+Pure: a key and a time in, a verdict out. The limits are the shipped thresholds of the alert
+rules, and 2 % of the quota besides.
 """
 
 import math

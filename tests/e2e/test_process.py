@@ -107,3 +107,59 @@ def test_version_names_the_program():
 
     assert done.returncode == 0
     assert done.stdout.startswith("cometapi-exporter 0.")
+
+
+def test_a_proxy_has_no_business_between_this_machine_and_itself(gateway):
+    done = run_exporter(
+        "--once",
+        COMETAPI_ACCESS_TOKEN=CANARY_TOKEN,
+        COMETAPI_BASE_URL=gateway.url,
+        HTTP_PROXY="http://127.0.0.1:9",
+        NO_PROXY="",
+    )
+
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("ALL_PROXY", "socks5://user:hidden@127.0.0.1:9"), ("HTTPS_PROXY", "foo://hidden"), ("SSL_CERT_FILE", "/nowhere")],
+)
+def test_a_variable_of_the_network_that_cannot_be_used_is_a_clear_error(variable, value):
+    done = run_exporter("--once", COMETAPI_ACCESS_TOKEN=CANARY_TOKEN, **{variable: value})
+
+    assert done.returncode == 1
+    assert variable in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "hidden" not in done.stderr
+
+
+def test_it_ends_within_5_seconds_while_the_resolver_hangs(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import socket, time\n"
+        "known = socket.getaddrinfo\n"
+        "def hang(host, *rest, **named):\n"
+        "    return time.sleep(30) if 'invalid' in str(host) else known(host, *rest, **named)\n"
+        "socket.getaddrinfo = hang\n"
+    )
+    with Exporter(
+        COMETAPI_ACCESS_TOKEN=CANARY_TOKEN,
+        COMETAPI_BASE_URL="https://gateway.invalid",
+        PYTHONPATH=str(tmp_path),
+    ) as exporter:
+        time.sleep(0.5)
+        started = time.monotonic()
+        assert exporter.stop(seconds=20) == 0
+        assert time.monotonic() - started < 6
+
+
+def test_a_token_pasted_as_an_argument_is_refused_and_not_quoted():
+    done = run_exporter(CANARY_TOKEN)
+
+    assert done.returncode == 2
+    assert CANARY_TOKEN not in done.stderr
+    assert "only flags are expected" in done.stderr
+
+
+def test_a_slash_too_many_is_not_found_rather_than_redirected(exporter):
+    assert exporter.get("/metrics/").status_code == 404

@@ -68,8 +68,11 @@ accounts:
 
 
 KNOWN_KEYS = (
-    "name, access_token_env, base_url, access_token_file, user_id, quota_per_usd, allow_insecure_http, ca_file, collect"
+    "name, access_token_env, base_url, access_token_file, user_id, quota_per_usd, allow_insecure_http, ca_file, "
+    "collect, interval, timeout, stale_after, concurrency"
 )
+KNOWN_AT_THE_TOP = "accounts, collect, interval, timeout, stale_after, concurrency, max_requests_per_minute"
+NO_ACCOUNTS = "F: accounts: expected a list with at least one account"
 NO_NAME = "F: accounts[0].name: expected a name of 1 to 100 visible characters: it becomes the label account"
 
 
@@ -77,8 +80,8 @@ NO_NAME = "F: accounts[0].name: expected a name of 1 to 100 visible characters: 
     ("content", "problems"),
     [
         pytest.param(
-            "accounts: [{name: a}]\ninterval: 60s",
-            ["F: 'interval': unknown key; known are accounts, collect"],
+            "accounts: [{name: a}]\ninterwal: 60s",
+            [f"F: 'interwal': unknown key; known are {KNOWN_AT_THE_TOP}"],
             id="unknown at the top",
         ),
         pytest.param(
@@ -134,22 +137,8 @@ NO_NAME = "F: accounts[0].name: expected a name of 1 to 100 visible characters: 
         ),
         pytest.param("accounts: []", ["F: accounts: expected a list with at least one account"], id="none in the list"),
         pytest.param("accounts: {a: b}", ["F: accounts: expected a list with at least one account"], id="a mapping"),
-        pytest.param(
-            "",
-            [
-                "F: expected a mapping with accounts, collect",
-                "F: accounts: expected a list with at least one account",
-            ],
-            id="empty",
-        ),
-        pytest.param(
-            "- a",
-            [
-                "F: expected a mapping with accounts, collect",
-                "F: accounts: expected a list with at least one account",
-            ],
-            id="a list at the top",
-        ),
+        pytest.param("", [NO_ACCOUNTS], id="empty"),
+        pytest.param("- a", [f"F: expected a mapping with {KNOWN_AT_THE_TOP}", NO_ACCOUNTS], id="a list at the top"),
         pytest.param(b"\xff\xfe\xfa", ["F: is no text in UTF-8"], id="bytes"),
         pytest.param("a: " + "x" * 1024 * 1024, ["F: is larger than a megabyte"], id="too large, and not cut"),
     ],
@@ -203,3 +192,27 @@ def test_a_token_written_where_a_key_belongs_is_not_repeated_at_length(tmp_path)
     _, problems = read(tmp_path, f"accounts: [{{name: a, '{CANARY_TOKEN * 9}': x}}]")
 
     assert len(problems[0]) < 300
+
+
+def whole(text, tmp_path):
+    """Read a file in which nothing is wrong."""
+    file, problems = read(tmp_path, text)
+    assert problems == []
+    return file
+
+
+def test_collect_options_may_stand_beside_collect_too(tmp_path):
+    file = whole("interval: 30s\nmax_requests_per_minute: 9\naccounts: [{name: a, timeout: 3s}]", tmp_path)
+
+    assert file.collect == {"interval": "30s", "max_requests_per_minute": "9"}
+    assert file.accounts[0].options == {"timeout": "3s"}
+
+
+@pytest.mark.parametrize("nothing", ["", "~", "null"])
+def test_a_key_without_a_value_counts_as_left_out(nothing, tmp_path):
+    file = whole(
+        f"collect: {nothing}\naccounts:\n  - name: a\n    user_id: {nothing}\n    collect: {nothing}\n", tmp_path
+    )
+
+    assert file.collect == {}
+    assert file.accounts[0].options == {}

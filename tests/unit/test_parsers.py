@@ -160,7 +160,7 @@ def test_a_switch_is_read(text, switch):
     assert parse_switch(text) is switch
 
 
-@pytest.mark.parametrize("text", ["", "maybe", "on", "2"])
+@pytest.mark.parametrize("text", ["", "maybe", "2"])
 def test_what_is_neither_yes_nor_no_is_refused(text):
     with pytest.raises(ValueError, match="expected true or false, got '"):
         parse_switch(text)

@@ -407,11 +407,11 @@ accounts:
             ("access_token_env: NOT_SET", ".access_token_env: the variable NOT_SET is not set"),
             (
                 f"access_token_env: {CANARY_TOKEN}",
-                ".access_token_env: expected the name of a variable such as COMETAPI_TOKEN_1",
+                ".access_token_env: no variable of that name is set",
             ),
             (
                 'access_token_env: "A\\0B"',
-                ".access_token_env: expected the name of a variable such as COMETAPI_TOKEN_1",
+                ".access_token_env: no variable of that name is set",
             ),
             ("access_token_env: BAD", ".access_token_env: the access token in BAD has spaces"),
             ("access_token_file: none", ".access_token_file: cannot read the access token in the file"),
