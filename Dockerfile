@@ -1,4 +1,4 @@
-# cometapi-exporter as an image: no build tools, no shell needed, a numeric user without rights, nothing written.
+# The image of cometapi-exporter: no build tools, no installer, a numeric user without privileges, nothing written at run time.
 #
 #   docker build --build-arg VERSION=0.1.0 --build-arg REVISION="$(git rev-parse HEAD)" -t cometapi-exporter:0.1.0 .
 #   docker run --rm --read-only --cap-drop=ALL --security-opt=no-new-privileges -p 127.0.0.1:10144:10144 cometapi-exporter:0.1.0 --demo
@@ -9,10 +9,10 @@ FROM python:${PYTHON} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
 COPY requirements.lock requirements-dev.lock ./
-# The environment that ships: no pip in it, and every file checked against its hash.
+# The environment that the image ships: without pip, every file checked against its hash.
 RUN python -m venv --without-pip /venv \
     && python -m pip --python /venv/bin/python install --require-hashes --only-binary=:all: --requirement requirements.lock
-# The build backend stays in this stage; its versions and hashes are those of the developers' lock.
+# The build backend stays in this stage; its versions and hashes come from the development lock.
 RUN awk '/^[a-z]/ { keep = /^(hatchling|packaging|pathspec|pluggy|tomlkit|trove-classifiers)==/ } keep' requirements-dev.lock > build.lock \
     && python -m pip install --require-hashes --only-binary=:all: --requirement build.lock
 COPY pyproject.toml README.md LICENSE ./
@@ -24,7 +24,7 @@ FROM python:${PYTHON}
 ARG VERSION=unknown
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="cometapi-exporter" \
-      org.opencontainers.image.description="Prometheus exporter that watches every API key of a CometAPI account, or of any New API gateway" \
+      org.opencontainers.image.description="Prometheus exporter that monitors every API key of a CometAPI account or any other New API-compatible gateway" \
       org.opencontainers.image.source="https://github.com/cometapi-exporter/cometapi-exporter" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
@@ -32,8 +32,8 @@ LABEL org.opencontainers.image.title="cometapi-exporter" \
 RUN python -m pip uninstall --yes --root-user-action=ignore pip \
     && rm -rf /usr/local/lib/python3.*/ensurepip
 COPY --from=build /venv /venv
-# Another port, or TLS (--web.config.file): set HEALTHCHECK_URL, for example to https://127.0.0.1:10144/-/healthy.
-# Where visitors need a certificate of their own, the check has none: run with --no-healthcheck.
+# For another port or TLS (--web.config.file), set HEALTHCHECK_URL, for example to https://127.0.0.1:10144/-/healthy.
+# Where the web config requires client certificates, the check has none: run with --no-healthcheck.
 ENV PATH=/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     HEALTHCHECK_URL=http://127.0.0.1:10144/-/healthy

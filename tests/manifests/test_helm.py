@@ -1,4 +1,4 @@
-"""The chart: rendered by Helm's own code, judged by the clusters' schemas, read by the exporter's own settings."""
+"""The chart: rendered by Helm's own code, checked against the clusters' schemas, its file read by the exporter."""
 
 import json
 import re
@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import trustme
 import yaml
+from manifests.resources import Resource, pod_of, rights_too_many, the, unfound_pods
 
 from exporter import __version__
 from exporter.settings import load_settings
@@ -70,7 +71,7 @@ CASES: Mapping[str, Any] = {
         ],
         "priorityClassName": "high",
     },
-    "visitors with certificates": {
+    "clients with certificates": {
         **ONE,
         "webConfig": {"existingSecret": "web", "tls": True, "clientCertificates": True},
     },
@@ -106,22 +107,11 @@ def rendered(render_all: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
     return render_all({**CASES, **{name: values for name, (values, _) in REFUSED.items()}})
 
 
-def resources(rendered: dict[str, Any], case: str) -> list[dict[str, Any]]:
+def resources(rendered: dict[str, Any], case: str) -> list[Resource]:
     """Return the resources of a case that Helm accepts."""
     assert "error" not in rendered[case], rendered[case]
     texts = [text for path, text in rendered[case]["documents"].items() if path.endswith(".yaml")]
     return [resource for text in texts for resource in yaml.safe_load_all(text) if resource]
-
-
-def the(found: list[dict[str, Any]], kind: str) -> dict[str, Any]:
-    """Return the only resource of *kind*."""
-    (resource,) = (entry for entry in found if entry["kind"] == kind)
-    return resource
-
-
-def pod_of(found: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the pod's specification."""
-    return dict(the(found, "Deployment")["spec"]["template"]["spec"])
 
 
 def test_the_clusters_schemas_accept_what_every_case_gives(rendered, problems_of):
@@ -133,29 +123,6 @@ def test_the_clusters_schemas_accept_what_every_case_gives(rendered, problems_of
 @pytest.mark.parametrize("case", REFUSED)
 def test_values_that_cannot_work_are_refused_by_name(rendered, case):
     assert REFUSED[case][1] in rendered[case].get("error", "it was accepted")
-
-
-@pytest.mark.parametrize(
-    ("case", "kinds"),
-    [
-        ("one account", {"ConfigMap", "Deployment", "Service", "ServiceAccount"}),
-        ("the demo", {"Deployment", "Service", "ServiceAccount"}),
-        (
-            "everything",
-            {
-                "ConfigMap",
-                "Deployment",
-                "NetworkPolicy",
-                "PrometheusRule",
-                "Service",
-                "ServiceAccount",
-                "ServiceMonitor",
-            },
-        ),
-    ],
-)
-def test_monitors_rules_and_policy_come_where_they_are_asked_for(rendered, case, kinds):
-    assert {resource["kind"] for resource in resources(rendered, case)} == kinds
 
 
 def mounted_secrets(pod: dict[str, Any]) -> dict[str, tuple[str, str]]:
@@ -177,7 +144,7 @@ def test_each_token_is_mounted_from_its_own_secret(rendered):
     }
 
 
-def config_in(found: list[dict[str, Any]]) -> str:
+def config_in(found: list[Resource]) -> str:
     """Return the exporter's file, which has to be where the variable says."""
     pod = pod_of(found)
     (variable,) = (e["value"] for e in pod["containers"][0]["env"] if e["name"] == "COMETAPI_EXPORTER_CONFIG_FILE")
@@ -215,6 +182,16 @@ def test_the_exporter_understands_its_file_as_the_values_meant_it(rendered, tmp_
     assert second.quota_per_usd == 1_000_000
 
 
+@pytest.mark.parametrize("case", CASES)
+def test_no_pod_has_a_right_that_it_does_not_need(rendered, case):
+    assert rights_too_many(pod_of(resources(rendered, case))) == []
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_selector_finds_the_pods(rendered, case):
+    assert unfound_pods(resources(rendered, case)) == []
+
+
 def test_other_accounts_mean_another_pod_and_no_token_is_in_the_cluster_s_objects(rendered):
     sums = {
         case: the(resources(rendered, case), "Deployment")["spec"]["template"]["metadata"]["annotations"][
@@ -227,36 +204,12 @@ def test_other_accounts_mean_another_pod_and_no_token_is_in_the_cluster_s_object
     assert sums["one account"] == sums["thresholds"]
 
 
-def test_the_demo_needs_no_file_and_no_secret(rendered):
-    pod = pod_of(resources(rendered, "the demo"))
-
-    assert pod["containers"][0]["args"] == ["--demo"]
-    assert not pod.get("volumes")
-    assert not pod["containers"][0].get("volumeMounts")
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_every_pod_keeps_to_the_restricted_profile(rendered, case):
-    pod = pod_of(resources(rendered, case))
-
-    assert pod["securityContext"]["runAsNonRoot"] is True
-    assert pod["securityContext"]["runAsUser"] == 65532
-    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert pod["automountServiceAccountToken"] is False
-    assert pod["enableServiceLinks"] is False
-    assert pod["containers"][0]["securityContext"] == {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
-
-
 @pytest.mark.parametrize(
     ("case", "probe"),
     [
         ("one account", {"httpGet": {"path": "/-/healthy", "port": "http"}}),
         ("everything", {"httpGet": {"path": "/-/healthy", "port": "http", "scheme": "HTTPS"}}),
-        ("visitors with certificates", {"tcpSocket": {"port": "http"}}),
+        ("clients with certificates", {"tcpSocket": {"port": "http"}}),
     ],
 )
 def test_the_liveness_probe_speaks_as_the_pages_do(rendered, case, probe):
@@ -274,19 +227,6 @@ def test_the_web_config_is_mounted_whole_so_that_its_relative_paths_hold(rendere
     assert environment["COMETAPI_EXPORTER_WEB_CONFIG_FILE"] == f"{mount}/web-config.yml"
     assert secret == {"secretName": "web", "defaultMode": 0o440}
     assert the(resources(rendered, "everything"), "ServiceMonitor")["spec"]["endpoints"][0]["scheme"] == "https"
-
-
-def test_service_policy_and_monitor_find_the_pods(rendered):
-    found = resources(rendered, "everything")
-    labels = the(found, "Deployment")["spec"]["template"]["metadata"]["labels"].items()
-    service, monitor = the(found, "Service"), the(found, "ServiceMonitor")
-
-    assert the(found, "Deployment")["spec"]["selector"]["matchLabels"].items() <= labels
-    assert service["spec"]["selector"].items() <= labels
-    assert the(found, "NetworkPolicy")["spec"]["podSelector"]["matchLabels"].items() <= labels
-    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
-    assert service["metadata"]["labels"][monitor["spec"]["jobLabel"]] == "cometapi-exporter"
-    assert service["spec"]["ports"] == [{"name": "http", "port": 10144, "targetPort": "http"}]
 
 
 def source_groups() -> list[Any]:

@@ -1,4 +1,4 @@
-"""The Kubernetes resources: built by kustomize, judged by the clusters' schemas, tied to their sources."""
+"""The Kubernetes resources: built by kustomize, checked against the clusters' schemas, in sync with their sources."""
 
 import importlib.util
 import json
@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from binaries import require
+from manifests.resources import environment_of, pod_of, rights_too_many, the, unfound_pods
 
 ROOT = Path(__file__).parents[2]
 KUBERNETES = ROOT / "deploy/kubernetes"
@@ -32,17 +33,6 @@ def everything() -> list[dict[str, Any]]:
     return build(KUBERNETES)
 
 
-def the(resources: list[dict[str, Any]], kind: str) -> dict[str, Any]:
-    """Return the only resource of *kind*."""
-    (found,) = (resource for resource in resources if resource["kind"] == kind)
-    return found
-
-
-def pod_of(resources: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the pod's specification."""
-    return dict(the(resources, "Deployment")["spec"]["template"]["spec"])
-
-
 def secret_example() -> dict[str, Any]:
     """Return the example of the Secret."""
     return dict(yaml.safe_load((KUBERNETES / "exporter/secret.example.yaml").read_text(encoding="utf-8")))
@@ -60,65 +50,20 @@ def test_the_schemas_refuse_a_misspelt_field(everything, problems_of):
     assert len(problems_of(broken)) == 3, "the Deployment in two versions, and the monitor"
 
 
-def test_everything_is_the_exporter_and_its_monitoring(everything):
-    assert sorted((resource["kind"], resource["metadata"]["name"]) for resource in everything) == [
-        ("ConfigMap", "cometapi-key-dashboard"),
-        ("ConfigMap", "cometapi-overview-dashboard"),
-        ("Deployment", "cometapi-exporter"),
-        ("NetworkPolicy", "cometapi-exporter"),
-        ("PrometheusRule", "cometapi-exporter"),
-        ("Service", "cometapi-exporter"),
-        ("ServiceAccount", "cometapi-exporter"),
-        ("ServiceMonitor", "cometapi-exporter"),
-    ]
+def test_the_pod_has_no_right_that_it_does_not_need(everything):
+    assert rights_too_many(pod_of(everything)) == []
 
 
-def test_without_the_operator_the_exporter_stands_alone():
-    assert {resource["kind"] for resource in build(KUBERNETES / "exporter")} == {
-        "Deployment",
-        "NetworkPolicy",
-        "Service",
-        "ServiceAccount",
+def test_every_selector_finds_the_pods(everything):
+    assert unfound_pods(everything) == []
+
+
+def test_the_exporter_alone_needs_no_resource_of_the_operator():
+    assert {resource["apiVersion"].split("/")[0] for resource in build(KUBERNETES / "exporter")} == {
+        "apps",
+        "networking.k8s.io",
+        "v1",
     }
-
-
-def test_the_pod_keeps_to_the_restricted_profile(everything):
-    pod = pod_of(everything)
-    (container,) = pod["containers"]
-
-    assert pod["securityContext"] == {
-        "runAsNonRoot": True,
-        "runAsUser": 65532,
-        "runAsGroup": 65532,
-        "fsGroup": 65532,
-        "seccompProfile": {"type": "RuntimeDefault"},
-    }
-    assert container["securityContext"] == {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
-    assert {"hostNetwork", "hostPID", "hostIPC"} & set(pod) == set()
-    assert {tuple(set(volume) - {"name"}) for volume in pod["volumes"]} == {("secret",)}
-
-
-def test_the_pod_has_no_token_of_the_cluster_and_no_variables_of_services(everything):
-    pod = pod_of(everything)
-
-    assert pod["automountServiceAccountToken"] is False
-    assert the(everything, "ServiceAccount")["automountServiceAccountToken"] is False
-    assert pod["serviceAccountName"] == the(everything, "ServiceAccount")["metadata"]["name"]
-    assert pod["enableServiceLinks"] is False
-
-
-def test_the_probes_ask_what_the_contract_names(everything):
-    (container,) = pod_of(everything)["containers"]
-
-    assert container["livenessProbe"]["httpGet"] == {"path": "/-/healthy", "port": "http"}
-    assert container["readinessProbe"]["httpGet"] == {"path": "/-/ready", "port": "http"}
-    assert container["ports"] == [{"name": "http", "containerPort": 10144}]
-    assert container["resources"]["limits"]["memory"] == "256Mi"
-    assert set(container["resources"]["requests"]) == {"cpu", "memory"}
 
 
 def test_the_token_is_the_mounted_file_of_the_example_secret(everything):
@@ -126,39 +71,19 @@ def test_the_token_is_the_mounted_file_of_the_example_secret(everything):
     (container,) = pod["containers"]
     (volume,) = pod["volumes"]
     (mount,) = container["volumeMounts"]
-    environment = {entry["name"]: entry["value"] for entry in container["env"]}
+    (item,) = volume["secret"]["items"]
 
-    assert environment["COMETAPI_ACCESS_TOKEN_FILE"] == f"{mount['mountPath']}/{volume['secret']['items'][0]['path']}"
-    assert "subPath" not in mount, "a file of its own would never be renewed"
+    assert environment_of(pod)["COMETAPI_ACCESS_TOKEN_FILE"] == f"{mount['mountPath']}/{item['path']}"
+    assert "subPath" not in mount, "a file mounted by subPath is never updated"
     assert volume["secret"]["secretName"] == secret_example()["metadata"]["name"]
-    assert volume["secret"]["items"][0]["key"] in secret_example()["stringData"]
+    assert item["key"] in secret_example()["stringData"]
     assert oct(volume["secret"]["defaultMode"]) == "0o440"
-
-
-def test_service_policy_and_monitor_find_the_pods(everything):
-    labels = the(everything, "Deployment")["spec"]["template"]["metadata"]["labels"].items()
-    service, monitor = the(everything, "Service"), the(everything, "ServiceMonitor")
-
-    assert the(everything, "Deployment")["spec"]["selector"]["matchLabels"].items() <= labels
-    assert service["spec"]["selector"].items() <= labels
-    assert the(everything, "NetworkPolicy")["spec"]["podSelector"]["matchLabels"].items() <= labels
-    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
-    assert monitor["spec"]["endpoints"][0]["port"] == service["spec"]["ports"][0]["name"] == "http"
-    assert monitor["spec"]["endpoints"][0]["path"] == "/metrics"
 
 
 def test_the_job_gets_a_name_that_the_alert_for_a_dead_exporter_knows(everything):
     monitor, service = the(everything, "ServiceMonitor"), the(everything, "Service")
 
     assert service["metadata"]["labels"][monitor["spec"]["jobLabel"]] == "cometapi-exporter"
-
-
-def test_the_network_is_open_to_the_monitoring_the_name_service_and_https_alone(everything):
-    policy = the(everything, "NetworkPolicy")["spec"]
-
-    assert policy["policyTypes"] == ["Ingress", "Egress"]
-    assert [rule["ports"] for rule in policy["ingress"]] == [[{"port": "http"}]]
-    assert [port["port"] for rule in policy["egress"] for port in rule["ports"]] == [53, 53, 443]
 
 
 def test_the_rules_are_those_of_prometheus(everything):

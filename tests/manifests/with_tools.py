@@ -1,7 +1,7 @@
-"""Do what only the manifest tools' own Python can: render charts with Helm, judge resources by the clusters' schemas.
+"""Render charts with Helm and validate resources against Kubernetes schemas, in the tools' Python environment.
 
 Run by tests as `manifest-python with_tools.py render|check`, never imported.
-Talks to: standard input and output.
+Talks to: standard input and output; loads the libraries of that environment.
 
 render  in: {"chart": path, "cases": {name: values}}; out: {name: {"documents": {template: text}} or {"error": text}}
 check   in: [[where, resource], ...]; out: [problem, ...]
@@ -37,7 +37,7 @@ def _render(helm: Any, path: str, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def check(resources: list[tuple[str, dict[str, Any]]]) -> list[str]:
-    """Return what the schemas refuse, in strict mode: unknown fields are problems too."""
+    """Return what the schemas reject, in strict mode: unknown fields are problems too."""
     import jsonschema  # noqa: PLC0415 - likewise
     import kubernetes_validate  # noqa: PLC0415
 
@@ -65,7 +65,7 @@ def _schema(definition: str) -> dict[str, Any]:
 
 
 def _strict(schema: Any) -> Any:
-    """Return a structural schema that refuses fields it does not name, as the cluster's strict validation does."""
+    """Return a structural schema that rejects unknown fields, as the cluster's strict validation does."""
     if isinstance(schema, list):
         return [_strict(entry) for entry in schema]
     if not isinstance(schema, dict):

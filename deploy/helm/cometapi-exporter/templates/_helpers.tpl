@@ -43,7 +43,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- end }}
 
-{{/* The exporter's YAML file: tokens and authorities by the paths at which the Deployment mounts them. */}}
+{{/* The exporter's YAML file, with tokens and CA certificates at the paths where the pod mounts them. */}}
 {{- define "cometapi-exporter.config" -}}
 {{- $accounts := list }}
 {{- range $index, $account := .Values.accounts }}
@@ -61,7 +61,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- toYaml $config }}
 {{- end }}
 
-{{/* One probe: where visitors need a certificate, the kubelet has none and can only open a connection. */}}
+{{/* A probe. Where clients need a certificate, the kubelet has none and can only open a connection. */}}
 {{- define "cometapi-exporter.probe" -}}
 {{- if .web.clientCertificates -}}
 tcpSocket:

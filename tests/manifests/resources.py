@@ -1,0 +1,66 @@
+"""Find one resource among many, and judge a pod by the restricted Pod Security Standard.
+
+Pure: knows no tool and no file; the resources of kustomize and of Helm are judged alike.
+"""
+
+from typing import Any
+
+Resource = dict[str, Any]
+WORKLOADS = ("Deployment", "StatefulSet")
+VOLUMES = {"configMap", "downwardAPI", "emptyDir", "projected", "secret"}
+
+
+def the(found: list[Resource], kind: str) -> Resource:
+    """Return the only resource of *kind*."""
+    (resource,) = (entry for entry in found if entry["kind"] == kind)
+    return resource
+
+
+def workload_of(found: list[Resource]) -> Resource:
+    """Return the Deployment or StatefulSet."""
+    (resource,) = (entry for entry in found if entry["kind"] in WORKLOADS)
+    return resource
+
+
+def pod_of(found: list[Resource]) -> Resource:
+    """Return the pod's specification."""
+    return dict(workload_of(found)["spec"]["template"]["spec"])
+
+
+def environment_of(pod: Resource) -> dict[str, Any]:
+    """Return the variables of the only container: a value, or where it comes from."""
+    return {entry["name"]: entry.get("value", entry.get("valueFrom")) for entry in pod["containers"][0].get("env", [])}
+
+
+def rights_too_many(pod: Resource) -> list[str]:
+    """Return what the restricted Pod Security Standard forbids, and what is unnecessary besides."""
+    secure = pod["securityContext"]
+    container = pod["containers"][0]["securityContext"]
+    volumes = {kind for volume in pod.get("volumes", []) for kind in volume if kind != "name"}
+    allowed = {
+        "a user other than root": secure["runAsNonRoot"] is True and secure["runAsUser"] == 65532,
+        "the runtime's seccomp profile": secure["seccompProfile"] == {"type": "RuntimeDefault"},
+        "no new privileges": container["allowPrivilegeEscalation"] is False,
+        "no capability": container["capabilities"] == {"drop": ["ALL"]},
+        "a read-only root": container["readOnlyRootFilesystem"] is True,
+        "no namespace of the node": not {"hostNetwork", "hostPID", "hostIPC"} & set(pod),
+        "harmless volumes": volumes <= VOLUMES,
+        "no token of the cluster": pod["automountServiceAccountToken"] is False,
+        "no variables of other services": pod["enableServiceLinks"] is False,
+    }
+    return [rule for rule, holds in allowed.items() if not holds]
+
+
+def unfound_pods(found: list[Resource]) -> list[str]:
+    """Return which resources select pods or services by labels that those do not have."""
+    workload, service = workload_of(found), the(found, "Service")
+    labels = workload["spec"]["template"]["metadata"]["labels"].items()
+    selectors = {"workload": workload["spec"]["selector"]["matchLabels"], "Service": service["spec"]["selector"]}
+    for kind, path in (("NetworkPolicy", "podSelector"), ("PodDisruptionBudget", "selector")):
+        for entry in (entry for entry in found if entry["kind"] == kind):
+            selectors[kind] = entry["spec"][path]["matchLabels"]
+    missed = [kind for kind, wanted in selectors.items() if not wanted or not wanted.items() <= labels]
+    monitors = [entry["spec"]["selector"]["matchLabels"] for entry in found if entry["kind"] == "ServiceMonitor"]
+    return missed + [
+        "ServiceMonitor" for wanted in monitors if not wanted.items() <= service["metadata"]["labels"].items()
+    ]
