@@ -54,7 +54,7 @@ def start_gateway(stack: ExitStack, folder: Path, count: int, now: int, *, delay
 
 
 def start_ours(stack: ExitStack, folder: Path, url: str, *, interval: str = "60s") -> Server:
-    """Start the installed exporter, and wait until its first round has ended."""
+    """Start the installed exporter, and wait until its first refresh has ended."""
     port = free_port()
     flags = [
         f"--cometapi.base-url={url}",
@@ -65,7 +65,7 @@ def start_ours(stack: ExitStack, folder: Path, url: str, *, interval: str = "60s
     environ = {"COMETAPI_ACCESS_TOKEN": "benchmark", "NO_PROXY": "127.0.0.1"}
     program = stack.enter_context(Program([EXPORTER, *flags], folder / f"ours-{port}.log", environ))
     server = Server(name=OURS, program=program, port=port)
-    wait_until(lambda: program.check_alive() and is_ready(port), what="the exporter's first round")
+    wait_until(lambda: program.check_alive() and is_ready(port), what="the exporter's first refresh")
     return server
 
 

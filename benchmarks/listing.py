@@ -153,7 +153,7 @@ async def all_pages(page: Callable[[int], Awaitable[int]], pages: int, concurren
 
 
 async def timed(work: Callable[[], Awaitable[int]], pages: int) -> tuple[float, float]:
-    """Time the work, short work the second time: a round finds what it needs loaded, and its connections open."""
+    """Time the work, short work the second time: a refresh finds what it needs loaded, and its connections open."""
     if pages <= WARMED_UP_PAGES:
         await work()
     cpu, began = time.process_time(), time.monotonic()

@@ -37,7 +37,7 @@ def snapshot_of(count: int, now: int) -> Snapshot:
         keys=keys,
         balance=BALANCE,
         read_at=now,
-        first_round_ended=True,
+        first_refresh_ended=True,
         groups=frozenset(key.group for key in keys),
     )
     return Snapshot.of([state])

@@ -64,8 +64,8 @@ def measure(folder: Path, *, quick: bool) -> str:
         lambda: takein.measure(folder, [1000] if quick else [1000, 10_000], seconds=15 if quick else 40),
     )
     stalled = step(
-        "watching rounds end",
-        lambda: stall.measure(folder, 20_000 if quick else 100_000, rounds=2 if quick else 4, most_seconds=90),
+        "watching refreshes end",
+        lambda: stall.measure(folder, 20_000 if quick else 100_000, refreshes=2 if quick else 4, most_seconds=90),
     )
     listed = step("listing pages", lambda: listing.measure(folder, 10, repeats=5))
     if not quick:
@@ -79,7 +79,7 @@ def measure(folder: Path, *, quick: bool) -> str:
         SCRAPES_NOTE,
         tables.scrapes(sizes),
         *(["## What Prometheus says a scrape took", tables.takein(durations)] if durations else []),
-        "## While rounds end",
+        "## While refreshes end",
         tables.stalls(stalled),
         "## Listing, 50 ms an answer, four at a time",
         tables.listings(listed),

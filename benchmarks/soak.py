@@ -3,7 +3,7 @@
     python benchmarks/soak.py --minutes 30
 
 Interval 1 s, a scrape a second, keys that come and go, a fault on every fifth request, a fixed seed. Memory, file
-descriptors and threads are sampled from /proc; a second part runs rounds in this process and counts asyncio's tasks.
+descriptors and threads are sampled from /proc; a second part runs refreshes in this process and counts asyncio's tasks.
 Ends with exit code 1 where anything grew. Loopback only, bounded in time, ends what it started.
 """
 
@@ -140,33 +140,33 @@ def verdict(samples: list[Sample], outcomes: dict[str, int], requests: int) -> b
         return max(getattr(each, field) for each in last) - max(getattr(each, field) for each in first)
 
     grown = {"rss_mb": rise("rss_mb"), "descriptors": rise("descriptors"), "threads": rise("threads")}
-    print(f"rounds by outcome: {outcomes}; {requests} requests")
+    print(f"refreshes by outcome: {outcomes}; {requests} requests")
     print(f"growth between the second and the last fifth: {grown}")
     return grown["rss_mb"] < 5 and grown["descriptors"] <= 3 and grown["threads"] <= 1
 
 
-async def from_inside(rounds: int) -> bool:
-    """Run rounds in this process; return whether no task was left behind."""
+async def from_inside(refreshes: int) -> bool:
+    """Run refreshes in this process; return whether no task was left behind."""
     with stamina.set_testing(True, attempts=3), Gateway() as gateway:
         trouble = Trouble(gateway)
         gateway.faults, gateway.before_page = trouble.fault, trouble.move
         given = {"base_url": gateway.url, "max_requests_per_minute": "1000000", "timeout": "200ms"}
         settings = load_settings(given, {"COMETAPI_ACCESS_TOKEN": CANARY_TOKEN})
         async with watching(settings) as watch:
-            for _ in range(rounds):
-                await watch.refreshers[0].round()
+            for _ in range(refreshes):
+                await watch.refreshers[0].refresh()
             left = len(asyncio.all_tasks()) - 1
-    print(f"{rounds} rounds in one process: {left} tasks left behind")
+    print(f"{refreshes} refreshes in one process: {left} tasks left behind")
     return left == 0
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=30.0)
-    parser.add_argument("--rounds", type=int, default=300)
+    parser.add_argument("--refreshes", type=int, default=300)
     arguments = parser.parse_args()
     level = from_outside(min(arguments.minutes, 120))
-    tidy = asyncio.run(from_inside(min(arguments.rounds, 5000)))
+    tidy = asyncio.run(from_inside(min(arguments.refreshes, 5000)))
     print("level" if level and tidy else "something grew")
     return 0 if level and tidy else 1
 

@@ -83,8 +83,8 @@ def stalls(stall: Stall) -> str:
     ]
     heading = table(("asked for", "times", "p50", "p99", "worst"), rows)
     return (
-        f"{heading}\n\n{stall.rounds} rounds of {stall.keys:,} keys ended in {stall.seconds:.0f} s; "
-        f"a round took {stall.cpu_per_round:.2g} s of CPU, scrapes meanwhile included; "
+        f"{heading}\n\n{stall.refreshes} refreshes of {stall.keys:,} keys ended in {stall.seconds:.0f} s; "
+        f"a refresh took {stall.cpu_per_refresh:.2g} s of CPU, scrapes meanwhile included; "
         f"peak memory {_mib(stall.peak_bytes)}."
     )
 
@@ -111,7 +111,7 @@ def listings(found: Iterable[Listing]) -> str:
 
 def upkeep(it: Upkeep) -> str:
     return (
-        f"A quiet minute at {it.keys:,} keys, one round in it: {it.idle_cpu_seconds:.2f} s of CPU, "
+        f"A quiet minute at {it.keys:,} keys, one refresh in it: {it.idle_cpu_seconds:.2f} s of CPU, "
         f"{it.idle_cpu_seconds / 60:.2%} of one core.\n\n"
         f"Where the pace limit binds, the listing took {it.paced_seconds:.2f} s; "
         f"the limit allows {it.paced_ideal_seconds:.2f} s."
@@ -193,7 +193,7 @@ def _stall_goals(stall: Stall | None) -> list[tuple[str, str, str, str]]:
     worst = max(stall.waits) * 1e3
     allowed = (50e6 + 2500 * stall.keys) / 1e6
     return [
-        at_most(f"2. worst wait while rounds end, {stall.keys:,} keys", 20, worst, "ms"),
+        at_most(f"2. worst wait while refreshes end, {stall.keys:,} keys", 20, worst, "ms"),
         at_most(f"3. peak memory, {stall.keys:,} keys", allowed, stall.peak_bytes / 1e6, "MB"),
     ]
 

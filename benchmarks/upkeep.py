@@ -13,7 +13,7 @@ import listing
 from contenders import start_gateway, start_ours
 from keyset import PAGE_SIZE
 from machine import Failed
-from stall import rounds_of
+from stall import refreshes_of
 
 PACED_PAGES, PER_MINUTE = 130, 120
 MINUTE_SECONDS = 66.0
@@ -21,7 +21,7 @@ MINUTE_SECONDS = 66.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upkeep:
-    """*idle_cpu_seconds* for one round and the waiting around it; the paced listing's time, and the limit's."""
+    """*idle_cpu_seconds* for one refresh and the waiting around it; the paced listing's time, and the limit's."""
 
     keys: int
     idle_cpu_seconds: float
@@ -41,12 +41,12 @@ def measure(folder: Path, count: int) -> Upkeep:
             target=lambda: paced.append(listing.run(listing.OURS, paced_url, PACED_PAGES, per_minute=PER_MINUTE))
         )
         thread.start()
-        cpu, rounds = ours.program.cpu_seconds(), rounds_of(ours.port)
-        time.sleep(MINUTE_SECONDS)  # rounds begin a minute apart, give or take 3 s: one falls into this time
-        used, ended = ours.program.cpu_seconds() - cpu, rounds_of(ours.port) - rounds
+        cpu, refreshes = ours.program.cpu_seconds(), refreshes_of(ours.port)
+        time.sleep(MINUTE_SECONDS)  # refreshes begin a minute apart, give or take 3 s: one falls into this time
+        used, ended = ours.program.cpu_seconds() - cpu, refreshes_of(ours.port) - refreshes
         thread.join(120)
         if ended != 1 or not paced:
-            raise Failed(f"{ended} rounds in the quiet minute, {len(paced)} paced listings")
+            raise Failed(f"{ended} refreshes in the quiet minute, {len(paced)} paced listings")
     return Upkeep(
         keys=count,
         idle_cpu_seconds=used,

@@ -8,7 +8,7 @@ The floors (imports only go down; neighbours on one floor are strangers; held by
     watch                                       all accounts: clients, refreshers, the snapshot, the exposition
     settings                                    what the user wrote, or all that is wrong with it
     options, config_file, check                 tables and texts
-    refresher | cometapi/ | web/ | demo/ | logs the rounds; how the vendor talks; how we are served; how we pretend
+    refresher | cometapi/ | web/ | demo/ | logs the refreshes; how the vendor talks; how we are served; how we pretend
     exposition                                  what a scrape is answered
     rendering                                   done when the data changes, not when somebody asks
     metrics | telemetry                         a snapshot becomes families; the process's own counters

@@ -19,20 +19,19 @@ from dataclasses import replace
 import structlog
 
 from exporter import __version__
-from exporter.check import MENDS
 from exporter.credentials import LiteralToken, Secret
 from exporter.demo.server import demo_gateway
 from exporter.errors import StartError
 from exporter.metrics import countdown, families
 from exporter.refresher import Outcome
 from exporter.rendering import Form
+from exporter.server.listen import ListenAddress, ListenError, bind, urls
+from exporter.server.serve import serve
+from exporter.server.tls import WebConfigFile
 from exporter.settings import Settings
+from exporter.site.routes import Site
+from exporter.site.status import StatusPage
 from exporter.watch import WORLD, Watch, watching
-from exporter.web.listen import ListenAddress, ListenError, bind, urls
-from exporter.web.serve import serve
-from exporter.web.site import Site
-from exporter.web.status import StatusPage
-from exporter.web.tls import WebConfigFile
 
 LAST_RESORT_SECONDS = 4.9
 
@@ -60,11 +59,11 @@ async def run(settings: Settings, *, demo: bool = False) -> None:
             is_ready=lambda: watch.snapshot.is_ready,
             status_page=status_page(settings, watch) if settings.has_status_page else None,
         )
-        rounds = asyncio.create_task(watch.run_rounds())
-        rounds.add_done_callback(lambda _: stop.set())
+        refreshes = asyncio.create_task(watch.run_refreshes())
+        refreshes.add_done_callback(lambda _: stop.set())
         await serve(site.application(), sockets, stop=stop, web_config=web_config)
         log.info("stopping")
-        await _end(rounds)
+        await _end(refreshes)
 
 
 def _end_in_time(stop: asyncio.Event) -> None:
@@ -81,7 +80,6 @@ def status_page(settings: Settings, watch: Watch) -> StatusPage:
         read_snapshot=lambda: watch.snapshot,
         clock=WORLD.clock,
         telemetry_path=settings.telemetry_path,
-        advice=MENDS,
     )
 
 
@@ -127,7 +125,7 @@ def _greet(addresses: Sequence[str], settings: Settings) -> None:
 
 
 async def read_once(settings: Settings, *, demo: bool = False) -> str | None:
-    """Do one round of every account; return the exposition, or None where no account could be read.
+    """Do one refresh of every account; return the exposition, or None where no account could be read.
 
     The process's own metrics are left out: a textfile collector has its own of the same names.
     """
@@ -135,7 +133,7 @@ async def read_once(settings: Settings, *, demo: bool = False) -> str | None:
         if demo:
             settings = await stack.enter_async_context(simulated(settings))
         watch = await stack.enter_async_context(watching(settings))
-        await asyncio.gather(*(refresher.round() for refresher in watch.refreshers))
+        await asyncio.gather(*(refresher.refresh() for refresher in watch.refreshers))
         snapshot, now = watch.snapshot, WORLD.clock()
         if all(state.failing is not None for state in snapshot.accounts.values()):
             return None

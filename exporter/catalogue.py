@@ -193,9 +193,9 @@ ACCOUNT_GAUGES = (
     ),
     _account_gauge(
         "cometapi_up",
-        "1 if the last round could read the account's keys, else 0.",
-        lambda state, _: float(state.failing is None) if state.first_round_ended else None,
-        absent="until the first round has ended",
+        "1 if the last refresh could read the account's keys, else 0.",
+        lambda state, _: float(state.failing is None) if state.first_refresh_ended else None,
+        absent="until the first refresh has ended",
         example="cometapi_up == 0",
     ),
     _account_gauge(
@@ -207,7 +207,7 @@ ACCOUNT_GAUGES = (
     ),
     _account_gauge(
         "cometapi_exporter_refresh_interval_seconds",
-        "Seconds between the starts of two rounds, as configured.",
+        "Seconds between the starts of two refreshes, as configured.",
         lambda state, _: state.interval_seconds,
         example="time() - cometapi_exporter_last_success_timestamp_seconds"
         " > 5 * cometapi_exporter_refresh_interval_seconds",

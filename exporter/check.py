@@ -7,24 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
-from exporter.errors import Reason
+from exporter.errors import FIXES, SUCCESS
 from exporter.model import STATUS_LABELS
 from exporter.refresher import Outcome
-
-MENDS: Mapping[Reason, str] = MappingProxyType(
-    {
-        Reason.UNAUTHORIZED: "make a new access token in the console under Personal Settings; a self-hosted gateway "
-        "also wants --cometapi.user-id (COMETAPI_USER_ID)",
-        Reason.RATE_LIMITED: "wait, then lower --collect.max-requests-per-minute or lengthen --collect.interval",
-        Reason.SERVER_ERROR: "wait and try again; if it stays, ask the gateway's operator",
-        Reason.TIMEOUT: "look at the network, or lengthen --collect.timeout",
-        Reason.UNREACHABLE: "look at --cometapi.base-url, the network, a proxy; --cometapi.ca-file trusts a private CA",
-        Reason.REJECTED: "look at the access token (older gateways answer a wrong one like this) and the user id",
-        Reason.INVALID_RESPONSE: "look at --cometapi.base-url: the address of the API, not of a web page",
-        Reason.INCONSISTENT: "keys are made and deleted while they are listed; nothing to do",
-        Reason.INTERNAL: "a mistake of the exporter: please report it with the log line",
-    }
-)
 
 TOLERATED_SKEW_SECONDS = 60
 NO_SKEWS: Mapping[str, float] = MappingProxyType({})
@@ -60,8 +45,8 @@ def report(
 def _remarks(outcome: Outcome, skew: float, paint: Paint) -> list[str]:
     remarks = []
     if outcome.failure is not None:
-        mend = MENDS[outcome.failure.reason]
-        remarks += ["", f"{outcome.state.name}: {paint(str(outcome.failure), 'red')}", f"  what to do: {mend}"]
+        fix = FIXES[outcome.failure.reason]
+        remarks += ["", f"{outcome.state.name}: {paint(str(outcome.failure), 'red')}", f"  what to do: {fix}"]
     if abs(skew) > TOLERATED_SKEW_SECONDS:
         side = "ahead of" if skew > 0 else "behind"
         remarks += [
@@ -82,4 +67,4 @@ def _row(outcome: Outcome, now: float) -> tuple[str, ...]:
     if state.balance is not None:
         balance = f"{state.balance.remaining_quota / state.quota_units_per_usd:,.2f} USD"
     numbers = (len(state.keys), *(counts[word] for word in STATUS_LABELS), usable, state.skipped)
-    return (state.name, *map(str, numbers), balance, "ok" if outcome.label == "success" else outcome.label)
+    return (state.name, *map(str, numbers), balance, "ok" if outcome.label == SUCCESS else outcome.label)

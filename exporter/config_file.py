@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from exporter.web.section import WebConfigError, is_null, load_yaml
+from exporter.strict_yaml import YamlError, is_null, load_yaml
 
 COLLECT_KEYS = ("interval", "timeout", "stale_after", "concurrency", "max_requests_per_minute")
 ACCOUNT_OPTION_KEYS = (
@@ -59,7 +59,7 @@ def read_config_file(path: Path, complain: Complain) -> ConfigFile:
         complain(f"{path}", f"cannot be read: {error.strerror}")
     except UnicodeDecodeError:
         complain(f"{path}", "is no text in UTF-8")
-    except WebConfigError as error:
+    except YamlError as error:
         complain(f"{path}", "; ".join(error.problems))
     else:
         return parse_config(document, str(path), complain)

@@ -72,7 +72,7 @@ class LiteralToken:
 
 @dataclass(frozen=True, slots=True)
 class TokenFile:
-    """A token in a file, read anew each round so that it can be rotated without a restart."""
+    """A token in a file, read anew each refresh so that it can be rotated without a restart."""
 
     path: Path
 

@@ -8,21 +8,26 @@ log fields, alert selectors and runbook headings; every error below carries exac
     ├── StartError            cannot begin to work (a port in use)     exit code 1
     └── ApiError              the API, or the way to it, failed
         ├── Unauthorized      the access token is missing, unreadable or refused
+        ├── AccountDisabled   the gateway says that the account is banned
         ├── RateLimited       HTTP 429
         ├── ServerFault       HTTP 5xx                                 worth another try
         ├── TimedOut          no whole answer within the deadline      worth another try
         ├── Unreachable       no connection, or it broke               worth another try
         ├── Rejected          the API said success: false
-        └── InvalidResponse   not the API's dialect at all
+        ├── InvalidResponse   not the API's format at all
+        └── TooManyKeys       more keys than --keys.max allows
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from types import MappingProxyType
 from typing import ClassVar
+
+SUCCESS = "success"
 
 
 class Reason(StrEnum):
-    """Why a round did not succeed."""
+    """Why a refresh did not succeed."""
 
     UNAUTHORIZED = "unauthorized"
     RATE_LIMITED = "rate_limited"
@@ -32,7 +37,28 @@ class Reason(StrEnum):
     REJECTED = "rejected"
     INVALID_RESPONSE = "invalid_response"
     INCONSISTENT = "inconsistent"
+    ACCOUNT_DISABLED = "account_disabled"
+    TOO_MANY_KEYS = "too_many_keys"
     INTERNAL = "internal"
+
+
+FIXES: Mapping[Reason, str] = MappingProxyType(
+    {
+        Reason.UNAUTHORIZED: "create a new access token in the console under Personal Settings; a self-hosted gateway "
+        "also requires --cometapi.user-id (COMETAPI_USER_ID)",
+        Reason.RATE_LIMITED: "wait, then lower --collect.max-requests-per-minute or lengthen --collect.interval",
+        Reason.SERVER_ERROR: "wait and try again; if it persists, ask the gateway's operator",
+        Reason.TIMEOUT: "check the network, or lengthen --collect.timeout",
+        Reason.UNREACHABLE: "check --cometapi.base-url, the network, proxies; --cometapi.ca-file trusts a private CA",
+        Reason.REJECTED: "check the access token (older gateways answer a wrong one like this) and the user ID",
+        Reason.INVALID_RESPONSE: "check --cometapi.base-url: it must be the URL of the API, not of a web page",
+        Reason.INCONSISTENT: "keys are created and deleted while they are listed; no action needed unless it lasts",
+        Reason.ACCOUNT_DISABLED: "the account is banned: a new token does not help, ask the gateway's operator",
+        Reason.TOO_MANY_KEYS: "raise --keys.max, and the memory limit with it, or delete keys that are not needed",
+        Reason.INTERNAL: "a bug in the exporter: please report it and include the log line",
+    }
+)
+"""What to do about each reason, for people."""
 
 
 class ExporterError(Exception):
@@ -42,7 +68,7 @@ class ExporterError(Exception):
 class SettingsError(ExporterError):
     """Settings that cannot be used.
 
-    *problems* holds one sentence for each, naming its flag and variable (or its path in a file) and the mend.
+    *problems* holds one sentence for each, naming its flag and variable (or its path in a file) and the fix.
     """
 
     def __init__(self, problems: Sequence[str]) -> None:
@@ -65,6 +91,12 @@ class Unauthorized(ApiError):
     """The access token is missing, unreadable or refused."""
 
     reason = Reason.UNAUTHORIZED
+
+
+class AccountDisabled(ApiError):
+    """The gateway says that the account is banned; a new token does not help."""
+
+    reason = Reason.ACCOUNT_DISABLED
 
 
 class RateLimited(ApiError):
@@ -105,6 +137,12 @@ class Rejected(ApiError):
 
 
 class InvalidResponse(ApiError):
-    """What answered does not speak the API's dialect."""
+    """The response is not in the API's format."""
 
     reason = Reason.INVALID_RESPONSE
+
+
+class TooManyKeys(ApiError):
+    """The account has more keys than the configured maximum."""
+
+    reason = Reason.TOO_MANY_KEYS

@@ -29,7 +29,7 @@ from exporter.snapshot import AccountState, Snapshot
 
 
 def families(snapshot: Snapshot, now: float) -> Iterator[Metric]:
-    """Make every family that changes only with a round's end, an expiry or a withdrawal, as of unix time *now*."""
+    """Make every family that changes only with a refresh's end, an expiry or a withdrawal, as of unix time *now*."""
     fresh = [state for state in snapshot.accounts.values() if state.serves_data(now)]
     labelled = [(key_labels(state, key), key) for state in fresh for key in state.keys]
     for gauge in KEY_GAUGES:
@@ -66,7 +66,7 @@ def key_labels(state: AccountState, key: ApiKey) -> tuple[str, str, str, str]:
 
 
 def next_change(snapshot: Snapshot, now: float) -> float | None:
-    """Return the first unix time after *now* at which `families` gives another result without a new round.
+    """Return the first unix time after *now* at which `families` gives another result without a new refresh.
 
     That is an expiry (a key stops being usable) or the end of stale-after; None where nothing is ahead.
     """

@@ -5,7 +5,7 @@ unix seconds. `None` always means "does not apply": an unlimited key has no rema
 """
 
 from collections.abc import Iterable, Mapping
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from types import MappingProxyType
 
 import msgspec
@@ -14,7 +14,7 @@ LONGEST_LABEL = 200
 
 
 class KeyStatus(IntEnum):
-    """What the API says about a key; it says so lazily, see `ApiKey.is_usable`."""
+    """What the API says about a key; it says so lazily, see `ApiKey.obstacle`."""
 
     ENABLED = 1
     DISABLED = 2
@@ -22,7 +22,25 @@ class KeyStatus(IntEnum):
     EXHAUSTED = 4
 
 
+class Obstacle(StrEnum):
+    """What stands in the way of a request with a key; the first that applies, in this order."""
+
+    DISABLED = "disabled"
+    EXPIRED = "expired"
+    EXHAUSTED = "exhausted"
+    UNKNOWN_STATUS = "unknown_status"
+    ACCOUNT_EXHAUSTED = "account_exhausted"
+    GROUP_UNAVAILABLE = "group_unavailable"
+
+
 STATUS_WORDS: Mapping[int, str] = MappingProxyType({status.value: status.name.lower() for status in KeyStatus})
+_OBSTACLES: Mapping[int, Obstacle] = MappingProxyType(
+    {
+        KeyStatus.DISABLED: Obstacle.DISABLED,
+        KeyStatus.EXPIRED: Obstacle.EXPIRED,
+        KeyStatus.EXHAUSTED: Obstacle.EXHAUSTED,
+    }
+)
 UNKNOWN_STATUS = "unknown"
 STATUS_LABELS = (*STATUS_WORDS.values(), UNKNOWN_STATUS)
 
@@ -60,13 +78,22 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         """Whether the expiry has passed at unix time *now*, whatever the status says."""
         return self.expires_at is not None and self.expires_at <= now
 
-    def is_usable(self, now: float) -> bool:
-        """Whether the gateway would serve a request with this key at unix time *now*.
+    def obstacle(self, now: float) -> Obstacle | None:
+        """Return what about the key itself stands in the way of a request at unix time *now*, None for nothing.
 
-        The API's status turns only when somebody tries a dead key, so expiry and quota are judged here again.
+        The API changes a status only when a dead key is tried, so expiry and quota are judged here again.
         """
-        has_quota = self.remaining_quota is None or self.remaining_quota > 0
-        return self.status == KeyStatus.ENABLED and has_quota and not self.has_expired(now)
+        if self.status != KeyStatus.ENABLED:
+            return _OBSTACLES.get(self.status, Obstacle.UNKNOWN_STATUS)
+        if self.has_expired(now):
+            return Obstacle.EXPIRED
+        if self.remaining_quota is not None and self.remaining_quota <= 0:
+            return Obstacle.EXHAUSTED
+        return None
+
+    def is_usable(self, now: float) -> bool:
+        """Whether nothing about the key itself stands in the way of a request at unix time *now*."""
+        return self.obstacle(now) is None
 
 
 class Balance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -78,7 +105,7 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
-    """All keys of one account as one round read them.
+    """All keys of one account as one refresh read them.
 
     *unreadable* holds the ids of keys that came but could not be read, *nameless* counts those whose id could not
     be read either. *settled* tells whether the pages agreed with each other; *verified* whether the gateway names

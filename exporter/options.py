@@ -20,7 +20,7 @@ from exporter.parsers import (
     parse_url_path,
     parse_whole_number,
 )
-from exporter.web.listen import parse_listen_address
+from exporter.server.listen import parse_listen_address
 
 TOKEN_VARIABLE = "COMETAPI_ACCESS_TOKEN"  # noqa: S105 - the variable's name, not a token
 
@@ -53,7 +53,7 @@ OPTIONS = (
         key="access_token_file",
         flag="--cometapi.access-token-file",
         variable="COMETAPI_ACCESS_TOKEN_FILE",
-        help=f"File that holds the personal access token, read anew each round. Or set {TOKEN_VARIABLE}.",
+        help=f"File that holds the personal access token, read anew each refresh. Or set {TOKEN_VARIABLE}.",
         section=COMETAPI,
         parse=parse_path,
         metavar="FILE",
@@ -119,7 +119,7 @@ OPTIONS = (
         key="interval",
         flag="--collect.interval",
         variable="COMETAPI_EXPORTER_INTERVAL",
-        help="Time between the starts of two rounds of an account.",
+        help="Time between the starts of two refreshes of an account.",
         section=COLLECT,
         parse=parse_positive_duration,
         default="60s",

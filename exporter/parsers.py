@@ -10,12 +10,14 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
-from exporter.durations import parse_duration
-
 SHORTEST_DURATION = 0.1
 NO_SYNONYMS: Mapping[str, str] = MappingProxyType({})
 _HOST_NAME = re.compile(r"([A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?")
 _URL_PATH = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/?")
+# Source: https://prometheus.io/docs/prometheus/latest/configuration/configuration/ (the type `<duration>`)
+_SECONDS = {"y": 31_536_000.0, "w": 604_800.0, "d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+LONGEST_DURATION_TEXT = 30
+_DURATION = re.compile("".join(rf"(?:(?P<{unit}>[0-9]+){unit})?" for unit in _SECONDS))
 
 
 def parse_text(text: str) -> str:
@@ -97,6 +99,27 @@ def parse_positive_number(text: str) -> float:
     if not 0 < number < math.inf:
         raise ValueError(f"expected a number above 0, got {text[:40]!r}")
     return number
+
+
+def parse_duration(text: str) -> float:
+    """Return the seconds that *text* says; raise ValueError with the mend where it is no Prometheus duration."""
+    match = _DURATION.fullmatch(text)
+    if match is None or not text or len(text) > LONGEST_DURATION_TEXT:
+        raise ValueError(f"expected a duration such as 90s, 15m or 1h30m, got {text[:40]!r}")
+    return sum(int(number) * _SECONDS[unit] for unit, number in match.groupdict(default="0").items())
+
+
+def format_duration(seconds: float) -> str:
+    """Write *seconds* as the shortest Prometheus duration: 5400 becomes `1h30m`."""
+    rest = round(seconds * 1000)
+    parts = []
+    for unit, size in _SECONDS.items():
+        if unit in {"y", "w"}:
+            continue
+        count, rest = divmod(rest, round(size * 1000))
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0s"
 
 
 def parse_positive_duration(text: str) -> float:

@@ -1,7 +1,7 @@
-"""Run the rounds of one account: read the token, list the keys, publish what came, sleep, again.
+"""Run the refreshes of one account: read the token, list the keys, publish what came, sleep, again.
 
 Knows no HTTP, no metrics and no settings: it is given what it calls, the clock and the sleep among them. Trouble is
-turned into a failed state and a count here and nowhere else, so nothing that a round meets ends the rounds.
+turned into a failed state and a count here and nowhere else, so nothing that a refresh meets ends the refreshes.
 """
 
 import asyncio
@@ -13,14 +13,12 @@ from typing import Protocol
 import structlog
 
 from exporter.credentials import Secret, TokenSource
-from exporter.errors import ApiError, RateLimited, Reason, TimedOut
-from exporter.heartbeat import Heartbeat
+from exporter.errors import SUCCESS, ApiError, RateLimited, Reason, TimedOut
 from exporter.model import Balance, Listing
-from exporter.schedule import next_delay
+from exporter.schedule import Heartbeat, next_delay
 from exporter.snapshot import AccountState
 
-SUCCESS = "success"
-ROUND_DEADLINE_SECONDS = 3600.0
+REFRESH_DEADLINE_SECONDS = 3600.0
 
 log = structlog.get_logger()
 
@@ -37,7 +35,7 @@ class Reader(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """The world as the rounds see it: unix seconds, monotonic seconds, a pause, a number between 0 and 1."""
+    """The world as the refreshes see it: unix seconds, monotonic seconds, a pause, a number between 0 and 1."""
 
     clock: Callable[[], float]
     monotonic: Callable[[], float]
@@ -47,7 +45,7 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a round ended: *failure* None for success."""
+    """How a refresh ended: *failure* None for success."""
 
     state: AccountState
     label: str
@@ -56,9 +54,9 @@ class Outcome:
 
 
 class Refresher:
-    """The rounds of one account.
+    """The refreshes of one account.
 
-    *publish* takes over the account's new state; *count* the outcome and the seconds of each round. Mutable are the
+    *publish* takes over the account's new state; *count* the outcome and the seconds of each refresh. Mutable are the
     state last published and what has been said about trouble, so that it is said once. *on_page* may be set to hear
     of every page that has been read.
     """
@@ -92,11 +90,11 @@ class Refresher:
         self.heartbeat.promise(first_delay)
         await self._world.sleep(first_delay)
         while True:
-            delay = await self.round()
+            delay = await self.refresh()
             await self._sleep(delay)
 
-    async def round(self) -> float:
-        """Do one round and publish its end; return the pause until the next, in seconds. Never raises an error."""
+    async def refresh(self) -> float:
+        """Do one refresh and publish its end; return the pause until the next, in seconds. Never raises an error."""
         started = self._world.monotonic()
         self.heartbeat.promise(0)
         outcome = await self.read()
@@ -111,22 +109,22 @@ class Refresher:
         )
         self._say(outcome, took, delay)
         self._count(self.state.name, outcome.label, took)
-        self.state = replace(outcome.state, next_round_at=self._world.clock() + delay)
+        self.state = replace(outcome.state, next_refresh_at=self._world.clock() + delay)
         await self._publish(self.state)
         return delay
 
     async def read(self) -> Outcome:
         """Read the account once, and say how it went; publishes nothing. Never raises an error."""
         try:
-            async with asyncio.timeout(ROUND_DEADLINE_SECONDS):
+            async with asyncio.timeout(REFRESH_DEADLINE_SECONDS):
                 return await self._read()
         except TimeoutError:
-            error: ApiError = TimedOut("the round took longer than an hour")
+            error: ApiError = TimedOut("the refresh took longer than an hour")
         except ApiError as api_error:
             error = api_error
-        except Exception as bug:  # noqa: BLE001 - the one place where any error at all must not end the rounds
+        except Exception as bug:  # noqa: BLE001 - the one place where any error at all must not end the refreshes
             error = ApiError(f"a mistake of the exporter's own: {type(bug).__name__}")
-            self._log.error("round crashed", error=type(bug).__name__, at=_places(bug))
+            self._log.error("refresh crashed (bug)", error=type(bug).__name__, at=_places(bug))
         retry_after = error.retry_after if isinstance(error, RateLimited) else None
         failed = self.state.failed(error.reason, self._world.clock())
         return Outcome(state=failed, label=error.reason.value, failure=error, retry_after=retry_after)
@@ -152,7 +150,7 @@ class Refresher:
         self.on_page()
 
     async def _balance(self, token: Secret) -> Balance | ApiError:
-        """Read the balance, or return why it cannot be had: that fails no round, for the keys matter more."""
+        """Read the balance, or return why it cannot be had: that fails no refresh, for the keys matter more."""
         try:
             return await self._reader.read_balance(token)
         except ApiError as error:
@@ -181,23 +179,23 @@ class Refresher:
             return False
 
     def _say(self, outcome: Outcome, took: float, delay: float) -> None:
-        """Log how the round ended: loud when trouble starts, changes or ends, else quietly."""
+        """Log how the refresh ended: loud when trouble starts, changes or ends, else quietly."""
         before, failure = self.state.failing, outcome.failure
         if failure is not None:
             say = self._log.debug if before is failure.reason else self._log.warning
-            say("round failed", reason=outcome.label, detail=str(failure), next_in_seconds=round(delay, 1))
+            say("refresh failed", reason=outcome.label, detail=str(failure), retry_in_seconds=round(delay, 1))
             return
         facts = {
             "keys": len(outcome.state.keys),
             "seconds": round(took, 3),
-            "settled": outcome.label == SUCCESS,
+            "complete": outcome.label == SUCCESS,
         }
         if before is not None:
-            self._log.info("rounds work again", **facts, failed_before=before.value)
-        elif not self.state.first_round_ended:
-            self._log.info("keys listed", **facts)
+            self._log.info("refresh recovered", **facts, previous_reason=before.value)
+        elif not self.state.first_refresh_ended:
+            self._log.info("refresh succeeded", **facts)
         else:
-            self._log.debug("keys listed", **facts)
+            self._log.debug("refresh succeeded", **facts)
 
     def _say_balance(self, balance: Balance | ApiError) -> None:
         """Log when the balance cannot be had any more, for another reason, or again."""
@@ -211,7 +209,7 @@ class Refresher:
     def _say_skipped(self, listing: Listing) -> None:
         news = listing.unreadable - self._said_skipped
         if news or (listing.nameless and not self.state.skipped):
-            self._log.warning("keys unreadable", key_ids=sorted(news)[:20], count=listing.skipped)
+            self._log.warning("some keys could not be parsed", key_ids=sorted(news)[:20], count=listing.skipped)
         self._said_skipped = listing.unreadable
 
 

@@ -1,9 +1,9 @@
-"""Render the part of the exposition that changes only with a round's end, an expiry or a withdrawal.
+"""Render the part of the exposition that changes only with a refresh's end, an expiry or a withdrawal.
 
 Knows prometheus_client's encoders and zlib; nothing of HTTP, the API or settings. The time is an argument.
 
-The trick. Between two rounds only the countdown (`cometapi_key_expires_in_seconds`) and the process's own counters
-change. So everything else, the head, is encoded once when a round ends and deflated once, ended by a full flush. A
+The trick. Between two refreshes only the countdown (`cometapi_key_expires_in_seconds`) and the process's own counters
+change. So everything else, the head, is encoded once when a refresh ends and deflated once, ended by a full flush. A
 scrape encodes only the tail, deflates it as the last blocks of the same stream and closes the gzip member with the
 checksum and the length continued over both. Every client sees one ordinary gzip member, and the decoded bytes are the
 very ones that the library's encoder gives for the same snapshot at the same instant.

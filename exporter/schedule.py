@@ -1,18 +1,21 @@
-"""Choose when the next round begins.
+"""Choose when the next refresh begins, and tell whether the refreshes are alive.
 
-Pure: no clock, no sleep, no randomness of its own; numbers in, seconds out.
+Pure but for the clock that the heartbeat is given: no sleep, no randomness; numbers in, seconds out.
 """
+
+from collections.abc import Callable
 
 LONGEST_BACKOFF_INTERVALS = 10
 LONGEST_BACKOFF_SECONDS = 600.0
 LONGEST_RETRY_AFTER_SECONDS = 3600.0
 JITTER = 0.05
+GRACE_SECONDS = 300.0
 
 
 def next_delay(interval: float, *, took: float, failures: int, retry_after: float | None, chance: float) -> float:
-    """Choose the pause between the end of a round and the next, in seconds.
+    """Choose the pause between the end of a refresh and the next, in seconds.
 
-    Rounds begin an *interval* apart, less what the last one *took*, but a tenth of the interval is always left for
+    Refreshes begin an *interval* apart, less what the last one *took*, but a tenth of the interval is always left for
     others. *failures* running double the interval up to ten times it, but to ten minutes at most where the interval is
     not longer itself. A longer *retry_after* of the server wins, an absurd one is capped at an hour. *chance*, between
     0 and 1, spreads exporters by five per cent either way.
@@ -27,8 +30,25 @@ def next_delay(interval: float, *, took: float, failures: int, retry_after: floa
 
 
 def first_delay(position: int, accounts: int, interval: float) -> float:
-    """Stagger the first rounds: account *position* (from 0) of *accounts* waits this many seconds.
+    """Stagger the first refreshes: account *position* (from 0) of *accounts* waits this many seconds.
 
     All start within a tenth of the interval, and two seconds at most, so that readiness does not wait.
     """
     return position * min(interval / 10, 2.0) / max(accounts, 1)
+
+
+class Heartbeat:
+    """A dead man's switch: alive as long as each sign of life comes before the moment that the last one promised."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._due = monotonic() + GRACE_SECONDS
+
+    def promise(self, seconds: float) -> None:
+        """Say that the next sign of life comes within *seconds*, and a grace."""
+        self._due = self._monotonic() + seconds + GRACE_SECONDS
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the promise still holds."""
+        return self._monotonic() <= self._due

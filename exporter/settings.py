@@ -13,13 +13,12 @@ from typing import Any
 
 from exporter.config_file import AccountEntry, ConfigFile, read_config_file
 from exporter.credentials import LiteralToken, Secret, TokenFile, TokenSource
-from exporter.durations import format_duration
 from exporter.errors import SettingsError, Unauthorized
 from exporter.options import BY_KEY, OPTIONS, TOKEN_VARIABLE, Option
-from exporter.parsers import is_safe_for_tokens
-from exporter.web.listen import ListenAddress
-from exporter.web.section import WebConfigError
-from exporter.web.tls import WebConfigFile
+from exporter.parsers import format_duration, is_safe_for_tokens
+from exporter.server.listen import ListenAddress
+from exporter.server.tls import WebConfigFile
+from exporter.strict_yaml import YamlError
 
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,99}")
 """What is quoted as a name: capitals alone, since a token may have been written there by mistake."""
@@ -104,7 +103,7 @@ class _Loading:
             return None
         try:
             WebConfigFile(Path(text))
-        except WebConfigError as error:
+        except YamlError as error:
             for problem in error.problems:
                 self._complain(BY_KEY["web_config_file"].where, problem)
         return Path(text)
@@ -229,7 +228,7 @@ class _Loading:
             self._complain(
                 BY_KEY["stale_after"].where,
                 f"expected at least the interval of account {name}, {format_duration(values['interval'])}, "
-                f"got {format_duration(values['stale_after'])}: the data would vanish between two rounds",
+                f"got {format_duration(values['stale_after'])}: the data would vanish between two refreshes",
             )
         ca_file = None if values["ca_file"] is None else self._checked_ca_file(Path(values["ca_file"]))
         if token is None:

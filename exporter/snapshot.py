@@ -1,4 +1,4 @@
-"""Hold what is known of every account, and say how a round's end changes it.
+"""Hold what is known of every account, and say how a refresh's end changes it.
 
 Pure: no HTTP, no clock (the time is an argument), no metric. Everything is immutable: a change makes a new
 `Snapshot`, and whoever holds the old one goes on with it undisturbed.
@@ -17,7 +17,7 @@ class AccountState:
     """What is known of one account; times are unix seconds.
 
     *read_at* is when the served keys were read, None before the first success. *failing* is the reason of the last
-    round, None where it succeeded; *failing_since* when that trouble began. *groups* are all groups seen since the
+    refresh, None where it succeeded; *failing_since* when that trouble began. *groups* are all groups seen since the
     start, so that counts fall to zero instead of vanishing. *missing* are ids that an unverifiable listing did not
     show once; a second time drops them.
     """
@@ -29,16 +29,16 @@ class AccountState:
     keys: tuple[ApiKey, ...] = ()
     balance: Balance | None = None
     read_at: float | None = None
-    first_round_ended: bool = False
+    first_refresh_ended: bool = False
     failing: Reason | None = None
     failing_since: float | None = None
     skipped: int = 0
     groups: frozenset[str] = frozenset()
     missing: frozenset[int] = frozenset()
-    next_round_at: float | None = None
+    next_refresh_at: float | None = None
 
     def succeeded(self, listing: Listing, balance: Balance | None, at: float) -> "AccountState":
-        """Take over what a round read at unix time *at*."""
+        """Take over what a refresh read at unix time *at*."""
         keys, missing = merge(self, listing)
         return replace(
             self,
@@ -46,7 +46,7 @@ class AccountState:
             missing=missing,
             balance=balance,
             read_at=at,
-            first_round_ended=True,
+            first_refresh_ended=True,
             failing=None,
             failing_since=None,
             skipped=listing.skipped,
@@ -54,9 +54,9 @@ class AccountState:
         )
 
     def failed(self, reason: Reason, at: float) -> "AccountState":
-        """Keep what was read before, and remember that (and since when) the rounds fail."""
+        """Keep what was read before, and remember that (and since when) the refreshes fail."""
         since = self.failing_since if self.failing is not None else at
-        return replace(self, first_round_ended=True, failing=reason, failing_since=since)
+        return replace(self, first_refresh_ended=True, failing=reason, failing_since=since)
 
     def serves_data(self, now: float) -> bool:
         """Whether keys, counts and balance may be shown at unix time *now*: read once, and not past stale-after."""
@@ -105,5 +105,5 @@ class Snapshot:
 
     @property
     def is_ready(self) -> bool:
-        """Whether every account's first round has ended, well or badly."""
-        return all(account.first_round_ended for account in self.accounts.values())
+        """Whether every account's first refresh has ended, well or badly."""
+        return all(account.first_refresh_ended for account in self.accounts.values())

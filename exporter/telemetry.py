@@ -1,4 +1,4 @@
-"""Count what the exporter itself does: rounds by outcome, their duration, the requests sent.
+"""Count what the exporter itself does: refreshes by outcome, their duration, the requests sent.
 
 Knows prometheus_client and the closed set of reasons; nothing of HTTP, keys or settings. These are ordinary counters
 of a process, unlike the gauges of `metrics`, which are made anew from each snapshot.
@@ -17,11 +17,10 @@ from prometheus_client import (
 from prometheus_client.registry import Collector
 
 from exporter.catalogue import Family
-from exporter.errors import Reason
+from exporter.errors import SUCCESS, Reason
 
-SUCCESS = "success"
 OUTCOMES = (SUCCESS, *(reason.value for reason in Reason))
-ROUND_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
+REFRESH_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
 
 BUILD_INFO = Family(
     name="cometapi_exporter_build_info",
@@ -34,14 +33,14 @@ REFRESHES = Family(
     name="cometapi_exporter_refreshes_total",
     kind="counter",
     labels=("account", "outcome"),
-    help="Rounds by how they ended: success, or one of the closed set of reasons.",
+    help="Refreshes by how they ended: success, or one of the closed set of reasons.",
     example='increase(cometapi_exporter_refreshes_total{outcome!="success"}[15m]) > 0',
 )
 REFRESH_DURATION = Family(
     name="cometapi_exporter_refresh_duration_seconds",
     kind="histogram",
     labels=("account",),
-    help="Seconds that a whole round took.",
+    help="Seconds that a whole refresh took.",
     example="rate(cometapi_exporter_refresh_duration_seconds_sum[15m])"
     " / rate(cometapi_exporter_refresh_duration_seconds_count[15m])",
 )
@@ -68,7 +67,7 @@ class Telemetry:
             REFRESH_DURATION.name,
             REFRESH_DURATION.help,
             REFRESH_DURATION.labels,
-            buckets=ROUND_BUCKETS,
+            buckets=REFRESH_BUCKETS,
             registry=None,
         )
         self._requests = Counter(API_REQUESTS.name, API_REQUESTS.help, API_REQUESTS.labels, registry=None)
@@ -80,8 +79,8 @@ class Telemetry:
             self._refreshes.labels(account, outcome)
         self._duration.labels(account)
 
-    def round_ended(self, account: str, outcome: str, seconds: float) -> None:
-        """Count one round with its *outcome*, a member of `OUTCOMES`."""
+    def refresh_ended(self, account: str, outcome: str, seconds: float) -> None:
+        """Count one refresh with its *outcome*, a member of `OUTCOMES`."""
         self._refreshes.labels(account, outcome).inc()
         self._duration.labels(account).observe(seconds)
 

@@ -1,7 +1,7 @@
 """Watch all accounts: one client and one refresher each, one current snapshot, one exposition made from it.
 
 Talks to: the network, by the clients that it opens. Knows no server, no signal, no command line. Here alone are the
-clock, the sleep and the chance chosen that the rounds live by.
+clock, the sleep and the chance chosen that the refreshes live by.
 """
 
 import asyncio
@@ -70,7 +70,7 @@ class Watch:
                 source=account.token,
                 reader=clients[account.name],
                 publish=self.publish,
-                count=telemetry.round_ended,
+                count=telemetry.refresh_ended,
                 world=WORLD,
             )
             for account, state in zip(settings.accounts, states, strict=True)
@@ -79,7 +79,7 @@ class Watch:
     async def publish(self, state: AccountState) -> None:
         """Render one account's new state, and make it current when that is done.
 
-        Until then scrapes go on with the old one. Accounts that end their rounds meanwhile are rendered together.
+        Until then scrapes go on with the old one. Accounts that end their refreshes meanwhile are rendered together.
         """
         self._upcoming = self._upcoming.with_account(state)
         async with self._publishing:
@@ -88,23 +88,23 @@ class Watch:
                 await self.exposition.renew(upcoming)
                 self.snapshot = upcoming
 
-    async def run_rounds(self) -> None:
-        """Run every account's rounds until cancelled."""
+    async def run_refreshes(self) -> None:
+        """Run every account's refreshes until cancelled."""
         sys.setswitchinterval(SWITCH_SECONDS)
         gc.freeze()  # what the start has made stays: looking through it again and again would stop all for 15 ms
         async with asyncio.TaskGroup() as group:
             for position, refresher in enumerate(self.refreshers):
                 delay = first_delay(position, len(self.refreshers), refresher.state.interval_seconds)
-                group.create_task(refresher.run(delay), name=f"rounds of {refresher.state.name}")
+                group.create_task(refresher.run(delay), name=f"refreshes of {refresher.state.name}")
 
     @property
     def is_alive(self) -> bool:
-        """Whether every account's rounds have shown a sign of life in time."""
+        """Whether every account's refreshes have shown a sign of life in time."""
         return all(refresher.heartbeat.is_alive for refresher in self.refreshers)
 
 
 def initial_state(account: Account) -> AccountState:
-    """Return what is known of *account* before its first round."""
+    """Return what is known of *account* before its first refresh."""
     return AccountState(
         name=account.name,
         interval_seconds=account.interval,
@@ -157,7 +157,7 @@ def _comet_client(account: Account, connections: Connections, pace: Pace, teleme
 
 
 def _http_client(account: Account, trust: ssl.SSLContext) -> httpx.AsyncClient:
-    """Make the client of one account: no redirects, no cookies, connections kept from round to round."""
+    """Make the client of one account: no redirects, no cookies, connections kept from refresh to refresh."""
     most = account.concurrency + 1
     return httpx.AsyncClient(
         base_url=account.base_url,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from exporter.catalogue import SNAPSHOT_FAMILIES, Family
-from exporter.check import MENDS
+from exporter.errors import FIXES
 from exporter.options import OPTIONS, TOKEN_VARIABLE
 from exporter.telemetry import TELEMETRY_FAMILIES
 
@@ -73,7 +73,7 @@ def _section(family: Family) -> str:
 
 def reasons() -> str:
     """Return the table of reasons and what to do about each."""
-    return table(("reason", "what to do"), [(f"`{reason}`", mend) for reason, mend in MENDS.items()])
+    return table(("reason", "what to do"), [(f"`{reason}`", fix) for reason, fix in FIXES.items()])
 
 
 def floors() -> str:

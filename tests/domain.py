@@ -48,12 +48,12 @@ def a_balance(**over: Any) -> Balance:
 
 
 def a_listing(*listed: ApiKey, unreadable: Iterable[int] = (), **over: Any) -> Listing:
-    """Build what a round reads: settled and verified unless told otherwise."""
+    """Build what a refresh reads: settled and verified unless told otherwise."""
     return Listing(keys=listed, unreadable=frozenset(unreadable), **over)
 
 
 def a_state(**over: Any) -> AccountState:
-    """Build an account before its first round."""
+    """Build an account before its first refresh."""
     facts: dict[str, Any] = {
         "name": "main",
         "interval_seconds": 60.0,

@@ -132,7 +132,7 @@ class Exporter(Process):
         return httpx.get(f"{self.url}{path}", headers=headers, trust_env=False, timeout=10)
 
     def wait_ready(self) -> Self:
-        """Wait for every account's first round to end."""
+        """Wait for every account's first refresh to end."""
         wait_until(lambda: self.get("/-/ready").status_code == httpx.codes.OK)
         return self
 

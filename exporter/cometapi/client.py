@@ -156,7 +156,7 @@ class CometClient:
 
 
 def _is_worth_another_try(error: Exception) -> bool:
-    """Whether the round itself should try again: trouble that passes, or a pause short enough to sit through."""
+    """Whether the refresh itself should try again: trouble that passes, or a pause short enough to sit through."""
     if isinstance(error, RateLimited):
         return error.retry_after is not None and error.retry_after <= LONGEST_WAIT_SECONDS
     return isinstance(error, ApiError) and error.transient

@@ -1,4 +1,4 @@
-"""Keep the connections to one gateway from round to round, and throw away those that were left in the middle.
+"""Keep the connections to one gateway from refresh to refresh, and throw away those that were left in the middle.
 
 Talks to: the network, by `exchange`. Knows no keys and no pages. A request that is cancelled or broken off at a bad
 moment can leave its connection in the library's pool for ever, neither idle nor closed; a few of them, and every

@@ -3,7 +3,7 @@
 No clock and no sleep of its own: both are arguments. Knows nothing of HTTP.
 
 Any window of a minute holds at most the allowed number of requests, and all of them may come at once, so that an
-ordinary round is not slowed. A leaky bucket cannot promise that: its burst comes on top of its rate.
+ordinary refresh is not slowed. A leaky bucket cannot promise that: its burst comes on top of its rate.
 """
 
 import asyncio

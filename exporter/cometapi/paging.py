@@ -108,7 +108,7 @@ class Walk:
 
 
 def union(listings: Iterable[Listing]) -> Listing:
-    """Join the listings of one round that did not settle: of a key read twice the later reading counts."""
+    """Join the listings of one refresh that did not settle: of a key read twice the later reading counts."""
     keys: dict[int, ApiKey] = {}
     unreadable: frozenset[int] = frozenset()
     nameless, verified = 0, True

@@ -93,7 +93,7 @@ def test_a_gateway_that_refuses_everything_gives_no_exposition_and_exit_code_1()
     assert "reason=unauthorized" in done.stderr
 
 
-def test_a_rotated_token_file_is_used_in_the_next_round(tmp_path):
+def test_a_rotated_token_file_is_used_in_the_next_refresh(tmp_path):
     token = tmp_path / "token"
     token.write_text("old-token\n")
     with (

@@ -28,7 +28,7 @@ def test_a_signal_ends_it_with_exit_code_0(exporter, number):
     assert exporter.stop(number, seconds=5) == 0
 
 
-def test_it_ends_within_5_seconds_while_a_round_hangs():
+def test_it_ends_within_5_seconds_while_a_refresh_hangs():
     with (
         Gateway(keys=wire_keys(3), faults=always(hang(60))) as gateway,
         Exporter(COMETAPI_ACCESS_TOKEN=CANARY_TOKEN, COMETAPI_BASE_URL=gateway.url) as exporter,

@@ -22,7 +22,7 @@ class Histories(RuleBasedStateMachine):
         self.misses: dict[int, int] = {}
         """For each key that must be shown: how often running it was missed without proof."""
         self.last_read: dict[int, int] = {}
-        self.round = 0
+        self.refresh = 0
 
     @rule(
         listed=st.sets(IDS),
@@ -32,20 +32,20 @@ class Histories(RuleBasedStateMachine):
         nameless=st.integers(0, 2),
     )
     def list_keys(self, listed, unreadable, settled, verified, nameless):
-        self.round += 1
+        self.refresh += 1
         unreadable = unreadable - listed
         listing = a_listing(
-            *(an_api_key(id=id_, used_quota=self.round, group=f"g{id_}") for id_ in listed),
+            *(an_api_key(id=id_, used_quota=self.refresh, group=f"g{id_}") for id_ in listed),
             unreadable=unreadable,
             settled=settled,
             verified=verified,
             nameless=nameless,
         )
-        self.state = self.state.succeeded(listing, None, NOW + self.round)
+        self.state = self.state.succeeded(listing, None, NOW + self.refresh)
         for id_ in set(self.misses) - listed:
             self._absent(id_, there=id_ in unreadable, settled=settled, verified=verified)
         for id_ in listed:
-            self.misses[id_], self.last_read[id_] = 0, self.round
+            self.misses[id_], self.last_read[id_] = 0, self.refresh
 
     def _absent(self, id_, *, there, settled, verified):
         if not settled:
@@ -60,7 +60,7 @@ class Histories(RuleBasedStateMachine):
     @rule(reason=st.sampled_from(Reason))
     def fail(self, reason):
         before = self.state
-        self.state = self.state.failed(reason, NOW + self.round)
+        self.state = self.state.failed(reason, NOW + self.refresh)
         assert (self.state.keys, self.state.read_at, self.state.groups) == (before.keys, before.read_at, before.groups)
 
     @invariant()

@@ -1,6 +1,6 @@
 """Towards the API, 1: bad answers. Each maps to its reason, is counted, keeps the last keys, and heals by itself.
 
-One running exporter a case: a good round, the fault, then good rounds again.
+One running exporter a case: a good refresh, the fault, then good refreshes again.
 """
 
 import pytest
@@ -98,10 +98,10 @@ def test_a_bad_answer_is_counted_by_its_reason_keeps_the_keys_and_heals(fault, r
         assert exporter.get("/-/ready").status_code == 200
         gateway.faults = None
         wait_until(lambda: exporter.samples()[up] == 1)
-        said = [entry for entry in exporter.log() if entry["msg"] == "round failed"]
+        said = [entry for entry in exporter.log() if entry["msg"] == "refresh failed"]
         assert [entry["reason"] for entry in said] == [reason]
-        healed = wait_until(lambda: [entry for entry in exporter.log() if entry["msg"] == "rounds work again"])
-        assert [entry["failed_before"] for entry in healed] == [reason]
+        healed = wait_until(lambda: [entry for entry in exporter.log() if entry["msg"] == "refresh recovered"])
+        assert [entry["previous_reason"] for entry in healed] == [reason]
         assert peak_memory_mb(exporter.process.pid) < 120
 
 
@@ -152,7 +152,7 @@ def test_null_items_are_an_empty_list():
         assert exporter.wait_ready().samples()['cometapi_up{account="default"}'] == 1
 
 
-def test_a_passing_fault_is_tried_again_within_the_round():
+def test_a_passing_fault_is_tried_again_within_the_refresh():
     with (
         Gateway(keys=wire_keys(3), faults=[answer(502), answer(502)]) as gateway,
         Exporter(COMETAPI_ACCESS_TOKEN=CANARY_TOKEN, COMETAPI_BASE_URL=gateway.url) as exporter,
@@ -163,7 +163,7 @@ def test_a_passing_fault_is_tried_again_within_the_round():
     assert sum(value for name, value in samples.items() if 'code="502"' in name) == 2
 
 
-def test_a_refused_balance_fails_no_round_and_is_said_once():
+def test_a_refused_balance_fails_no_refresh_and_is_said_once():
     with (
         Gateway(keys=wire_keys(3), account=None) as gateway,
         Exporter(
@@ -186,7 +186,7 @@ def test_a_redirect_names_the_origin_of_its_target_alone():
         Exporter(COMETAPI_ACCESS_TOKEN=CANARY_TOKEN, COMETAPI_BASE_URL=gateway.url) as exporter,
     ):
         exporter.wait_ready()
-        detail = next(entry["detail"] for entry in exporter.log() if entry["msg"] == "round failed")
+        detail = next(entry["detail"] for entry in exporter.log() if entry["msg"] == "refresh failed")
 
     assert "https://elsewhere.example:8443" in detail
     assert "hidden" not in detail

@@ -1,4 +1,4 @@
-"""Towards the API, 4: moving lists. Keys are made and deleted while the pages are read, round after round."""
+"""Towards the API, 4: moving lists. Keys are made and deleted while the pages are read, refresh after refresh."""
 
 import asyncio
 import random
@@ -26,8 +26,8 @@ class Automation:
     chance: float
     dice: random.Random = field(default_factory=lambda: random.Random(20261123))
     born: int = 0
-    died_in_round: dict[int, int] = field(default_factory=dict)
-    round: int = 0
+    died_in_refresh: dict[int, int] = field(default_factory=dict)
+    refresh: int = 0
 
     def begin(self, count: int) -> None:
         self.gateway.keys = [a_wire_key(n) for n in range(1, count + 1)]
@@ -39,7 +39,7 @@ class Automation:
         keys = list(self.gateway.keys)
         for _ in range(self.dice.randint(1, 3)):
             if self.dice.random() < 0.5 and keys:
-                self.died_in_round[keys.pop(self.dice.randrange(len(keys)))["id"]] = self.round
+                self.died_in_refresh[keys.pop(self.dice.randrange(len(keys)))["id"]] = self.refresh
             else:
                 self.born += 1
                 keys.append(a_wire_key(self.born))
@@ -58,15 +58,15 @@ class Figures:
     undead: int = 0
 
 
-async def play(gateway: Gateway, automation: Automation, rounds: int) -> Figures:
+async def play(gateway: Gateway, automation: Automation, refreshes: int) -> Figures:
     settings = load_settings(
         {"base_url": gateway.url, "max_requests_per_minute": "1000000"}, {"COMETAPI_ACCESS_TOKEN": CANARY_TOKEN}
     )
     figures = Figures()
-    consistent_rounds: list[int] = []
+    consistent_refreshes: list[int] = []
     async with watching(settings) as watch:
         (refresher,) = watch.refreshers
-        for automation.round in range(rounds):
+        for automation.refresh in range(refreshes):
             before = automation.living()
             outcome = await refresher.read()
             assert outcome.failure is None, outcome.failure
@@ -77,30 +77,30 @@ async def play(gateway: Gateway, automation: Automation, rounds: int) -> Figures
             )
             if outcome.label == "success":
                 figures.consistent += 1
-                consistent_rounds.append(automation.round)
+                consistent_refreshes.append(automation.refresh)
             else:
                 figures.inconsistent += 1
             figures.missing += len((before & automation.living()) - shown.keys())
             figures.twice += sum(count > 1 for count in shown.values())
-            old_enough = consistent_rounds[-2] if len(consistent_rounds) > 1 else -1
-            figures.undead += sum(automation.died_in_round.get(key_id, rounds) < old_enough for key_id in shown)
+            old_enough = consistent_refreshes[-2] if len(consistent_refreshes) > 1 else -1
+            figures.undead += sum(automation.died_in_refresh.get(key_id, refreshes) < old_enough for key_id in shown)
     return figures
 
 
 @pytest.mark.parametrize(
-    ("chance", "rounds", "settles"),
+    ("chance", "refreshes", "settles"),
     [(0.02, 100, True), (0.15, 200, True), (1.0, 60, False)],
     ids=["calm", "busy", "frantic"],
 )
-def test_no_living_key_is_ever_missing_no_dead_one_stays_and_none_is_shown_twice(chance, rounds, settles):
+def test_no_living_key_is_ever_missing_no_dead_one_stays_and_none_is_shown_twice(chance, refreshes, settles):
     with stamina.set_testing(True, attempts=3), Gateway() as gateway:
         automation = Automation(gateway, chance)
         automation.begin(430)
         gateway.before_page = automation.move
-        figures = asyncio.run(play(gateway, automation, rounds))
+        figures = asyncio.run(play(gateway, automation, refreshes))
 
-    print(f"{figures}, {automation.born} keys made, {len(automation.died_in_round)} died")  # shown by pytest -s
+    print(f"{figures}, {automation.born} keys made, {len(automation.died_in_refresh)} died")  # shown by pytest -s
     assert figures.missing == 0
     assert figures.twice == 0
     assert figures.undead == 0
-    assert (figures.consistent > rounds / 2) is settles
+    assert (figures.consistent > refreshes / 2) is settles

@@ -15,7 +15,7 @@ UP = 'cometapi_up{account="default"}'
 
 
 def failure_of(base_url, *flags, **variables):
-    """Run one round and return what it logged about its failure."""
+    """Run one refresh and return what it logged about its failure."""
     done = run_exporter("--once", *flags, COMETAPI_ACCESS_TOKEN=CANARY_TOKEN, COMETAPI_BASE_URL=base_url, **variables)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
@@ -64,7 +64,7 @@ def test_a_gateway_that_goes_away_and_comes_back_heals_without_a_restart():
 
 
 def test_connections_that_hang_do_not_use_up_the_pool():
-    """More requests hang, round after round, than the client may have connections; then all answer."""
+    """More requests hang, refresh after refresh, than the client may have connections; then all answer."""
     with (
         Gateway(keys=wire_keys(450)) as gateway,
         Exporter(

@@ -70,7 +70,7 @@ def test_an_absurd_pause_is_cut_to_an_hour():
         Exporter(COMETAPI_ACCESS_TOKEN=CANARY_TOKEN, COMETAPI_BASE_URL=gateway.url) as exporter,
     ):
         exporter.wait_ready()
-        failed = next(entry for entry in exporter.log() if entry["msg"] == "round failed")
+        failed = next(entry for entry in exporter.log() if entry["msg"] == "refresh failed")
 
     assert failed["reason"] == "rate_limited"
-    assert 3500 < failed["next_in_seconds"] <= 3600
+    assert 3500 < failed["retry_in_seconds"] <= 3600

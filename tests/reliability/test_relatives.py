@@ -31,7 +31,7 @@ def test_one_api_has_no_groups():
     assert 'cometapi_keys_usable{account="default",group=""}' in done.stdout
 
 
-def test_a_deleted_key_of_an_older_gateway_is_gone_after_the_second_round_without_it():
+def test_a_deleted_key_of_an_older_gateway_is_gone_after_the_second_refresh_without_it():
     """A bare list names no total, so one listing without a key is no proof that it is gone."""
     with (
         Gateway(keys=wire_keys(12), dialect="older") as gateway,

@@ -122,10 +122,12 @@ def test_no_canary_leaves_the_process_whatever_the_api_does(gateway, web_config,
         exporter.wait_ready()
         seen = pages_of(exporter)
         for fault in FAULTS.values():
-            rounds = len(exporter.log())
+            refreshes = len(exporter.log())
             gateway.faults = lambda _, fault=fault: fault
             wait_until(
-                lambda rounds=rounds: any("keys" in e["msg"] or "failed" in e["msg"] for e in exporter.log()[rounds:])
+                lambda refreshes=refreshes: any(
+                    "keys" in e["msg"] or "failed" in e["msg"] for e in exporter.log()[refreshes:]
+                )
             )
             gateway.faults = None
         token_file.write_text(f"{CANARY_TOKEN}\nbroken {CANARY_TOKEN}")

@@ -23,7 +23,7 @@ def test_prometheus_sees_the_data_go_past_stale_after_and_return(tmp_path):
 
         gateway.faults = always(answer(503))
         wait_until(lambda: prometheus.value("cometapi_up") == 0)
-        assert prometheus.value("count(cometapi_key_status)") == 5, "a failed round keeps the last good keys"
+        assert prometheus.value("count(cometapi_key_status)") == 5, "a failed refresh keeps the last good keys"
 
         wait_until(lambda: prometheus.value("count(cometapi_key_status)") is None)
         names = list(exporter.samples())

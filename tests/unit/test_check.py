@@ -4,8 +4,8 @@ from textwrap import dedent
 
 from domain import NOW, a_balance, a_read_state, a_state, an_api_key, failure
 
-from exporter.check import MENDS, report
-from exporter.errors import RateLimited, Reason
+from exporter.check import report
+from exporter.errors import FIXES, RateLimited, Reason
 from exporter.refresher import Outcome
 
 
@@ -36,7 +36,7 @@ def test_the_table_says_what_was_found_and_what_to_do():
         dead     -     -        -         -        -          -        -       -        -             unreachable
 
         dead: it went wrong
-          what to do: look at --cometapi.base-url, the network, a proxy; --cometapi.ca-file trusts a private CA""")
+          what to do: check --cometapi.base-url, the network, proxies; --cometapi.ca-file trusts a private CA""")
 
 
 def test_an_unsettled_listing_is_named_as_such():
@@ -58,7 +58,7 @@ def test_money_is_counted_by_the_accounts_own_rate():
 
 
 def test_for_every_reason_there_is_something_to_do():
-    assert set(MENDS) == set(Reason)
+    assert set(FIXES) == set(Reason)
 
 
 def test_a_rate_limit_says_what_to_lower():

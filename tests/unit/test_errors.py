@@ -1,8 +1,10 @@
 """Everything that can go wrong has one name."""
 
 import pytest
+from promises import REASONS
 
 from exporter.errors import (
+    AccountDisabled,
     ApiError,
     ExporterError,
     InvalidResponse,
@@ -13,23 +15,14 @@ from exporter.errors import (
     SettingsError,
     StartError,
     TimedOut,
+    TooManyKeys,
     Unauthorized,
     Unreachable,
 )
 
 
 def test_the_reasons_are_the_closed_set_that_users_were_promised():
-    assert [reason.value for reason in Reason] == [
-        "unauthorized",
-        "rate_limited",
-        "server_error",
-        "timeout",
-        "unreachable",
-        "rejected",
-        "invalid_response",
-        "inconsistent",
-        "internal",
-    ]
+    assert tuple(reason.value for reason in Reason) == REASONS
 
 
 @pytest.mark.parametrize(
@@ -43,6 +36,8 @@ def test_the_reasons_are_the_closed_set_that_users_were_promised():
         (Unreachable, "unreachable", True),
         (Rejected, "rejected", False),
         (InvalidResponse, "invalid_response", False),
+        (AccountDisabled, "account_disabled", False),
+        (TooManyKeys, "too_many_keys", False),
     ],
 )
 def test_an_api_error_carries_its_reason_and_whether_another_try_is_worth_it(kind, reason, transient):
@@ -52,7 +47,7 @@ def test_an_api_error_carries_its_reason_and_whether_another_try_is_worth_it(kin
 
 
 def test_no_kind_of_api_error_is_without_a_line_above():
-    assert len(ApiError.__subclasses__()) == 7
+    assert len(ApiError.__subclasses__()) == 9
 
 
 def test_a_rate_limit_without_a_named_pause_has_none():

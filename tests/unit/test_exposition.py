@@ -131,7 +131,7 @@ def test_accounts_say_how_they_are():
 def telemetry():
     counted = Telemetry(version="0.0.0")
     counted.prepare("main")
-    counted.round_ended("main", "success", 0.75)
+    counted.refresh_ended("main", "success", 0.75)
     counted.request_sent("main", "/api/token/", "200")
     _, *others = counted.collectors
     return others
@@ -185,7 +185,7 @@ def test_without_accounts_or_collectors_the_answer_is_still_whole(form, gzipped)
     assert text.count("# TYPE") == 20
 
 
-def test_when_an_expiry_has_passed_the_next_scrape_tells_it_without_a_round():
+def test_when_an_expiry_has_passed_the_next_scrape_tells_it_without_a_refresh():
     scraped = Scraped(a_snapshot(an_api_key(expires_at=NOW + 10)))
     usable = []
 
@@ -196,7 +196,7 @@ def test_when_an_expiry_has_passed_the_next_scrape_tells_it_without_a_round():
     assert usable == ["1.0", "1.0", "0.0"]
 
 
-def test_past_stale_after_the_next_scrape_has_no_keys_without_a_round():
+def test_past_stale_after_the_next_scrape_has_no_keys_without_a_refresh():
     scraped = Scraped(a_snapshot(an_api_key(expires_at=NOW + 9), balance=a_balance()))
     scraped.world.pass_by(3600)
     text = scraped.text()

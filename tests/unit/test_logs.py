@@ -45,14 +45,16 @@ def lines_of(level, style, say):
 
 @pytest.mark.parametrize(("style", "parse"), [("logfmt", parse_logfmt), ("json", json.loads)])
 def test_a_line_holds_time_level_message_and_fields(style, parse):
-    (line,) = lines_of("info", style, lambda: structlog.get_logger().bind(account="main").info("keys listed", keys=7))
+    (line,) = lines_of(
+        "info", style, lambda: structlog.get_logger().bind(account="main").info("refresh succeeded", keys=7)
+    )
     fields = parse(line)
 
     assert list(fields)[:3] == ["ts", "level", "msg"] or style == "json"
     assert datetime.fromisoformat(fields.pop("ts")).utcoffset().total_seconds() == 0
     assert {key: str(value) for key, value in fields.items()} == {
         "level": "info",
-        "msg": "keys listed",
+        "msg": "refresh succeeded",
         "account": "main",
         "keys": "7",
     }

@@ -155,7 +155,7 @@ def test_a_balance_that_is_not_told_is_absent():
     assert samples(a_snapshot(an_api_key()), "cometapi_account_remaining_quota") == []
 
 
-def test_before_the_first_round_only_the_configuration_is_known():
+def test_before_the_first_refresh_only_the_configuration_is_known():
     snapshot = Snapshot.of([a_state()])
     metrics = [*families(snapshot, NOW), countdown(snapshot, NOW)]
 
@@ -165,17 +165,17 @@ def test_before_the_first_round_only_the_configuration_is_known():
 @pytest.mark.parametrize(
     ("state", "up"),
     [
-        pytest.param(a_state(), None, id="no round ended"),
+        pytest.param(a_state(), None, id="no refresh ended"),
         pytest.param(a_read_state(), 1, id="success"),
-        pytest.param(a_state().failed(Reason.TIMEOUT, NOW), 0, id="first round failed"),
+        pytest.param(a_state().failed(Reason.TIMEOUT, NOW), 0, id="first refresh failed"),
         pytest.param(a_read_state().failed(Reason.TIMEOUT, NOW), 0, id="failed after a success"),
     ],
 )
-def test_up_is_how_the_last_round_ended(state, up):
+def test_up_is_how_the_last_refresh_ended(state, up):
     assert value(Snapshot.of([state]), "cometapi_up") == up
 
 
-def test_a_failed_round_leaves_keys_and_the_time_of_the_last_success():
+def test_a_failed_refresh_leaves_keys_and_the_time_of_the_last_success():
     state = a_read_state(an_api_key()).failed(Reason.TIMEOUT, NOW + 60)
     snapshot = Snapshot.of([state])
 

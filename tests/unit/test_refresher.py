@@ -1,4 +1,4 @@
-"""The rounds of one account, in a world whose time a test turns."""
+"""The refreshes of one account, in a world whose time a test turns."""
 
 import asyncio
 import traceback
@@ -39,12 +39,12 @@ class Stage:
     async def publish(self, state):
         self.published.append(state)
 
-    def rounds(self, number):
-        """Do *number* rounds a minute apart; return the pauses and what was logged."""
+    def refreshes(self, number):
+        """Do *number* refreshes a minute apart; return the pauses and what was logged."""
 
         async def run():
             for _ in range(number):
-                pauses.append(await self.refresher.round())
+                pauses.append(await self.refresher.refresh())
                 self.world.pass_by(60)
 
         pauses = []
@@ -80,7 +80,7 @@ def loud(logs):
 
 def test_a_success_is_published_counted_and_said_once():
     played = stage(GOOD)
-    pauses, logs = played.rounds(3)
+    pauses, logs = played.refreshes(3)
 
     assert pauses == [60, 60, 60]
     assert [(s.read_at, [k.id for k in s.keys], s.failing) for s in played.published[:2]] == [
@@ -88,17 +88,17 @@ def test_a_success_is_published_counted_and_said_once():
         (NOW + 60, [2, 1], None),
     ]
     assert played.published[0].balance == a_balance()
-    assert played.published[0].next_round_at == NOW + 60
+    assert played.published[0].next_refresh_at == NOW + 60
     assert played.counted == [("main", "success", 0.0)] * 3
-    assert loud(logs) == [("info", "keys listed")]
-    assert (logs[0]["account"], logs[0]["keys"], logs[0]["settled"]) == ("main", 2, True)
+    assert loud(logs) == [("info", "refresh succeeded")]
+    assert (logs[0]["account"], logs[0]["keys"], logs[0]["complete"]) == ("main", 2, True)
 
 
-def test_the_time_a_round_takes_is_counted_and_taken_from_the_pause():
+def test_the_time_a_refresh_takes_is_counted_and_taken_from_the_pause():
     played = stage(GOOD)
     played.reader.on_list = lambda: played.world.pass_by(7.5)
 
-    pauses, _ = played.rounds(1)
+    pauses, _ = played.refreshes(1)
 
     assert (pauses, played.counted) == ([52.5], [("main", "success", 7.5)])
 
@@ -108,7 +108,7 @@ def test_a_jump_of_the_wall_clock_changes_neither_pause_nor_duration_nor_health(
     played = stage(GOOD)
     played.reader.on_list = lambda: setattr(played.world, "now", played.world.now + jump)
 
-    pauses, _ = played.rounds(2)
+    pauses, _ = played.refreshes(2)
 
     assert pauses == [60, 60]
     assert played.counted == [("main", "success", 0.0)] * 2
@@ -117,9 +117,9 @@ def test_a_jump_of_the_wall_clock_changes_neither_pause_nor_duration_nor_health(
 
 
 @pytest.mark.parametrize("reason", [r for r in Reason if r is not Reason.INCONSISTENT])
-def test_a_failed_round_keeps_the_last_keys_and_counts_its_reason(reason):
+def test_a_failed_refresh_keeps_the_last_keys_and_counts_its_reason(reason):
     played = stage(GOOD, failure(reason))
-    played.rounds(2)
+    played.refreshes(2)
 
     assert [key.id for key in played.published[1].keys] == [2, 1]
     assert (played.published[1].failing, played.published[1].read_at) == (reason, NOW)
@@ -128,51 +128,53 @@ def test_a_failed_round_keeps_the_last_keys_and_counts_its_reason(reason):
 
 def test_trouble_is_said_when_it_starts_when_its_reason_changes_and_when_it_ends():
     timeout, refused = failure(Reason.TIMEOUT, "no answer"), failure(Reason.UNAUTHORIZED, "HTTP 401")
-    _, logs = stage(GOOD, timeout, timeout, timeout, refused, refused, GOOD, GOOD).rounds(8)
+    _, logs = stage(GOOD, timeout, timeout, timeout, refused, refused, GOOD, GOOD).refreshes(8)
 
     assert loud(logs) == [
-        ("info", "keys listed"),
-        ("warning", "round failed"),
-        ("warning", "round failed"),
-        ("info", "rounds work again"),
+        ("info", "refresh succeeded"),
+        ("warning", "refresh failed"),
+        ("warning", "refresh failed"),
+        ("info", "refresh recovered"),
     ]
     warnings = [entry for entry in logs if entry["log_level"] == "warning"]
     assert [(entry["reason"], entry["detail"]) for entry in warnings] == [
         ("timeout", "no answer"),
         ("unauthorized", "HTTP 401"),
     ]
-    assert next(entry for entry in logs if entry["event"] == "rounds work again")["failed_before"] == "unauthorized"
-    assert [entry["event"] for entry in logs if entry["log_level"] == "debug"] == ["round failed"] * 3 + ["keys listed"]
+    assert next(entry for entry in logs if entry["event"] == "refresh recovered")["previous_reason"] == "unauthorized"
+    assert [entry["event"] for entry in logs if entry["log_level"] == "debug"] == ["refresh failed"] * 3 + [
+        "refresh succeeded"
+    ]
 
 
-def test_a_first_round_that_fails_is_a_warning_and_ends_it():
+def test_a_first_refresh_that_fails_is_a_warning_and_ends_it():
     played = stage(failure(Reason.UNREACHABLE))
-    _, logs = played.rounds(1)
+    _, logs = played.refreshes(1)
 
-    assert loud(logs) == [("warning", "round failed")]
-    assert played.published[0].first_round_ended
+    assert loud(logs) == [("warning", "refresh failed")]
+    assert played.published[0].first_refresh_ended
 
 
 def test_failures_running_lengthen_the_pause_up_to_ten_intervals_and_a_success_ends_that():
     fault = failure(Reason.SERVER_ERROR)
-    pauses, _ = stage(*[fault] * 6, GOOD, fault).rounds(8)
+    pauses, _ = stage(*[fault] * 6, GOOD, fault).refreshes(8)
 
     assert pauses == [60, 120, 240, 480, 600, 600, 60, 60]
 
 
 @pytest.mark.parametrize(("asked", "pause"), [(None, 60), (30.0, 60), (90.0, 90), (10**9, 3600)])
 def test_the_pause_that_a_rate_limit_asks_for_is_kept(asked, pause):
-    assert stage(RateLimited("HTTP 429", retry_after=asked)).rounds(1)[0] == [pause]
+    assert stage(RateLimited("HTTP 429", retry_after=asked)).refreshes(1)[0] == [pause]
 
 
 def test_an_error_nobody_expected_is_internal_and_its_text_is_not_logged():
     played = stage(GOOD, ValueError("CANARYtoken in a text"), GOOD)
-    _, logs = played.rounds(3)
+    _, logs = played.refreshes(3)
 
     assert [outcome for _, outcome, _ in played.counted] == ["success", "internal", "success"]
     assert played.published[1].failing is Reason.INTERNAL
     assert "CANARY" not in repr(logs)
-    crash = next(entry for entry in logs if entry["event"] == "round crashed")
+    crash = next(entry for entry in logs if entry["event"] == "refresh crashed (bug)")
     assert (crash["log_level"], crash["error"]) == ("error", "ValueError")
     assert crash["at"][-1].startswith("list_keys:")
 
@@ -180,32 +182,32 @@ def test_an_error_nobody_expected_is_internal_and_its_text_is_not_logged():
 def test_an_error_nobody_expected_of_the_balance_is_internal_too():
     played = stage(GOOD)
     played.reader.balance = ZeroDivisionError("CANARY")
-    _, logs = played.rounds(1)
+    _, logs = played.refreshes(1)
 
     assert played.counted == [("main", "internal", 0.0)]
     assert "CANARY" not in repr(logs)
 
 
-def test_a_token_file_that_breaks_in_a_way_nobody_expected_ends_no_rounds():
+def test_a_token_file_that_breaks_in_a_way_nobody_expected_ends_no_refreshes():
     class Broken:
         def read(self):
             raise RuntimeError("CANARY")
 
-    assert stage(GOOD, source=Broken()).rounds(2)[0] == [60, 120]
+    assert stage(GOOD, source=Broken()).refreshes(2)[0] == [60, 120]
 
 
-def test_a_refused_balance_fails_no_round_and_is_said_once():
+def test_a_refused_balance_fails_no_refresh_and_is_said_once():
     played = stage(GOOD)
     played.reader.balance = failure(Reason.UNAUTHORIZED, "HTTP 403")
-    _, first = played.rounds(3)
+    _, first = played.refreshes(3)
     played.reader.balance = failure(Reason.TIMEOUT)
-    _, changed = played.rounds(2)
+    _, changed = played.refreshes(2)
     played.reader.balance = a_balance()
-    _, ended = played.rounds(2)
+    _, ended = played.refreshes(2)
 
     assert {outcome for _, outcome, _ in played.counted} == {"success"}
     assert [state.balance for state in played.published] == [None] * 5 + [a_balance()] * 2
-    assert loud(first) == [("warning", "account balance unavailable"), ("info", "keys listed")]
+    assert loud(first) == [("warning", "account balance unavailable"), ("info", "refresh succeeded")]
     assert loud(changed) == [("warning", "account balance unavailable")]
     assert loud(ended) == [("info", "account balance available again")]
 
@@ -226,18 +228,18 @@ def test_a_listing_that_fails_leaves_no_balance_request_running():
 
     played = Stage(reader=SlowBalance(listings=[failure(Reason.TIMEOUT)]))
 
-    async def ended_after_the_round():
-        await played.refresher.round()
+    async def ended_after_the_refresh():
+        await played.refresher.refresh()
         return list(ended)
 
     with capture_logs():
-        assert asyncio.run(ended_after_the_round()) == [True]
+        assert asyncio.run(ended_after_the_refresh()) == [True]
     assert played.counted == [("main", "timeout", 0.0)]
 
 
 def test_an_unsettled_listing_is_shown_up_and_counted_inconsistent():
     played = stage(GOOD, a_listing(*keys(3), settled=False))
-    pauses, _ = played.rounds(2)
+    pauses, _ = played.refreshes(2)
 
     assert [outcome for _, outcome, _ in played.counted] == ["success", "inconsistent"]
     assert [key.id for key in played.published[1].keys] == [3, 2, 1]
@@ -248,9 +250,11 @@ def test_an_unsettled_listing_is_shown_up_and_counted_inconsistent():
 def test_keys_that_cannot_be_read_are_said_when_they_are_news():
     once, same, more = (a_listing(*keys(1), unreadable=ids) for ids in ([7], [7], [7, 8]))
     played = stage(once, same, more, GOOD, once)
-    _, logs = played.rounds(5)
+    _, logs = played.refreshes(5)
 
-    assert [(entry["key_ids"], entry["count"]) for entry in logs if entry["event"] == "keys unreadable"] == [
+    assert [
+        (entry["key_ids"], entry["count"]) for entry in logs if entry["event"] == "some keys could not be parsed"
+    ] == [
         ([7], 1),
         ([8], 2),
         ([7], 1),
@@ -260,13 +264,15 @@ def test_keys_that_cannot_be_read_are_said_when_they_are_news():
 
 def test_keys_without_a_readable_id_are_said_once():
     nameless = a_listing(*keys(1), nameless=2)
-    _, logs = stage(nameless, nameless, nameless).rounds(3)
+    _, logs = stage(nameless, nameless, nameless).refreshes(3)
 
-    assert [(entry["key_ids"], entry["count"]) for entry in logs if entry["event"] == "keys unreadable"] == [([], 2)]
+    assert [
+        (entry["key_ids"], entry["count"]) for entry in logs if entry["event"] == "some keys could not be parsed"
+    ] == [([], 2)]
 
 
 def test_of_a_thousand_unreadable_keys_twenty_are_named():
-    _, logs = stage(a_listing(unreadable=range(1000))).rounds(1)
+    _, logs = stage(a_listing(unreadable=range(1000))).refreshes(1)
 
     assert logs[0]["key_ids"] == list(range(20))
     assert logs[0]["count"] == 1000
@@ -274,33 +280,33 @@ def test_of_a_thousand_unreadable_keys_twenty_are_named():
 
 def test_the_token_goes_to_the_reader_and_into_no_log_or_state():
     played = stage(GOOD, failure(Reason.UNAUTHORIZED))
-    _, logs = played.rounds(2)
+    _, logs = played.refreshes(2)
 
     assert played.reader.tokens == ["CANARYtoken"] * 2
     assert "CANARY" not in repr((logs, played.published, played.counted))
 
 
-def test_a_rotated_token_file_is_used_by_the_next_round(tmp_path):
+def test_a_rotated_token_file_is_used_by_the_next_refresh(tmp_path):
     path = tmp_path / "token"
     path.write_text("first")
     played = stage(GOOD, source=TokenFile(path))
-    played.rounds(1)
+    played.refreshes(1)
     path.write_text("second")
-    played.rounds(1)
+    played.refreshes(1)
 
     assert played.reader.tokens == ["first", "second"]
 
 
-def test_a_missing_token_file_fails_the_round_and_asks_nobody(tmp_path):
+def test_a_missing_token_file_fails_the_refresh_and_asks_nobody(tmp_path):
     played = stage(GOOD, source=TokenFile(tmp_path / "token"))
-    _, logs = played.rounds(1)
+    _, logs = played.refreshes(1)
 
     assert played.reader.tokens == []
     assert played.counted == [("main", "unauthorized", 0.0)]
     assert logs[0]["detail"].endswith("/token: No such file or directory")
 
 
-def test_rounds_begin_after_their_delay_and_go_on():
+def test_refreshes_begin_after_their_delay_and_go_on():
     assert stage(GOOD).run_until(sleeps=4) == [0.5, 60, 60, 60]
 
 
@@ -323,9 +329,9 @@ def test_a_token_file_that_comes_back_with_the_same_token_ends_the_sleep_too(tmp
     path = tmp_path / "token"
     path.write_text("same")
     played = stage(GOOD, source=TokenFile(path))
-    played.rounds(1)
+    played.refreshes(1)
     path.unlink()
-    played.rounds(4)
+    played.refreshes(4)
     played.world.on_sleep = lambda _: path.write_text("same") if len(played.world.slept) == 2 else None
 
     played.run_until(sleeps=3)
@@ -366,7 +372,7 @@ def test_a_long_pause_that_the_server_asked_for_is_no_death():
     assert all(alive)
 
 
-def test_a_round_that_hangs_is_death_after_the_grace_since_its_last_page():
+def test_a_refresh_that_hangs_is_death_after_the_grace_since_its_last_page():
     class Hanging(FakeReader):
         async def list_keys(self, _, *, progress):
             played.world.pass_by(299)
@@ -379,7 +385,7 @@ def test_a_round_that_hangs_is_death_after_the_grace_since_its_last_page():
 
     during = []
     played = Stage(reader=Hanging(listings=[]))
-    played.rounds(1)
+    played.refreshes(1)
 
     assert during == [True, False]
 
@@ -425,9 +431,9 @@ def test_a_failure_shows_its_evidence_but_no_token():
     assert "CANARY" not in repr(vars(played.refresher))
 
 
-def test_a_group_seen_in_a_round_before_stays_known():
+def test_a_group_seen_in_a_refresh_before_stays_known():
     played = stage(a_listing(an_api_key(group="vip")), a_listing())
-    played.rounds(2)
+    played.refreshes(2)
 
     assert played.published[1].groups == {"vip"}
 
@@ -436,6 +442,6 @@ def test_whoever_wants_to_hears_of_every_page():
     heard = []
     played = stage(GOOD)
     played.refresher.on_page = lambda: heard.append("page")
-    played.rounds(2)
+    played.refreshes(2)
 
     assert heard == ["page", "page"]

@@ -1,10 +1,11 @@
-"""When the next round begins."""
+"""When the next refresh begins."""
 
 import pytest
+from domain import FakeWorld
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.schedule import first_delay, next_delay
+from exporter.schedule import Heartbeat, first_delay, next_delay
 
 
 def delay(**over):
@@ -20,12 +21,12 @@ def test_failures_running_double_the_pause_up_to_ten_intervals(failures, seconds
 
 
 @pytest.mark.parametrize(("took", "seconds"), [(0, 60), (13, 47), (54, 6), (57, 6), (600, 6)])
-def test_rounds_begin_an_interval_apart_but_a_tenth_is_always_left(took, seconds):
+def test_refreshes_begin_an_interval_apart_but_a_tenth_is_always_left(took, seconds):
     assert delay(took=took) == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize(("chance", "seconds"), [(0.0, 57), (0.5, 60), (1.0, 63)])
-def test_chance_spreads_the_rounds_by_five_per_cent(chance, seconds):
+def test_chance_spreads_the_refreshes_by_five_per_cent(chance, seconds):
     assert delay(chance=chance) == pytest.approx(seconds)
 
 
@@ -66,5 +67,47 @@ def test_one_failure_more_never_shortens_the_pause(interval, took, failures, cha
     ("position", "accounts", "interval", "seconds"),
     [(0, 1, 60, 0), (0, 4, 60, 0), (1, 4, 60, 0.5), (3, 4, 60, 1.5), (1, 2, 10, 0.5), (99, 100, 3600, 1.98)],
 )
-def test_first_rounds_are_staggered_within_two_seconds(position, accounts, interval, seconds):
+def test_first_refreshes_are_staggered_within_two_seconds(position, accounts, interval, seconds):
     assert first_delay(position, accounts, interval) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(("seconds", "alive"), [(0, True), (300, True), (300.5, False)])
+def test_without_a_first_sign_of_life_it_is_dead_after_five_minutes(seconds, alive):
+    world = FakeWorld()
+    heartbeat = Heartbeat(world.monotonic)
+
+    world.pass_by(seconds)
+
+    assert heartbeat.is_alive is alive
+
+
+@pytest.mark.parametrize(("seconds", "alive"), [(899, True), (900, True), (901, False)])
+def test_a_promise_holds_for_its_time_and_a_grace(seconds, alive):
+    world = FakeWorld()
+    heartbeat = Heartbeat(world.monotonic)
+
+    heartbeat.promise(600)
+    world.pass_by(seconds)
+
+    assert heartbeat.is_alive is alive
+
+
+def test_a_new_promise_replaces_the_last_even_when_it_is_shorter():
+    world = FakeWorld()
+    heartbeat = Heartbeat(world.monotonic)
+
+    heartbeat.promise(6_000)
+    heartbeat.promise(0)
+    world.pass_by(301)
+
+    assert not heartbeat.is_alive
+
+
+def test_a_late_sign_of_life_revives_it():
+    world = FakeWorld()
+    heartbeat = Heartbeat(world.monotonic)
+
+    world.pass_by(1_000)
+    heartbeat.promise(0)
+
+    assert heartbeat.is_alive

@@ -10,8 +10,8 @@ from exporter.__main__ import command
 from exporter.credentials import LiteralToken, Secret, TokenFile
 from exporter.errors import SettingsError
 from exporter.options import OPTIONS
+from exporter.server.listen import ListenAddress
 from exporter.settings import load_settings
-from exporter.web.listen import ListenAddress
 
 TOKEN = {"COMETAPI_ACCESS_TOKEN": CANARY_TOKEN}
 MODES = ("demo", "once", "check")
@@ -188,12 +188,12 @@ def test_all_wrong_settings_are_told_at_once_each_by_flag_and_variable_with_the_
     ]
 
 
-def test_data_that_would_vanish_between_two_rounds_is_wrong():
+def test_data_that_would_vanish_between_two_refreshes_is_wrong():
     (problem,) = problems("--collect.interval=2h", **TOKEN)
 
     assert problem == (
         "--collect.stale-after (COMETAPI_EXPORTER_STALE_AFTER): expected at least the interval of account default, 2h, "
-        "got 1h: the data would vanish between two rounds"
+        "got 1h: the data would vanish between two refreshes"
     )
 
 

@@ -1,4 +1,4 @@
-"""How a round's end changes what is known of an account."""
+"""How a refresh's end changes what is known of an account."""
 
 import pytest
 from domain import NOW, a_balance, a_listing, a_read_state, a_state, an_api_key, keys
@@ -22,14 +22,14 @@ def test_a_success_replaces_keys_balance_and_time():
     state = state.succeeded(a_listing(*keys(3, 2)), a_balance(requests=7), NOW + 60)
 
     assert ids(state) == [3, 2]
-    assert (state.balance.requests, state.read_at, state.first_round_ended) == (7, NOW + 60, True)
+    assert (state.balance.requests, state.read_at, state.first_refresh_ended) == (7, NOW + 60, True)
 
 
 def test_keys_are_shown_newest_first_whatever_the_order_of_listing():
     assert ids(a_read_state(*keys(2, 9, 5))) == [9, 5, 2]
 
 
-def test_a_failed_round_keeps_the_last_keys_and_their_time():
+def test_a_failed_refresh_keeps_the_last_keys_and_their_time():
     state = a_read_state(*keys(7), balance=a_balance()).failed(Reason.TIMEOUT, NOW + 60)
 
     assert ids(state) == [7]
@@ -152,7 +152,7 @@ def test_where_no_total_is_named_a_key_leaves_when_it_is_missed_twice(listings, 
     assert ids(after(a_read_state(*BEFORE), *listings)) == shown
 
 
-def test_a_snapshot_is_ready_when_every_first_round_has_ended_well_or_badly():
+def test_a_snapshot_is_ready_when_every_first_refresh_has_ended_well_or_badly():
     snapshot = Snapshot.of([a_state(name="a"), a_state(name="b")])
     one = snapshot.with_account(a_read_state(name="a"))
     both = one.with_account(a_state(name="b").failed(Reason.TIMEOUT, NOW))

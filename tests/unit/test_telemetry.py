@@ -4,21 +4,10 @@ import platform
 
 import pytest
 from prometheus_client import CollectorRegistry
+from promises import REASONS
 
 from exporter.rendering import Form
 from exporter.telemetry import TELEMETRY_FAMILIES, Telemetry, process_collectors
-
-REASONS = (
-    "unauthorized",
-    "rate_limited",
-    "server_error",
-    "timeout",
-    "unreachable",
-    "rejected",
-    "invalid_response",
-    "inconsistent",
-    "internal",
-)
 
 
 @pytest.fixture
@@ -48,10 +37,10 @@ def test_every_outcome_of_an_account_is_there_at_zero_from_the_start(telemetry):
     assert value(telemetry, "cometapi_exporter_refresh_duration_seconds_count", account="main") == 0
 
 
-def test_a_round_is_counted_and_timed(telemetry):
+def test_a_refresh_is_counted_and_timed(telemetry):
     telemetry.prepare("main")
 
-    telemetry.round_ended("main", "timeout", 12.5)
+    telemetry.refresh_ended("main", "timeout", 12.5)
 
     assert value(telemetry, "cometapi_exporter_refreshes_total", account="main", outcome="timeout") == 1
     assert value(telemetry, "cometapi_exporter_refreshes_total", account="main", outcome="success") == 0

@@ -17,7 +17,7 @@ from exporter.credentials import Secret
 from exporter.errors import ApiError
 
 TOKEN = Secret(CANARY_TOKEN)
-ROUNDS = 60
+REFRESHES = 60
 FAULTS = {"endless": endless(9_000_000), "bomb": gzip_bomb(20_000_000), "extra": wrong_length_short()}
 
 
@@ -29,7 +29,7 @@ def client_of(connections):
 
 
 async def read(client):
-    """Read the account as a round does: the balance beside the pages, given up when a page fails."""
+    """Read the account as a refresh does: the balance beside the pages, given up when a page fails."""
     balance = asyncio.create_task(client.read_balance(TOKEN))
     try:
         return len((await client.list_keys(TOKEN)).keys)
@@ -47,7 +47,7 @@ def busy(connections):
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
-def test_a_round_after_many_that_broke_off_reads_every_key(fault):
+def test_a_refresh_after_many_that_broke_off_reads_every_key(fault):
     """What is left behind depends on the moment, so faults come at random, with a fixed seed."""
     dice = random.Random(1)
 
@@ -58,7 +58,7 @@ def test_a_round_after_many_that_broke_off_reads_every_key(fault):
     async def scenario():
         async with Connections(http_client) as connections:
             client = client_of(connections)
-            for _ in range(ROUNDS):
+            for _ in range(REFRESHES):
                 await read(client)
             gateway.faults = None
             return await read(client), busy(connections)

@@ -1,0 +1,163 @@
+"""Answer visitors of the status page, of its style and script, and of the same data as JSON.
+
+Talks to: threads, so that no page keeps a scrape waiting. Knows no API and no token: it is given the question for the
+snapshot. What is on the page is for `page`, what is in the JSON for `api`.
+"""
+
+import asyncio
+import gzip
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+
+import jinja2
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from exporter import __version__
+from exporter.model import STATUS_LABELS
+from exporter.site.api import document
+from exporter.site.choose import choose
+from exporter.site.negotiate import accepts_gzip
+from exporter.site.page import HEALTH_WORDS, SORT_WORDS, lay_out
+from exporter.site.query import Query
+from exporter.snapshot import Snapshot
+
+KEYS_PATH = "/api/v1/keys"
+STATIC_PATH = "/-/static/"
+STATIC_TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
+ONE_YEAR = 31_536_000
+WORTH_PACKING_BYTES = 1_400
+
+SAFE = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+NEVER_STORED = SAFE | {"Cache-Control": "no-store", "Vary": "Accept-Encoding"}
+DOCUMENT = NEVER_STORED | {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+DATA = NEVER_STORED | {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaticFile:
+    """A file of the page, at an address that changes with its content."""
+
+    name: str
+    content: bytes
+    media_type: str
+
+
+class StatusPage:
+    """The status page and the same data as JSON."""
+
+    def __init__(
+        self,
+        *,
+        read_snapshot: Callable[[], Snapshot],
+        clock: Callable[[], float],
+        telemetry_path: str,
+    ) -> None:
+        self._read_snapshot = read_snapshot
+        self._clock = clock
+        self._one_at_a_time = asyncio.Lock()
+        self._static = static_files()
+        self._template = _template(self._static, telemetry_path)
+
+    def routes(self) -> list[Route]:
+        """List what is served where."""
+        return [
+            Route("/", self.page),
+            Route(KEYS_PATH, self.keys),
+            Route(STATIC_PATH + "{name}", self.static),
+        ]
+
+    async def page(self, request: Request) -> Response:
+        """Show the page that the query string asks for."""
+        query = Query.read(request.query_params.multi_items())
+        return await self._made(request, lambda: self.render(query), "text/html; charset=utf-8", DOCUMENT)
+
+    async def keys(self, request: Request) -> Response:
+        """Give the same as JSON."""
+        query = Query.read(request.query_params.multi_items())
+        return await self._made(request, lambda: self.encode(query), "application/json", DATA)
+
+    async def static(self, request: Request) -> Response:
+        """Give a file of the page, which may be kept for ever: another content has another address."""
+        file = next((file for file in self._static.values() if file.name == request.path_params["name"]), None)
+        if file is None:
+            return Response("not found\n", 404, SAFE | {"Cache-Control": "no-store"}, "text/plain")
+        headers = SAFE | {"Cache-Control": f"public, max-age={ONE_YEAR}, immutable"}
+        return Response(file.content, headers=headers, media_type=file.media_type)
+
+    def render(self, query: Query) -> bytes:
+        """Make the page's HTML."""
+        page = lay_out(self._read_snapshot(), query, self._clock())
+        return self._template.render(page=page).encode("utf-8", "replace")
+
+    def encode(self, query: Query) -> bytes:
+        """Make the JSON."""
+        snapshot, now = self._read_snapshot(), self._clock()
+        return document(snapshot, choose(snapshot, query, now), now)
+
+    async def _made(
+        self, request: Request, make: Callable[[], bytes], media_type: str, headers: Mapping[str, str]
+    ) -> Response:
+        """Make an answer in a thread; one after the other, so that many visitors do not crowd out a scrape."""
+        wants_gzip = accepts_gzip(request.headers.get("accept-encoding", ""))
+        async with self._one_at_a_time:
+            body, is_packed = await asyncio.to_thread(_packed, make, wants_gzip=wants_gzip)
+        extra = {"Content-Encoding": "gzip"} if is_packed else {}
+        return Response(body, headers={**headers, **extra}, media_type=media_type)
+
+
+def _packed(make: Callable[[], bytes], *, wants_gzip: bool) -> tuple[bytes, bool]:
+    body = make()
+    if not wants_gzip or len(body) < WORTH_PACKING_BYTES:
+        return body, False
+    return gzip.compress(body, compresslevel=4, mtime=0), True
+
+
+def static_files() -> dict[str, StaticFile]:
+    """Read the page's own files, by their names in the package; each is served under a name with its hash."""
+    return {
+        entry.name: _static_file(entry.name, entry.read_bytes()) for entry in (files(__package__) / "static").iterdir()
+    }
+
+
+def _static_file(name: str, content: bytes) -> StaticFile:
+    stem, _, suffix = name.rpartition(".")
+    digest = hashlib.sha256(content).hexdigest()[:16]
+    return StaticFile(name=f"{stem}-{digest}.{suffix}", content=content, media_type=STATIC_TYPES[suffix])
+
+
+def _template(static: Mapping[str, StaticFile], telemetry_path: str) -> jinja2.Template:
+    """Prepare the template. Its links are relative, so that the page also works below a path of a reverse proxy."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("exporter.site"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.globals |= {
+        "version": __version__,
+        "static": {name: f".{STATIC_PATH}{file.name}" for name, file in static.items()},
+        "telemetry_path": f".{telemetry_path}",
+        "keys_path": f".{KEYS_PATH}",
+        "statuses": STATUS_LABELS,
+        "sorts": SORT_WORDS,
+        "healths": HEALTH_WORDS,
+    }
+    return environment.get_template("status.html")

@@ -1,0 +1,226 @@
+"""Certificates and web config files: what is read, what is refused, what happens when they change."""
+
+import ssl
+from pathlib import Path
+
+import pytest
+import trustme
+from structlog.testing import capture_logs
+
+from exporter.server.tls import WebConfigFile
+from exporter.strict_yaml import YamlError
+
+HASH = "$2b$04$aWw4MAaprZ.Md4XYrh60NOF63X6J7iN.pFdpo9eS5A8JfobFdRk7e"
+TLS = "tls_server_config: {cert_file: tls.crt, key_file: tls.key}\n"
+
+CA = trustme.CA(key_type=trustme.KeyType.ECDSA)
+LEAVES = [CA.issue_cert("localhost", key_type=trustme.KeyType.ECDSA) for _ in range(2)]
+
+
+def lay_out(folder: Path, text: str, *, leaf: trustme.LeafCert = LEAVES[0]) -> Path:
+    leaf.cert_chain_pems[0].write_to_path(folder / "tls.crt")
+    leaf.private_key_pem.write_to_path(folder / "tls.key")
+    CA.cert_pem.write_to_path(folder / "client-ca.crt")
+    (folder / "web.yml").write_text(text)
+    return folder / "web.yml"
+
+
+def replace(path: Path, content: str | bytes) -> None:
+    """Put another file in the place of *path*, as careful tools do."""
+    new = path.with_suffix(".new")
+    new.write_bytes(content.encode() if isinstance(content, str) else content)
+    new.rename(path)
+
+
+def problems(path: Path) -> list[str]:
+    with pytest.raises(YamlError) as refusal:
+        WebConfigFile(path)
+    return list(refusal.value.problems)
+
+
+def test_a_file_without_tls_has_no_context(tmp_path: Path) -> None:
+    file = WebConfigFile(lay_out(tmp_path, f"basic_auth_users: {{alice: {HASH}}}"))
+
+    assert file.has_tls is False
+    assert file.current().context is None
+    assert dict(file.current().config.users) == {"alice": HASH}
+
+
+def test_a_context_speaks_what_was_asked_for(tmp_path: Path) -> None:
+    text = (
+        "tls_server_config: {cert_file: tls.crt, key_file: tls.key, client_ca_file: client-ca.crt, "
+        "client_auth_type: RequireAndVerifyClientCert, min_version: TLS12, max_version: TLS12, "
+        "cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384], prefer_server_cipher_suites: false}"
+    )
+    context = WebConfigFile(lay_out(tmp_path, text)).current().context
+
+    assert context is not None
+    assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+    assert context.maximum_version is ssl.TLSVersion.TLSv1_2
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert [suite["name"] for suite in context.get_ciphers() if suite["protocol"] == "TLSv1.2"] == [
+        "ECDHE-ECDSA-AES256-GCM-SHA384"
+    ]
+    assert not context.options & ssl.OP_CIPHER_SERVER_PREFERENCE
+    assert len(context.get_ca_certs()) == 1
+
+
+def test_every_suite_that_is_offered_is_known_to_openssl(tmp_path: Path) -> None:
+    """A name in the table that OpenSSL does not know would fail at a user's start only."""
+    from exporter.server.web_config import TLS12_SUITES  # noqa: PLC0415 - the table itself is the subject
+
+    for suite in TLS12_SUITES:
+        text = f"tls_server_config: {{cert_file: tls.crt, key_file: tls.key, cipher_suites: [{suite}]}}"
+        assert WebConfigFile(lay_out(tmp_path, text)).has_tls
+
+
+def test_certificate_and_key_may_stand_in_the_file(tmp_path: Path) -> None:
+    def indented(pem: trustme.Blob) -> str:
+        return pem.bytes().decode().replace("\n", "\n    ")
+
+    text = (
+        f"tls_server_config:\n  cert: |\n    {indented(LEAVES[0].cert_chain_pems[0])}\n"
+        f"  key: |\n    {indented(LEAVES[0].private_key_pem)}\n"
+        f"  client_ca: |\n    {indented(CA.cert_pem)}\n  client_auth_type: VerifyClientCertIfGiven\n"
+    )
+    context = WebConfigFile(lay_out(tmp_path, text)).current().context
+
+    assert context is not None
+    assert context.verify_mode is ssl.CERT_OPTIONAL
+    assert len(context.get_ca_certs()) == 1
+
+
+def test_everything_wrong_with_the_files_is_said_at_once(tmp_path: Path) -> None:
+    path = lay_out(
+        tmp_path,
+        "tls_server_config: {cert_file: none.crt, key_file: tls.crt, client_ca_file: web.yml, "
+        "client_auth_type: RequireAndVerifyClientCert}",
+    )
+    assert problems(path) == [
+        f"tls_server_config.cert_file: cannot read {tmp_path}/none.crt: No such file or directory",
+        "tls_server_config.key_file: expected PEM with a line that holds 'PRIVATE KEY-----'",
+        "tls_server_config.client_ca_file: expected PEM with a line that holds '-----BEGIN CERTIFICATE-----'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "complaint"),
+    [
+        ("tls.key", LEAVES[1].private_key_pem.bytes(), "tls_server_config: the key does not belong to the certificate"),
+        (
+            "tls.key",
+            b"-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n",
+            (
+                "tls_server_config.key_file: the key is encrypted; "
+                "give one without a passphrase, in a file that only the exporter may read"
+            ),
+        ),
+        (
+            "tls.crt",
+            b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+            "tls_server_config: OpenSSL cannot read the certificate or its key",
+        ),
+        ("tls.crt", b"\xff\xfe", "tls_server_config.cert_file: cannot read {}/tls.crt: it is not UTF-8 text"),
+        (
+            "tls.crt",
+            b"x" * 1_048_577,
+            "tls_server_config.cert_file: cannot read {}/tls.crt: it is larger than 1048576 bytes",
+        ),
+        ("web.yml", b"\xff\xfe", "cannot read {}/web.yml: it is not UTF-8 text"),
+    ],
+    ids=[
+        "foreign-key",
+        "encrypted-key",
+        "broken-certificate",
+        "binary-certificate",
+        "huge-certificate",
+        "binary-config",
+    ],
+)
+def test_a_broken_file_is_said_with_its_place(tmp_path: Path, name: str, content: bytes, complaint: str) -> None:
+    path = lay_out(tmp_path, TLS)
+    (tmp_path / name).write_bytes(content)
+
+    assert problems(path) == [complaint.format(tmp_path)]
+
+
+def test_a_missing_file_is_said(tmp_path: Path) -> None:
+    assert problems(tmp_path / "none.yml") == [f"cannot read {tmp_path}/none.yml: No such file or directory"]
+
+
+def test_unchanged_files_are_not_read_again(tmp_path: Path) -> None:
+    file = WebConfigFile(lay_out(tmp_path, TLS))
+
+    assert file.current() is file.current()
+
+
+def test_a_new_certificate_makes_a_new_context_and_one_line_in_the_log(tmp_path: Path) -> None:
+    file = WebConfigFile(lay_out(tmp_path, TLS))
+    before = file.current()
+    with capture_logs() as lines:
+        lay_out(tmp_path, TLS, leaf=LEAVES[1])
+        assert file.current().context is not before.context
+        file.current()
+    assert [line["event"] for line in lines] == ["web config reloaded"]
+
+
+def test_users_change_with_the_file(tmp_path: Path) -> None:
+    path = lay_out(tmp_path, f"basic_auth_users: {{alice: {HASH}}}")
+    file = WebConfigFile(path)
+    replace(path, f"basic_auth_users: {{bobby: {HASH}}}")
+
+    assert dict(file.current().config.users) == {"bobby": HASH}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("web.yml", "basic_auth_users: {alice: hunter2}"),
+        ("web.yml", ""),
+        ("tls.crt", "nonsense"),
+        ("tls.key", LEAVES[1].private_key_pem.bytes()),
+    ],
+    ids=["bad-config", "tls-switched-off", "bad-certificate", "foreign-key"],
+)
+def test_what_breaks_keeps_the_last_good_in_service_and_is_logged_once(
+    tmp_path: Path, name: str, content: str | bytes
+) -> None:
+    """A typing error in the middle of the night takes no monitoring down; the mend is noticed."""
+    path = lay_out(tmp_path, TLS)
+    file = WebConfigFile(path)
+    good = file.current()
+    kept = (tmp_path / name).read_bytes()
+    with capture_logs() as lines:
+        replace(tmp_path / name, content)
+        assert [file.current() is good for _ in range(3)] == [True] * 3
+        replace(tmp_path / name, kept)
+        assert file.current() is not good
+    assert [line["event"] for line in lines] == [
+        "failed to reload web config; keeping the previous one",
+        "web config reloaded",
+    ]
+    assert "hunter2" not in str(lines)
+
+
+def test_a_deleted_file_keeps_the_last_good_in_service(tmp_path: Path) -> None:
+    path = lay_out(tmp_path, TLS)
+    file = WebConfigFile(path)
+    good = file.current()
+    with capture_logs() as lines:
+        path.unlink()
+        (tmp_path / "tls.key").unlink()
+        assert [file.current() is good for _ in range(3)] == [True] * 3
+    assert len(lines) == 1
+
+
+def test_a_certificate_named_by_a_config_that_did_not_load_is_watched(tmp_path: Path) -> None:
+    """First the config names a file that is not there yet, then the file appears: no further edit is needed."""
+    path = lay_out(tmp_path, TLS)
+    file = WebConfigFile(path)
+    good = file.current()
+    with capture_logs() as lines:
+        replace(path, "tls_server_config: {cert_file: later.crt, key_file: tls.key}")
+        assert file.current() is good
+        LEAVES[0].cert_chain_pems[0].write_to_path(tmp_path / "later.crt")
+        assert file.current() is not good
+    assert [line["log_level"] for line in lines] == ["warning", "info"]

@@ -1,0 +1,143 @@
+"""The promise of docs/api.md: what `GET /api/v1/keys` holds."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from domain import DAY, NOW, a_balance, a_read_state, a_snapshot, a_state, an_api_key
+
+from exporter.errors import Reason
+from exporter.site.api import AccountItem, Document, KeyItem, Money, document
+from exporter.site.choose import choose
+from exporter.site.query import Query
+from exporter.snapshot import Snapshot
+
+DOCS = Path(__file__).resolve().parents[3] / "docs" / "api.md"
+
+
+def answered(snapshot, *pairs):
+    return json.loads(document(snapshot, choose(snapshot, Query.read(pairs), NOW), NOW))
+
+
+def test_a_key_is_told_whole_and_in_numbers():
+    key = an_api_key(
+        id=9,
+        name="bot",
+        group="vip",
+        remaining_quota=1_500_000,
+        used_quota=500_000,
+        expires_at=NOW + 5 * DAY,
+        has_ip_allowlist=True,
+    )
+
+    assert answered(a_snapshot(key))["keys"] == [
+        {
+            "account": "main",
+            "id": 9,
+            "name": "bot",
+            "group": "vip",
+            "status": "enabled",
+            "status_code": 1,
+            "usable": True,
+            "unusable_because": None,
+            "health": "warning",
+            "unlimited": False,
+            "remaining_quota": 1_500_000,
+            "used_quota": 500_000,
+            "remaining_usd": 3.0,
+            "used_usd": 1.0,
+            "created_at": 1_747_408_000,
+            "last_used_at": 1_749_913_600,
+            "expires_at": 1_750_432_000,
+            "model_limits": False,
+            "ip_allowlist": True,
+            "cross_group_retry": False,
+        }
+    ]
+
+
+def test_what_does_not_apply_is_null():
+    (key,) = answered(a_snapshot(an_api_key(remaining_quota=None, last_used_at=None, created_at=None)))["keys"]
+
+    assert key["unlimited"] is True
+    assert {name for name, value in key.items() if value is None} == {
+        "remaining_quota",
+        "remaining_usd",
+        "created_at",
+        "last_used_at",
+        "expires_at",
+        "unusable_because",
+    }
+
+
+def test_an_account_is_told_whole():
+    state = a_read_state(an_api_key(), an_api_key(id=2, status=2), at=NOW - 9, balance=a_balance())
+
+    assert answered(Snapshot.of([state]))["accounts"] == [
+        {
+            "name": "main",
+            "up": True,
+            "failing": None,
+            "failing_since": None,
+            "read_at": NOW - 9,
+            "next_refresh_at": None,
+            "interval_seconds": 60.0,
+            "stale_after_seconds": 3600.0,
+            "withdrawn": False,
+            "quota_units_per_usd": 500_000.0,
+            "balance": {
+                "remaining_quota": 24_997_909,
+                "used_quota": 10_027_091,
+                "remaining_usd": 49.995818,
+                "used_usd": 20.054182,
+                "requests": 339,
+            },
+            "keys": 2,
+            "usable_keys": 1,
+            "skipped_keys": 0,
+        }
+    ]
+
+
+def test_before_the_first_refresh_nothing_is_claimed():
+    answer = answered(Snapshot.of([a_state()]))
+
+    assert (answer["ready"], answer["accounts"][0]["up"], answer["keys"]) == (False, None, [])
+
+
+def test_a_failing_account_names_its_reason():
+    state = a_read_state(an_api_key(), at=NOW - 99).failed(Reason.SERVER_ERROR, NOW - 60)
+    account = answered(Snapshot.of([state]))["accounts"][0]
+
+    assert (account["up"], account["failing"], account["failing_since"]) == (False, "server_error", NOW - 60)
+
+
+def test_withdrawn_data_is_not_told():
+    state = a_read_state(an_api_key(), at=NOW - 3600, balance=a_balance()).failed(Reason.TIMEOUT, NOW)
+    answer = answered(Snapshot.of([state]))
+
+    assert (answer["keys"], answer["total"]) == ([], 0)
+    assert (answer["accounts"][0]["withdrawn"], answer["accounts"][0]["balance"]) == (True, None)
+
+
+def test_the_filters_of_the_page_hold_here():
+    snapshot = a_snapshot(*(an_api_key(id=number, status=1 + number % 2) for number in range(1, 11)))
+    answer = answered(snapshot, ("status", "enabled"), ("sort", "-id"), ("limit", "2"), ("page", "2"))
+
+    assert [key["id"] for key in answer["keys"]] == [6, 4]
+    assert (answer["total"], answer["matched"], answer["skipped"]) == (10, 5, 2)
+    assert answer["health"] == {"dead": 0, "critical": 0, "warning": 0, "ended": 0, "ok": 5, "disabled": 0}
+
+
+def test_without_a_limit_nothing_is_cut():
+    snapshot = a_snapshot(*(an_api_key(id=number) for number in range(1_500)))
+
+    assert len(answered(snapshot)["keys"]) == 1_500
+
+
+@pytest.mark.parametrize("struct", [Document, AccountItem, KeyItem, Money])
+def test_every_field_is_documented(struct):
+    documented = set(re.findall(r"^\| `(\w+)`", DOCS.read_text(encoding="utf-8"), flags=re.MULTILINE))
+
+    assert set(struct.__struct_fields__) <= documented
