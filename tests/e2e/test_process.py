@@ -94,12 +94,12 @@ def test_check_prints_what_was_found(gateway):
     assert "50.00 USD" in done.stdout
 
 
-def test_check_names_the_reason_and_the_mend(gateway):
+def test_check_names_the_reason_and_the_fix(gateway):
     done = run_exporter("--check", COMETAPI_ACCESS_TOKEN="wrong", COMETAPI_BASE_URL=gateway.url)
 
     assert done.returncode == 1
     assert "unauthorized" in done.stdout
-    assert "what to do: make a new access token" in done.stdout
+    assert "what to do: create a new access token" in done.stdout
 
 
 def test_version_names_the_program():

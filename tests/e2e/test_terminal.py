@@ -38,19 +38,19 @@ def at_a_terminal(gateway, **variables):
 
 
 @pytest.mark.parametrize(
-    ("fault", "mend"),
+    ("fault", "fix"),
     [
-        (answer(401), "make a new access token"),
+        (answer(401), "create a new access token"),
         (answer(401), "--cometapi.user-id (COMETAPI_USER_ID)"),
-        (answer(200, b"<!doctype html>", HTML), "the address of the API, not of a web page"),
+        (answer(200, b"<!doctype html>", HTML), "the URL of the API, not of a web page"),
         (answer(429), "lower --collect.max-requests-per-minute"),
-        (answer(200, b'{"success": false}'), "look at the access token"),
+        (answer(200, b'{"success": false}'), "check the access token"),
     ],
     ids=["wrong token", "missing user id", "web page", "rate limit", "older gateway refuses"],
 )
-def test_trouble_says_what_to_do_next(fault, mend):
+def test_trouble_says_what_to_do_next(fault, fix):
     with Gateway(faults=always(fault)) as gateway:
-        assert mend in check(gateway)
+        assert fix in check(gateway)
 
 
 def test_a_clock_that_is_wrong_is_told():
