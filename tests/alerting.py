@@ -1,7 +1,7 @@
-"""Run the shipped rules and the shipped Alertmanager file in a hurry, with receivers on loopback.
+"""Run the bundled rules and Alertmanager configuration with shorter waits and with receivers on loopback.
 
-Talks to: processes of this machine. What is hurried are waits and intervals, what is replaced are addresses; every
-expression, label, text, route and inhibition is as shipped.
+Talks to: processes of this machine. Only waits, intervals and addresses are changed; every expression, label, text,
+route and inhibition rule is as bundled.
 """
 
 import email
@@ -28,7 +28,7 @@ INTERVAL = "1s"
 LONGEST_BODY = 1 << 20
 
 RESENDING = "--rules.alert.resend-delay=1s"
-"""What fires before Prometheus knows of any Alertmanager, in its first five seconds, is sent again soon."""
+"""Alerts that fire before Prometheus has discovered Alertmanager, in its first five seconds, are sent again soon."""
 
 
 def shipped(path: str) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def shipped(path: str) -> dict[str, Any]:
 
 
 def write_hurried_rules(folder: Path) -> None:
-    """Write the shipped rule files to *folder*/rules: waits of 3 s, intervals of 1 s, nothing else changed."""
+    """Write the bundled rule files to *folder*/rules with waits of 3 s and intervals of 1 s."""
     (folder / "rules").mkdir()
     for path in sorted((DEPLOY / "prometheus/rules").glob("*.yml")):
         document = shipped(f"prometheus/rules/{path.name}")
@@ -49,7 +49,7 @@ def write_hurried_rules(folder: Path) -> None:
 
 
 def hurried_prometheus(exporter_url: str, alertmanager_url: str) -> dict[str, Any]:
-    """Return the shipped prometheus.yml with these two addresses and intervals of 1 s."""
+    """Return the bundled prometheus.yml with these two addresses and intervals of 1 s."""
     config = shipped("prometheus/prometheus.yml")
     config["global"] = dict.fromkeys(config["global"], INTERVAL)
     config["scrape_configs"][0]["static_configs"][0]["targets"] = [exporter_url.removeprefix("http://")]
@@ -58,7 +58,7 @@ def hurried_prometheus(exporter_url: str, alertmanager_url: str) -> dict[str, An
 
 
 def hurried_alertmanager(*, web: str, mail: str) -> dict[str, Any]:
-    """Return the shipped alertmanager.yml: webhook and Slack go to the address *web*, e-mail to *mail*, and soon."""
+    """Return the bundled alertmanager.yml: webhook and Slack go to *web*, email to *mail*, without long waits."""
     config = shipped("alertmanager/alertmanager.yml")
     for route in (config["route"], *config["route"]["routes"]):
         route.update({"group_wait": "3s", "group_interval": INTERVAL})
@@ -91,14 +91,14 @@ class Alertmanager(Process):
         wait_until(lambda: httpx.get(f"{self.url}/-/ready", trust_env=False).status_code == httpx.codes.OK)
 
     def alerts(self) -> list[dict[str, Any]]:
-        """Return what Alertmanager knows: labels, annotations, and in `status` who inhibits."""
+        """Return all alerts: labels, annotations, and in `status` what inhibits them."""
         response = httpx.get(f"{self.url}/api/v2/alerts", trust_env=False, timeout=10)
         response.raise_for_status()
         return list(response.json())
 
 
 class Inbox:
-    """Everything that was sent to us: JSON by HTTP under its path, e-mail by SMTP under "mail"."""
+    """Everything that was received: JSON over HTTP under its path, email over SMTP under "mail"."""
 
     def __init__(self) -> None:
         self._arrived: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
@@ -115,13 +115,13 @@ class Inbox:
         return type(kind.__name__, (kind,), {"arrived": self._arrived})
 
     def all(self, address: str) -> list[Any]:
-        """Return what has come to "webhook", "slack" or "mail" so far, in order."""
+        """Return what "webhook", "slack" or "mail" has received so far, in order."""
         while not self._arrived.empty():
             self.received.append(self._arrived.get())
         return [content for where, content in self.received if where == address]
 
     def wait_for(self, address: str, wanted: Callable[[Any], bool], *, seconds: float = 30.0) -> Any:
-        """Return the first message to *address* that is *wanted*; fail with what came instead after *seconds*."""
+        """Return the first message to *address* that is *wanted*; after *seconds*, fail and show what came instead."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             for content in self.all(address):
@@ -143,7 +143,7 @@ class Inbox:
 
 
 class _Post(http.server.BaseHTTPRequestHandler):
-    """Take any JSON that is posted; the answer is what Slack's API says to a good message."""
+    """Accept any posted JSON; respond as Slack's API does to a valid message."""
 
     arrived: "queue.SimpleQueue[tuple[str, Any]]"
     timeout = 10
@@ -157,11 +157,11 @@ class _Post(http.server.BaseHTTPRequestHandler):
         self.wfile.write(b"ok")
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 class _Mail(socketserver.StreamRequestHandler):
-    """Take any e-mail, as the least server that RFC 5321 allows."""
+    """Accept any email: the minimal server that RFC 5321 allows."""
 
     arrived: "queue.SimpleQueue[tuple[str, Any]]"
     timeout = 10

@@ -1,8 +1,9 @@
-"""Each alert is seen firing in a real Prometheus and arriving at a real Alertmanager, and no key too many.
+"""Every alert fires in a real Prometheus and arrives at a real Alertmanager, and only for the expected keys.
 
-What is wrong now is wrong at simulated gateways, which the installed exporter reads. What had to happen before (a key
-that was usable, an account that had keys, a week of spending) is history, written into Prometheus's storage as samples
-of the series that the exporter and the recording rules would have left there. The rules are the shipped ones, hurried.
+The installed exporter reads simulated gateways on which things are wrong now. What must have happened before (a key
+that was usable, an account that had keys, a week of spending) is history, written to Prometheus' storage as samples of
+the series that the exporter and the recording rules would have left there. The rules are the bundled ones with shorter
+waits.
 """
 
 import contextlib
@@ -51,21 +52,21 @@ EXPECTED = {
     ("CometAPIAccountBalanceExhausted", "empty", None),
     ("CometAPIAccountWithoutKeys", "emptied", None),
     ("CometAPITokenRefused", "refused", None),
-    ("CometAPIRoundsFailing", "refused", None),
+    ("CometAPIRefreshFailing", "refused", None),
     ("CometAPIRateLimited", "limited", None),
-    ("CometAPIRoundsFailing", "limited", None),
-    ("CometAPIRoundsFailing", "failing", None),
+    ("CometAPIRefreshFailing", "limited", None),
+    ("CometAPIRefreshFailing", "failing", None),
     ("CometAPIDataStale", "failing", None),
     ("CometAPIExporterDown", None, None),
     ("CometAPIThresholdMissing", None, None),
 }
-"""Alert, account and key: everything that fires, and nothing else."""
+"""Alert, account and key: everything that must fire, and nothing else may."""
 
 Series = dict[str, Iterable[tuple[float, float]]]
 
 
 def keys(now: int) -> list[dict[str, Any]]:
-    """Return the keys of account main, one for each kind of trouble; the last one is well."""
+    """Return the keys of account main, one for each kind of problem; the last one is healthy."""
     fine = {"created_time": now - 30 * DAY, "accessed_time": now - HOUR, "remain_quota": 90 * USD, "used_quota": USD}
     troubles: list[dict[str, Any]] = [
         {"id": 1, "expired_time": now + 3 * DAY},
@@ -108,7 +109,7 @@ def gateways(now: int) -> Iterator[dict[str, Gateway]]:
 
 
 def history(now: float, instance: str) -> Series:
-    """Return what Prometheus remembers of the time before; where a series is asked for at present, up to *now*.
+    """Return what Prometheus has stored from before; up to *now* for series that rules read at present.
 
     The counters of the exporter at *instance* stand at 0, so that its next failures are an increase.
     """
@@ -148,7 +149,7 @@ def history(now: float, instance: str) -> Series:
 
 
 def write_history(folder: Path, series: Series) -> None:
-    """Write *series* as the blocks that a Prometheus with its data in *folder*/data would have kept."""
+    """Write *series* as blocks to the storage of a Prometheus with its data in *folder*/data."""
     text = folder / "history.om"
     lines = [f"{name} {value!r} {at:.3f}\n" for name, samples in series.items() for at, value in samples]
     text.write_text("".join([*lines, "# EOF\n"]), encoding="utf-8")
@@ -167,7 +168,7 @@ def write_accounts(folder: Path, running: dict[str, Gateway]) -> Path:
 
 
 def scraping_a_closed_port(config: dict[str, Any]) -> dict[str, Any]:
-    """Add a second exporter, in a job of its own, that does not answer."""
+    """Add a second exporter, in a separate job, that does not respond."""
     (job,) = config["scrape_configs"]
     gone = job | {
         "job_name": "another-cometapi-exporter",
@@ -187,7 +188,7 @@ def identity(labels: dict[str, str]) -> tuple[str, str | None, str | None]:
 
 
 def settled(prometheus: Prometheus, alertmanager: Alertmanager, seconds: float = 40) -> tuple[set[Any], set[Any]]:
-    """Wait until both show what is expected, and return what they show then; or at last, where they never do."""
+    """Wait until both show what is expected; return what they show then, or after *seconds*."""
     end = time.monotonic() + seconds
     while True:
         shown = firing(prometheus), {identity(alert["labels"]) for alert in alertmanager.alerts()}

@@ -1,4 +1,4 @@
-"""One cause, one notification: the shipped file in a real Alertmanager, and who silences whom in it."""
+"""One cause, one notification: the bundled configuration in a real Alertmanager, and which alert inhibits which."""
 
 import itertools
 import json
@@ -66,11 +66,11 @@ SILENCES = {
         "CometAPIKeyUnused",
         "CometAPIAccountBalanceLow",
         "CometAPIRateLimited",
-        "CometAPIRoundsFailing",
+        "CometAPIRefreshFailing",
         "CometAPIDataStale",
         "CometAPIKeysSkipped",
     ),
-    "CometAPIRateLimited": ("CometAPIRoundsFailing",),
+    "CometAPIRateLimited": ("CometAPIRefreshFailing",),
     "CometAPIDataStale": (
         "CometAPIKeyExpiringSoon",
         "CometAPIKeyQuotaLow",
@@ -79,7 +79,7 @@ SILENCES = {
         "CometAPIKeyUnused",
         "CometAPIAccountBalanceLow",
         "CometAPIRateLimited",
-        "CometAPIRoundsFailing",
+        "CometAPIRefreshFailing",
         "CometAPIKeysSkipped",
     ),
     "CometAPIExporterDown": (
@@ -99,7 +99,7 @@ SILENCES = {
         "CometAPIAccountWithoutKeys",
         "CometAPITokenRefused",
         "CometAPIRateLimited",
-        "CometAPIRoundsFailing",
+        "CometAPIRefreshFailing",
         "CometAPIDataStale",
         "CometAPIKeysSkipped",
     ),
@@ -126,7 +126,7 @@ def call(url: str, body: object = None) -> Any:
 
 @pytest.fixture(scope="module")
 def alertmanager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Run Alertmanager with the shipped file; its first notification would come after 30 s, when it is gone."""
+    """Run Alertmanager with the bundled file; its first notification would be due long after the tests."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         address = f"127.0.0.1:{probe.getsockname()[1]}"
     storage = tmp_path_factory.mktemp("alertmanager")
@@ -191,13 +191,13 @@ def test_another_key_another_account_and_another_job_are_not_silenced(alertmanag
         an_alert("CometAPIKeyQuotaLow", "another account", key_id="1"),
         an_alert("CometAPIKeyQuotaLow", "apart", key_id="1", job="another"),
         an_alert("CometAPIExporterDown", "down"),
-        an_alert("CometAPIRoundsFailing", "down"),
-        an_alert("CometAPIRoundsFailing", "not down"),
+        an_alert("CometAPIRefreshFailing", "down"),
+        an_alert("CometAPIRefreshFailing", "not down"),
     ]
 
     assert silenced(alertmanager, sent) == {
         ("apart", "1", "CometAPIKeyQuotaLow"),
-        ("down", "", "CometAPIRoundsFailing"),
+        ("down", "", "CometAPIRefreshFailing"),
     }
 
 

@@ -1,6 +1,6 @@
-"""The shipped rules and the Alertmanager file, judged by promtool, amtool and by their own conventions.
+"""The bundled rules and Alertmanager configuration, checked by promtool, amtool and against their own conventions.
 
-What each alert does is written in the *.test.yml files beside this one.
+The *.test.yml files in this directory say what each alert does.
 """
 
 import re
@@ -63,7 +63,7 @@ EXPECTED_SEVERITIES = {
     "CometAPIAccountWithoutKeys": "critical",
     "CometAPITokenRefused": "critical",
     "CometAPIRateLimited": "warning",
-    "CometAPIRoundsFailing": "warning",
+    "CometAPIRefreshFailing": "warning",
     "CometAPIDataStale": "critical",
     "CometAPIKeysSkipped": "warning",
     "CometAPIExporterDown": "critical",
@@ -87,7 +87,7 @@ each_alert = pytest.mark.parametrize("name", ALERTS)
 
 
 def run(*command: str) -> str:
-    """Run a program to its end and return what it printed; fail the test with that text where it failed."""
+    """Run a program and return its output; if it fails, fail the test with that output."""
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -146,7 +146,7 @@ def test_each_severity_has_its_receiver(severity: str, receiver: str) -> None:
     run(*command, f"--verify.receivers={receiver}", *labels)
 
 
-def test_no_secret_stands_in_the_alertmanager_file() -> None:
+def test_the_alertmanager_file_contains_no_secret() -> None:
     text = ALERTMANAGER.read_text()
 
     assert not re.search(r"(password|api_url|credentials|token|secret):", text)
@@ -185,30 +185,30 @@ def test_an_alert_about_a_key_names_it_and_the_money_left(name: str) -> None:
 
 
 @each_alert
-def test_an_alert_has_a_chapter_in_the_runbooks(name: str) -> None:
+def test_an_alert_has_a_section_in_the_runbooks(name: str) -> None:
     headings = re.findall(r"^## (\w+)$", RUNBOOKS.read_text(), flags=re.MULTILINE)
 
     assert headings.count(name) == 1
 
 
-def test_every_chapter_about_an_alert_has_an_alert() -> None:
+def test_every_section_about_an_alert_has_an_alert() -> None:
     headings = re.findall(r"^## (CometAPI\w+)$", RUNBOOKS.read_text(), flags=re.MULTILINE)
 
     assert headings == list(ALERTS)
 
 
 @each_alert
-def test_a_chapter_tells_meaning_first_look_mend_and_silence(name: str) -> None:
-    chapter = RUNBOOKS.read_text().split(f"\n## {name}\n")[1].split("\n## ")[0]
+def test_a_section_has_meaning_first_look_resolution_and_silence(name: str) -> None:
+    section = RUNBOOKS.read_text().split(f"\n## {name}\n")[1].split("\n## ")[0]
 
     for part in (
         "**What it means.**",
         "**First look.**",
-        "**Mend.**",
+        "**Resolution.**",
         "**Silence.**",
         f"amtool silence add alertname={name} ",
     ):
-        assert part in chapter
+        assert part in section
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.get("alert") or rule["record"])
