@@ -42,6 +42,7 @@ docs: $(VENV) ## write the generated parts of the documents again
 	$(BIN)/python scripts/generate_docs.py
 	$(BIN)/python deploy/grafana/build.py
 	$(BIN)/python deploy/kubernetes/generate.py
+	$(BIN)/python deploy/helm/readme.py
 
 golden: $(VENV) ## write the golden files again; look at the difference
 	REFRESH_GOLDEN=1 $(BIN)/python -m pytest -q tests/unit/test_exposition.py

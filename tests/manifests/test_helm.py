@@ -2,7 +2,9 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,93 +20,26 @@ ROOT = Path(__file__).parents[2]
 CHART = ROOT / "deploy/helm/cometapi-exporter"
 SECRETS = "/var/run/secrets/cometapi-exporter"
 
-ONE = {"accounts": [{"name": "production", "existingSecret": "production-token"}]}
-SEVERAL = {
-    "accounts": [
-        {
-            "name": "Produktion: über #1",
-            "existingSecret": "production-token",
-            "secretKey": "access",
-            "collect": {"interval": "5m", "concurrency": 2},
-        },
-        {
-            "name": "research",
-            "existingSecret": "research-token",
-            "baseUrl": "http://gateway.example.org:3000",
-            "allowInsecureHttp": True,
-            "userId": 7_000_000,
-            "quotaPerUsd": 1_000_000,
-            "caSecret": {"name": "private-ca", "key": "root.pem"},
-        },
-    ],
-    "collect": {"interval": "90s", "max_requests_per_minute": 30},
+CASES = {
+    path.name.removesuffix("-values.yaml"): yaml.safe_load(path.read_text(encoding="utf-8"))
+    for path in sorted((CHART / "ci").glob("*-values.yaml"))
 }
-MONITORED = {
-    "serviceMonitor": {"enabled": True, "labels": {"release": "prom"}},
-    "prometheusRule": {"enabled": True, "labels": {"release": "prom"}},
-    "dashboards": {"enabled": True},
-    "networkPolicy": {"enabled": True, "egressPorts": [443, 3000]},
-}
-CASES: Mapping[str, Any] = {
-    "one account": ONE,
-    "several accounts": SEVERAL,
-    "the demo": {"demo": True},
-    "everything": {
-        **SEVERAL,
-        **MONITORED,
-        "replicaCount": 2,
-        "image": {"repository": "registry.example.org/cometapi-exporter", "digest": "sha256:" + 64 * "a"},
-        "imagePullSecrets": [{"name": "registry"}],
-        "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy.example.org:3128"}],
-        "extraVolumes": [{"name": "more", "emptyDir": {}}],
-        "extraVolumeMounts": [{"name": "more", "mountPath": "/more"}],
-        "webConfig": {"existingSecret": "web", "tls": True},
-        "serviceAccount": {"annotations": {"a": "b"}},
-        "service": {"annotations": {"a": "b"}},
-        "podAnnotations": {"a": "b"},
-        "podLabels": {"team": "llm"},
-        "nodeSelector": {"kubernetes.io/os": "linux"},
-        "tolerations": [{"key": "k", "operator": "Exists"}],
-        "affinity": {"podAntiAffinity": {}},
-        "topologySpreadConstraints": [
-            {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": {}}
-        ],
-        "priorityClassName": "high",
-    },
-    "clients with certificates": {
-        **ONE,
-        "webConfig": {"existingSecret": "web", "tls": True, "clientCertificates": True},
-    },
-    "thresholds": {
-        **ONE,
-        "prometheusRule": {
-            "enabled": True,
-            "thresholds": {"expiry_warning_seconds": 1_209_600, "quota_low_ratio": 0.25},
-        },
-    },
-}
-REFUSED: Mapping[str, tuple[Any, str]] = {
-    "no account and no demo": ({}, "oneOf"),
-    "accounts beside the demo": ({**ONE, "demo": True}, "oneOf"),
-    "an account without a secret": ({"accounts": [{"name": "a"}]}, "existingSecret"),
-    "a token in the clear": (
-        {**ONE, "extraEnv": [{"name": "COMETAPI_ACCESS_TOKEN", "value": "t"}]},
-        "/extraEnv/0",
-    ),
-    "a misspelt value": ({**ONE, "serviceMonitr": {"enabled": True}}, "serviceMonitr"),
-    "a duration without a unit": ({**ONE, "collect": {"interval": "60"}}, "/collect/interval"),
-    "an unknown threshold": (
-        {**ONE, "prometheusRule": {"enabled": True, "thresholds": {"expiry_warning": 1}}},
-        "no such threshold: expiry_warning",
-    ),
-    "a name that the alert for a dead exporter would not know": ({**ONE, "nameOverride": "keys"}, "/nameOverride"),
+REFUSED = {
+    case.pop("name"): case
+    for case in yaml.safe_load((Path(__file__).parent / "refused.yaml").read_text(encoding="utf-8"))
 }
 
 
 @pytest.fixture(scope="session")
 def rendered(render_all: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
     """Return what Helm makes of every case, good and bad, by name."""
-    return render_all({**CASES, **{name: values for name, (values, _) in REFUSED.items()}})
+    good = {name: {"values": values} for name, values in CASES.items()}
+    named = {"a release with a dot": {"values": CASES["minimal"], "release": "my.release"}}
+    bad = {
+        name: {**case, "values": {**({} if case.get("alone") else CASES["minimal"]), **case["values"]}}
+        for name, case in REFUSED.items()
+    }
+    return render_all({**good, **named, **bad})
 
 
 def resources(rendered: dict[str, Any], case: str) -> list[Resource]:
@@ -122,7 +57,13 @@ def test_the_clusters_schemas_accept_what_every_case_gives(rendered, problems_of
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_values_that_cannot_work_are_refused_by_name(rendered, case):
-    assert REFUSED[case][1] in rendered[case].get("error", "it was accepted")
+    assert REFUSED[case]["message"] in rendered[case].get("error", "it was accepted")
+
+
+def test_a_release_whose_name_has_a_dot_gives_names_that_a_service_may_have(rendered):
+    assert the(resources(rendered, "a release with a dot"), "Service")["metadata"]["name"] == (
+        "my-release-cometapi-exporter"
+    )
 
 
 def mounted_secrets(pod: dict[str, Any]) -> dict[str, tuple[str, str]]:
@@ -137,7 +78,7 @@ def mounted_secrets(pod: dict[str, Any]) -> dict[str, tuple[str, str]]:
 
 
 def test_each_token_is_mounted_from_its_own_secret(rendered):
-    assert mounted_secrets(pod_of(resources(rendered, "several accounts"))) == {
+    assert mounted_secrets(pod_of(resources(rendered, "accounts"))) == {
         f"{SECRETS}/0/token": ("production-token", "access"),
         f"{SECRETS}/1/token": ("research-token", "token"),
         f"{SECRETS}/1/ca.crt": ("private-ca", "root.pem"),
@@ -155,7 +96,7 @@ def config_in(found: list[Resource]) -> str:
 
 
 def test_the_exporter_understands_its_file_as_the_values_meant_it(rendered, tmp_path):
-    found = resources(rendered, "several accounts")
+    found = resources(rendered, "accounts")
     for path in mounted_secrets(pod_of(found)):
         place = tmp_path / Path(path).relative_to(SECRETS)
         place.parent.mkdir(exist_ok=True)
@@ -197,19 +138,19 @@ def test_other_accounts_mean_another_pod_and_no_token_is_in_the_cluster_s_object
         case: the(resources(rendered, case), "Deployment")["spec"]["template"]["metadata"]["annotations"][
             "checksum/config"
         ]
-        for case in ("one account", "several accounts", "thresholds")
+        for case in ("minimal", "accounts", "client-certificates")
     }
 
-    assert sums["one account"] != sums["several accounts"]
-    assert sums["one account"] == sums["thresholds"]
+    assert sums["minimal"] != sums["accounts"]
+    assert sums["minimal"] == sums["client-certificates"]
 
 
 @pytest.mark.parametrize(
     ("case", "probe"),
     [
-        ("one account", {"httpGet": {"path": "/-/healthy", "port": "http"}}),
+        ("minimal", {"httpGet": {"path": "/-/healthy", "port": "http"}}),
         ("everything", {"httpGet": {"path": "/-/healthy", "port": "http", "scheme": "HTTPS"}}),
-        ("clients with certificates", {"tcpSocket": {"port": "http"}}),
+        ("client-certificates", {"tcpSocket": {"port": "http"}}),
     ],
 )
 def test_the_liveness_probe_speaks_as_the_pages_do(rendered, case, probe):
@@ -227,6 +168,35 @@ def test_the_web_config_is_mounted_whole_so_that_its_relative_paths_hold(rendere
     assert environment["COMETAPI_EXPORTER_WEB_CONFIG_FILE"] == f"{mount}/web-config.yml"
     assert secret == {"secretName": "web", "defaultMode": 0o440}
     assert the(resources(rendered, "everything"), "ServiceMonitor")["spec"]["endpoints"][0]["scheme"] == "https"
+
+
+def test_several_pods_are_spread_over_the_nodes_and_evicted_one_at_a_time(rendered):
+    found = resources(rendered, "everything")
+    (spread,) = pod_of(found)["topologySpreadConstraints"]
+
+    assert (spread["topologyKey"], spread["whenUnsatisfiable"]) == ("kubernetes.io/hostname", "ScheduleAnyway")
+    assert spread["labelSelector"] == the(found, "PodDisruptionBudget")["spec"]["selector"]
+    assert the(found, "PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
+
+
+def test_every_port_of_the_network_policy_names_its_protocol(rendered):
+    policy = the(resources(rendered, "everything"), "NetworkPolicy")["spec"]
+    ports = [port for rule in (*policy["ingress"], *policy["egress"]) for port in rule["ports"]]
+
+    assert [port for port in ports if "protocol" not in port] == []
+
+
+def test_a_single_pod_can_be_evicted(rendered):
+    assert "PodDisruptionBudget" not in {resource["kind"] for resource in resources(rendered, "minimal")}
+
+
+def test_helm_and_kustomize_ask_for_the_same_resources(rendered):
+    manifest = yaml.safe_load((ROOT / "deploy/kubernetes/exporter/deployment.yaml").read_text(encoding="utf-8"))
+
+    assert (
+        pod_of(resources(rendered, "minimal"))["containers"][0]["resources"]
+        == (pod_of([manifest])["containers"][0]["resources"])
+    )
 
 
 def source_groups() -> list[Any]:
@@ -250,7 +220,7 @@ def test_a_threshold_of_the_values_replaces_the_shipped_one_and_nothing_else(ren
         if rule.get("record") in changed:
             rule["expr"] = changed[rule["record"]]
 
-    assert the(resources(rendered, "thresholds"), "PrometheusRule")["spec"]["groups"] == expected
+    assert the(resources(rendered, "accounts"), "PrometheusRule")["spec"]["groups"] == expected
 
 
 def test_the_dashboards_are_those_of_grafana(rendered):
@@ -268,10 +238,27 @@ def test_the_dashboards_are_those_of_grafana(rendered):
 
 
 def test_an_image_is_named_by_digest_where_there_is_one_else_by_the_chart_s_version(rendered):
-    assert pod_of(resources(rendered, "one account"))["containers"][0]["image"] == "cometapi-exporter:0.1.0"
+    assert pod_of(resources(rendered, "minimal"))["containers"][0]["image"] == "cometapi-exporter:0.1.0"
     assert pod_of(resources(rendered, "everything"))["containers"][0]["image"] == (
         "registry.example.org/cometapi-exporter@sha256:" + 64 * "a"
     )
+
+
+def test_the_table_of_values_is_up_to_date():
+    command = [sys.executable, ROOT / "deploy/helm/readme.py", "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_every_value_of_the_chart_is_in_its_schema():
+    values = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
+    schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))["properties"]
+
+    assert set(schema) - {"global"} == set(values)
+    for name, section in values.items():
+        if "properties" in schema[name]:
+            assert set(section) <= set(schema[name]["properties"]), name
 
 
 def test_chart_manifests_and_package_have_one_version():

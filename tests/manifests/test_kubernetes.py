@@ -58,10 +58,18 @@ def test_every_selector_finds_the_pods(everything):
     assert unfound_pods(everything) == []
 
 
+def test_every_port_of_the_network_policy_names_its_protocol(everything):
+    policy = the(everything, "NetworkPolicy")["spec"]
+    ports = [port for rule in (*policy["ingress"], *policy["egress"]) for port in rule["ports"]]
+
+    assert [port for port in ports if "protocol" not in port] == [], "otherwise each `kubectl apply` reports a change"
+
+
 def test_the_exporter_alone_needs_no_resource_of_the_operator():
     assert {resource["apiVersion"].split("/")[0] for resource in build(KUBERNETES / "exporter")} == {
         "apps",
         "networking.k8s.io",
+        "policy",
         "v1",
     }
 
