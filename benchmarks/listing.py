@@ -26,7 +26,7 @@ from machine import Failed
 from exporter.cometapi.answer import Answer
 from exporter.cometapi.client import CometClient
 from exporter.cometapi.connections import Connections
-from exporter.cometapi.pace import Pace
+from exporter.cometapi.rate_limit import RateLimit
 from exporter.cometapi.wire import parse_page
 from exporter.credentials import Secret
 
@@ -90,11 +90,11 @@ def run(who: str, url: str, pages: int, *, per_minute: int = 10_000_000, seconds
 
 async def list_with_ours(url: str, pages: int, concurrency: int, per_minute: int) -> tuple[float, float]:
     async with Connections(lambda: httpx.AsyncClient(base_url=url, timeout=None, trust_env=False)) as connections:
-        pace = Pace(per_minute, clock=time.monotonic, sleep=asyncio.sleep)
+        rate_limit = RateLimit(per_minute, clock=time.monotonic, sleep=asyncio.sleep)
         client = CometClient(
             connections,
             user_id=None,
-            pace=pace,
+            rate_limit=rate_limit,
             timeout=10,
             concurrency=concurrency,
             on_request=lambda _path, _code: None,

@@ -2,8 +2,8 @@
 
 Talks to: signals, sockets, standard output; everything else through the parts. Mutable state in the whole program: the
 current snapshot (`Watch`), the rendering (`Exposition`), each refresher's last state and heartbeat, each client's
-dialect, clock skew and pool, the turns taken at each host (`Pace`), the process's counters, the web config as last
-read, the connections in the lobby.
+API variant, clock skew and pool, the requests sent to each host (`RateLimit`), the process's counters, the web config
+as last read, the connections in the lobby.
 """
 
 import asyncio

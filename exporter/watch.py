@@ -1,7 +1,7 @@
 """Watch all accounts: one client and one refresher each, one current snapshot, one exposition made from it.
 
-Talks to: the network, by the clients that it opens. Knows no server, no signal, no command line. Here alone are the
-clock, the sleep and the chance chosen that the refreshes live by.
+Talks to: the network, through the clients that it opens. Knows no server, no signal, no command line. Here alone are
+the clock, the sleep and the chance chosen that the refreshes live by.
 """
 
 import asyncio
@@ -10,31 +10,21 @@ import functools
 import gc
 import math
 import random
-import ssl
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping
-from http.cookiejar import CookieJar, DefaultCookiePolicy
-from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx
-import stamina.instrumentation
-
 from exporter import __version__
-from exporter.cometapi.client import CometClient
-from exporter.cometapi.connections import Connections
-from exporter.cometapi.pace import Pace
-from exporter.errors import StartError
+from exporter.cometapi.client import CometClient, open_client
+from exporter.cometapi.rate_limit import RateLimit
 from exporter.exposition import Exposition
-from exporter.parsers import is_loopback
 from exporter.refresher import Refresher, Surroundings
 from exporter.schedule import first_delay
 from exporter.settings import Account, Settings
 from exporter.snapshot import AccountState, Snapshot
 from exporter.telemetry import Telemetry, process_collectors
 
-KEEP_CONNECTIONS_SECONDS = 120.0
 # How long the thread that renders may keep the interpreter while a request waits for it, several times over; Python's
 # usual 5 ms let requests wait 50 ms and more at 100,000 keys, this about 20 ms, at no cost that could be measured.
 SWITCH_SECONDS = 0.0002
@@ -116,67 +106,26 @@ def initial_state(account: Account) -> AccountState:
 @contextlib.asynccontextmanager
 async def watching(settings: Settings) -> AsyncIterator[Watch]:
     """Open the clients of all accounts and give the watch over them; nothing runs yet."""
-    stamina.instrumentation.set_on_retry_hooks([])
     telemetry = Telemetry(version=__version__)
     async with contextlib.AsyncExitStack() as stack:
-        paces: dict[str, Pace] = {}
-        trust: dict[Path | None, ssl.SSLContext] = {}
+        rate_limits: dict[str, RateLimit] = {}
         clients = {}
         for account in settings.accounts:
             telemetry.prepare(account.name)
             host = urlsplit(account.base_url).netloc.lower()
-            if host not in paces:
-                paces[host] = Pace(settings.max_requests_per_minute, clock=WORLD.monotonic, sleep=WORLD.sleep)
-            if account.ca_file not in trust:
-                trust[account.ca_file] = _trust(account.ca_file)
-            connections = _connections(account, trust[account.ca_file])
-            await stack.enter_async_context(connections)
-            clients[account.name] = _comet_client(account, connections, paces[host], telemetry)
+            if host not in rate_limits:
+                rate_limits[host] = RateLimit(
+                    settings.max_requests_per_minute, clock=WORLD.monotonic, sleep=WORLD.sleep
+                )
+            clients[account.name] = await stack.enter_async_context(
+                open_client(
+                    base_url=account.base_url,
+                    user_id=account.user_id,
+                    ca_file=account.ca_file,
+                    timeout=account.timeout,
+                    concurrency=account.concurrency,
+                    rate_limit=rate_limits[host],
+                    on_request=functools.partial(telemetry.request_sent, account.name),
+                )
+            )
         yield Watch(settings, clients, telemetry)
-
-
-def _connections(account: Account, trust: ssl.SSLContext) -> Connections:
-    try:
-        return Connections(functools.partial(_http_client, account, trust))
-    except (ImportError, ValueError):
-        raise StartError(
-            "the proxy that HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names cannot be used: expected http:// or https:// "
-            "and a host (or set NO_PROXY)"
-        ) from None
-
-
-def _comet_client(account: Account, connections: Connections, pace: Pace, telemetry: Telemetry) -> CometClient:
-    return CometClient(
-        connections,
-        user_id=account.user_id,
-        pace=pace,
-        timeout=account.timeout,
-        concurrency=account.concurrency,
-        on_request=lambda endpoint, code: telemetry.request_sent(account.name, endpoint, code),
-    )
-
-
-def _http_client(account: Account, trust: ssl.SSLContext) -> httpx.AsyncClient:
-    """Make the client of one account: no redirects, no cookies, connections kept from refresh to refresh."""
-    most = account.concurrency + 1
-    return httpx.AsyncClient(
-        base_url=account.base_url,
-        verify=trust,
-        follow_redirects=False,
-        trust_env=not is_loopback(account.base_url),  # a proxy has no business between this machine and itself
-        timeout=None,  # noqa: S113 - each whole exchange has a deadline of its own
-        limits=httpx.Limits(
-            max_connections=most, max_keepalive_connections=most, keepalive_expiry=KEEP_CONNECTIONS_SECONDS
-        ),
-        headers={"User-Agent": f"cometapi-exporter/{__version__}", "Accept": "application/json"},
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-    )
-
-
-def _trust(ca_file: Path | None) -> ssl.SSLContext:
-    if ca_file is not None:
-        return ssl.create_default_context(cafile=str(ca_file))
-    try:
-        return httpx.create_ssl_context()
-    except OSError as error:
-        raise StartError(f"SSL_CERT_FILE or SSL_CERT_DIR cannot be read: {error.strerror or error}") from None

@@ -1,1 +1,1 @@
-"""The room that hides how the vendor talks: dialects, paging, HTTP, pace and retries."""
+"""The package that hides how the vendor talks: API variants, paging, HTTP, rate limit and retries."""

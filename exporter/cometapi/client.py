@@ -5,16 +5,19 @@ or one ApiError. The access token is an argument of each call and is kept nowher
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import stamina
+import stamina.instrumentation
 
 from exporter.cometapi.answer import Answer, clock_skew
-from exporter.cometapi.connections import Connections
-from exporter.cometapi.pace import LONGEST_WAIT_SECONDS, Pace
+from exporter.cometapi.connections import Connections, connect
 from exporter.cometapi.paging import Walk, union
+from exporter.cometapi.rate_limit import LONGEST_WAIT_SECONDS, RateLimit
 from exporter.cometapi.wire import Page, parse_balance, parse_page
 from exporter.credentials import Secret
 from exporter.errors import ApiError, RateLimited
@@ -30,7 +33,7 @@ Parsed = TypeVar("Parsed")
 
 
 @dataclass(frozen=True, slots=True)
-class Dialect:
+class ApiVariant:
     """How to ask for a page: the number of the first one, and the parameter that wishes for a size."""
 
     first_page: int
@@ -41,16 +44,16 @@ class Dialect:
         return {"p": str(index + self.first_page), self.size_parameter: str(PAGE_SIZE)}
 
 
-NEW_API = Dialect(first_page=1, size_parameter="page_size")
-BARE_LIST = Dialect(first_page=0, size_parameter="size")
+NEW_API = ApiVariant(first_page=1, size_parameter="page_size")
+BARE_LIST = ApiVariant(first_page=0, size_parameter="size")
 
 
 class CometClient:
     """The API of one account.
 
-    *on_request* is told the path and the HTTP status, or `none`, of every request. Mutable are the *dialect* that the
-    gateway's last answer showed, and *clock_skew*: how many seconds this machine's clock is ahead of the gateway's,
-    None until an answer told the time.
+    *on_request* is told the path and the HTTP status, or `none`, of every request. Mutable are the *variant* of
+    the API that the gateway's last answer showed, and *clock_skew*: how many seconds this machine's clock is ahead of
+    the gateway's, None until an answer told the time.
     """
 
     def __init__(
@@ -58,18 +61,18 @@ class CometClient:
         connections: Connections,
         *,
         user_id: int | None,
-        pace: Pace,
+        rate_limit: RateLimit,
         timeout: float,
         concurrency: int,
         on_request: Callable[[str, str], None],
     ) -> None:
         self._connections = connections
         self._headers = {} if user_id is None else {"New-Api-User": str(user_id)}
-        self._pace = pace
+        self._rate_limit = rate_limit
         self._timeout = timeout
         self._concurrency = concurrency
         self._on_request = on_request
-        self.dialect = NEW_API
+        self.variant = NEW_API
         self.clock_skew: float | None = None
 
     async def read_balance(self, token: Secret) -> Balance:
@@ -92,9 +95,9 @@ class CometClient:
     async def _list_once(self, token: Secret, progress: Callable[[], None]) -> Listing:
         walk = Walk()
         await self._read_pages(token, walk, progress, at_once=1, most=1)
-        dialect = BARE_LIST if walk.is_bare_list else NEW_API
-        if dialect != self.dialect:
-            self.dialect = dialect
+        variant = BARE_LIST if walk.is_bare_list else NEW_API
+        if variant != self.variant:
+            self.variant = variant
             walk = Walk()
         await self._read_pages(token, walk, progress, at_once=self._concurrency)
         return walk.listing()
@@ -126,7 +129,7 @@ class CometClient:
             await _cancel(under_way)
 
     async def _page(self, token: Secret, index: int) -> Page:
-        return await self._get(token, KEYS_PATH, self.dialect.params(index), parse_page)
+        return await self._get(token, KEYS_PATH, self.variant.params(index), parse_page)
 
     async def _get(self, token: Secret, path: str, params: dict[str, str], parse: Callable[[Answer], Parsed]) -> Parsed:
         async for attempt in stamina.retry_context(on=_is_worth_another_try, attempts=ATTEMPTS, timeout=None):
@@ -139,11 +142,11 @@ class CometClient:
             return parse(await self._send(token, path, params))
         except RateLimited as error:
             if error.retry_after is not None:
-                self._pace.pause(error.retry_after)
+                self._rate_limit.pause(error.retry_after)
             raise
 
     async def _send(self, token: Secret, path: str, params: dict[str, str]) -> Answer:
-        await self._pace.turn()
+        await self._rate_limit.turn()
         code = "none"
         try:
             headers = {"Authorization": token.reveal(), **self._headers}
@@ -153,6 +156,33 @@ class CometClient:
         finally:
             self._on_request(path, code)
         return answer
+
+
+@contextlib.asynccontextmanager
+async def open_client(
+    *,
+    base_url: str,
+    user_id: int | None,
+    ca_file: Path | None,
+    timeout: float,  # noqa: ASYNC109 - of each request
+    concurrency: int,
+    rate_limit: RateLimit,
+    on_request: Callable[[str, str], None],
+) -> AsyncIterator[CometClient]:
+    """Give the client of one account, whose connections close at the end; raises StartError.
+
+    *rate_limit* is shared by all accounts of one host.
+    """
+    stamina.instrumentation.set_on_retry_hooks([])
+    async with connect(base_url, ca_file=ca_file, at_once=concurrency + 1) as connections:
+        yield CometClient(
+            connections,
+            user_id=user_id,
+            rate_limit=rate_limit,
+            timeout=timeout,
+            concurrency=concurrency,
+            on_request=on_request,
+        )
 
 
 def _is_worth_another_try(error: Exception) -> bool:

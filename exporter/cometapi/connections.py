@@ -1,20 +1,29 @@
-"""Keep the connections to one gateway from refresh to refresh, and throw away those that were left in the middle.
+"""Open the connections to one gateway, keep them from refresh to refresh, and throw away those left in the middle.
 
-Talks to: the network, by `exchange`. Knows no keys and no pages. A request that is cancelled or broken off at a bad
-moment can leave its connection in the library's pool for ever, neither idle nor closed; a few of them, and every
-further request waits in vain. So after a request without a whole answer the next ones go through a new pool, and the
-old one is closed as soon as nobody uses it.
+Talks to: the network, through `exchange`. Knows no keys and no pages. A request that is cancelled or broken off at a
+bad moment can leave its connection in the library's pool for ever, neither idle nor closed; a few of them, and every
+further request waits in vain. So after a request without a whole response the next ones go through a new pool, and the
+old one is closed when its last request has ended.
 """
 
 import asyncio
+import functools
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from pathlib import Path
 from typing import Self
 
 import httpx
 
+from exporter import __version__
 from exporter.cometapi import exchange
 from exporter.cometapi.answer import Answer
+from exporter.errors import StartError
+from exporter.parsers import is_loopback
+
+KEEP_CONNECTIONS_SECONDS = 120.0
 
 
 @dataclass(slots=True)
@@ -24,14 +33,14 @@ class _Pool:
 
 
 class Connections:
-    """The connections of one account, closed at the end of the context; *open_client* makes a client with its own pool.
+    """The connections of one account, closed at the end of the context; *open_pool* makes a new pool of them.
 
     The pool in use is the one mutable attribute.
     """
 
-    def __init__(self, open_client: Callable[[], httpx.AsyncClient]) -> None:
-        self._open_client = open_client
-        self._pool = _Pool(open_client())
+    def __init__(self, open_pool: Callable[[], httpx.AsyncClient]) -> None:
+        self._open_pool = open_pool
+        self._pool = _Pool(open_pool())
 
     async def fetch(
         self,
@@ -48,7 +57,7 @@ class Connections:
             return await exchange.fetch(pool.http, path, params=params, headers=headers, timeout=timeout)
         except BaseException:
             if pool is self._pool:
-                self._pool = _Pool(self._open_client())
+                self._pool = _Pool(self._open_pool())
             raise
         finally:
             pool.users -= 1
@@ -60,3 +69,42 @@ class Connections:
 
     async def __aexit__(self, *_: object) -> None:
         await self._pool.http.aclose()
+
+
+def connect(base_url: str, *, ca_file: Path | None, at_once: int) -> Connections:
+    """Prepare up to *at_once* connections to one gateway, none of them open yet; raises StartError."""
+    trust = _trust(ca_file)
+    try:
+        return Connections(functools.partial(_open_pool, base_url, trust, at_once))
+    except (ImportError, ValueError):
+        raise StartError(
+            "the proxy that HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names cannot be used: expected http:// or https:// "
+            "and a host (or set NO_PROXY)"
+        ) from None
+
+
+def _open_pool(base_url: str, trust: ssl.SSLContext, at_once: int) -> httpx.AsyncClient:
+    """Make a pool that follows no redirects and keeps no cookies."""
+    return httpx.AsyncClient(
+        base_url=base_url,
+        verify=trust,
+        follow_redirects=False,
+        trust_env=not is_loopback(base_url),  # a proxy has no business between this machine and itself
+        timeout=None,  # noqa: S113 - each whole exchange has a deadline of its own
+        limits=httpx.Limits(
+            max_connections=at_once, max_keepalive_connections=at_once, keepalive_expiry=KEEP_CONNECTIONS_SECONDS
+        ),
+        headers={"User-Agent": f"cometapi-exporter/{__version__}", "Accept": "application/json"},
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+    )
+
+
+@functools.lru_cache
+def _trust(ca_file: Path | None) -> ssl.SSLContext:
+    """Read the trusted certificates, once for all accounts that share them."""
+    if ca_file is not None:
+        return ssl.create_default_context(cafile=str(ca_file))
+    try:
+        return httpx.create_ssl_context()
+    except OSError as error:
+        raise StartError(f"SSL_CERT_FILE or SSL_CERT_DIR cannot be read: {error.strerror or error}") from None

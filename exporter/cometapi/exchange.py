@@ -1,6 +1,6 @@
 """Send one GET and bring back the whole answer, or say why there is none.
 
-Talks to: the network, by httpx; beside `connections` the only file of this room that knows it. Knows no keys, no pages,
+Talks to: the network, by httpx; beside `connections` the only file that knows it. Knows no keys, no pages,
 no retries. The answer is bounded in time (one deadline for all of it) and in size (decoded, so that a small body
 cannot unpack into a large one). No error quotes a header, a URL or the text of a library's error, since those may hold
 the access token.

@@ -14,7 +14,7 @@ from builders import CANARY_TOKEN
 
 from exporter.cometapi.client import CometClient
 from exporter.cometapi.connections import Connections
-from exporter.cometapi.pace import Pace
+from exporter.cometapi.rate_limit import RateLimit
 from exporter.credentials import Secret
 from exporter.errors import ApiError
 from exporter.model import Balance, Listing
@@ -74,7 +74,7 @@ class Reading:
         return CometClient(
             connections,
             user_id=self.user_id,
-            pace=Pace(self.per_minute, clock=time.monotonic, sleep=asyncio.sleep),
+            rate_limit=RateLimit(self.per_minute, clock=time.monotonic, sleep=asyncio.sleep),
             timeout=self.timeout,
             concurrency=self.concurrency,
             on_request=lambda _path, code: self.counted.append(code),

@@ -12,7 +12,7 @@ from gateway import Gateway, endless, gzip_bomb, wrong_length_short
 
 from exporter.cometapi.client import CometClient
 from exporter.cometapi.connections import Connections
-from exporter.cometapi.pace import Pace
+from exporter.cometapi.rate_limit import RateLimit
 from exporter.credentials import Secret
 from exporter.errors import ApiError
 
@@ -22,9 +22,14 @@ FAULTS = {"endless": endless(9_000_000), "bomb": gzip_bomb(20_000_000), "extra":
 
 
 def client_of(connections):
-    pace = Pace(100_000, clock=time.monotonic, sleep=asyncio.sleep)
+    rate_limit = RateLimit(100_000, clock=time.monotonic, sleep=asyncio.sleep)
     return CometClient(
-        connections, user_id=None, pace=pace, timeout=0.2, concurrency=4, on_request=lambda _path, _code: None
+        connections,
+        user_id=None,
+        rate_limit=rate_limit,
+        timeout=0.2,
+        concurrency=4,
+        on_request=lambda _path, _code: None,
     )
 
 

@@ -138,8 +138,8 @@ def test_a_limit_with_a_short_retry_after_is_lived_with(reading):
     assert listing.settled
 
 
-def test_requests_keep_to_the_pace(reading, monkeypatch):
-    monkeypatch.setattr("exporter.cometapi.pace.WINDOW_SECONDS", 0.5)
+def test_requests_keep_to_the_rate_limit(reading, monkeypatch):
+    monkeypatch.setattr("exporter.cometapi.rate_limit.WINDOW_SECONDS", 0.5)
     with Gateway(keys=wire_keys(12), page_cap=2) as gateway:
         assert reading(per_minute=3).keys(gateway.url).settled
 

@@ -14,7 +14,7 @@ from builders import CANARY_TOKEN, a_wire_account, a_wire_key
 
 from exporter.cometapi.client import CometClient
 from exporter.cometapi.connections import Connections
-from exporter.cometapi.pace import Pace
+from exporter.cometapi.rate_limit import RateLimit
 from exporter.credentials import Secret
 from exporter.errors import ApiError, InvalidResponse, RateLimited, Rejected, ServerFault, TimedOut, Unauthorized
 from exporter.model import Balance, Listing
@@ -75,7 +75,7 @@ class Session:
                 client = CometClient(
                     connections,
                     user_id=self.user_id,
-                    pace=Pace(self.per_minute, clock=lambda: self.now, sleep=self._sleep),
+                    rate_limit=RateLimit(self.per_minute, clock=lambda: self.now, sleep=self._sleep),
                     timeout=5,
                     concurrency=self.concurrency,
                     on_request=lambda path, code: self.counted.append((path, code)),
@@ -131,7 +131,7 @@ def test_the_headers_are_the_raw_token_and_the_user_where_there_is_one(user_id, 
             client = CometClient(
                 connections,
                 user_id=user_id,
-                pace=Pace(9, clock=lambda: 0.0, sleep=asyncio.sleep),
+                rate_limit=RateLimit(9, clock=lambda: 0.0, sleep=asyncio.sleep),
                 timeout=5,
                 concurrency=1,
                 on_request=lambda _path, _code: None,

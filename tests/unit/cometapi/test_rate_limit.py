@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from exporter.cometapi.pace import Pace
+from exporter.cometapi.rate_limit import RateLimit
 from exporter.errors import RateLimited
 
 
@@ -21,46 +21,46 @@ class FakeTime:
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
-        assert len(self.slept) < 10_000, "the pace sleeps for ever"
+        assert len(self.slept) < 10_000, "the rate limit sleeps for ever"
         await asyncio.sleep(0)
         self.on_sleep()
         self.now += seconds
 
 
-def a_pace(per_minute: int) -> tuple[Pace, FakeTime]:
+def a_rate_limit(per_minute: int) -> tuple[RateLimit, FakeTime]:
     time = FakeTime()
-    return Pace(per_minute, clock=time.clock, sleep=time.sleep), time
+    return RateLimit(per_minute, clock=time.clock, sleep=time.sleep), time
 
 
-async def turns(pace: Pace, time: FakeTime, count: int) -> list[float]:
+async def turns(rate_limit: RateLimit, time: FakeTime, count: int) -> list[float]:
     """Take *count* turns one after the other; return when each was given."""
     given = []
     for _ in range(count):
-        await pace.turn()
+        await rate_limit.turn()
         given.append(time.now)
     return given
 
 
 def test_a_minute_s_worth_of_requests_goes_at_once():
-    pace, time = a_pace(60)
+    rate_limit, time = a_rate_limit(60)
 
-    assert asyncio.run(turns(pace, time, 60)) == [1_000.0] * 60
+    assert asyncio.run(turns(rate_limit, time, 60)) == [1_000.0] * 60
     assert time.slept == []
 
 
 def test_one_more_waits_until_the_first_is_a_minute_old():
-    pace, time = a_pace(3)
+    rate_limit, time = a_rate_limit(3)
 
-    assert asyncio.run(turns(pace, time, 7)) == [1_000.0] * 3 + [1_060.0] * 3 + [1_120.0]
+    assert asyncio.run(turns(rate_limit, time, 7)) == [1_000.0] * 3 + [1_060.0] * 3 + [1_120.0]
 
 
 def test_a_request_waits_only_for_what_is_left_of_the_minute():
-    pace, time = a_pace(1)
+    rate_limit, time = a_rate_limit(1)
 
     async def scenario():
-        await pace.turn()
+        await rate_limit.turn()
         time.now += 45.5
-        await pace.turn()
+        await rate_limit.turn()
 
     asyncio.run(scenario())
 
@@ -69,13 +69,13 @@ def test_a_request_waits_only_for_what_is_left_of_the_minute():
 
 @pytest.mark.parametrize("per_minute", [1, 2, 7])
 def test_no_window_of_a_minute_holds_more_than_allowed(per_minute):
-    pace, time = a_pace(per_minute)
+    rate_limit, time = a_rate_limit(per_minute)
     given = []
 
     async def scenario():
         for step in range(50):
             time.now += (step * 7919) % 23 / 1.7
-            await pace.turn()
+            await rate_limit.turn()
             given.append(time.now)
 
     asyncio.run(scenario())
@@ -85,11 +85,11 @@ def test_no_window_of_a_minute_holds_more_than_allowed(per_minute):
 
 
 def test_turns_are_given_in_the_order_of_asking():
-    pace, _ = a_pace(2)
+    rate_limit, _ = a_rate_limit(2)
     order = []
 
     async def account(name):
-        await pace.turn()
+        await rate_limit.turn()
         order.append(name)
 
     async def scenario():
@@ -108,15 +108,15 @@ def test_a_newcomer_does_not_overtake_one_who_waits():
     async def sleep_until_woken(_seconds):
         await wake.wait()
 
-    pace = Pace(1, clock=time.clock, sleep=sleep_until_woken)
+    rate_limit = RateLimit(1, clock=time.clock, sleep=sleep_until_woken)
 
     async def account(name):
-        await pace.turn()
+        await rate_limit.turn()
         order.append(name)
         time.now += 60
 
     async def scenario():
-        await pace.turn()
+        await rate_limit.turn()
         first = asyncio.create_task(account("first"))
         await asyncio.sleep(0)
         time.now += 60
@@ -131,16 +131,16 @@ def test_a_newcomer_does_not_overtake_one_who_waits():
 
 
 def test_an_impatient_asker_that_leaves_takes_no_turn():
-    pace, time = a_pace(1)
+    rate_limit, time = a_rate_limit(1)
 
     async def scenario():
-        await pace.turn()
-        leaver = asyncio.create_task(pace.turn())
+        await rate_limit.turn()
+        leaver = asyncio.create_task(rate_limit.turn())
         await asyncio.sleep(0)
         leaver.cancel()
         await asyncio.gather(leaver, return_exceptions=True)
         assert leaver.cancelled()
-        await pace.turn()
+        await rate_limit.turn()
 
     asyncio.run(scenario())
 
@@ -149,88 +149,88 @@ def test_an_impatient_asker_that_leaves_takes_no_turn():
 
 @pytest.mark.parametrize("seconds", [0.5, 5.0])
 def test_a_short_pause_is_sat_out(seconds):
-    pace, time = a_pace(60)
-    pace.pause(seconds)
+    rate_limit, time = a_rate_limit(60)
+    rate_limit.pause(seconds)
 
-    assert asyncio.run(turns(pace, time, 2)) == [1_000.0 + seconds] * 2
+    assert asyncio.run(turns(rate_limit, time, 2)) == [1_000.0 + seconds] * 2
     assert time.slept == [seconds]
 
 
 def test_a_pause_that_is_over_costs_nothing():
-    pace, time = a_pace(60)
-    pace.pause(30)
+    rate_limit, time = a_rate_limit(60)
+    rate_limit.pause(30)
     time.now += 30
 
-    assert asyncio.run(turns(pace, time, 1)) == [1_030.0]
+    assert asyncio.run(turns(rate_limit, time, 1)) == [1_030.0]
     assert time.slept == []
 
 
 def test_a_long_pause_is_an_error_that_says_what_is_left():
-    pace, time = a_pace(60)
-    pace.pause(30)
+    rate_limit, time = a_rate_limit(60)
+    rate_limit.pause(30)
     time.now += 10
 
     with pytest.raises(RateLimited) as caught:
-        asyncio.run(pace.turn())
+        asyncio.run(rate_limit.turn())
 
     assert caught.value.retry_after == 20.0
     assert time.slept == []
 
 
 def test_what_is_left_of_a_long_pause_is_sat_out_once_it_is_short():
-    pace, time = a_pace(60)
-    pace.pause(30)
+    rate_limit, time = a_rate_limit(60)
+    rate_limit.pause(30)
     time.now += 26
 
-    assert asyncio.run(turns(pace, time, 1)) == [1_030.0]
+    assert asyncio.run(turns(rate_limit, time, 1)) == [1_030.0]
 
 
 @pytest.mark.parametrize("wish", [3_600.0, 3_601.0, 9_999_999_999.0, float("inf")])
 def test_an_absurd_pause_is_cut_to_an_hour(wish):
-    pace, _ = a_pace(60)
-    pace.pause(wish)
+    rate_limit, _ = a_rate_limit(60)
+    rate_limit.pause(wish)
 
     with pytest.raises(RateLimited) as caught:
-        asyncio.run(pace.turn())
+        asyncio.run(rate_limit.turn())
 
     assert caught.value.retry_after == 3_600.0
 
 
 def test_a_shorter_pause_does_not_end_a_longer_one():
-    pace, _ = a_pace(60)
-    pace.pause(100)
-    pace.pause(1)
+    rate_limit, _ = a_rate_limit(60)
+    rate_limit.pause(100)
+    rate_limit.pause(1)
 
     with pytest.raises(RateLimited) as caught:
-        asyncio.run(pace.turn())
+        asyncio.run(rate_limit.turn())
 
     assert caught.value.retry_after == 100.0
 
 
 def test_a_pause_asked_for_while_a_request_waits_for_its_turn_holds_it_too():
-    pace, time = a_pace(1)
-    time.on_sleep = lambda: pace.pause(64) if len(time.slept) == 1 else None
+    rate_limit, time = a_rate_limit(1)
+    time.on_sleep = lambda: rate_limit.pause(64) if len(time.slept) == 1 else None
 
-    assert asyncio.run(turns(pace, time, 2)) == [1_000.0, 1_064.0]
+    assert asyncio.run(turns(rate_limit, time, 2)) == [1_000.0, 1_064.0]
     assert time.slept == [60.0, 4.0]
 
 
 def test_a_long_pause_asked_for_while_a_request_waits_ends_the_wait_with_an_error():
-    pace, time = a_pace(1)
-    time.on_sleep = lambda: pace.pause(300)
+    rate_limit, time = a_rate_limit(1)
+    time.on_sleep = lambda: rate_limit.pause(300)
 
     with pytest.raises(RateLimited) as caught:
-        asyncio.run(turns(pace, time, 2))
+        asyncio.run(turns(rate_limit, time, 2))
 
     assert caught.value.retry_after == 240.0
 
 
 def test_a_refused_turn_counts_as_no_request():
-    pace, time = a_pace(1)
-    pace.pause(6)
+    rate_limit, time = a_rate_limit(1)
+    rate_limit.pause(6)
 
     with pytest.raises(RateLimited):
-        asyncio.run(pace.turn())
+        asyncio.run(rate_limit.turn())
     time.now += 6
 
-    assert asyncio.run(turns(pace, time, 1)) == [1_006.0]
+    assert asyncio.run(turns(rate_limit, time, 1)) == [1_006.0]

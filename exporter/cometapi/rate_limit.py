@@ -17,7 +17,7 @@ LONGEST_PAUSE_SECONDS = 3600.0
 LONGEST_WAIT_SECONDS = 5.0
 
 
-class Pace:
+class RateLimit:
     """The turns at one host.
 
     *clock* gives monotonic seconds. Turns are given in the order of asking, so no account starves another.
