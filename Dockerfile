@@ -3,9 +3,10 @@
 #   docker build --build-arg VERSION=0.1.0 --build-arg REVISION="$(git rev-parse HEAD)" -t cometapi-exporter:0.1.0 .
 #   docker run --rm --read-only --cap-drop=ALL --security-opt=no-new-privileges -p 127.0.0.1:10144:10144 cometapi-exporter:0.1.0 --demo
 
-ARG PYTHON=3.13.18-slim-trixie
+# The digest is that of the index of all architectures.
+ARG PYTHON_IMAGE=python:3.13.16-slim-trixie@sha256:70729b46c69b4f1e97c4822c1af3df53a1476cf5ddc6c087c0c10bc3a5678c2f
 
-FROM python:${PYTHON} AS build
+FROM ${PYTHON_IMAGE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
 COPY requirements.lock requirements-dev.lock ./
@@ -20,7 +21,7 @@ COPY exporter exporter
 RUN python -m pip wheel --no-deps --no-index --no-build-isolation --wheel-dir /dist . \
     && python -m pip --python /venv/bin/python install --no-deps --no-index /dist/*.whl
 
-FROM python:${PYTHON}
+FROM ${PYTHON_IMAGE}
 ARG VERSION=unknown
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="cometapi-exporter" \
@@ -34,6 +35,7 @@ RUN python -m pip uninstall --yes --root-user-action=ignore pip \
 COPY --from=build /venv /venv
 # For another port or TLS (--web.config.file), set HEALTHCHECK_URL, for example to https://127.0.0.1:10144/-/healthy.
 # Where the web config requires client certificates, the check has none: run with --no-healthcheck.
+# Images in OCI format have no health check: with Podman or Buildah build with `--format docker`.
 ENV PATH=/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     HEALTHCHECK_URL=http://127.0.0.1:10144/-/healthy

@@ -115,16 +115,7 @@ def test_every_image_is_pinned_to_a_full_version(demo):
 
 
 def test_every_service_has_a_health_check_and_starts_after_what_it_reads(demo):
-    checked = {
-        name: service["healthcheck"]["test"][-1] for name, service in demo["services"].items() if name != "exporter"
-    }
-
-    assert checked == {
-        "prometheus": "http://127.0.0.1:9090/-/healthy",
-        "alertmanager": "http://127.0.0.1:9093/-/healthy",
-        "grafana": "http://127.0.0.1:3000/api/health",
-    }
-    assert "healthcheck" not in demo["services"]["exporter"], "the image has its own"
+    assert [name for name, service in demo["services"].items() if "healthcheck" not in service] == []
     assert demo["services"]["prometheus"]["depends_on"]["exporter"]["condition"] == "service_healthy"
     assert demo["services"]["grafana"]["depends_on"]["prometheus"]["condition"] == "service_healthy"
 

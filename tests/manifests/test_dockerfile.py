@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+import yaml
 from binaries import require
 from processes import Exporter, free_port
 
@@ -65,11 +66,11 @@ def test_hadolint_finds_nothing():
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_both_stages_use_one_python_that_is_pinned_to_the_patch():
+def test_both_stages_use_one_python_that_is_pinned_by_digest():
     text = DOCKERFILE.read_text(encoding="utf-8")
 
-    assert [stage.base for stage in stages()] == ["python:${PYTHON} AS build", "python:${PYTHON}"]
-    assert re.search(r"^ARG PYTHON=3\.13\.\d+-slim-[a-z]+$", text, re.MULTILINE)
+    assert [stage.base for stage in stages()] == ["${PYTHON_IMAGE} AS build", "${PYTHON_IMAGE}"]
+    assert re.search(r"^ARG PYTHON_IMAGE=python:3\.13\.\d+-slim-[a-z]+@sha256:[0-9a-f]{64}$", text, re.MULTILINE)
 
 
 def test_the_builder_is_sent_what_is_copied_and_nothing_else():
@@ -128,6 +129,19 @@ def test_the_build_ends_with_the_locked_packages_and_a_running_exporter_and_no_t
     assert len(installed) > 15, "everything that is locked for this Python"
     assert said_by(environment / "bin/cometapi-exporter", "--version").startswith("cometapi-exporter 0.1.0 ")
     assert 'cometapi_up{account="demo"} 1.0\n' in said_by(environment / "bin/cometapi-exporter", "--demo", "--once")
+
+
+def test_compose_repeats_the_health_check_for_engines_that_drop_the_images_own():
+    (instruction,) = stages()[-1].all("HEALTHCHECK")
+    options, _, command = instruction.partition(" CMD ")
+    compose = yaml.safe_load((ROOT / "deploy/compose/compose.yaml").read_text(encoding="utf-8"))
+    check = compose["services"]["exporter"]["healthcheck"]
+
+    assert check.pop("test") == ["CMD", *json.loads(command)]
+    assert check == {
+        name.replace("-", "_"): int(value) if value.isdigit() else value
+        for name, value in re.findall(r"--([a-z-]+)=(\w+)", options)
+    }
 
 
 def health_check(url: str) -> int:

@@ -261,6 +261,12 @@ def test_every_value_of_the_chart_is_in_its_schema():
             assert set(section) <= set(schema[name]["properties"]), name
 
 
+def test_the_icon_of_the_chart_is_in_the_tree():
+    icon = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))["icon"]
+
+    assert (ROOT / icon.partition("/main/")[2]).is_file()
+
+
 def test_chart_manifests_and_package_have_one_version():
     texts = {
         "Chart.yaml": (CHART / "Chart.yaml").read_text(encoding="utf-8"),
