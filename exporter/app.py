@@ -30,8 +30,7 @@ from exporter.server.serve import serve
 from exporter.server.tls import WebConfigFile
 from exporter.settings import Settings
 from exporter.site.routes import Site
-from exporter.site.status import StatusPage
-from exporter.watch import WORLD, Watch, watching
+from exporter.watch import WORLD, watching
 
 LAST_RESORT_SECONDS = 4.9
 
@@ -55,9 +54,10 @@ async def run(settings: Settings, *, demo: bool = False) -> None:
         site = Site(
             exposition=watch.exposition,
             telemetry_path=settings.telemetry_path,
+            read_snapshot=lambda: watch.snapshot,
+            clock=WORLD.clock,
             is_alive=lambda: watch.is_alive,
-            is_ready=lambda: watch.snapshot.is_ready,
-            status_page=status_page(settings, watch) if settings.has_status_page else None,
+            has_status_page=settings.has_status_page,
         )
         refreshes = asyncio.create_task(watch.run_refreshes())
         refreshes.add_done_callback(lambda _: stop.set())
@@ -72,15 +72,6 @@ def _end_in_time(stop: asyncio.Event) -> None:
     last_resort = threading.Timer(LAST_RESORT_SECONDS, os._exit, (0,))
     last_resort.daemon = True
     last_resort.start()
-
-
-def status_page(settings: Settings, watch: Watch) -> StatusPage:
-    """Make the page for people."""
-    return StatusPage(
-        read_snapshot=lambda: watch.snapshot,
-        clock=WORLD.clock,
-        telemetry_path=settings.telemetry_path,
-    )
 
 
 async def _end(task: asyncio.Task[None]) -> None:

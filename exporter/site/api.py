@@ -1,9 +1,10 @@
 """Write what the page shows as JSON; docs/api.md is the promise.
 
 Pure: a snapshot and a choice in, bytes out. Names of fields are stable: one may be added, none changes its meaning.
+Times are unix seconds.
 """
 
-from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -13,145 +14,79 @@ from exporter.snapshot import AccountState, Snapshot
 ENCODER = msgspec.json.Encoder()
 
 
-class Money(msgspec.Struct, frozen=True, kw_only=True):
-    """The balance of an account."""
-
-    remaining_quota: int
-    used_quota: int
-    remaining_usd: float
-    used_usd: float
-    requests: int
-
-
-class AccountItem(msgspec.Struct, frozen=True, kw_only=True):
-    """One account; times are unix seconds."""
-
-    name: str
-    up: bool | None
-    failing: str | None
-    failing_since: float | None
-    read_at: float | None
-    next_refresh_at: float | None
-    interval_seconds: float
-    stale_after_seconds: float
-    withdrawn: bool
-    quota_units_per_usd: float
-    balance: Money | None
-    keys: int
-    usable_keys: int
-    skipped_keys: int
-
-
-class KeyItem(msgspec.Struct, frozen=True, kw_only=True):
-    """One key, without its secret; times are unix seconds."""
-
-    account: str
-    id: int
-    name: str
-    group: str
-    status: str
-    status_code: int
-    usable: bool
-    unusable_because: str | None
-    health: str
-    unlimited: bool
-    remaining_quota: int | None
-    used_quota: int
-    remaining_usd: float | None
-    used_usd: float
-    created_at: int | None
-    last_used_at: int | None
-    expires_at: int | None
-    model_limits: bool
-    ip_allowlist: bool
-    cross_group_retry: bool
-
-
-class Document(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole answer; *keys* begin after the first *skipped* of the *matched* ones."""
-
-    generated_at: float
-    ready: bool
-    accounts: list[AccountItem]
-    total: int
-    matched: int
-    skipped: int
-    health: Mapping[str, int]
-    keys: msgspec.Raw
-
-
 def document(snapshot: Snapshot, choice: Choice, now: float) -> bytes:
-    """Encode the answer. Keys one by one: a single call over 100,000 would keep every other thread waiting."""
+    """Encode the response. Keys one by one: a single call over 100,000 would keep every other thread waiting."""
     keys = b",".join(ENCODER.encode(key_item(entry)) for entry in choice.entries)
     return ENCODER.encode(
-        Document(
-            generated_at=round(now, 3),
-            ready=snapshot.is_ready,
-            accounts=[account_item(state, now) for state in snapshot.accounts.values()],
-            total=choice.total,
-            matched=choice.matched,
-            skipped=choice.first,
-            health={health.value: number for health, number in choice.tally.items()},
-            keys=msgspec.Raw(b"[" + keys + b"]"),
-        )
+        {
+            "generated_at": round(now, 3),
+            "ready": snapshot.is_ready,
+            "accounts": [account_item(state, now) for state in snapshot.accounts.values()],
+            "total": choice.total,
+            "matched": choice.matched,
+            "skipped": choice.first,
+            "health": {health.value: number for health, number in choice.tally.items()},
+            "keys": msgspec.Raw(b"[" + keys + b"]"),
+        }
     )
 
 
-def account_item(state: AccountState, now: float) -> AccountItem:
-    """Tell of one account; keys and balance only while they may be served."""
+def account_item(state: AccountState, now: float) -> dict[str, Any]:
+    """Describe one account; keys and balance only while they may be served."""
     keys = state.keys if state.serves_data(now) else ()
-    return AccountItem(
-        name=state.name,
-        up=state.failing is None if state.first_refresh_ended else None,
-        failing=None if state.failing is None else state.failing.value,
-        failing_since=state.failing_since,
-        read_at=state.read_at,
-        next_refresh_at=state.next_refresh_at,
-        interval_seconds=state.interval_seconds,
-        stale_after_seconds=state.stale_after_seconds,
-        withdrawn=state.read_at is not None and not state.serves_data(now),
-        quota_units_per_usd=state.quota_units_per_usd,
-        balance=_balance(state) if state.serves_data(now) else None,
-        keys=len(keys),
-        usable_keys=sum(key.is_usable(now) for key in keys),
-        skipped_keys=state.skipped,
-    )
+    return {
+        "name": state.name,
+        "up": state.failing is None if state.first_refresh_ended else None,
+        "failing": state.failing,
+        "failing_since": state.failing_since,
+        "read_at": state.read_at,
+        "next_refresh_at": state.next_refresh_at,
+        "interval_seconds": state.interval_seconds,
+        "stale_after_seconds": state.stale_after_seconds,
+        "withdrawn": state.read_at is not None and not state.serves_data(now),
+        "quota_units_per_usd": state.quota_units_per_usd,
+        "balance": balance_item(state) if state.serves_data(now) else None,
+        "keys": len(keys),
+        "usable_keys": sum(key.is_usable(now) for key in keys),
+        "skipped_keys": state.skipped,
+    }
 
 
-def _balance(state: AccountState) -> Money | None:
+def balance_item(state: AccountState) -> dict[str, Any] | None:
+    """Describe the account's balance; None where it is not reported."""
     if state.balance is None:
         return None
-    return Money(
-        remaining_quota=state.balance.remaining_quota,
-        used_quota=state.balance.used_quota,
-        remaining_usd=state.balance.remaining_quota / state.quota_units_per_usd,
-        used_usd=state.balance.used_quota / state.quota_units_per_usd,
-        requests=state.balance.requests,
-    )
+    return {
+        "remaining_quota": state.balance.remaining_quota,
+        "used_quota": state.balance.used_quota,
+        "remaining_usd": state.balance.remaining_quota / state.quota_units_per_usd,
+        "used_usd": state.balance.used_quota / state.quota_units_per_usd,
+        "requests": state.balance.requests,
+    }
 
 
-def key_item(entry: Entry) -> KeyItem:
-    """Tell of one key."""
+def key_item(entry: Entry) -> dict[str, Any]:
+    """Describe one key, without its secret."""
     key, verdict = entry.key, entry.verdict
-    return KeyItem(
-        account=entry.account.name,
-        id=key.id,
-        name=key.name,
-        group=key.group,
-        status=key.status_word,
-        status_code=key.status,
-        usable=verdict.obstacle is None,
-        unusable_because=None if verdict.obstacle is None else verdict.obstacle.value,
-        health=verdict.health.value,
-        unlimited=key.is_unlimited,
-        remaining_quota=key.remaining_quota,
-        used_quota=key.used_quota,
-        remaining_usd=None if key.remaining_quota is None else entry.usd(key.remaining_quota),
-        used_usd=entry.usd(key.used_quota),
-        created_at=key.created_at,
-        last_used_at=key.last_used_at,
-        expires_at=key.expires_at,
-        model_limits=key.has_model_limits,
-        ip_allowlist=key.has_ip_allowlist,
-        cross_group_retry=key.has_cross_group_retry,
-    )
+    return {
+        "account": entry.account.name,
+        "id": key.id,
+        "name": key.name,
+        "group": key.group,
+        "status": key.status_word,
+        "status_code": key.status,
+        "usable": verdict.obstacle is None,
+        "unusable_because": verdict.obstacle,
+        "health": verdict.health,
+        "unlimited": key.is_unlimited,
+        "remaining_quota": key.remaining_quota,
+        "used_quota": key.used_quota,
+        "remaining_usd": None if key.remaining_quota is None else entry.usd(key.remaining_quota),
+        "used_usd": entry.usd(key.used_quota),
+        "created_at": key.created_at,
+        "last_used_at": key.last_used_at,
+        "expires_at": key.expires_at,
+        "model_limits": key.has_model_limits,
+        "ip_allowlist": key.has_ip_allowlist,
+        "cross_group_retry": key.has_cross_group_retry,
+    }

@@ -1,11 +1,13 @@
-"""Answer visitors: the metrics, the two probes and, where it is switched on, the status page.
+"""Answer clients: the metrics, the two probes and, where it is switched on, the status page.
 
-Talks to: nobody; Starlette calls it. Knows no API, no token, no refresh: it is given the exposition and the questions
-that the probes ask. Metrics always answer 200, whatever the gateway does; neither probe does any work.
+Talks to: Starlette, which calls it. Knows no API, no token, no refresh: it is given the exposition and the questions
+that the probes ask. A gzip scrape of everything is always answered, whatever the gateway does and other clients ask
+for; more expensive responses share a bound. Neither probe does any work.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -13,36 +15,50 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from exporter.exposition import Exposition
+from exporter.site.bound import Bound, Busy
 from exporter.site.negotiate import accepts_gzip, choose_form
 from exporter.site.status import StatusPage
+from exporter.snapshot import Snapshot
 
 HEALTHY_PATH = "/-/healthy"
 READY_PATH = "/-/ready"
+RETRY_SECONDS = 5
+SAFE = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """What the pages need to know of the rest of the program; *status_page* is None where it is switched off."""
+    """What the responses need to know of the rest of the program."""
 
     exposition: Exposition
     telemetry_path: str
+    read_snapshot: Callable[[], Snapshot]
+    clock: Callable[[], float]
     is_alive: Callable[[], bool]
-    is_ready: Callable[[], bool]
-    status_page: StatusPage | None = None
+    has_status_page: bool
+    bound: Bound = field(default_factory=Bound)
 
     def application(self) -> Starlette:
         """Build the ASGI application."""
-        pages = [Route("/", self.no_page)] if self.status_page is None else self.status_page.routes()
         application = Starlette(
             routes=[
-                *pages,
+                *self._pages(),
                 Route(self.telemetry_path, self.metrics),
                 Route(HEALTHY_PATH, self.healthy),
                 Route(READY_PATH, self.ready),
-            ]
+            ],
+            exception_handlers={Busy: self.busy},
         )
-        application.router.redirect_slashes = False  # a redirect would be built from what the visitor calls us
+        application.router.redirect_slashes = False  # a redirect would be built from the client's Host header
         return application
+
+    def _pages(self) -> list[Route]:
+        if not self.has_status_page:
+            return [Route("/", self.no_page)]
+        page = StatusPage(
+            read_snapshot=self.read_snapshot, clock=self.clock, telemetry_path=self.telemetry_path, bound=self.bound
+        )
+        return page.routes()
 
     async def metrics(self, request: Request) -> Response:
         """Answer a scrape."""
@@ -50,13 +66,13 @@ class Site:
         gzipped = accepts_gzip(request.headers.get("accept-encoding", ""))
         names = request.query_params.getlist("name[]")
         if names:
-            body = await self.exposition.chosen(names, form, gzipped=gzipped)
+            body = await self.bound.run(lambda: self.exposition.chosen(names, form, gzipped=gzipped))
+        elif gzipped:
+            body = await self.exposition.whole(form, gzipped=True)
         else:
-            body = await self.exposition.whole(form, gzipped=gzipped)
-        headers = {"Vary": "Accept, Accept-Encoding", "Cache-Control": "no-store", "Content-Type": form.value}
-        if gzipped:
-            headers["Content-Encoding"] = "gzip"
-        return Response(body, headers=headers)
+            body = await self.bound.run(lambda: self.exposition.whole(form, gzipped=False))
+        headers = SAFE | {"Vary": "Accept, Accept-Encoding", "Content-Type": form.value}
+        return Response(body, headers=headers | ({"Content-Encoding": "gzip"} if gzipped else {}))
 
     async def healthy(self, _: Request) -> Response:
         """Say whether the refreshes are alive, whatever the gateway does."""
@@ -66,14 +82,19 @@ class Site:
 
     async def ready(self, _: Request) -> Response:
         """Say whether every account's first refresh has ended, well or badly."""
-        if self.is_ready():
+        if self.read_snapshot().is_ready:
             return _word("ready", 200)
         return _word("the first refresh is under way", 503)
 
     async def no_page(self, _: Request) -> Response:
         """Say where the metrics are, and nothing else."""
-        return _word(f"the status page is switched off; the metrics are at {self.telemetry_path}", 404)
+        return _word(f"the status page is disabled; the metrics are at {self.telemetry_path}", 404)
+
+    async def busy(self, _: Request, __: Exception) -> Response:
+        """Refuse an expensive response while too many others are under way."""
+        headers = {"Retry-After": str(RETRY_SECONDS)}
+        return _word("too many expensive requests: try again, or scrape with gzip and without name[]", 503, headers)
 
 
-def _word(text: str, status: int) -> Response:
-    return PlainTextResponse(f"{text}\n", status_code=status, headers={"Cache-Control": "no-store"})
+def _word(text: str, status: int, headers: Mapping[str, str] = MappingProxyType({})) -> Response:
+    return PlainTextResponse(f"{text}\n", status_code=status, headers={**SAFE, **headers})

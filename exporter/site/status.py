@@ -1,7 +1,7 @@
-"""Answer visitors of the status page, of its style and script, and of the same data as JSON.
+"""Serve the status page, its style and script, and the same data as JSON.
 
 Talks to: threads, so that no page keeps a scrape waiting. Knows no API and no token: it is given the question for the
-snapshot. What is on the page is for `page`, what is in the JSON for `api`.
+snapshot. `page` decides what is on the page, `api` what is in the JSON.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from starlette.routing import Route
 from exporter import __version__
 from exporter.model import STATUS_LABELS
 from exporter.site.api import document
+from exporter.site.bound import Bound
 from exporter.site.choose import choose
 from exporter.site.negotiate import accepts_gzip
 from exporter.site.page import HEALTH_WORDS, SORT_WORDS, lay_out
@@ -67,10 +68,11 @@ class StatusPage:
         read_snapshot: Callable[[], Snapshot],
         clock: Callable[[], float],
         telemetry_path: str,
+        bound: Bound,
     ) -> None:
         self._read_snapshot = read_snapshot
         self._clock = clock
-        self._one_at_a_time = asyncio.Lock()
+        self._bound = bound
         self._static = static_files()
         self._template = _template(self._static, telemetry_path)
 
@@ -113,10 +115,9 @@ class StatusPage:
     async def _made(
         self, request: Request, make: Callable[[], bytes], media_type: str, headers: Mapping[str, str]
     ) -> Response:
-        """Make an answer in a thread; one after the other, so that many visitors do not crowd out a scrape."""
+        """Produce a response in a thread, when its turn comes."""
         wants_gzip = accepts_gzip(request.headers.get("accept-encoding", ""))
-        async with self._one_at_a_time:
-            body, is_packed = await asyncio.to_thread(_packed, make, wants_gzip=wants_gzip)
+        body, is_packed = await self._bound.run(lambda: asyncio.to_thread(_packed, make, wants_gzip=wants_gzip))
         extra = {"Content-Encoding": "gzip"} if is_packed else {}
         return Response(body, headers={**headers, **extra}, media_type=media_type)
 

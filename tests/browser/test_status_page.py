@@ -239,7 +239,7 @@ def test_the_checker_finds_nothing_in_trouble_either(open_page, watch, axe, sche
     assert found == []
 
 
-def test_switched_off_there_is_neither_page_nor_data():
+def test_disabled_there_is_neither_page_nor_data():
     with Exporter("--demo", "--web.no-status-page") as quiet:
         quiet.wait_ready()
         answers = {path: quiet.get(path) for path in ("/", "/api/v1/keys", "/metrics")}
@@ -249,4 +249,4 @@ def test_switched_off_there_is_neither_page_nor_data():
         "/api/v1/keys": 404,
         "/metrics": 200,
     }
-    assert answers["/"].text == "the status page is switched off; the metrics are at /metrics\n"
+    assert answers["/"].text == "the status page is disabled; the metrics are at /metrics\n"

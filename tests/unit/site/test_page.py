@@ -11,6 +11,7 @@ from domain import DAY, NOW, a_balance, a_read_state, a_snapshot, a_state, an_ap
 
 from exporter.errors import FIXES, Reason
 from exporter.model import Obstacle
+from exporter.site.bound import Bound
 from exporter.site.choose import choose
 from exporter.site.page import PAGE_ROWS, lay_out
 from exporter.site.query import NO_GROUP, Query
@@ -440,7 +441,7 @@ def visit(path="/", *, snapshot=None, method="GET", **headers):
     async def ask():
         from starlette.applications import Starlette  # noqa: PLC0415 - only here
 
-        page = StatusPage(read_snapshot=lambda: snapshot, clock=lambda: NOW, telemetry_path="/metrics")
+        page = StatusPage(read_snapshot=lambda: snapshot, clock=lambda: NOW, telemetry_path="/metrics", bound=Bound())
         transport = httpx.ASGITransport(Starlette(routes=page.routes()))
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             return await client.request(method, path, headers=headers)

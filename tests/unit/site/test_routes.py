@@ -1,16 +1,18 @@
-"""What visitors get: metrics whatever happens, and two probes."""
+"""What clients get: metrics whatever happens, and two probes."""
 
 import asyncio
 import gzip
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpx
 import pytest
-from domain import NOW, a_snapshot, an_api_key
+from domain import NOW, a_read_state, a_snapshot, a_state, an_api_key
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
 from exporter.exposition import Exposition
+from exporter.rendering import Form
 from exporter.site.routes import Site
+from exporter.snapshot import Snapshot
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -29,22 +31,35 @@ class Answer:
         return self.raw.decode()
 
 
+def a_site(exposition, **over):
+    """Build a site without a status page over *exposition*."""
+    facts = {
+        "telemetry_path": "/metrics",
+        "read_snapshot": a_snapshot,
+        "clock": lambda: NOW,
+        "is_alive": lambda: True,
+        "has_status_page": False,
+    }
+    return Site(exposition=exposition, **facts | over).application()
+
+
 @dataclass(kw_only=True)
-class Visit:
-    """A site, and a visitor who accepts what is said in each request and nothing else."""
+class Client:
+    """A client of a site that accepts what is said in each request and nothing else."""
 
     telemetry_path: str = "/metrics"
     alive: bool = True
     ready: bool = True
+    has_status_page: bool = False
 
     def __post_init__(self):
-        snapshot = a_snapshot(an_api_key(name="ключ"))
-        self.site = Site(
-            exposition=Exposition(current=lambda: snapshot, own=[], clock=lambda: NOW),
+        self.site = a_site(
+            Exposition(current=lambda: a_snapshot(an_api_key(name="ключ")), own=[], clock=lambda: NOW),
             telemetry_path=self.telemetry_path,
             is_alive=lambda: self.alive,
-            is_ready=lambda: self.ready,
-        ).application()
+            has_status_page=self.has_status_page,
+            read_snapshot=lambda: Snapshot.of([a_read_state() if self.ready else a_state()]),
+        )
 
     def request(self, method, path, **headers):
         return asyncio.run(
@@ -64,7 +79,7 @@ class Visit:
 
 
 def test_a_scrape_that_accepts_nothing_special_gets_plain_text():
-    answer = Visit().get("/metrics")
+    answer = Client().get("/metrics")
 
     assert answer.status == 200
     assert answer.headers["content-type"] == TEXT
@@ -73,29 +88,34 @@ def test_a_scrape_that_accepts_nothing_special_gets_plain_text():
 
 
 def test_who_accepts_openmetrics_gets_it():
-    answer = Visit().get("/metrics", accept="application/openmetrics-text;version=1.0.0")
+    answer = Client().get("/metrics", accept="application/openmetrics-text;version=1.0.0")
 
     assert answer.headers["content-type"] == OPENMETRICS
     assert "cometapi_up" in {family.name for family in parse_openmetrics(answer.text)}
 
 
 def test_who_accepts_gzip_gets_it_said_and_done():
-    visit = Visit()
-    answer = visit.get("/metrics", accept_encoding="gzip")
+    client = Client()
+    answer = client.get("/metrics", accept_encoding="gzip")
 
     assert answer.headers["content-encoding"] == "gzip"
     assert int(answer.headers["content-length"]) == len(answer.raw)
-    assert gzip.decompress(answer.raw) == visit.get("/metrics").raw
+    assert gzip.decompress(answer.raw) == client.get("/metrics").raw
 
 
 def test_caches_are_told_what_the_answer_depends_on_and_that_it_must_not_be_kept():
-    headers = Visit().get("/metrics").headers
+    headers = Client().get("/metrics").headers
 
     assert (headers["vary"], headers["cache-control"]) == ("Accept, Accept-Encoding", "no-store")
 
 
+@pytest.mark.parametrize("path", ["/", "/metrics", "/-/healthy", "/-/ready", "/api/v1/keys"])
+def test_no_browser_may_guess_what_an_answer_is(path):
+    assert Client(has_status_page=True).get(path).headers["x-content-type-options"] == "nosniff"
+
+
 def test_names_choose_families():
-    answer = Visit().get("/metrics?name[]=cometapi_up&name[]=cometapi_key_status")
+    answer = Client().get("/metrics?name[]=cometapi_up&name[]=cometapi_key_status")
 
     assert [line.split("{")[0] for line in answer.text.splitlines() if not line.startswith("#")] == [
         "cometapi_key_status",
@@ -105,17 +125,17 @@ def test_names_choose_families():
 
 @pytest.mark.parametrize("query", ["?name[]=nobody", "?name[]=", "?name%5B%5D=%00%ff", "?foo=bar", "?name[]=a" * 50])
 def test_metrics_answer_200_whatever_is_asked(query):
-    assert Visit().get(f"/metrics{query}", accept=";q=;,", accept_encoding=b"\xff;q=x").status == 200
+    assert Client().get(f"/metrics{query}", accept=";q=;,", accept_encoding=b"\xff;q=x").status == 200
 
 
 def test_metrics_answer_200_when_nothing_works():
-    assert Visit(alive=False, ready=False).get("/metrics").status == 200
+    assert Client(alive=False, ready=False).get("/metrics").status == 200
 
 
 def test_the_metrics_have_the_path_that_was_chosen_and_no_other():
-    visit = Visit(telemetry_path="/probe/cometapi")
+    client = Client(telemetry_path="/probe/cometapi")
 
-    assert [visit.get(path).status for path in ("/probe/cometapi", "/metrics")] == [200, 404]
+    assert [client.get(path).status for path in ("/probe/cometapi", "/metrics")] == [200, 404]
 
 
 @pytest.mark.parametrize(
@@ -130,33 +150,33 @@ def test_the_metrics_have_the_path_that_was_chosen_and_no_other():
     ],
 )
 def test_each_probe_answers_its_own_question(path, state, status):
-    answer = Visit(**state).get(path)
+    answer = Client(**state).get(path)
 
     assert answer.status == status
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["content-type"].startswith("text/plain")
 
 
-def test_a_probe_asks_anew_each_time():
-    visit = Visit(ready=False)
-    before = visit.get("/-/ready").status
-    visit.ready = True
+def test_a_probe_asks_again_each_time():
+    client = Client(ready=False)
+    before = client.get("/-/ready").status
+    client.ready = True
 
-    assert (before, visit.get("/-/ready").status) == (503, 200)
+    assert (before, client.get("/-/ready").status) == (503, 200)
 
 
 @pytest.mark.parametrize("telemetry_path", ["/metrics", "/probe/cometapi"])
-def test_where_the_page_for_people_is_switched_off_one_is_told_where_the_metrics_are(telemetry_path):
-    answer = Visit(telemetry_path=telemetry_path).get("/")
+def test_where_the_page_for_people_is_disabled_one_is_told_where_the_metrics_are(telemetry_path):
+    answer = Client(telemetry_path=telemetry_path).get("/")
 
     assert answer.status == 404
-    assert answer.text == f"the status page is switched off; the metrics are at {telemetry_path}\n"
+    assert answer.text == f"the status page is disabled; the metrics are at {telemetry_path}\n"
 
 
 @pytest.mark.parametrize("path", ["/", "/metrics", "/-/healthy", "/-/ready"])
 def test_head_says_what_get_would(path):
-    visit = Visit()
-    head, get = visit.request("HEAD", path), visit.get(path)
+    client = Client()
+    head, get = client.request("HEAD", path), client.get(path)
 
     assert (head.status, head.headers["content-type"]) == (get.status, get.headers["content-type"])
 
@@ -164,7 +184,7 @@ def test_head_says_what_get_would(path):
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"])
 @pytest.mark.parametrize("path", ["/", "/metrics", "/-/healthy", "/-/ready"])
 def test_other_methods_are_not_allowed(method, path):
-    answer = Visit().request(method, path)
+    answer = Client().request(method, path)
 
     assert answer.status == 405
     assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD"}
@@ -172,4 +192,103 @@ def test_other_methods_are_not_allowed(method, path):
 
 @pytest.mark.parametrize("path", ["/nobody", "/-/", "/-/live", "/metrics/x", "/%2e%2e/etc/passwd", "/metrics%00"])
 def test_what_is_not_there_is_404(path):
-    assert Visit().get(path).status == 404
+    assert Client().get(path).status == 404
+
+
+# Many clients at once.
+
+EXPENSIVE = {
+    "chosen": ("/metrics?name[]=cometapi_up", {"accept-encoding": "gzip"}),
+    "plain": ("/metrics", {"accept-encoding": "identity"}),
+    "page": ("/", {}),
+    "json": ("/api/v1/keys", {}),
+}
+GZIP = {"accept-encoding": "gzip"}
+
+
+@dataclass(kw_only=True)
+class StuckExposition:
+    """Answers a gzip scrape at once, and nothing else before it is let go; *begun* counts what was asked for."""
+
+    begun: int = 0
+    let_go: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def whole(self, form, *, gzipped):
+        return b"" if gzipped else await self.chosen((), form)
+
+    async def chosen(self, _, form, **__):
+        assert form is Form.TEXT
+        self.begun += 1
+        await self.let_go.wait()
+        return b""
+
+
+def crowd(scenario):
+    """Run *scenario* with a stuck exposition and a way to ask a site with a status page over it."""
+
+    async def run():
+        exposition = StuckExposition()
+        transport = httpx.ASGITransport(a_site(exposition, has_status_page=True))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            return await asyncio.wait_for(scenario(exposition, client), 10)
+
+    return asyncio.run(run())
+
+
+async def asked(client, number, path, headers):
+    tasks = [asyncio.ensure_future(client.get(path, headers=headers)) for _ in range(number)]
+    for _ in range(50):
+        await asyncio.sleep(0)
+    return tasks
+
+
+@pytest.mark.parametrize("kind", ["chosen", "plain"])
+def test_of_a_crowd_of_expensive_requests_one_is_at_work_and_sixteen_wait(kind):
+    async def scenario(exposition, client):
+        tasks = await asked(client, 300, *EXPENSIVE[kind])
+        refused = [task.result() for task in tasks if task.done()]
+        begun = exposition.begun
+        exposition.let_go.set()
+        return begun, refused, [answer.status_code for answer in await asyncio.gather(*tasks)]
+
+    begun, refused, codes = crowd(scenario)
+
+    assert (begun, codes.count(200), codes.count(503)) == (1, 17, 283)
+    assert {answer.headers["retry-after"] for answer in refused} == {"5"}
+
+
+@pytest.mark.parametrize("kind", EXPENSIVE)
+def test_all_expensive_responses_share_one_bound(kind):
+    async def scenario(exposition, client):
+        tasks = await asked(client, 17, *EXPENSIVE["chosen"])
+        answer = await client.get(EXPENSIVE[kind][0], headers=EXPENSIVE[kind][1])
+        exposition.let_go.set()
+        await asyncio.gather(*tasks)
+        return answer.status_code
+
+    assert crowd(scenario) == 503
+
+
+def test_an_ordinary_scrape_is_never_refused_and_waits_for_no_crowd():
+    async def scenario(exposition, client):
+        tasks = await asked(client, 300, *EXPENSIVE["chosen"])
+        code = (await client.get("/metrics", headers=GZIP)).status_code
+        begun = exposition.begun
+        exposition.let_go.set()
+        await asyncio.gather(*tasks)
+        return code, begun
+
+    assert crowd(scenario) == (200, 1)
+
+
+def test_three_hundred_requests_that_are_cut_at_once_leave_no_work_behind():
+    async def scenario(exposition, client):
+        tasks = await asked(client, 300, *EXPENSIVE["chosen"])
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        exposition.let_go.set()
+        page = await client.get("/")
+        return page.status_code, exposition.begun
+
+    assert crowd(scenario) == (200, 1)
