@@ -9,7 +9,7 @@ COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo stack test lint check test-wheel docs golden screenshot bench soak dist sbom changelog lock clean
+.PHONY: help demo stack test lint check test-wheel docs golden screenshot bench soak dist sbom mixin changelog lock clean
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -66,6 +66,10 @@ test-wheel: ## build the wheel and run the tests against it, installed
 sbom: $(VENV) ## write the bill of materials (CycloneDX) of what users install
 	mkdir -p dist
 	$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible -o dist/sbom.cdx.json
+
+mixin: $(VENV) ## zip the rules and dashboards for people who run the exporter elsewhere
+	mkdir -p dist
+	$(BIN)/python -m zipfile -c dist/cometapi-exporter-mixin.zip deploy/prometheus/rules deploy/grafana/dashboards deploy/alertmanager
 
 changelog: $(VENV) ## gather the fragments of changelog.d into CHANGELOG.md
 	$(BIN)/towncrier build --yes

@@ -1,7 +1,6 @@
 """The chart: rendered by Helm's own code, checked against the clusters' schemas, its file read by the exporter."""
 
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +12,6 @@ import trustme
 import yaml
 from manifests.resources import Resource, pod_of, rights_too_many, the, unfound_pods
 
-from exporter import __version__
 from exporter.settings import load_settings
 
 ROOT = Path(__file__).parents[2]
@@ -265,16 +263,3 @@ def test_the_icon_of_the_chart_is_in_the_tree():
     icon = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))["icon"]
 
     assert (ROOT / icon.partition("/main/")[2]).is_file()
-
-
-def test_chart_manifests_and_package_have_one_version():
-    texts = {
-        "Chart.yaml": (CHART / "Chart.yaml").read_text(encoding="utf-8"),
-        "deployment": (ROOT / "deploy/kubernetes/exporter/deployment.yaml").read_text(encoding="utf-8"),
-        "compose": (ROOT / "deploy/compose/compose.yaml").read_text(encoding="utf-8"),
-    }
-    named = {
-        name: set(re.findall(r"(?:appVersion: |cometapi-exporter:)(\d[\w.]*)", text)) for name, text in texts.items()
-    }
-
-    assert named == {name: {__version__} for name in texts}
