@@ -33,7 +33,7 @@ def snapshot_of(count: int, now: int) -> Snapshot:
         name="default",
         interval_seconds=60,
         stale_after_seconds=36_000,
-        quota_units_per_usd=500_000,
+        configured_units_per_usd=500_000,
         keys=keys,
         balance=BALANCE,
         read_at=now,

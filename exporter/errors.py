@@ -81,10 +81,17 @@ class StartError(ExporterError):
 
 
 class ApiError(ExporterError):
-    """A failed exchange with the API; its text never holds anything the API or the user sent as free text."""
+    """A failed exchange with the API; its text never holds anything the API or the user sent as free text.
+
+    *retry_after* is the pause that the gateway asked for in seconds, None where it asked for none.
+    """
 
     reason: ClassVar[Reason] = Reason.INTERNAL
     transient: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class Unauthorized(ApiError):
@@ -100,13 +107,9 @@ class AccountDisabled(ApiError):
 
 
 class RateLimited(ApiError):
-    """HTTP 429; *retry_after* is the pause the server asked for in seconds, None where it named none."""
+    """HTTP 429."""
 
     reason = Reason.RATE_LIMITED
-
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
 
 
 class ServerFault(ApiError):

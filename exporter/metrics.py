@@ -30,7 +30,7 @@ from exporter.snapshot import AccountState, Snapshot
 
 def families(snapshot: Snapshot, now: float) -> Iterator[Metric]:
     """Make every family that changes only with a refresh's end, an expiry or a withdrawal, as of unix time *now*."""
-    fresh = [state for state in snapshot.accounts.values() if state.serves_data(now)]
+    fresh = [state for state in snapshot.accounts.values() if state.serves_data]
     labelled = [(key_labels(state, key), key) for state in fresh for key in state.keys]
     for gauge in KEY_GAUGES:
         yield _per_key(gauge, labelled, now)
@@ -38,12 +38,12 @@ def families(snapshot: Snapshot, now: float) -> Iterator[Metric]:
     yield key_counts(fresh)
     yield usable_counts(fresh, now)
     for account_gauge in ACCOUNT_GAUGES:
-        yield per_account(account_gauge, snapshot.accounts, now)
+        yield per_account(account_gauge, snapshot.accounts)
 
 
 def countdown(snapshot: Snapshot, now: float) -> Metric:
     """Make the one family that changes with every second: the seconds until each key's expiry."""
-    fresh = (state for state in snapshot.accounts.values() if state.serves_data(now))
+    fresh = (state for state in snapshot.accounts.values() if state.serves_data)
     expiring = ((key_labels(state, key), key) for state in fresh for key in state.keys if key.expires_at is not None)
     return _per_key(COUNTDOWN, expiring, now)
 
@@ -68,14 +68,13 @@ def key_labels(state: AccountState, key: ApiKey) -> tuple[str, str, str, str]:
 def next_change(snapshot: Snapshot, now: float) -> float | None:
     """Return the first unix time after *now* at which `families` gives another result without a new refresh.
 
-    That is an expiry (a key stops being usable) or the end of stale-after; None where nothing is ahead.
+    That is an expiry: a key stops being usable after its second; None where nothing is ahead.
     """
-    moments = []
+    moments: list[float] = []
     for state in snapshot.accounts.values():
-        if state.serves_data(now):
-            moments.append(state.stale_at)
-            moments.extend(key.expires_at for key in state.keys)
-    return min((moment for moment in moments if moment is not None and moment > now), default=None)
+        if state.serves_data:
+            moments.extend(key.expires_at + 1 for key in state.keys if key.expires_at is not None)
+    return min((moment for moment in moments if moment > now), default=None)
 
 
 Labelled = Iterable[tuple[tuple[str, str, str, str], ApiKey]]
@@ -124,11 +123,11 @@ def usable_counts(states: Iterable[AccountState], now: float) -> Metric:
     return family
 
 
-def per_account(gauge: AccountGauge, accounts: Mapping[str, AccountState], now: float) -> Metric:
-    """Make the family of *gauge* with a series for each account that has a value at unix time *now*."""
+def per_account(gauge: AccountGauge, accounts: Mapping[str, AccountState]) -> Metric:
+    """Make the family of *gauge* with a series for each account that has a value."""
     family = empty(gauge.family)
     for state in accounts.values():
-        value = gauge.value(state, state.serves_data(now))
+        value = gauge.value(state, state.serves_data)
         if value is not None:
             family.add_metric((state.name,), float(value))  # type: ignore[arg-type]
     return family

@@ -1,7 +1,8 @@
 """Say what a key is, whichever gateway it came from.
 
 Pure: knows no HTTP, no JSON field name, no clock, no metric. Quotas are in the gateway's own quota units, times in
-unix seconds. `None` always means "does not apply": an unlimited key has no remaining quota, a key for ever no expiry.
+unix seconds. `None` always means "does not apply" or "not reported": an unlimited key has no remaining quota, a key
+that never expires no expiry.
 """
 
 from collections.abc import Iterable, Mapping
@@ -75,8 +76,11 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return STATUS_WORDS.get(self.status, UNKNOWN_STATUS)
 
     def has_expired(self, now: float) -> bool:
-        """Whether the expiry has passed at unix time *now*, whatever the status says."""
-        return self.expires_at is not None and self.expires_at <= now
+        """Whether the expiry has passed at unix time *now*, whatever the status says.
+
+        The gateway compares whole seconds and serves a key through the second of its expiry.
+        """
+        return self.expires_at is not None and self.expires_at + 1 <= now
 
     def obstacle(self, now: float) -> Obstacle | None:
         """Return what about the key itself stands in the way of a request at unix time *now*, None for nothing.
@@ -97,31 +101,74 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Balance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What the account itself has left and has spent, in quota units, and how many requests it has made."""
+    """What the account's wallet has left and the account has spent, in quota units, and how many requests it has sent.
+
+    *account_id* tells one account of a gateway from another.
+    """
 
     remaining_quota: int
     used_quota: int
-    requests: int
+    requests: int | None = None
+    account_id: int | None = None
+
+    @property
+    def usual_price(self) -> float | None:
+        """Quota units that a request has cost on average; None where requests or spending are not reported."""
+        return self.used_quota / self.requests if self.requests and self.used_quota > 0 else None
+
+
+class Subscriptions(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """All running subscriptions of an account taken together.
+
+    *remaining_quota* is None where one of them has no limit; *ends_at* and *resets_at* are the first end and the first
+    reset. *preference* is the account's: `subscription_first`, `wallet_first`, `subscription_only` or `wallet_only`.
+    """
+
+    remaining_quota: int | None
+    ends_at: int | None = None
+    resets_at: int | None = None
+    preference: str = "subscription_first"
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a gateway reports that changes slowly; None for what it does not report.
+
+    *groups* are the groups open to the account with their price factors, None where a factor is not a number.
+    *subscriptions* is None where none is running, too. *has_usage* tells whether the gateway records usage by model.
+    """
+
+    version: str | None = None
+    quota_units_per_usd: float | None = None
+    groups: Mapping[str, float | None] | None = None
+    subscriptions: Subscriptions | None = None
+    has_usage: bool = False
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
     """All keys of one account as one refresh read them.
 
     *unreadable* holds the ids of keys that came but could not be read, *nameless* counts those whose id could not
-    be read either. *settled* tells whether the pages agreed with each other; *verified* whether the gateway names
-    a total at all, so that a missing key is proven to be gone.
+    be read either. *settled* tells whether every key that existed all the while is in it; *quiet* whether nothing
+    changed meanwhile; *verified* whether the gateway names a total at all. *excluded* counts keys left out by filters.
     """
 
     keys: tuple[ApiKey, ...]
     unreadable: frozenset[int] = frozenset()
     nameless: int = 0
     settled: bool = True
+    quiet: bool = True
     verified: bool = True
+    excluded: int = 0
 
     @property
     def skipped(self) -> int:
         """How many keys of this listing could not be read."""
         return len(self.unreadable) + self.nameless
+
+    @property
+    def proves_absence(self) -> bool:
+        """Whether a key that is not in it is gone for certain."""
+        return self.settled and self.quiet and self.verified
 
 
 def label_text(text: str) -> str:

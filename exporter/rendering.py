@@ -109,7 +109,7 @@ class Rendering:
 
 def render(snapshot: Snapshot, now: float) -> Rendering:
     """Render the heads of *snapshot* as of unix time *now*, in every form."""
-    fresh = [state for state in snapshot.accounts.values() if state.serves_data(now)]
+    fresh = [state for state in snapshot.accounts.values() if state.serves_data]
     pieces = [
         (state, state.keys[start : start + KEYS_A_PIECE])
         for state in fresh
@@ -127,7 +127,7 @@ def render(snapshot: Snapshot, now: float) -> Rendering:
     heads = _with_metric(
         heads, metrics.empty(KEY_INFO), (_lines(metrics.key_info(_labelled(state, keys))) for state, keys in pieces)
     )
-    per_account = (metrics.per_account(gauge, snapshot.accounts, now) for gauge in ACCOUNT_GAUGES)
+    per_account = (metrics.per_account(gauge, snapshot.accounts) for gauge in ACCOUNT_GAUGES)
     for metric in (metrics.key_counts(fresh), metrics.usable_counts(fresh, now), *per_account):
         heads = _with_metric(heads, metric)
     return Rendering(

@@ -1,90 +1,196 @@
-"""Hold what is known of every account, and say how a refresh's end changes it.
+"""Hold what is known of every account, and say how the end of a refresh changes it.
 
-Pure: no HTTP, no clock (the time is an argument), no metric. Everything is immutable: a change makes a new
-`Snapshot`, and whoever holds the old one goes on with it undisturbed.
+Pure: no HTTP, no clock (times are arguments), no metric. Everything is immutable: a change makes a new `Snapshot`, and
+a reader of the old one is not disturbed.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Any
 
-from exporter.errors import Reason
-from exporter.model import ApiKey, Balance, Listing, by_id
+from exporter.errors import ApiError, Reason
+from exporter.model import ApiKey, Balance, Facts, Listing, Obstacle, by_id
+
+DEFAULT_UNITS_PER_USD = 500_000.0
+DRY_AFTER_SECONDS = 25 * 60
+UNUSED_AFTER_SECONDS = 7 * 86_400
+MOST_LOST = 10
+LARGEST_SHARE_LOST = 0.2
+ALWAYS_OPEN_GROUPS = ("", "auto")
+
+
+def nothing() -> Mapping[Any, Any]:
+    """Return an empty mapping that stays empty."""
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What one refresh read of an account; *began_at* is when reading began in unix seconds, *began* in monotonic ones.
+
+    *balance* is None where the gateway reports none.
+    """
+
+    listing: Listing
+    began_at: float
+    began: float
+    balance: Balance | None = None
+    facts: Facts = field(default_factory=Facts)
+    clock_skew: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountState:
-    """What is known of one account; times are unix seconds.
+    """What is known of one account; times are unix seconds but for *read*, *groups* and *missing*, which are monotonic.
 
-    *read_at* is when the served keys were read, None before the first success. *failing* is the reason of the last
-    refresh, None where it succeeded; *failing_since* when that trouble began. *groups* are all groups seen since the
-    start, so that counts fall to zero instead of vanishing. *missing* are ids that an unverifiable listing did not
-    show once; a second time drops them.
+    *gateway* is its address. *read_at* is when reading the served keys began, None before the first success, *read*
+    the same moment. *is_withdrawn* says that the data grew too old to be served. *failing* is the reason of the last
+    refresh, None where it succeeded; *failing_since* when that trouble began; *error* the text of the last failure,
+    which holds nothing that a gateway sent as free text. *clock_skew* is how many seconds this machine's clock is ahead
+    of the gateway's. *groups* maps each group to when it last had a key, so that counts fall to zero before they go.
+    *missing* maps ids that the last listing did not show, without proving them gone, to when they were last seen.
+    *configured_units_per_usd* is None where the user leaves the factor to the gateway.
     """
 
     name: str
     interval_seconds: float
     stale_after_seconds: float
-    quota_units_per_usd: float
+    configured_units_per_usd: float | None = None
+    gateway: str = ""
     keys: tuple[ApiKey, ...] = ()
     balance: Balance | None = None
+    facts: Facts = field(default_factory=Facts)
+    clock_skew: float | None = None
     read_at: float | None = None
+    read: float | None = None
+    is_withdrawn: bool = False
     first_refresh_ended: bool = False
     failing: Reason | None = None
     failing_since: float | None = None
+    error: str = ""
     skipped: int = 0
-    groups: frozenset[str] = frozenset()
-    missing: frozenset[int] = frozenset()
+    excluded: int = 0
+    groups: Mapping[str, float] = field(default_factory=nothing)
+    missing: Mapping[int, float] = field(default_factory=nothing)
     next_refresh_at: float | None = None
 
-    def succeeded(self, listing: Listing, balance: Balance | None, at: float) -> "AccountState":
-        """Take over what a refresh read at unix time *at*."""
-        keys, missing = merge(self, listing)
+    def succeeded(self, reading: Reading) -> "AccountState":
+        """Take over what a refresh read."""
+        before = self._forgotten() if self._is_other_account(reading.balance) else self
+        keys, missing = merge(before, reading.listing, reading.began)
+        seen = {**before.groups, **dict.fromkeys((key.group for key in keys), reading.began)}
+        oldest = reading.began - self.stale_after_seconds
         return replace(
-            self,
+            before,
             keys=keys,
             missing=missing,
-            balance=balance,
-            read_at=at,
+            balance=reading.balance,
+            facts=reading.facts,
+            clock_skew=reading.clock_skew,
+            read_at=reading.began_at,
+            read=reading.began,
+            is_withdrawn=False,
             first_refresh_ended=True,
             failing=None,
             failing_since=None,
-            skipped=listing.skipped,
-            groups=self.groups.union(key.group for key in keys),
+            error="",
+            skipped=reading.listing.skipped,
+            excluded=reading.listing.excluded,
+            groups={group: at for group, at in seen.items() if at > oldest},
         )
 
-    def failed(self, reason: Reason, at: float) -> "AccountState":
-        """Keep what was read before, and remember that (and since when) the refreshes fail."""
+    def failed(self, error: ApiError, at: float) -> "AccountState":
+        """Keep what was read before, and remember since which unix time the refreshes fail, and why."""
         since = self.failing_since if self.failing is not None else at
-        return replace(self, first_refresh_ended=True, failing=reason, failing_since=since)
+        return replace(self, first_refresh_ended=True, failing=error.reason, failing_since=since, error=str(error))
 
-    def serves_data(self, now: float) -> bool:
-        """Whether keys, counts and balance may be shown at unix time *now*: read once, and not past stale-after."""
-        return self.stale_at is not None and now < self.stale_at
+    def withdrawn(self) -> "AccountState":
+        """Stop serving the data, which grew too old."""
+        return replace(self, is_withdrawn=True)
 
     @property
-    def stale_at(self) -> float | None:
-        """The unix time past which the data is withdrawn; None while there is none."""
-        return None if self.read_at is None else self.read_at + self.stale_after_seconds
+    def serves_data(self) -> bool:
+        """Whether keys, counts and account values may be shown: read once, and not withdrawn."""
+        return self.read_at is not None and not self.is_withdrawn
+
+    @property
+    def quota_units_per_usd(self) -> float:
+        """Quota units of one US dollar: the user's value, else the gateway's, else the family's default."""
+        return self.configured_units_per_usd or self.facts.quota_units_per_usd or DEFAULT_UNITS_PER_USD
+
+    @property
+    def spendable_quota(self) -> int | None:
+        """What the account can still pay with, by its preference; None where it has no limit or none is reported."""
+        wallet = None if self.balance is None else self.balance.remaining_quota
+        paying = self.facts.subscriptions
+        if paying is None or paying.preference == "wallet_only":
+            return wallet
+        if paying.preference == "subscription_only" or paying.remaining_quota is None:
+            return paying.remaining_quota
+        return None if wallet is None else max(wallet, 0) + paying.remaining_quota
+
+    def obstacle(self, key: ApiKey, now: float) -> Obstacle | None:
+        """Return what stands in the way of a request with *key* at unix time *now*, None for nothing that is known."""
+        return key.obstacle(now) or self._account_obstacle(key)
+
+    def is_probably_dry(self, key: ApiKey, now: float) -> bool:
+        """Whether *key* seems refused for lack of quota although the gateway reports it as enabled.
+
+        The gateway refuses a request whose estimated price exceeds what is left, so a dry key keeps a small rest for
+        ever. Here less is left than a usual request costs, and nothing was spent for 25 minutes, but within a week.
+        """
+        price = None if self.balance is None else self.balance.usual_price
+        if price is None or key.remaining_quota is None or key.last_used_at is None or key.used_quota <= 0:
+            return False
+        is_resting = DRY_AFTER_SECONDS <= now - key.last_used_at < UNUSED_AFTER_SECONDS
+        return key.remaining_quota < price and is_resting and self.obstacle(key, now) is None
+
+    def loses_too_many(self, listing: Listing, balance: Balance | None) -> bool:
+        """Whether *listing* lacks so many keys that it may be a mistaken answer: all, or more than ten and a fifth.
+
+        Keys that were missing before do not count, so the same answer is believed the second time.
+        """
+        if self._is_other_account(balance):
+            return False
+        present = {key.id for key in listing.keys} | listing.unreadable | self.missing.keys()
+        lost = sum(key.id not in present for key in self.keys)
+        return lost > 0 and (
+            lost == len(self.keys) or (lost > MOST_LOST and lost > len(self.keys) * LARGEST_SHARE_LOST)
+        )
+
+    def _account_obstacle(self, key: ApiKey) -> Obstacle | None:
+        spendable, open_groups = self.spendable_quota, self.facts.groups
+        if spendable is not None and spendable <= 0:
+            return Obstacle.ACCOUNT_EXHAUSTED
+        if open_groups is not None and key.group not in open_groups and key.group not in ALWAYS_OPEN_GROUPS:
+            return Obstacle.GROUP_UNAVAILABLE
+        return None
+
+    def _is_other_account(self, balance: Balance | None) -> bool:
+        known = None if self.balance is None else self.balance.account_id
+        return balance is not None and None not in {known, balance.account_id} and known != balance.account_id
+
+    def _forgotten(self) -> "AccountState":
+        """Return the state without what belongs to another account."""
+        return replace(self, keys=(), balance=None, groups=nothing(), missing=nothing())
 
 
-def merge(before: AccountState, listing: Listing) -> tuple[tuple[ApiKey, ...], frozenset[int]]:
-    """Decide which keys to show after *listing*: (keys, newest first; ids missed for the first time).
+def merge(before: AccountState, listing: Listing, began: float) -> tuple[tuple[ApiKey, ...], Mapping[int, float]]:
+    """Decide which keys to show after *listing*, read from monotonic time *began*: (keys, newest first; the missing).
 
-    A key leaves only by proof: a settled listing of a gateway that names totals does not have it, or two settled
-    listings running of a gateway that names none. An unreadable key is shown as it was last read.
+    A key that is absent leaves at once where the listing proves it gone, else when the next listing does not show it
+    either, and in any case when it was last seen longer than stale-after ago. An unreadable key stays as last read.
     """
     shown = by_id(listing.keys)
-    absent = {key.id: key for key in before.keys if key.id not in shown}
-    missed = frozenset(absent) - listing.unreadable
-    if not listing.settled:
-        kept, missing = frozenset(absent), before.missing & absent.keys()
-    elif not listing.verified:
-        missing = missed - before.missing
-        kept = missing | (listing.unreadable & absent.keys())
-    else:
-        kept, missing = listing.unreadable & absent.keys(), frozenset()
-    shown.update((key_id, absent[key_id]) for key_id in kept)
+    absent = [key for key in before.keys if key.id not in shown]
+    shown.update((key.id, key) for key in absent if key.id in listing.unreadable)
+    missing: dict[int, float] = {}
+    last_seen = before.read
+    if not listing.proves_absence and last_seen is not None and began - last_seen < before.stale_after_seconds:
+        kept = [key for key in absent if key.id not in before.missing and key.id not in shown]
+        missing = dict.fromkeys((key.id for key in kept), last_seen)
+        shown.update((key.id, key) for key in kept)
     return tuple(sorted(shown.values(), key=lambda key: -key.id)), missing
 
 
@@ -92,7 +198,7 @@ def merge(before: AccountState, listing: Listing) -> tuple[tuple[ApiKey, ...], f
 class Snapshot:
     """The state of every account, by name, in the order of the settings."""
 
-    accounts: Mapping[str, AccountState] = field(default_factory=lambda: MappingProxyType({}))
+    accounts: Mapping[str, AccountState] = field(default_factory=nothing)
 
     @classmethod
     def of(cls, accounts: Iterable[AccountState]) -> "Snapshot":

@@ -25,6 +25,7 @@ from exporter.settings import Account, Settings
 from exporter.snapshot import AccountState, Snapshot
 from exporter.telemetry import Telemetry, process_collectors
 
+WITHDRAWAL_CHECK_SECONDS = 1.0
 # How long the thread that renders may keep the interpreter while a request waits for it, several times over; Python's
 # usual 5 ms let requests wait 50 ms and more at 100,000 keys, this about 20 ms, at no cost that could be measured.
 SWITCH_SECONDS = 0.0002
@@ -78,11 +79,19 @@ class Watch:
                 await self.exposition.renew(upcoming)
                 self.snapshot = upcoming
 
+    async def _withdraw(self) -> None:
+        """Look every second for accounts whose data grew too old."""
+        while True:
+            await WORLD.sleep(WITHDRAWAL_CHECK_SECONDS)
+            for refresher in self.refreshers:
+                await refresher.withdraw_if_old()
+
     async def run_refreshes(self) -> None:
         """Run every account's refreshes until cancelled."""
         sys.setswitchinterval(SWITCH_SECONDS)
         gc.freeze()  # what the start has made stays: looking through it again and again would stop all for 15 ms
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._withdraw(), name="withdrawal")
             for position, refresher in enumerate(self.refreshers):
                 delay = first_delay(position, len(self.refreshers), refresher.state.interval_seconds)
                 group.create_task(refresher.run(delay), name=f"refreshes of {refresher.state.name}")
@@ -99,7 +108,8 @@ def initial_state(account: Account) -> AccountState:
         name=account.name,
         interval_seconds=account.interval,
         stale_after_seconds=account.stale_after,
-        quota_units_per_usd=account.quota_per_usd,
+        configured_units_per_usd=account.quota_per_usd,
+        gateway=account.base_url,
     )
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from exporter.credentials import Secret
 from exporter.errors import ApiError, Reason
-from exporter.model import ApiKey, Balance, Listing
+from exporter.model import ApiKey, Balance, Facts, Listing
 from exporter.refresher import Surroundings
-from exporter.snapshot import AccountState, Snapshot
+from exporter.snapshot import AccountState, Reading, Snapshot
 
 NOW = 1_750_000_000
 DAY = 86_400
@@ -58,14 +58,21 @@ def a_state(**over: Any) -> AccountState:
         "name": "main",
         "interval_seconds": 60.0,
         "stale_after_seconds": 3600.0,
-        "quota_units_per_usd": 500_000.0,
+        "configured_units_per_usd": 500_000.0,
     }
     return AccountState(**(facts | over))
 
 
-def a_read_state(*listed: ApiKey, at: float = NOW, balance: Balance | None = None, **over: Any) -> AccountState:
+def a_reading(listing: Listing, *, at: float = NOW, **over: Any) -> Reading:
+    """Build what a refresh read from unix time *at* on; the monotonic clock shows the same."""
+    return Reading(**({"listing": listing, "began_at": at, "began": at} | over))
+
+
+def a_read_state(
+    *listed: ApiKey, at: float = NOW, balance: Balance | None = None, facts: Facts | None = None, **over: Any
+) -> AccountState:
     """Build an account whose keys were read at unix time *at*."""
-    return a_state(**over).succeeded(a_listing(*listed), balance, at)
+    return a_state(**over).succeeded(a_reading(a_listing(*listed), at=at, balance=balance, facts=facts or Facts()))
 
 
 def a_snapshot(*listed: ApiKey, at: float = NOW, **over: Any) -> Snapshot:
@@ -113,6 +120,8 @@ class FakeReader:
 
     listings: list[Listing | Exception]
     balance: Balance | Exception = field(default_factory=a_balance)
+    facts: Facts | Exception = field(default_factory=Facts)
+    clock_skew: float | None = None
     tokens: list[str] = field(default_factory=list, repr=False)
     on_list: Callable[[], object] = lambda: None
 
@@ -129,6 +138,11 @@ class FakeReader:
         if isinstance(self.balance, Exception):
             raise self.balance
         return self.balance
+
+    async def read_facts(self, _: Secret) -> Facts:
+        if isinstance(self.facts, Exception):
+            raise self.facts
+        return self.facts
 
 
 def failure(reason: Reason, text: str = "it went wrong") -> ApiError:

@@ -21,7 +21,7 @@ from exporter.cometapi.rate_limit import LONGEST_WAIT_SECONDS, RateLimit
 from exporter.cometapi.wire import Page, parse_balance, parse_page
 from exporter.credentials import Secret
 from exporter.errors import ApiError, RateLimited
-from exporter.model import Balance, Listing
+from exporter.model import Balance, Facts, Listing
 
 KEYS_PATH = "/api/token/"
 ACCOUNT_PATH = "/api/user/self"
@@ -78,6 +78,10 @@ class CometClient:
     async def read_balance(self, token: Secret) -> Balance:
         """Read the account's own quota; raises ApiError."""
         return await self._get(token, ACCOUNT_PATH, {}, parse_balance)
+
+    async def read_facts(self, _token: Secret) -> Facts:
+        """Read what changes slowly."""
+        return Facts()
 
     async def list_keys(self, token: Secret, *, progress: Callable[[], None] = lambda: None) -> Listing:
         """Read every page, again where the pages contradict each other; *progress* is called for each.

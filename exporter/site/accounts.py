@@ -32,7 +32,7 @@ class AccountView:
 
 def account_view(state: AccountState, now: float) -> AccountView:
     """Say how one account is."""
-    serves, read_at, failing = state.serves_data(now), state.read_at, state.failing
+    serves, read_at, failing = state.serves_data, state.read_at, state.failing
     balance, spent = _balance(state) if serves else (NO_DATA, "")
     usable = sum(key.is_usable(now) for key in state.keys)
     return AccountView(
@@ -57,7 +57,8 @@ def _balance(state: AccountState) -> tuple[str, str]:
     if balance is None:
         return "not told", ""
     left, used = (units / state.quota_units_per_usd for units in (balance.remaining_quota, balance.used_quota))
-    return money(left), f"{money(used)} used, {count(balance.requests, 'request')}"
+    requests = "" if balance.requests is None else f", {count(balance.requests, 'request')}"
+    return money(left), f"{money(used)} used{requests}"
 
 
 def _trouble(state: AccountState, now: float) -> str:
@@ -66,7 +67,7 @@ def _trouble(state: AccountState, now: float) -> str:
     since = f"for {duration(now - state.failing_since)}, since {utc(state.failing_since)}"
     if state.read_at is None:
         return f"{since}; nothing has been read yet"
-    if not state.serves_data(now):
+    if not state.serves_data:
         return f"{since}; the data is older than {duration(state.stale_after_seconds)} and withdrawn"
     return f"{since}; what was read last is shown"
 

@@ -33,7 +33,7 @@ def document(snapshot: Snapshot, choice: Choice, now: float) -> bytes:
 
 def account_item(state: AccountState, now: float) -> dict[str, Any]:
     """Describe one account; keys and balance only while they may be served."""
-    keys = state.keys if state.serves_data(now) else ()
+    keys = state.keys if state.serves_data else ()
     return {
         "name": state.name,
         "up": state.failing is None if state.first_refresh_ended else None,
@@ -43,9 +43,9 @@ def account_item(state: AccountState, now: float) -> dict[str, Any]:
         "next_refresh_at": state.next_refresh_at,
         "interval_seconds": state.interval_seconds,
         "stale_after_seconds": state.stale_after_seconds,
-        "withdrawn": state.read_at is not None and not state.serves_data(now),
+        "withdrawn": state.read_at is not None and not state.serves_data,
         "quota_units_per_usd": state.quota_units_per_usd,
-        "balance": balance_item(state) if state.serves_data(now) else None,
+        "balance": balance_item(state) if state.serves_data else None,
         "keys": len(keys),
         "usable_keys": sum(key.is_usable(now) for key in keys),
         "skipped_keys": state.skipped,

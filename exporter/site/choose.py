@@ -48,7 +48,7 @@ class Choice:
 
 def choose(snapshot: Snapshot, query: Query, now: float) -> Choice:
     """Choose from *snapshot* what *query* asks for, as of unix time *now*; a page past the last is the last."""
-    served = [state for state in snapshot.accounts.values() if state.serves_data(now)]
+    served = [state for state in snapshot.accounts.values() if state.serves_data]
     narrowed = [Entry(state, key, judge(key, now)) for state, key in _narrowed(served, query)]
     tally = Counter(entry.verdict.health for entry in narrowed)
     matching = [entry for entry in narrowed if entry.verdict.health == query.health] if query.health else narrowed

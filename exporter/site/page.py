@@ -119,7 +119,7 @@ def lay_out(snapshot: Snapshot, query: Query, now: float) -> Page:
         columns=[_column(key, label, query) for key, label in COLUMNS if key != "account" or len(states) > 1],
         rows=[row(entry, now) for entry in choice.entries],
         shown=_shown(choice),
-        nothing="" if choice.entries else _why_nothing(snapshot, query, now),
+        nothing="" if choice.entries else _why_nothing(snapshot, query),
         back=_to_page(query, query.page - 1) if query.page > 1 else "",
         forth="" if is_last else _to_page(query, query.page + 1),
     )
@@ -192,9 +192,9 @@ def _shown(choice: Choice) -> str:
     return f"{choice.first + 1:,} to {last:,} of {of}; {choice.matched - len(choice.entries):,} on other pages"
 
 
-def _why_nothing(snapshot: Snapshot, query: Query, now: float) -> str:
+def _why_nothing(snapshot: Snapshot, query: Query) -> str:
     states = snapshot.accounts.values()
-    if not any(state.serves_data(now) for state in states):
+    if not any(state.serves_data for state in states):
         if any(not state.first_refresh_ended for state in states):
             return "The first refresh is under way: the keys appear when it ends."
         return "There is no data to show: see the accounts above."

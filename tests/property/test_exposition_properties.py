@@ -3,7 +3,7 @@
 import asyncio
 import gzip
 
-from domain import NOW, a_balance, a_listing, a_state, an_api_key
+from domain import NOW, a_balance, a_listing, a_reading, a_state, an_api_key, failure
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter
@@ -46,8 +46,8 @@ def states(draw, name="main"):
     if draw(st.integers(0, 3)):
         listing = a_listing(*draw(st.lists(api_keys, max_size=6)))
         balance = draw(st.none() | st.builds(a_balance, remaining_quota=int64))
-        state = state.succeeded(listing, balance, NOW + draw(st.floats(-4, 1)))
-    return state.failed(Reason.TIMEOUT, NOW) if draw(st.booleans()) else state
+        state = state.succeeded(a_reading(listing, balance=balance, at=NOW + draw(st.floats(-4, 1))))
+    return state.failed(failure(Reason.TIMEOUT), NOW) if draw(st.booleans()) else state
 
 
 snapshots = st.builds(lambda a, b: Snapshot.of([a, b]), states("main"), states("Zweites"))
@@ -100,7 +100,7 @@ def test_after_each_exchange_the_bytes_are_those_of_the_new_snapshot(history):
 @settings(max_examples=150, deadline=None)
 def test_any_name_of_a_key_or_group_comes_back_from_both_parsers(name, group):
     key = an_api_key(id=7, name=label_text(name), group=label_text(group), expires_at=NOW + 5)
-    snapshot = Snapshot.of([a_state().succeeded(a_listing(key), None, NOW)])
+    snapshot = Snapshot.of([a_state().succeeded(a_reading(a_listing(key), at=NOW))])
     exposition = Exposition(current=lambda: snapshot, own=[], clock=lambda: NOW)
 
     async def texts() -> list[str]:
@@ -116,7 +116,7 @@ def test_any_name_of_a_key_or_group_comes_back_from_both_parsers(name, group):
 @given(st.lists(api_keys, max_size=6), st.floats(-2, 8))
 @settings(max_examples=40, deadline=None)
 def test_the_counts_agree_with_the_keys_beside_them(listed, wait):
-    snapshot = Snapshot.of([a_state().succeeded(a_listing(*listed), None, NOW)])
+    snapshot = Snapshot.of([a_state().succeeded(a_reading(a_listing(*listed), at=NOW))])
     exposition = Exposition(current=lambda: snapshot, own=[], clock=lambda: NOW + wait)
     value: dict[str, float] = {}
     for family in parse_openmetrics(asyncio.run(exposition.whole(Form.OPENMETRICS, gzipped=False)).decode()):

@@ -46,13 +46,13 @@ def test_an_unsettled_listing_is_named_as_such():
 
 
 def test_usable_is_judged_at_the_time_of_the_table():
-    outcome = an_outcome(a_read_state(an_api_key(expires_at=NOW + 10)))
+    outcome = an_outcome(a_read_state(an_api_key(expires_at=NOW + 9)))
 
     assert [report([outcome], now).splitlines()[1].split()[7] for now in (NOW + 9, NOW + 10)] == ["1", "0"]
 
 
 def test_money_is_counted_by_the_accounts_own_rate():
-    state = a_read_state(balance=a_balance(remaining_quota=1_500), quota_units_per_usd=1_000.0)
+    state = a_read_state(balance=a_balance(remaining_quota=1_500), configured_units_per_usd=1_000.0)
 
     assert "1.50 USD" in report([an_outcome(state)], NOW)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from binaries import require
-from domain import NOW, FakeWorld, a_balance, a_read_state, a_snapshot, a_state, an_api_key
+from domain import NOW, FakeWorld, a_balance, a_read_state, a_snapshot, a_state, an_api_key, failure
 from prometheus_client import Counter
 
 from exporter.errors import Reason
@@ -42,8 +42,8 @@ def odd_snapshot():
     return Snapshot.of(
         [
             a_read_state(*ODD_KEYS, balance=a_balance()),
-            a_read_state(name="empty", at=NOW - 60, interval_seconds=300.0).failed(Reason.TIMEOUT, NOW),
-            a_state(name="new", quota_units_per_usd=1_000.0),
+            a_read_state(name="empty", at=NOW - 60, interval_seconds=300.0).failed(failure(Reason.TIMEOUT), NOW),
+            a_state(name="new", configured_units_per_usd=1_000.0),
         ]
     )
 
@@ -186,7 +186,7 @@ def test_without_accounts_or_collectors_the_answer_is_still_whole(form, gzipped)
 
 
 def test_when_an_expiry_has_passed_the_next_scrape_tells_it_without_a_refresh():
-    scraped = Scraped(a_snapshot(an_api_key(expires_at=NOW + 10)))
+    scraped = Scraped(a_snapshot(an_api_key(expires_at=NOW + 9)))
     usable = []
 
     for _ in range(3):
@@ -196,9 +196,9 @@ def test_when_an_expiry_has_passed_the_next_scrape_tells_it_without_a_refresh():
     assert usable == ["1.0", "1.0", "0.0"]
 
 
-def test_past_stale_after_the_next_scrape_has_no_keys_without_a_refresh():
+def test_after_the_withdrawal_the_next_scrape_has_no_keys():
     scraped = Scraped(a_snapshot(an_api_key(expires_at=NOW + 9), balance=a_balance()))
-    scraped.world.pass_by(3600)
+    scraped.snapshot = Snapshot.of([scraped.snapshot.accounts["main"].withdrawn()])
     text = scraped.text()
 
     assert [line for line in text.splitlines() if not line.startswith("#")] == [
@@ -212,7 +212,7 @@ def test_past_stale_after_the_next_scrape_has_no_keys_without_a_refresh():
 
 def test_a_success_after_the_withdrawal_brings_the_keys_back():
     scraped = Scraped(a_snapshot(an_api_key()))
-    scraped.world.pass_by(4000)
+    scraped.snapshot = Snapshot.of([scraped.snapshot.accounts["main"].withdrawn()])
     withdrawn = scraped.text()
     scraped.snapshot = a_snapshot(an_api_key(), at=NOW + 4000)
 
@@ -228,7 +228,7 @@ def test_a_new_snapshot_is_served_even_to_those_who_ask_before_it_was_rendered()
 
 
 def test_between_two_changes_nothing_is_rendered_again():
-    scraped = Scraped(a_snapshot(an_api_key(expires_at=NOW + 10)))
+    scraped = Scraped(a_snapshot(an_api_key(expires_at=NOW + 9)))
 
     async def renewals():
         first = await scraped.exposition.renew()
@@ -297,7 +297,7 @@ def test_chosen_names_say_the_same_as_the_whole_and_are_packed_alike(form):
 
 
 def test_a_rendering_holds_for_its_snapshot_until_its_moment():
-    snapshot = a_snapshot(an_api_key(expires_at=NOW + 10))
+    snapshot = a_snapshot(an_api_key(expires_at=NOW + 9))
     rendering = render(snapshot, NOW)
     twin = replace(snapshot)
 

@@ -1,7 +1,7 @@
 """A snapshot becomes families: which series, which values, and which are absent."""
 
 import pytest
-from domain import NOW, a_balance, a_listing, a_read_state, a_snapshot, a_state, an_api_key
+from domain import NOW, a_balance, a_listing, a_read_state, a_reading, a_snapshot, a_state, an_api_key, failure
 
 from exporter.catalogue import SNAPSHOT_FAMILIES
 from exporter.errors import Reason
@@ -92,8 +92,8 @@ def test_the_info_series_says_what_restricts_a_key(fact):
     assert words == ["false", "true"]
 
 
-def test_usable_turns_exactly_at_the_expiry_and_the_count_with_it():
-    snapshot = a_snapshot(an_api_key(expires_at=NOW + 10))
+def test_usable_turns_exactly_after_the_second_of_the_expiry_and_the_count_with_it():
+    snapshot = a_snapshot(an_api_key(expires_at=NOW + 9))
     moments = (NOW + 9.999, NOW + 10)
 
     assert [value(snapshot, "cometapi_key_usable", now) for now in moments] == [1, 0]
@@ -125,7 +125,7 @@ def test_every_group_has_every_status_even_at_zero():
 
 
 def test_a_group_whose_last_key_is_gone_falls_to_zero():
-    state = a_read_state(an_api_key(group="vip")).succeeded(a_listing(), None, NOW)
+    state = a_read_state(an_api_key(group="vip")).succeeded(a_reading(a_listing(), at=NOW))
     snapshot = Snapshot.of([state])
 
     assert value(snapshot, "cometapi_keys", group="vip", status="enabled") == 0
@@ -167,8 +167,8 @@ def test_before_the_first_refresh_only_the_configuration_is_known():
     [
         pytest.param(a_state(), None, id="no refresh ended"),
         pytest.param(a_read_state(), 1, id="success"),
-        pytest.param(a_state().failed(Reason.TIMEOUT, NOW), 0, id="first refresh failed"),
-        pytest.param(a_read_state().failed(Reason.TIMEOUT, NOW), 0, id="failed after a success"),
+        pytest.param(a_state().failed(failure(Reason.TIMEOUT), NOW), 0, id="first refresh failed"),
+        pytest.param(a_read_state().failed(failure(Reason.TIMEOUT), NOW), 0, id="failed after a success"),
     ],
 )
 def test_up_is_how_the_last_refresh_ended(state, up):
@@ -176,7 +176,7 @@ def test_up_is_how_the_last_refresh_ended(state, up):
 
 
 def test_a_failed_refresh_leaves_keys_and_the_time_of_the_last_success():
-    state = a_read_state(an_api_key()).failed(Reason.TIMEOUT, NOW + 60)
+    state = a_read_state(an_api_key()).failed(failure(Reason.TIMEOUT), NOW + 60)
     snapshot = Snapshot.of([state])
 
     assert value(snapshot, "cometapi_key_status", NOW + 60) == 1
@@ -184,17 +184,17 @@ def test_a_failed_refresh_leaves_keys_and_the_time_of_the_last_success():
 
 
 def test_past_stale_after_keys_counts_and_balance_go_and_our_own_series_stay():
-    fresh = a_read_state(an_api_key(expires_at=NOW + 9), balance=a_balance(), name="fresh", stale_after_seconds=7200.0)
+    fresh = a_read_state(an_api_key(expires_at=NOW + 9), balance=a_balance(), name="fresh")
     stale = a_read_state(an_api_key(expires_at=NOW + 9), balance=a_balance(), name="stale")
-    snapshot = Snapshot.of([fresh, stale])
 
-    def served(now):
-        metrics = (*families(snapshot, now), countdown(snapshot, now))
+    def served(state):
+        snapshot = Snapshot.of([fresh, state])
+        metrics = (*families(snapshot, NOW), countdown(snapshot, NOW))
         return {s.name for metric in metrics for s in metric.samples if s.labels["account"] == "stale"}
 
     own = ALWAYS | {"cometapi_up", "cometapi_exporter_last_success_timestamp_seconds"}
-    assert len(served(NOW + 3599.9)) == len(SNAPSHOT_FAMILIES)
-    assert served(NOW + 3600) == own
+    assert len(served(stale)) == len(SNAPSHOT_FAMILIES)
+    assert served(stale.withdrawn()) == own
 
 
 def test_what_is_described_is_what_is_served_in_order():
@@ -218,9 +218,9 @@ def test_the_catalogue_names_the_labels_that_are_served():
 
 @pytest.mark.parametrize(
     ("now", "moment"),
-    [(NOW, NOW + 10), (NOW + 9.9, NOW + 10), (NOW + 10, NOW + 20), (NOW + 20, NOW + 3600), (NOW + 3600, None)],
+    [(NOW, NOW + 11), (NOW + 10.9, NOW + 11), (NOW + 11, NOW + 21), (NOW + 21, None)],
 )
-def test_the_next_change_is_an_expiry_or_the_withdrawal(now, moment):
+def test_the_next_change_is_the_second_after_an_expiry(now, moment):
     snapshot = a_snapshot(
         an_api_key(id=1, expires_at=NOW + 20), an_api_key(id=2, expires_at=NOW + 10), an_api_key(id=3)
     )

@@ -4,7 +4,7 @@ import json
 import re
 from pathlib import Path
 
-from domain import DAY, NOW, a_balance, a_read_state, a_snapshot, a_state, an_api_key
+from domain import DAY, NOW, a_balance, a_read_state, a_snapshot, a_state, an_api_key, failure
 
 from exporter.errors import Reason
 from exporter.site.api import document
@@ -106,15 +106,15 @@ def test_before_the_first_refresh_nothing_is_claimed():
 
 
 def test_a_failing_account_names_its_reason():
-    state = a_read_state(an_api_key(), at=NOW - 99).failed(Reason.SERVER_ERROR, NOW - 60)
+    state = a_read_state(an_api_key(), at=NOW - 99).failed(failure(Reason.SERVER_ERROR), NOW - 60)
     account = answered(Snapshot.of([state]))["accounts"][0]
 
     assert (account["up"], account["failing"], account["failing_since"]) == (False, "server_error", NOW - 60)
 
 
 def test_withdrawn_data_is_not_told():
-    state = a_read_state(an_api_key(), at=NOW - 3600, balance=a_balance()).failed(Reason.TIMEOUT, NOW)
-    answer = answered(Snapshot.of([state]))
+    state = a_read_state(an_api_key(), at=NOW - 3600, balance=a_balance()).failed(failure(Reason.TIMEOUT), NOW)
+    answer = answered(Snapshot.of([state.withdrawn()]))
 
     assert (answer["keys"], answer["total"]) == ([], 0)
     assert (answer["accounts"][0]["withdrawn"], answer["accounts"][0]["balance"]) == (True, None)

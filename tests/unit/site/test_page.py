@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import httpx
 import pytest
-from domain import DAY, NOW, a_balance, a_read_state, a_snapshot, a_state, an_api_key
+from domain import DAY, NOW, a_balance, a_read_state, a_snapshot, a_state, an_api_key, failure
 
 from exporter.errors import FIXES, Reason
 from exporter.model import Obstacle
@@ -89,7 +89,7 @@ def test_one_is_counted_without_an_s():
     ("facts", "health", "obstacle"),
     [
         ({}, Health.OK, None),
-        ({"expires_at": NOW}, Health.DEAD, Obstacle.EXPIRED),
+        ({"expires_at": NOW - 1}, Health.DEAD, Obstacle.EXPIRED),
         ({"remaining_quota": 0}, Health.DEAD, Obstacle.EXHAUSTED),
         ({"remaining_quota": -5}, Health.DEAD, Obstacle.EXHAUSTED),
         ({"status": 2}, Health.DISABLED, Obstacle.DISABLED),
@@ -265,8 +265,8 @@ def test_pages_together_are_the_whole_list_in_order(sort, descending):
 def test_money_is_compared_across_accounts_with_different_units():
     snapshot = Snapshot.of(
         [
-            a_read_state(an_api_key(id=1, remaining_quota=500_000), name="a", quota_units_per_usd=500_000.0),
-            a_read_state(an_api_key(id=2, remaining_quota=50), name="b", quota_units_per_usd=10.0),
+            a_read_state(an_api_key(id=1, remaining_quota=500_000), name="a", configured_units_per_usd=500_000.0),
+            a_read_state(an_api_key(id=2, remaining_quota=50), name="b", configured_units_per_usd=10.0),
         ]
     )
 
@@ -309,8 +309,8 @@ def test_an_account_before_its_first_refresh_says_so():
 
 
 def test_an_account_that_fails_says_why_since_when_and_what_to_do():
-    state = a_read_state(an_api_key(), at=NOW - 900).failed(Reason.RATE_LIMITED, NOW - 600)
-    snapshot = Snapshot.of([state.failed(Reason.RATE_LIMITED, NOW - 300)])
+    state = a_read_state(an_api_key(), at=NOW - 900).failed(failure(Reason.RATE_LIMITED), NOW - 600)
+    snapshot = Snapshot.of([state.failed(failure(Reason.RATE_LIMITED), NOW - 300)])
     page = lay_out(snapshot, Query(), NOW)
     view = page.accounts[0]
 
@@ -321,8 +321,8 @@ def test_an_account_that_fails_says_why_since_when_and_what_to_do():
 
 
 def test_data_past_stale_after_is_withdrawn_as_from_the_metrics():
-    state = a_read_state(an_api_key(), at=NOW - 3600, balance=a_balance()).failed(Reason.TIMEOUT, NOW - 3000)
-    page = lay_out(Snapshot.of([state]), Query(), NOW)
+    state = a_read_state(an_api_key(), at=NOW - 3600, balance=a_balance()).failed(failure(Reason.TIMEOUT), NOW - 3000)
+    page = lay_out(Snapshot.of([state.withdrawn()]), Query(), NOW)
 
     assert page.rows == []
     assert page.nothing == "There is no data to show: see the accounts above."
@@ -335,7 +335,7 @@ def test_an_account_that_refuses_its_balance_says_so():
 
 
 def test_failing_accounts_come_first():
-    well, ill = a_read_state(name="well"), a_state(name="ill").failed(Reason.TIMEOUT, NOW)
+    well, ill = a_read_state(name="well"), a_state(name="ill").failed(failure(Reason.TIMEOUT), NOW)
     page = lay_out(Snapshot.of([well, ill]), Query(), NOW)
 
     assert [account.name for account in page.accounts] == ["ill", "well"]
