@@ -133,7 +133,7 @@ def _account(account: str, keys: tuple[SampleKey, ...], at: int) -> Iterator[Sam
     for key in keys:
         yield from _key(account, key, at)
     yield from _counts(account, keys, at)
-    yield from _rounds(account, at)
+    yield from _refreshes(account, at)
     labels = {"account": account}
     burn = sum(key.burn for key in keys)
     yield "cometapi_account_remaining_quota", labels, 5_000_000_000 + burn * (END - at)
@@ -173,28 +173,28 @@ def _counts(account: str, keys: tuple[SampleKey, ...], at: int) -> Iterator[Samp
         yield "cometapi_keys_usable", labels, sum(key.is_usable_at(at) for key in mine)
 
 
-def _rounds(account: str, at: int) -> Iterator[Sample]:
+def _refreshes(account: str, at: int) -> Iterator[Sample]:
     labels = {"account": account}
-    rounds = (at - END + SPAN) // STEP + 1
+    refreshes = (at - END + SPAN) // STEP + 1
     is_failing = account == "main" and END - 7 * HOUR <= at < END - 7 * HOUR + 10 * MINUTE
     yield "cometapi_up", labels, int(not is_failing)
     yield "cometapi_exporter_last_success_timestamp_seconds", labels, at - 20
     yield "cometapi_exporter_refresh_interval_seconds", labels, 60
     yield "cometapi_exporter_skipped_keys", labels, 0
     for outcome in OUTCOMES:
-        yield "cometapi_exporter_refreshes_total", labels | {"outcome": outcome}, rounds * (outcome == "success")
+        yield "cometapi_exporter_refreshes_total", labels | {"outcome": outcome}, refreshes * (outcome == "success")
     for endpoint in ("/api/token/", "/api/user/self"):
-        yield "cometapi_exporter_api_requests_total", labels | {"endpoint": endpoint, "code": "200"}, rounds
-    yield from _duration(labels, rounds)
+        yield "cometapi_exporter_api_requests_total", labels | {"endpoint": endpoint, "code": "200"}, refreshes
+    yield from _duration(labels, refreshes)
 
 
-def _duration(labels: dict[str, str], rounds: int) -> Iterator[Sample]:
+def _duration(labels: dict[str, str], refreshes: int) -> Iterator[Sample]:
     name = "cometapi_exporter_refresh_duration_seconds"
     for bucket in _BUCKETS:
-        yield f"{name}_bucket", labels | {"le": str(bucket)}, rounds * (bucket >= 1)
-    yield f"{name}_bucket", labels | {"le": "+Inf"}, rounds
-    yield f"{name}_sum", labels, rounds * 0.8
-    yield f"{name}_count", labels, rounds
+        yield f"{name}_bucket", labels | {"le": str(bucket)}, refreshes * (bucket >= 1)
+    yield f"{name}_bucket", labels | {"le": "+Inf"}, refreshes
+    yield f"{name}_sum", labels, refreshes * 0.8
+    yield f"{name}_count", labels, refreshes
 
 
 def _process(at: int) -> Iterator[Sample]:

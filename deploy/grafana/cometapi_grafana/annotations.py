@@ -45,7 +45,7 @@ class PrometheusAnnotationBuilder(AnnotationQuery):
 
 
 def any_status_change(scope: Scope) -> PrometheusAnnotationBuilder:
-    """Mark where any key changed its status: one question for all, since a thousand keys make it dear."""
+    """Mark where any key changed its status: one query for all, because a thousand keys make it expensive."""
     changed = f'count_values by ({KEY_LABELS}) ("status", {_changed(scope)})'
     for code, name in _STATUS_CODES.items():
         changed = f'label_replace({changed}, "status", "{name}", "status", "{code}")'
@@ -67,13 +67,13 @@ def status_changes(scope: Scope) -> list[PrometheusAnnotationBuilder]:
     ]
 
 
-def failing_rounds(scope: Scope) -> PrometheusAnnotationBuilder:
+def failing_refreshes(scope: Scope) -> PrometheusAnnotationBuilder:
     """Shade the time in which the API could not be read."""
     return PrometheusAnnotationBuilder(
-        name="API rounds failing",
+        name="Refreshes failing",
         expr=f"{scope.of_account('cometapi_up')} == bool 0",
         color="dark-red",
-        text="account {{account}}: the figures stand still while this lasts",
+        text="account {{account}}: the data is not updated during this time",
     )
 
 
@@ -92,5 +92,4 @@ def raised_quota(scope: Scope) -> PrometheusAnnotationBuilder:
 
 def _changed(scope: Scope) -> str:
     """Give the present status of the keys that changed it within the last step."""
-    status = scope.key_series("status")
-    return f"max by ({KEY_LABELS}) ({status} and changes({status}[$__rate_interval]) > 0)"
+    return f"max by ({KEY_LABELS}) ({scope.key_series('status')} and ({scope.changed('status', '$__rate_interval')}))"

@@ -21,11 +21,11 @@ def expiries() -> list[PanelBuilder]:
 def _expiry_buckets() -> PanelBuilder:
     enabled = f"{SCOPE.of_key('status')} == 1"
     soonness = {
-        "past, yet enabled": f"{SCOPE.expires_in()} <= 0",
+        "past expiry": f"{SCOPE.expires_in()} <= 0",
         "within 24 h": _within(SCOPE.expires_in(), look.DAY),
-        "in 1 to 7 days": _between(look.DAY, _WEEK),
-        "in 7 to 30 days": _between(_WEEK, _MONTH),
-        "in 30 to 90 days": _between(_MONTH, _QUARTER),
+        "1 to 7 days": _between(look.DAY, _WEEK),
+        "7 to 30 days": _between(_WEEK, _MONTH),
+        "30 to 90 days": _between(_MONTH, _QUARTER),
         "later": f"{SCOPE.expires_in()} > {_QUARTER}",
     }
     counts = {name: f"count({expr} and {enabled})" for name, expr in soonness.items()}
@@ -36,7 +36,7 @@ def _expiry_buckets() -> PanelBuilder:
     ]
     frame = Frame(
         title="When enabled keys expire",
-        description="How many keys that the API calls enabled expire when.",
+        description="When the keys that are reported as enabled expire.",
         width=8,
         height=10,
         unit=look.COUNT,
@@ -53,7 +53,7 @@ def _expiry_list() -> PanelBuilder:
             width=16,
             height=10,
             unit=look.COUNT,
-            empty="No usable key has an expiry",
+            empty=panels.NONE_FOUND,
         ),
         SCOPE,
         [tables.expiry_date(SCOPE), tables.expiry(SCOPE), tables.remaining(SCOPE), tables.last_use(SCOPE)],

@@ -32,6 +32,14 @@ class Scope:
         series = f"{self.key_series(metric)}{at}"
         return f"max by ({KEY_LABELS}) ({among(series, only) if only else series})"
 
+    def changed(self, metric: str, window: str, *, at: str = "") -> str:
+        """Keep the keys of which a gauge had more than one value within *window*.
+
+        Not changes() > 0: VictoriaMetrics counts the first sample of a series as a change.
+        """
+        series = f"{self.key_series(metric)}[{window}]{at}"
+        return f"max_over_time({series}) != min_over_time({series})"
+
     def of_account(self, metric: str) -> str:
         """Read one gauge that has only the account label; *metric* is the whole name."""
         return f"max by (account) ({metric}{{{self.account}}})"
@@ -41,12 +49,24 @@ class Scope:
         return f'max by (account, group, status) (cometapi_keys{{{self.group}, status=~"{status}"}})'
 
     def usable_count(self) -> str:
-        """Count keys that would serve a request, by account and group."""
+        """Count keys that can serve requests, by account and group."""
         return f"max by (account, group) (cometapi_keys_usable{{{self.group}}})"
 
     def usable(self) -> str:
-        """Keep the keys that would serve a request now."""
+        """Keep the keys that can serve requests now."""
         return f"({self.of_key('usable')} == 1)"
+
+    def state(self) -> str:
+        """Give a key's status code, plus 10 where the key is usable."""
+        return f"{self.of_key('status')} + on ({KEY_LABELS}) 10 * {self.of_key('usable')}"
+
+    def or_endless(self, expr: str, known: str = "") -> str:
+        """Give *expr*, and infinity where *known* (by default, the key) has a value and *expr* has none."""
+        return f"{expr} or (0 * ({known or self.of_key('status')}) + Inf)"
+
+    def exporter(self) -> str:
+        """1 where every account's last refresh succeeded, 0 where one failed, -1 where no exporter answers."""
+        return f"min({self.of_account('cometapi_up')}) or vector(-1)"
 
     def expires_in(self) -> str:
         """Seconds until expiry, exact at the time of the question and not at the last scrape."""
@@ -63,7 +83,7 @@ class Scope:
         return f"clamp_min(max by ({KEY_LABELS}) (deriv({used}[{window}]) and {living}), 0)"
 
     def runway(self) -> str:
-        """Seconds until the quota is spent at the present pace; no series where nothing is being spent."""
+        """Seconds until the quota is spent at the present rate; no series where nothing is being spent."""
         return f"(clamp_min({self.of_key('remaining_quota')}, 0) / ({self.burn()} > 0))"
 
     def spent(self, window: str = "$__range", *, at_end: bool = False) -> str:
@@ -78,9 +98,9 @@ class Scope:
         return f"clamp_min(max by (account) ({slope}), 0)"
 
     def account_runway(self) -> str:
-        """Seconds until an account's balance is spent at the present pace."""
+        """Seconds until an account's balance is spent at the present rate; infinity where nothing is spent."""
         balance = self.of_account("cometapi_account_remaining_quota")
-        return f"clamp_min({balance}, 0) / ({self.account_burn()} > 0)"
+        return self.or_endless(f"clamp_min({balance}, 0) / ({self.account_burn()} > 0)", balance)
 
     def in_usd(self, expr: str) -> str:
         """Turn quota units into dollars; *expr* must keep the account label."""
@@ -108,12 +128,12 @@ def top_spenders(scope: Scope, limit: int) -> str:
 
 
 def shown_if_usd(expr: str) -> str:
-    """Give *expr* only while the money switch stands on USD, that is 1."""
+    """Give *expr* only while the money switch is on USD, that is 1."""
     return _if_matched(expr, 'money!~"x{$money}"')
 
 
 def shown_if_units(expr: str) -> str:
-    """Give *expr* only while the money switch stands on quota units, that is 0."""
+    """Give *expr* only while the money switch is on quota units, that is 0."""
     return _if_matched(expr, 'money=~"x{$money}"')
 
 

@@ -1,6 +1,6 @@
-"""The row about the exporter itself, for the question whether its figures are to be trusted.
+"""The row about the exporter itself, for the question whether its data can be relied on.
 
-Pure. May not know which dashboard it stands on.
+Pure. May not know which dashboard it is on.
 """
 
 from grafana_foundation_sdk.builders.common import GraphThresholdsStyleConfig
@@ -20,17 +20,18 @@ def health_panels(scope: Scope) -> list[PanelBuilder]:
     return [
         _answers(scope),
         _age(scope),
-        _rounds(scope),
+        _refreshes(scope),
         _duration(scope),
         _requests(scope),
         _memory(),
         _cpu(),
+        _skipped(scope),
         _builds(),
     ]
 
 
 def _answers(scope: Scope) -> PanelBuilder:
-    frame = _third("API answers", "Whether each account's rounds succeeded, over time.", look.COUNT)
+    frame = _third("API answers", "Whether each account's refreshes succeeded, over time.", look.COUNT)
     ask = Ask(expr=scope.of_account("cometapi_up"), legend="{{account}}")
     return panels.timeline(frame, ask, mappings=look.ANSWERS)
 
@@ -38,16 +39,16 @@ def _answers(scope: Scope) -> PanelBuilder:
 def _age(scope: Scope) -> PanelBuilder:
     read_at = scope.of_account("cometapi_exporter_last_success_timestamp_seconds")
     interval = scope.of_account("cometapi_exporter_refresh_interval_seconds")
-    frame = _third("Rounds since the last success", "Age of the figures in rounds; about 1 is normal.", look.COUNT)
+    frame = _third("Refreshes since success", "Age of the data in refresh intervals; about 1 is normal.", look.COUNT)
     ask = Ask(expr=f"(time() - {read_at}) / {interval}", legend="{{account}}")
-    panel = panels.graph(frame, ask).thresholds(look.thresholds(look.ROUNDS_MISSED))
+    panel = panels.graph(frame, ask).thresholds(look.thresholds(look.REFRESHES_MISSED))
     return panel.thresholds_style(GraphThresholdsStyleConfig().mode(GraphTresholdsStyleMode.DASHED))
 
 
-def _rounds(scope: Scope) -> PanelBuilder:
-    rounds = f"increase(cometapi_exporter_refreshes_total{{{scope.account}}}[$__rate_interval])"
-    frame = _third("Rounds by outcome", "Rounds that ended in each step, by success or by reason.", look.COUNT)
-    return panels.stacked(frame, Ask(expr=f"sum by (outcome) ({rounds})", legend="{{outcome}}"), bars=True)
+def _refreshes(scope: Scope) -> PanelBuilder:
+    rate = f"rate(cometapi_exporter_refreshes_total{{{scope.account}}}[$__rate_interval])"
+    frame = _third("Refreshes per minute", "By success or by the reason for failing.", look.COUNT)
+    return panels.stacked(frame, Ask(expr=f"sum by (outcome) ({rate}) * 60", legend="{{outcome}}"))
 
 
 def _duration(scope: Scope) -> PanelBuilder:
@@ -57,7 +58,7 @@ def _duration(scope: Scope) -> PanelBuilder:
         Ask(expr=f"histogram_quantile({share}, {buckets})", legend=name, name=name)
         for name, share in (("median", 0.5), ("p95", 0.95))
     ]
-    frame = _third("Duration of a round", "How long reading all keys of one account takes.", look.SECONDS)
+    frame = _third("Refresh duration", "How long reading all keys of one account takes.", look.SECONDS)
     return panels.graph(frame, *asks)
 
 
@@ -65,7 +66,7 @@ def _requests(scope: Scope) -> PanelBuilder:
     sent = f"rate(cometapi_exporter_api_requests_total{{{scope.account}}}[$__rate_interval])"
     frame = _third(
         "API requests per minute",
-        "Requests sent by endpoint and HTTP status; none means that no answer came.",
+        "Requests by endpoint and HTTP status code; none means that there was no response.",
         look.COUNT,
     )
     ask = Ask(expr=f"sum by (endpoint, code) ({sent}) * 60", legend="{{endpoint}} {{code}}")
@@ -78,14 +79,26 @@ def _memory() -> PanelBuilder:
     return panels.graph(frame, Ask(expr=f"max by (instance) ({used})", legend="{{instance}}"))
 
 
+def _skipped(scope: Scope) -> PanelBuilder:
+    frame = Frame(
+        title="Skipped keys",
+        description="Keys that the last refresh could not read. They are missing everywhere on this page.",
+        width=4,
+        height=8,
+        unit=look.COUNT,
+    )
+    skipped = scope.of_account("cometapi_exporter_skipped_keys")
+    return panels.number(frame, Ask(expr=f"sum({skipped})"), steps=look.NONE_IS_GOOD)
+
+
 def _cpu() -> PanelBuilder:
     used = f'rate(process_cpu_seconds_total{{job=~"$job"}}[$__rate_interval]) {_MINE}'
-    frame = _half("CPU", "Share of one CPU that each exporter process uses.", look.SHARE)
+    frame = _third("CPU", "Share of one CPU that each exporter process uses.", look.SHARE)
     return panels.graph(frame, Ask(expr=f"max by (instance) ({used})", legend="{{instance}}"))
 
 
 def _builds() -> PanelBuilder:
-    frame = _half("Exporters", "The running exporters, one row a replica.", look.COUNT)
+    frame = _wide("Exporters", "The running exporters, one row a replica.", look.COUNT)
     builds = 'max by (job, instance, version, python_version) (cometapi_exporter_build_info{job=~"$job"})'
     titles = {"job": "Job", "instance": "Instance", "version": "Version", "python_version": "Python"}
     return tables.info_table(frame, builds, titles=titles)
@@ -95,5 +108,5 @@ def _third(title: str, description: str, unit: str) -> Frame:
     return Frame(title=title, description=description, width=8, height=8, unit=unit)
 
 
-def _half(title: str, description: str, unit: str) -> Frame:
-    return Frame(title=title, description=description, width=12, height=7, unit=unit)
+def _wide(title: str, description: str, unit: str) -> Frame:
+    return Frame(title=title, description=description, width=12, height=8, unit=unit)

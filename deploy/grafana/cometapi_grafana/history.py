@@ -1,4 +1,4 @@
-"""The overview's row about the past: which keys changed, and who spent it.
+"""The overview's row about the past: which keys changed, and which spent most.
 
 Pure.
 """
@@ -15,16 +15,17 @@ _DRAWN, _CHANGED = 10, 20
 
 def history() -> list[PanelBuilder]:
     """Build the row's panels."""
-    return [_status_history(), _usable_history(), _pace_history(), _remaining_history(), _changes()]
+    return [_status_history(), _usable_history(), _rate_history(), _remaining_history(), _changes()]
 
 
 def _status_history() -> PanelBuilder:
     frame = Frame(
         title="Keys by status",
-        description="How many keys the API calls enabled, disabled, expired, exhausted or something unknown.",
+        description="How many keys the API reports as enabled, disabled, expired, exhausted or something unknown.",
         width=12,
         height=8,
         unit=look.COUNT,
+        decimals=0,
     )
     by_status = f"sum by (status) ({SCOPE.of_status('.+')})"
     return panels.colored_by_name(panels.stacked(frame, Ask(expr=by_status, legend="{{status}}")), look.STATUS_COLORS)
@@ -33,20 +34,22 @@ def _status_history() -> PanelBuilder:
 def _usable_history() -> PanelBuilder:
     frame = Frame(
         title="Enabled and usable keys",
-        description="The gap between the lines is keys that only look alive.",
+        description="Keys between the two lines are reported as enabled but cannot serve requests.",
         width=12,
         height=8,
         unit=look.COUNT,
+        decimals=0,
     )
     enabled = Ask(expr=f"sum({SCOPE.of_status('enabled')})", legend="enabled", name="enabled")
     return panels.graph(frame, enabled, Ask(expr=f"sum({SCOPE.usable_count()})", legend="usable", name="usable"))
 
 
-def _pace_history() -> PanelBuilder:
+def _rate_history() -> PanelBuilder:
     return _top_spenders_graph(
         "Burn per day, top keys",
-        f"The pace of the {_DRAWN} keys that spent most in the time range above.",
+        f"The rate of the {_DRAWN} keys that spent most in the time range above.",
         per_day(SCOPE.burn(only=top_spenders(SCOPE, _DRAWN))),
+        look.DOLLARS,
     )
 
 
@@ -55,24 +58,25 @@ def _remaining_history() -> PanelBuilder:
         "Remaining, top keys",
         f"What is left on the {_DRAWN} keys that spent most in the time range above; unlimited ones have no line.",
         SCOPE.of_key("remaining_quota", only=top_spenders(SCOPE, _DRAWN)),
+        look.EXACT_DOLLARS,
     )
 
 
-def _top_spenders_graph(title: str, description: str, expr: str) -> PanelBuilder:
-    frame = Frame(title=title, description=description, width=12, height=9, unit=look.DOLLARS)
+def _top_spenders_graph(title: str, description: str, expr: str, unit: str) -> PanelBuilder:
+    frame = Frame(title=title, description=description, width=12, height=9, unit=unit, decimals=2)
     ask = Ask(expr=expr, legend="{{key_name}} · {{key_id}}")
     return panels.graph(frame, *money(SCOPE, ask), key_links=True)
 
 
 def _changes() -> PanelBuilder:
-    changes = f"max by (account, key_id) (changes({SCOPE.key_series('status')}[$__range] @ end()))"
+    changed = f"max by (account, key_id) ({SCOPE.changed('status', '$__range', at=' @ end()')})"
     frame = Frame(
         title="Status of keys that changed it",
         description=f"At most {_CHANGED} keys whose status changed in the time range above.",
         width=24,
         height=8,
         unit=look.COUNT,
-        empty="No key changed its status in this time range",
+        empty=panels.NONE_FOUND,
     )
-    ask = Ask(expr=SCOPE.of_key("status", only=f"topk({_CHANGED}, {changes} > 0)"), legend="{{key_name}} · {{key_id}}")
+    ask = Ask(expr=SCOPE.of_key("status", only=f"topk({_CHANGED}, {changed})"), legend="{{key_name}} · {{key_id}}")
     return panels.timeline(frame, ask, mappings=look.STATUS, key_links=True)

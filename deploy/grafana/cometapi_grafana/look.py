@@ -14,6 +14,9 @@ SHARE = units.PercentUnit
 SECONDS = units.Seconds
 DOLLARS = units.Dollars
 QUOTA = units.Short
+# Of what falls slowly: every digit, where the others would write $5.00K on each tick of the axis.
+EXACT_DOLLARS = "prefix:$"
+EXACT_QUOTA = units.LocaleFormat
 BYTES = units.BytesIEC
 MOMENT = units.DatetimeISO
 AGO = units.DateTimeFromNow
@@ -34,7 +37,7 @@ NONE_IS_VITAL = (Step(None, "green"), Step(1, "red"))
 ONE_IS_GOOD = (Step(None, "red"), Step(1, "green"))
 MORE_TIME_IS_GOOD = (Step(None, "red"), Step(DAY, "orange"), Step(7 * DAY, "green"))
 DATA_AGE = (Step(None, "green"), Step(180, "orange"), Step(600, "red"))
-ROUNDS_MISSED = (Step(None, "green"), Step(3, "orange"), Step(5, "red"))
+REFRESHES_MISSED = (Step(None, "green"), Step(3, "orange"), Step(5, "red"))
 SHARE_LEFT = (Step(None, "red"), Step(0.1, "orange"), Step(0.25, "green"))
 # Red at nothing and below, in quota units as in dollars.
 BALANCE = (Step(None, "red"), Step(1e-9, "green"))
@@ -69,6 +72,23 @@ def text_if_empty(text: str) -> list[model.ValueMapping]:
     return [model.SpecialValueMap(options=special)]
 
 
+def text_if_endless(text: str) -> list[model.ValueMapping]:
+    """Show *text* for infinity, which queries give where it is known that nothing limits: no value means unknown."""
+    return named_values({"Infinity": (text, "text")})
+
+
+def text_if_null(text: str, *, after: int = 0) -> list[model.ValueMapping]:
+    """Show *text* where there is no value, in the colour of text: without it, the lowest threshold's colour alarms.
+
+    *after* is how many mappings come before it.
+    """
+    special = model.DashboardSpecialValueMapOptions(
+        match=model.SpecialValueMatch.NULL,
+        result=model.ValueMappingResult(text=text, color="text", index=after),
+    )
+    return [model.SpecialValueMap(options=special)]
+
+
 STATUS_COLORS = {"enabled": "green", "disabled": "blue", "expired": "orange", "exhausted": "red", "unknown": "purple"}
 STATUS = named_values(
     {
@@ -78,6 +98,16 @@ STATUS = named_values(
         "4": ("exhausted", STATUS_COLORS["exhausted"]),
     }
 )
+# A status code, plus 10 where the key is usable: then its status adds nothing.
+STATE = named_values(
+    {
+        "11": ("usable", STATUS_COLORS["enabled"]),
+        "1": ("not usable", "red"),
+        "2": ("disabled", STATUS_COLORS["disabled"]),
+        "3": ("expired", STATUS_COLORS["expired"]),
+        "4": ("exhausted", STATUS_COLORS["exhausted"]),
+    }
+)
 USABLE = named_values({"1": ("usable", "green"), "0": ("not usable", "red")})
 ANSWERS = named_values({"1": ("answers", "green"), "0": ("failing", "red")})
-UNLIMITED = named_values({"1": ("unlimited", "purple"), "0": ("limited", "text")})
+EXPORTER = named_values({"1": ("up", "green"), "0": ("API fails", "red"), "-1": ("down", "red")})

@@ -1,4 +1,4 @@
-"""The overview: every key of the chosen accounts, from what is burning to what may be interesting.
+"""The overview: every key of the chosen accounts, from what needs attention to what may be interesting.
 
 Pure. One function a row; widths add up to 24 columns a line.
 """
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from grafana_foundation_sdk.builders.dashboard import Row
 
 from . import look, tables
-from .annotations import any_status_change, failing_rounds
+from .annotations import any_status_change, failing_refreshes
 from .attention import attention
 from .expiries import expiries
 from .expressions import OVERVIEW as SCOPE
@@ -26,7 +26,7 @@ def overview() -> Page:
     page = new_page("CometAPI / Keys overview", OVERVIEW_UID, "All API keys: what needs attention, money, expiry.")
     for variable in overview_variables():
         page.with_variable(variable)
-    for annotation in (any_status_change(SCOPE), failing_rounds(SCOPE)):
+    for annotation in (any_status_change(SCOPE), failing_refreshes(SCOPE)):
         page.annotation(annotation)
     page.link(to_key())
     for title, row_panels in _ROWS.items():
@@ -41,19 +41,17 @@ def overview() -> Page:
 
 def _every_key() -> list[PanelBuilder]:
     columns = (
-        tables.status,
-        tables.usable,
-        tables.limits,
+        tables.state,
         tables.remaining,
-        tables.used,
-        tables.pace,
+        tables.rate,
         tables.runway,
         tables.expiry,
         tables.last_use,
     )
     frame = Frame(
         title="All keys",
-        description="Every chosen key, in pages. Empty cells do not apply: unlimited, never expiring, never used.",
+        description="Every chosen key, in pages. An empty cell means: spends nothing, never expires, never used. "
+        "Without a Group column, no shown key has a group.",
         width=24,
         height=14,
         unit=look.COUNT,

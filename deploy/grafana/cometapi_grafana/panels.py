@@ -1,6 +1,6 @@
 """Panels in the house style: stats, graphs, bars and timelines that differ only in what they ask.
 
-Pure. Knows looks and queries; may not know which dashboard a panel stands on. Every panel must say what
+Pure. Knows looks and queries; may not know which dashboard a panel is on. Every panel must say what
 it shows (title, description) and in which unit.
 """
 
@@ -30,6 +30,10 @@ MOST_POINTS = 300
 P = TypeVar("P", stat.Panel, timeseries.Panel, bargauge.Panel, statetimeline.Panel)
 
 
+NONE_FOUND = "None found. Unknown while Exporter is not up."
+"""What an empty list says: an empty answer means that nothing matches, or that nothing is known."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
     """What every panel has: its words, its place (of 24 columns) and its unit."""
@@ -40,6 +44,7 @@ class Frame:
     height: int
     unit: str
     empty: str = "No data"
+    decimals: int | None = None
 
 
 def number(
@@ -49,7 +54,8 @@ def number(
     mappings: Sequence[ValueMapping] = (),
 ) -> stat.Panel:
     """Show one present value in large letters, coloured by thresholds or by its name."""
-    panel = _framed(stat.Panel(), frame, asks).mappings(list(mappings)).thresholds(look.thresholds(tuple(steps)))
+    shown = [*mappings, *look.text_if_null(frame.empty, after=len(mappings))]
+    panel = _framed(stat.Panel(), frame, asks).mappings(shown).thresholds(look.thresholds(tuple(steps)))
     panel = panel.color_scheme(FieldColor().mode(FieldColorModeId.THRESHOLDS))
     panel = panel.color_mode(look_model.BigValueColorMode.VALUE).graph_mode(look_model.BigValueGraphMode.NONE)
     panel = panel.reduce_options(_last_value()).text_mode(look_model.BigValueTextMode.VALUE)
@@ -57,20 +63,21 @@ def number(
 
 
 def graph(frame: Frame, *asks: Ask, key_links: bool = False) -> timeseries.Panel:
-    """Draw lines over time, with the last and the largest value in the legend."""
+    """Draw lines over time; the legend has the last and the largest value of each, the largest first."""
     panel = _framed(timeseries.Panel(), frame, asks).draw_style(look_model.GraphDrawStyle.LINE)
     panel = panel.fill_opacity(0).line_width(1).show_points(look_model.VisibilityMode.AUTO)
     panel = panel.color_scheme(FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC))
     panel = panel.legend(_legend()).tooltip(_tooltip()).max_data_points(MOST_POINTS)
+    if frame.decimals is not None:
+        panel = panel.decimals(frame.decimals)
     if key_links:
         panel = panel.data_links([key_of_series()])
     return _ask(panel, [history(ask) for ask in asks])
 
 
-def stacked(frame: Frame, *asks: Ask, bars: bool = False) -> timeseries.Panel:
-    """Draw parts of a whole, as areas or as bars."""
-    style = look_model.GraphDrawStyle.BARS if bars else look_model.GraphDrawStyle.LINE
-    panel = graph(frame, *asks).draw_style(style).fill_opacity(60)
+def stacked(frame: Frame, *asks: Ask) -> timeseries.Panel:
+    """Draw parts of a whole as areas."""
+    panel = graph(frame, *asks).fill_opacity(60)
     return panel.stacking(common.StackingConfig().mode(look_model.StackingMode.NORMAL).group("A"))
 
 
@@ -112,7 +119,8 @@ def _framed(panel: P, frame: Frame, asks: Iterable[Ask]) -> P:
     panel.span(frame.width).height(frame.height).unit(frame.unit).no_value(frame.empty)
     for ask in asks:
         if ask.name.endswith(IN_UNITS):
-            panel.override_by_query(ask.name, [DynamicConfigValue(id_val="unit", value=look.QUOTA)])
+            unit = look.EXACT_QUOTA if frame.unit == look.EXACT_DOLLARS else look.QUOTA
+            panel.override_by_query(ask.name, [DynamicConfigValue(id_val="unit", value=unit)])
     return panel
 
 
@@ -129,7 +137,7 @@ def _last_value() -> common.ReduceDataOptions:
 def _legend() -> common.VizLegendOptions:
     legend = common.VizLegendOptions().show_legend(show_legend=True).calcs([LAST, "max"])
     legend = legend.display_mode(look_model.LegendDisplayMode.TABLE)
-    return legend.placement(look_model.LegendPlacement.BOTTOM)
+    return legend.placement(look_model.LegendPlacement.BOTTOM).sort_by("Last *").sort_desc(sort_desc=True)
 
 
 def _tooltip() -> common.VizTooltipOptions:

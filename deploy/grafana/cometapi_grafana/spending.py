@@ -1,4 +1,4 @@
-"""The overview's row about money: who spends what, and how long the balance lasts.
+"""The overview's row about money: what is spent on what, and how long the balance lasts.
 
 Pure.
 """
@@ -15,7 +15,7 @@ _DRAWN = 10
 
 def spending() -> list[PanelBuilder]:
     """Build the row's panels."""
-    return [*_money_numbers(), _top_keys(), _group_pace(), _balance_history()]
+    return [*_money_numbers(), _top_keys(), _group_rate(), _balance_history()]
 
 
 def _money_numbers() -> list[PanelBuilder]:
@@ -30,25 +30,25 @@ def _money_numbers() -> list[PanelBuilder]:
         panels.number(
             Frame(
                 title="Balance lasts",
-                description="Until the first account is empty at the present pace of all its keys.",
+                description="Until the first account is empty at the present rate of all its keys.",
                 width=4,
                 height=4,
                 unit=look.SECONDS,
-                empty="Nothing spent",
             ),
             Ask(expr=f"min({SCOPE.account_runway()})"),
             steps=look.MORE_TIME_IS_GOOD,
+            mappings=look.text_if_endless("nothing spent"),
         ),
         panels.number(
-            _money_frame("Spent in time range", "What the chosen keys spent in the time range above, less refunds."),
+            _money_frame("Spent in range", "What the chosen keys spent in the time range above, less refunds."),
             *money(SCOPE, Ask(expr=SCOPE.spent()), total="sum"),
         ),
         panels.number(
-            _money_frame("Burn per day", "What the chosen keys spend a day at their present pace."),
+            _money_frame("Burn per day", "What the chosen keys spend a day at their present rate."),
             *money(SCOPE, Ask(expr=per_day(SCOPE.burn())), total="sum"),
         ),
         panels.number(
-            _money_frame("Left on limited keys", "What usable keys with a quota of their own may still spend."),
+            _money_frame("Left on keys", "What usable keys with a quota of their own may still spend."),
             *money(SCOPE, Ask(expr=left), total="sum"),
         ),
         panels.number(
@@ -76,9 +76,9 @@ def _top_keys() -> PanelBuilder:
     return panels.bars(frame, *asks, key_links=True)
 
 
-def _group_pace() -> PanelBuilder:
+def _group_rate() -> PanelBuilder:
     labels = "account, group"
-    pace = f"sum by ({labels}) ({per_day(SCOPE.burn())})"
+    rate = f"sum by ({labels}) ({per_day(SCOPE.burn())})"
     most = f"topk({_DRAWN}, sum by ({labels}) ({SCOPE.spent(at_end=True)}))"
     frame = Frame(
         title="Burn per day, by group",
@@ -87,21 +87,22 @@ def _group_pace() -> PanelBuilder:
         height=9,
         unit=look.DOLLARS,
     )
-    ask = Ask(expr=f"{pace} and on ({labels}) {most}", legend="{{account}} / {{group}}")
+    ask = Ask(expr=f"{rate} and on ({labels}) {most}", legend="{{account}} / {{group}}")
     return panels.graph(frame, *money(SCOPE, ask))
 
 
 def _balance_history() -> PanelBuilder:
     frame = Frame(
-        title="Account balance",
+        title="Account balance over time",
         description="What each account still has. Steps up are top-ups.",
         width=8,
         height=9,
-        unit=look.DOLLARS,
+        unit=look.EXACT_DOLLARS,
+        decimals=2,
     )
     balance = SCOPE.of_account("cometapi_account_remaining_quota")
     return panels.graph(frame, *money(SCOPE, Ask(expr=balance, legend="{{account}}")))
 
 
 def _money_frame(title: str, description: str) -> Frame:
-    return Frame(title=title, description=description, width=4, height=4, unit=look.DOLLARS, empty="Not offered")
+    return Frame(title=title, description=description, width=4, height=4, unit=look.DOLLARS, empty="Not available")

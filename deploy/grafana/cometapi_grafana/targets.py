@@ -1,4 +1,4 @@
-"""Queries as Grafana's Prometheus data source wants them.
+"""Queries as Grafana's Prometheus data source expects them.
 
 Pure. Knows the data source variable and the money switch; may not know panels.
 """

@@ -1,0 +1,84 @@
+"""The row of one key about its past: what was left, what was spent, in which state it was.
+
+Pure.
+"""
+
+from dataclasses import replace
+
+from . import look, panels
+from .expressions import ONE_KEY as SCOPE
+from .expressions import per_day
+from .page import PanelBuilder
+from .panels import Frame
+from .targets import Ask, money
+
+
+def key_history() -> list[PanelBuilder]:
+    """Build the row's panels."""
+    return [_quota_history(), _rate_history(), _spending_history(), _runway_history(), *_states()]
+
+
+def _quota_history() -> PanelBuilder:
+    asks = [
+        *money(SCOPE, Ask(expr=SCOPE.of_key("remaining_quota"), legend="remaining", name="remaining")),
+        *money(SCOPE, Ask(expr=SCOPE.of_key("used_quota"), legend="used", name="used")),
+    ]
+    frame = _graph("Remaining and used", "Steps up in remaining are top-ups; steps down in used are refunds.")
+    return panels.graph(replace(frame, unit=look.EXACT_DOLLARS, decimals=2), *asks)
+
+
+def _rate_history() -> PanelBuilder:
+    asks = [
+        ask
+        for window in ("1h", "6h", "1d")
+        for ask in money(SCOPE, Ask(expr=per_day(SCOPE.burn(window)), legend=f"over {window}", name=f"rate{window}"))
+    ]
+    frame = _graph(
+        "Burn per day over time", "The rate over three windows: a short one far above the long ones is unusual."
+    )
+    return panels.graph(frame, *asks)
+
+
+def _spending_history() -> PanelBuilder:
+    frame = _graph("Spent per hour", "What the key spent in the hour before each moment, less refunds.")
+    return panels.graph(frame, *money(SCOPE, Ask(expr=SCOPE.spent("1h"), legend="spent"))).fill_opacity(30)
+
+
+def _runway_history() -> PanelBuilder:
+    frame = Frame(
+        title="Time left",
+        description="Until the quota is spent at the rate of each moment, and until expiry. The lower line ends it.",
+        width=12,
+        height=8,
+        unit=look.SECONDS,
+        empty="No end known",
+    )
+    quota = Ask(expr=SCOPE.runway(), legend="until quota is spent", name="quota")
+    return panels.graph(
+        frame, quota, Ask(expr=SCOPE.of_key("expires_in_seconds"), legend="until expiry", name="expiry")
+    )
+
+
+def _states() -> list[PanelBuilder]:
+    status = Frame(
+        title="Status over time",
+        description="The status reported by the API.",
+        width=12,
+        height=5,
+        unit=look.COUNT,
+    )
+    works = Frame(
+        title="Works over time",
+        description="Whether the key could serve requests.",
+        width=12,
+        height=5,
+        unit=look.COUNT,
+    )
+    return [
+        panels.timeline(status, Ask(expr=SCOPE.of_key("status"), legend="status"), mappings=look.STATUS),
+        panels.timeline(works, Ask(expr=SCOPE.of_key("usable"), legend="works"), mappings=look.USABLE),
+    ]
+
+
+def _graph(title: str, description: str) -> Frame:
+    return Frame(title=title, description=description, width=12, height=8, unit=look.DOLLARS)
