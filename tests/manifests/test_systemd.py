@@ -3,13 +3,17 @@
 import ctypes
 import os
 import re
+import shlex
 import signal
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 import httpx
 import pytest
 from binaries import require
+from builders import CANARY_TOKEN, wire_keys
+from gateway import Gateway
 from processes import EXPORTER, clean_environment, free_port, wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -51,6 +55,42 @@ def test_whatever_ends_the_exporter_it_is_started_again_except_for_invalid_setti
 
     assert unit["Restart"] == ["always"], "systemd counts an end by SIGHUP as clean: on-failure leaves it down"
     assert unit["RestartPreventExitStatus"] == ["2"]
+
+
+def check_of_the_runbooks() -> list[str]:
+    """Return the arguments of the runbooks' systemd-run, which checks the setup with the unit's own settings."""
+    text = (ROOT / "docs/runbooks.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"^ *(systemd-run (?:.*\\\n)*.*)$", text, re.MULTILINE)
+    return shlex.split(command)
+
+
+def test_the_check_of_the_runbooks_has_the_settings_of_the_unit(tmp_path):
+    arguments = check_of_the_runbooks()
+    properties = [value for flag, value in pairwise(arguments) if flag == "-p"]
+    ours = {f"{name}={value}" for name, values in settings().items() for value in values}
+    transient = tmp_path / "cometapi-exporter-check.service"
+    transient.write_text("\n".join(["[Service]", *properties, "ExecStart=/bin/true", ""]), encoding="utf-8")
+
+    assert set(properties) <= ours
+    assert {value.partition("=")[0] for value in properties} == {"DynamicUser", "EnvironmentFile", "LoadCredential"}
+    assert not [argument for argument in arguments if "%" in argument], "systemd-run does not expand specifiers"
+    assert analyse("verify", "--man=no", unit=transient).stderr == ""
+
+
+def test_the_check_of_the_runbooks_reads_the_token_from_its_credential(tmp_path):
+    *_, shell, option, script = check_of_the_runbooks()
+    (tmp_path / "token").write_text(CANARY_TOKEN, encoding="utf-8")
+    with Gateway(keys=wire_keys(2)) as gateway:
+        done = subprocess.run(
+            [shell, option, script.replace(settings()["ExecStart"][0], str(EXPORTER))],
+            env=clean_environment(CREDENTIALS_DIRECTORY=str(tmp_path), COMETAPI_BASE_URL=gateway.url),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def calls_of(group: str) -> set[str]:
