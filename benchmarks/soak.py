@@ -114,9 +114,9 @@ def from_outside(minutes: float) -> bool:
         gateway.faults, gateway.before_page = trouble.fault, trouble.move
         samples = watch_process(exporter, gateway, minutes)
         outcomes = {
-            name.split('outcome="')[1].split('"')[0]: int(value)
+            name.partition("{")[2]: int(value)
             for name, value in exporter.samples().items()
-            if name.startswith("cometapi_exporter_refreshes_total") and value
+            if name.startswith("cometapi_exporter_refresh") and name.endswith("}") and "_total{" in name and value
         }
     return verdict(samples, outcomes, len(gateway.requests))
 

@@ -87,7 +87,7 @@ def refreshes_of(port: int) -> int:
     path = "/metrics?name[]=cometapi_exporter_refreshes_total"
     with Visitor(port) as visitor:
         lines = visitor.get(path).body.decode().split("\n")
-    return sum(int(float(line.rpartition(" ")[2])) for line in lines if 'outcome="success"' in line)
+    return sum(int(float(line.rpartition(" ")[2])) for line in lines if "refreshes_total{" in line)
 
 
 def median(times: list[float]) -> float:

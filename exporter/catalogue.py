@@ -1,230 +1,223 @@
-"""List every metric family about keys and accounts: name, help, labels, when absent, and how a value is had.
+"""List every metric family about keys and accounts, one row each, and how its values are read.
 
-Pure: no HTTP, no clock (the time is an argument), no client library. From these rows the exposition is made and the
-documents are generated.
+Pure: no HTTP, no clock (the time is an argument), no client library. The exposition is rendered from these rows;
+`docs/families.toml` adds what only the reference says.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
-from exporter.model import ApiKey
+from exporter.model import STATUS_LABELS, ApiKey, Obstacle
 from exporter.snapshot import AccountState
 
 KEY_LABELS = ("account", "key_id", "key_name", "group")
+EXPERIMENTAL = "experimental"
+
+Tally = Mapping[tuple[str, str, Obstacle | None], int]
+"""How many keys of an account have this group, this status word and this obstacle."""
+Value = float | None
+"""None where there is no series."""
+Series = Iterable[tuple[tuple[str, ...], Value]]
+"""Label values after `account`, in the order of the family's labels (the last ones may be left out), and the value."""
+OfKey = Callable[[AccountState, ApiKey, float], Value]
+OfAccount = Callable[[AccountState, Tally], Series]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Family:
-    """What a reader must know of a metric family; *absent* says when a series is left out, "" for never."""
+    """One metric family, whatever its series are about.
+
+    *of_key* reads the value of a key at a unix time, *more* its label values beyond `KEY_LABELS`; *of_account* reads
+    all series of an account. A family without either is the exporter's own. *always*: stays past stale-after.
+    """
 
     name: str
-    kind: str
-    labels: tuple[str, ...]
     help: str
-    absent: str = ""
-    example: str = ""
+    labels: tuple[str, ...] = ("account",)
+    kind: str = "gauge"
+    stage: str = "stable"
+    of_key: OfKey | None = None
+    more: Callable[[ApiKey], tuple[str, ...]] | None = None
+    of_account: OfAccount | None = None
+    always: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyGauge:
-    """A gauge with one series a key; *value* returns None where the series is absent."""
-
-    family: Family
-    value: Callable[[ApiKey, float], float | None]
+def _key(
+    name: str, text: str, of_key: OfKey, *labels: str, more: Callable[[ApiKey], tuple[str, ...]] | None = None
+) -> Family:
+    return Family(name=f"cometapi_key_{name}", help=text, labels=(*KEY_LABELS, *labels), of_key=of_key, more=more)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccountGauge:
-    """A gauge with one series an account; *value* gets the state and whether its data is still served."""
-
-    family: Family
-    value: Callable[[AccountState, bool], float | None]
-
-
-def _key_gauge(
-    name: str,
-    text: str,
-    value: Callable[[ApiKey, float], float | None],
-    *,
-    absent: str = "",
-    example: str = "",
-) -> KeyGauge:
-    family = Family(
-        name=f"cometapi_key_{name}",
-        kind="gauge",
-        labels=KEY_LABELS,
-        help=text,
-        absent=absent,
-        example=example,
-    )
-    return KeyGauge(family=family, value=value)
+def _group(
+    name: str, text: str, of_account: OfAccount, *labels: str, kind: str = "gauge", always: bool = False
+) -> Family:
+    labels = ("account", *labels)
+    return Family(name=f"cometapi_{name}", help=text, labels=labels, kind=kind, of_account=of_account, always=always)
 
 
-KEY_GAUGES = (
-    _key_gauge(
-        "remaining_quota",
-        "Quota units the key has left; can be negative.",
-        lambda key, _: key.remaining_quota,
-        absent="for an unlimited key",
-        example="bottomk(5, cometapi_key_remaining_quota"
-        " / on (job, instance, account) group_left () cometapi_quota_units_per_usd)",
-    ),
-    _key_gauge(
-        "used_quota",
-        "Quota units the key has spent; can fall, after a refund.",
-        lambda key, _: key.used_quota,
-        example="clamp_min(delta(cometapi_key_used_quota[1h]), 0)",
-    ),
-    _key_gauge(
-        "unlimited_quota",
-        "1 where the gateway skips the quota check for the key, else 0.",
-        lambda key, _: key.is_unlimited,
-        example="cometapi_key_unlimited_quota == 1",
-    ),
-    _key_gauge(
-        "expiry_timestamp_seconds",
-        "Unix time at which the key expires.",
-        lambda key, _: key.expires_at,
-        absent="for a key that never expires",
-        example="cometapi_key_expiry_timestamp_seconds - time() < 7 * 86400",
-    ),
-    _key_gauge(
+def _account(name: str, text: str, path: str, *, kind: str = "gauge", always: bool = False) -> Family:
+    """Make a family of one series an account, whose value *path* leads to; None anywhere on the way is no series."""
+
+    def value(state: AccountState, _: Tally) -> Series:
+        found: Any = state
+        for step in path.split("."):
+            found = None if found is None else getattr(found, step)
+        return [((), found)]
+
+    return _group(name, text, value, kind=kind, always=always)
+
+
+def _new(*families: Family) -> tuple[Family, ...]:
+    """Mark *families* as experimental."""
+    return tuple(replace(family, stage=EXPERIMENTAL) for family in families)
+
+
+def _restrictions(key: ApiKey) -> tuple[str, ...]:
+    facts = (key.has_model_limits, key.has_ip_allowlist, key.has_cross_group_retry)
+    return tuple("true" if fact else "false" for fact in facts)
+
+
+USABLE = _key(
+    "usable",
+    "Whether the key can serve requests now (enabled, not expired, quota left, account can pay, group available).",
+    lambda state, key, now: state.obstacle(key, now) is None,
+)
+KEY_FAMILIES = (
+    _key("remaining_quota", "Quota units left; can be negative.", lambda _, key, __: key.remaining_quota),
+    _key("used_quota", "Quota units spent; can fall after a refund.", lambda _, key, __: key.used_quota),
+    _key("unlimited_quota", "Whether the gateway skips quota checks for the key.", lambda _, key, __: key.is_unlimited),
+    _key("expiry_timestamp_seconds", "Unix time at which the key expires.", lambda _, key, __: key.expires_at),
+    _key(
         "status",
-        "The API's status code: 1 enabled, 2 disabled, 3 expired, 4 exhausted.",
-        lambda key, _: key.status,
-        example="cometapi_key_status != 1",
+        "Status code reported by the API: 1 enabled, 2 disabled, 3 expired, 4 exhausted.",
+        lambda _, key, __: key.status,
     ),
-    _key_gauge(
-        "usable",
-        "1 where the key would serve a request now: enabled, not past its expiry, quota left or unlimited; else 0.",
-        lambda key, now: key.is_usable(now),
-        example="cometapi_key_usable == 0 and cometapi_key_status == 1",
+    USABLE,
+    _key("created_timestamp_seconds", "Unix time at which the key was created.", lambda _, key, __: key.created_at),
+    _key("last_used_timestamp_seconds", "Unix time at which the key was last used.", lambda _, k, __: k.last_used_at),
+    _key(
+        "info",
+        "Key restrictions, as labels. Constant 1.",
+        lambda *_: 1,
+        *("model_limits", "ip_allowlist", "cross_group_retry"),
+        more=_restrictions,
     ),
-    _key_gauge(
-        "created_timestamp_seconds",
-        "Unix time at which the key was made.",
-        lambda key, _: key.created_at,
-        absent="where the API has 0",
-        example="time() - cometapi_key_created_timestamp_seconds > 365 * 86400",
-    ),
-    _key_gauge(
-        "last_used_timestamp_seconds",
-        "Unix time at which the key was last used.",
-        lambda key, _: key.last_used_at,
-        absent="where the API has 0",
-        example="time() - cometapi_key_last_used_timestamp_seconds > 90 * 86400",
+    *_new(
+        _key("low_quota_threshold", "Quota units below which to warn, as configured.", lambda *_: None),
+        _key("expiry_warning_threshold_seconds", "Seconds before expiry to warn, as configured.", lambda *_: None),
+        _key("daily_budget_quota", "Quota units to spend in a day before a warning, as configured.", lambda *_: None),
     ),
 )
-
-COUNTDOWN = _key_gauge(
+COUNTDOWN = _key(
     "expires_in_seconds",
-    "Seconds until the key expires, at the time of the scrape; negative after it.",
-    lambda key, now: None if key.expires_at is None else key.expires_at - now,
-    absent="for a key that never expires",
-    example="cometapi_key_expires_in_seconds < 86400",
-)
-
-KEY_INFO = Family(
-    name="cometapi_key_info",
-    kind="info",
-    labels=(*KEY_LABELS, "model_limits", "ip_allowlist", "cross_group_retry"),
-    help="1, with what restricts the key: model_limits, ip_allowlist, cross_group_retry are true or false.",
-    example='cometapi_key_info{ip_allowlist="false"}',
-)
-
-KEYS = Family(
-    name="cometapi_keys",
-    kind="gauge",
-    labels=("account", "group", "status"),
-    help="How many keys have this status by the API's word: enabled, disabled, expired, exhausted or unknown.",
-    example="sum by (status) (cometapi_keys)",
-)
-
-KEYS_USABLE = Family(
-    name="cometapi_keys_usable",
-    kind="gauge",
-    labels=("account", "group"),
-    help="How many keys would serve a request now; enabled keys above this number only look alive.",
-    example='sum(cometapi_keys{status="enabled"}) - sum(cometapi_keys_usable)',
+    "Seconds until the key expires, at the time of the scrape; negative after its expiry.",
+    lambda _, key, now: None if key.expires_at is None else key.expires_at - now,
 )
 
 
-def _account_gauge(
-    name: str,
-    text: str,
-    value: Callable[[AccountState, bool], float | None],
-    *,
-    absent: str = "",
-    example: str = "",
-) -> AccountGauge:
-    family = Family(name=name, kind="gauge", labels=("account",), help=text, absent=absent, example=example)
-    return AccountGauge(family=family, value=value)
+def _by_status(state: AccountState, tally: Tally) -> Series:
+    """Count the keys of every group by status, zeros included."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for (group, status, _), count in tally.items():
+        counts[group, status] += count
+    return (((group, status), counts[group, status]) for group in sorted(state.groups) for status in STATUS_LABELS)
 
 
-_NO_BALANCE = "where the gateway does not tell the account's balance, and past stale-after"
+def _by_obstacle(state: AccountState, tally: Tally) -> Iterator[tuple[str, Obstacle | None, int]]:
+    """Count the keys of every group by obstacle, zeros included, None for those that are usable."""
+    counts: Counter[tuple[str, Obstacle | None]] = Counter()
+    for (group, _, obstacle), count in tally.items():
+        counts[group, obstacle] += count
+    return ((group, each, counts[group, each]) for group in sorted(state.groups) for each in (None, *Obstacle))
 
-ACCOUNT_GAUGES = (
-    _account_gauge(
-        "cometapi_account_remaining_quota",
-        "Quota units the account has left; unlimited keys spend from it.",
-        lambda state, fresh: state.balance.remaining_quota if fresh and state.balance else None,
-        absent=_NO_BALANCE,
-        example="cometapi_account_remaining_quota / cometapi_quota_units_per_usd",
+
+def _usable(state: AccountState, tally: Tally) -> Series:
+    return (((group,), count) for group, obstacle, count in _by_obstacle(state, tally) if obstacle is None)
+
+
+def _unusable(state: AccountState, tally: Tally) -> Series:
+    return (((group, obstacle), count) for group, obstacle, count in _by_obstacle(state, tally) if obstacle is not None)
+
+
+def _price_factors(state: AccountState, _: Tally) -> Series:
+    return (((group,), factor) for group, factor in sorted((state.facts.groups or {}).items()))
+
+
+def _gateway(state: AccountState, _: Tally) -> Series:
+    return [((state.facts.version,), 1)] if state.facts.version else ()
+
+
+def _up(state: AccountState, _: Tally) -> Series:
+    return [((), state.failing is None)] if state.first_refresh_ended else ()
+
+
+def _no_series(_: AccountState, __: Tally) -> Series:
+    return ()
+
+
+ACCOUNT_FAMILIES = (
+    _group("keys", "Number of keys by status as reported by the API.", _by_status, "group", "status"),
+    _group("keys_usable", "Number of keys that can currently serve requests.", _usable, "group"),
+    *_new(
+        _group("keys_unusable", "Number of keys that cannot serve requests, by reason.", _unusable, "group", "reason")
     ),
-    _account_gauge(
-        "cometapi_account_used_quota",
-        "Quota units the account has spent.",
-        lambda state, fresh: state.balance.used_quota if fresh and state.balance else None,
-        absent=_NO_BALANCE,
-        example="delta(cometapi_account_used_quota[1d])",
+    _account("account_remaining_quota", "Quota units left in the account's wallet.", "balance.remaining_quota"),
+    _account("account_used_quota", "Quota units that the account has spent.", "balance.used_quota"),
+    _account("account_requests_total", "Requests to models as counted by the API.", "balance.requests", kind="counter"),
+    *_new(
+        _account(
+            "account_spendable_quota",
+            "Quota units that the account can still spend: wallet, subscriptions or both, by its preference.",
+            "spendable_quota",
+        ),
+        _account(
+            "account_subscription_remaining_quota",
+            "Quota units left in all running subscriptions.",
+            "facts.subscriptions.remaining_quota",
+        ),
+        _account(
+            "account_subscription_end_timestamp_seconds",
+            "Unix time at which the first running subscription ends.",
+            "facts.subscriptions.ends_at",
+        ),
+        _account(
+            "account_subscription_reset_timestamp_seconds",
+            "Unix time at which the quota of a running subscription is next reset.",
+            "facts.subscriptions.resets_at",
+        ),
+        _group("group_price_factor", "Price factor of each group available to the account.", _price_factors, "group"),
+        _group("gateway_info", "Version of the gateway. Constant 1.", _gateway, "version"),
+        _account("gateway_clock_skew_seconds", "How far the exporter's clock is ahead of the gateway's.", "clock_skew"),
+        *(
+            _group(f"usage_{what}_total", f"{text}, by model.", _no_series, "model", *KEY_LABELS[1:], kind="counter")
+            for what, text in (("quota", "Quota units spent"), ("tokens", "Tokens used"), ("requests", "Requests"))
+        ),
+        _group("exporter_usage_folded_series", "Series summed under the model 'other'.", _no_series),
     ),
-    _account_gauge(
-        "cometapi_account_requests",
-        "Requests the account has made to models, as the API counts them.",
-        lambda state, fresh: state.balance.requests if fresh and state.balance else None,
-        absent=_NO_BALANCE,
-        example="delta(cometapi_account_requests[1h])",
+    _account("quota_units_per_usd", "Quota units per US dollar.", "quota_units_per_usd", always=True),
+    _group("up", "Whether the last refresh of the account succeeded.", _up, always=True),
+    _account(
+        "exporter_last_success_timestamp_seconds",
+        "Unix time at which reading the exposed data began.",
+        "read_at",
+        always=True,
     ),
-    _account_gauge(
-        "cometapi_quota_units_per_usd",
-        "How many quota units are one US dollar, as configured.",
-        lambda state, _: state.quota_units_per_usd,
-        example="cometapi_account_used_quota / cometapi_quota_units_per_usd",
-    ),
-    _account_gauge(
-        "cometapi_up",
-        "1 if the last refresh could read the account's keys, else 0.",
-        lambda state, _: float(state.failing is None) if state.first_refresh_ended else None,
-        absent="until the first refresh has ended",
-        example="cometapi_up == 0",
-    ),
-    _account_gauge(
-        "cometapi_exporter_last_success_timestamp_seconds",
-        "Unix time at which the served data was read.",
-        lambda state, _: state.read_at,
-        absent="until the first success",
-        example="time() - cometapi_exporter_last_success_timestamp_seconds",
-    ),
-    _account_gauge(
-        "cometapi_exporter_refresh_interval_seconds",
+    _account(
+        "exporter_refresh_interval_seconds",
         "Seconds between the starts of two refreshes, as configured.",
-        lambda state, _: state.interval_seconds,
-        example="time() - cometapi_exporter_last_success_timestamp_seconds"
-        " > 5 * cometapi_exporter_refresh_interval_seconds",
+        "interval_seconds",
+        always=True,
     ),
-    _account_gauge(
-        "cometapi_exporter_skipped_keys",
-        "Keys of the last listing that could not be read: left out, or shown as they were last read.",
-        lambda state, _: state.skipped,
-        example="cometapi_exporter_skipped_keys > 0",
+    _account(
+        "exporter_skipped_keys",
+        "Keys of the last refresh that could not be read: left out, or exposed as last read.",
+        "skipped",
+        always=True,
+    ),
+    *_new(
+        _account("exporter_excluded_keys", "Keys left out by include and exclude filters.", "excluded", always=True),
     ),
 )
-
-SNAPSHOT_FAMILIES = (
-    *(gauge.family for gauge in KEY_GAUGES),
-    KEY_INFO,
-    KEYS,
-    KEYS_USABLE,
-    *(gauge.family for gauge in ACCOUNT_GAUGES),
-    COUNTDOWN.family,
-)
+SNAPSHOT_FAMILIES = (*KEY_FAMILIES, *ACCOUNT_FAMILIES, COUNTDOWN)

@@ -26,7 +26,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from exporter import metrics
-from exporter.catalogue import ACCOUNT_GAUGES, COUNTDOWN, KEY_GAUGES, KEY_INFO, KeyGauge
+from exporter.catalogue import ACCOUNT_FAMILIES, COUNTDOWN, KEY_FAMILIES, KEY_LABELS, Family
 from exporter.model import ApiKey
 from exporter.snapshot import AccountState, Snapshot
 
@@ -85,7 +85,7 @@ class Head:
         pieces = (
             _encode_lines(COUNTDOWN, ends, [end - now for end in ends.values()]) for ends in self.countdown_series
         )
-        return b"".join([self.form.encode([metrics.empty(COUNTDOWN.family)]), *pieces])
+        return b"".join([self.form.encode([metrics.empty(COUNTDOWN)]), *pieces])
 
     def closed_by(self, tail: bytes) -> bytes:
         """Return the gzip member of the head and *tail*."""
@@ -115,28 +115,20 @@ def render(snapshot: Snapshot, now: float) -> Rendering:
         for state in fresh
         for start in range(0, len(state.keys), KEYS_A_PIECE)
     ]
-    written = [(_label_texts(state, keys), keys) for state, keys in pieces]
+    written = [(state, _label_texts(state, keys), keys) for state, keys in pieces]
     expiring = [
         {text: key.expires_at for text, key in zip(texts, keys, strict=True) if key.expires_at is not None}
-        for texts, keys in written
+        for _, texts, keys in written
     ]
     heads = [Head(form=form, countdown_series=expiring) for form in Form]
-    for gauge in KEY_GAUGES:
-        lines = (_encode_lines(gauge, texts, [gauge.value(key, now) for key in keys]) for texts, keys in written)
-        heads = _with_metric(heads, metrics.empty(gauge.family), lines)
-    heads = _with_metric(
-        heads, metrics.empty(KEY_INFO), (_lines(metrics.key_info(_labelled(state, keys))) for state, keys in pieces)
-    )
-    per_account = (metrics.per_account(gauge, snapshot.accounts) for gauge in ACCOUNT_GAUGES)
-    for metric in (metrics.key_counts(fresh), metrics.usable_counts(fresh, now), *per_account):
-        heads = _with_metric(heads, metric)
+    for family in KEY_FAMILIES:
+        lines = (_key_lines(family, state, texts, keys, now) for state, texts, keys in written)
+        heads = _with_metric(heads, metrics.empty(family), lines)
+    for family in ACCOUNT_FAMILIES:
+        heads = _with_metric(heads, metrics.per_account(family, snapshot, now))
     return Rendering(
         snapshot=snapshot, heads={head.form: head for head in heads}, until=metrics.next_change(snapshot, now)
     )
-
-
-def _labelled(state: AccountState, keys: Iterable[ApiKey]) -> list[tuple[tuple[str, str, str, str], ApiKey]]:
-    return [(metrics.key_labels(state, key), key) for key in keys]
 
 
 def _lines(metric: Metric) -> bytes:
@@ -146,14 +138,23 @@ def _lines(metric: Metric) -> bytes:
 
 def _label_texts(state: AccountState, keys: Iterable[ApiKey]) -> list[str]:
     """Have the library write the labels of each key as they stand in its lines, `{account="...",...}`."""
-    family, name, value = metrics.empty(COUNTDOWN.family), COUNTDOWN.family.name, " 0.0"
-    for labels, _ in _labelled(state, keys):
-        family.add_metric(labels, 0.0)  # type: ignore[arg-type]
+    family, name, value = metrics.empty(COUNTDOWN), COUNTDOWN.name, " 0.0"
+    for key in keys:
+        labels = dict(zip(KEY_LABELS, metrics.key_labels(state, key), strict=True))
+        family.add_sample(name, labels, 0.0)
     return [line[len(name) : -len(value)] for line in _lines(family).decode().split("\n")[:-1]]
 
 
-def _encode_lines(gauge: KeyGauge, texts: Iterable[str], values: Iterable[float | None]) -> bytes:
-    name, series = gauge.family.name, zip(texts, values, strict=True)
+def _key_lines(family: Family, state: AccountState, texts: Iterable[str], keys: Sequence[ApiKey], now: float) -> bytes:
+    if family.more is not None:
+        metric = metrics.empty(family)
+        metrics.add_keys(metric, family, state, keys, now)
+        return _lines(metric)
+    return _encode_lines(family, texts, [family.of_key(state, key, now) for key in keys] if family.of_key else [])
+
+
+def _encode_lines(family: Family, texts: Iterable[str], values: Iterable[float | None]) -> bytes:
+    name, series = family.name, zip(texts, values, strict=True)
     return "".join([f"{name}{text} {_number(value)}\n" for text, value in series if value is not None]).encode()
 
 

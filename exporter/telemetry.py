@@ -1,68 +1,120 @@
-"""Count what the exporter itself does: refreshes by outcome, their duration, the requests sent.
+"""Count what the exporter itself does: refreshes, failures by reason, durations, requests, reloads.
 
-Knows prometheus_client and the closed set of reasons; nothing of HTTP, keys or settings. These are ordinary counters
-of a process, unlike the gauges of `metrics`, which are made anew from each snapshot.
+Knows prometheus_client and the closed set of reasons; nothing of HTTP, keys or settings. These are ordinary metrics of
+a process, unlike those of `catalogue`, which are rendered from the snapshot.
 """
 
 import platform
+from collections.abc import Callable, Iterator
 
 from prometheus_client import (
     Counter,
+    Gauge,
     Histogram,
-    Info,
     PlatformCollector,
     ProcessCollector,
     disable_created_metrics,
 )
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from exporter.catalogue import Family
+from exporter.catalogue import EXPERIMENTAL, Family
 from exporter.errors import SUCCESS, Reason
 
-OUTCOMES = (SUCCESS, *(reason.value for reason in Reason))
 REFRESH_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
 
 BUILD_INFO = Family(
     name="cometapi_exporter_build_info",
-    kind="info",
     labels=("version", "python_version"),
-    help="1, with the exporter's version and the Python it runs on.",
-    example="cometapi_exporter_build_info",
+    help="Exporter version and Python version. Constant 1.",
 )
-REFRESHES = Family(
-    name="cometapi_exporter_refreshes_total",
+REFRESHES = Family(name="cometapi_exporter_refreshes_total", kind="counter", help="Refreshes.")
+FAILURES = Family(
+    name="cometapi_exporter_refresh_failures_total",
     kind="counter",
-    labels=("account", "outcome"),
-    help="Refreshes by how they ended: success, or one of the closed set of reasons.",
-    example='increase(cometapi_exporter_refreshes_total{outcome!="success"}[15m]) > 0',
+    labels=("account", "reason"),
+    help="Refreshes that failed or did not settle, by reason.",
 )
 REFRESH_DURATION = Family(
-    name="cometapi_exporter_refresh_duration_seconds",
-    kind="histogram",
-    labels=("account",),
-    help="Seconds that a whole refresh took.",
-    example="rate(cometapi_exporter_refresh_duration_seconds_sum[15m])"
-    " / rate(cometapi_exporter_refresh_duration_seconds_count[15m])",
+    name="cometapi_exporter_refresh_duration_seconds", kind="histogram", help="Duration of a whole refresh."
 )
 API_REQUESTS = Family(
     name="cometapi_exporter_api_requests_total",
     kind="counter",
     labels=("account", "endpoint", "code"),
-    help="Requests sent to the API by path and HTTP status; code is none where no answer came.",
-    example="sum by (code) (rate(cometapi_exporter_api_requests_total[5m]))",
+    help="API requests by endpoint and HTTP status code (`none` if there was no response).",
+)
+SHARDS = Family(
+    name="cometapi_exporter_shards", labels=(), stage=EXPERIMENTAL, help="Number of shards that share the accounts."
+)
+SHARD_INDEX = Family(
+    name="cometapi_exporter_shard_index", labels=(), stage=EXPERIMENTAL, help="Which of the shards this is, from 0."
+)
+ACCOUNTS = Family(
+    name="cometapi_exporter_accounts", labels=(), stage=EXPERIMENTAL, help="Number of accounts that this shard reads."
+)
+RELOAD_SUCCESSFUL = Family(
+    name="cometapi_exporter_config_last_reload_successful",
+    labels=(),
+    stage=EXPERIMENTAL,
+    help="Whether the last reload of the configuration succeeded.",
+)
+RELOADED_AT = Family(
+    name="cometapi_exporter_config_last_reload_success_timestamp_seconds",
+    labels=(),
+    stage=EXPERIMENTAL,
+    help="Unix time of the last successful reload of the configuration.",
+)
+DROPPED_LINES = Family(
+    name="cometapi_exporter_log_lines_dropped_total",
+    kind="counter",
+    labels=(),
+    stage=EXPERIMENTAL,
+    help="Log lines that could not be written in time.",
 )
 
-TELEMETRY_FAMILIES = (BUILD_INFO, REFRESHES, REFRESH_DURATION, API_REQUESTS)
+TELEMETRY_FAMILIES = (
+    BUILD_INFO,
+    REFRESHES,
+    FAILURES,
+    REFRESH_DURATION,
+    API_REQUESTS,
+    SHARDS,
+    SHARD_INDEX,
+    ACCOUNTS,
+    RELOAD_SUCCESSFUL,
+    RELOADED_AT,
+    DROPPED_LINES,
+)
+
+
+def _gauge(family: Family) -> Gauge:
+    return Gauge(family.name, family.help, family.labels, registry=None)
+
+
+def _counter(family: Family) -> Counter:
+    return Counter(family.name, family.help, family.labels, registry=None)
+
+
+class _DroppedLines(Collector):
+    """The counter that the log keeps itself."""
+
+    def __init__(self, count: Callable[[], int]) -> None:
+        self._count = count
+
+    def collect(self) -> Iterator[Metric]:
+        yield CounterMetricFamily(DROPPED_LINES.name, DROPPED_LINES.help, value=self._count())
 
 
 class Telemetry:
-    """The exporter's own counters; *collectors* are for whoever has a registry."""
+    """The exporter's own metrics; *collectors* are for a registry. *dropped_lines* counts lost log lines."""
 
-    def __init__(self, *, version: str) -> None:
+    def __init__(self, *, version: str, dropped_lines: Callable[[], int] = lambda: 0) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
-        build = Info(BUILD_INFO.name.removesuffix("_info"), BUILD_INFO.help, registry=None)
-        build.info({"version": version, "python_version": platform.python_version()})
-        self._refreshes = Counter(REFRESHES.name, REFRESHES.help, REFRESHES.labels, registry=None)
+        build = _gauge(BUILD_INFO)
+        build.labels(version, platform.python_version()).set(1)
+        self._refreshes, self._failures, self._requests = map(_counter, (REFRESHES, FAILURES, API_REQUESTS))
         self._duration = Histogram(
             REFRESH_DURATION.name,
             REFRESH_DURATION.help,
@@ -70,23 +122,50 @@ class Telemetry:
             buckets=REFRESH_BUCKETS,
             registry=None,
         )
-        self._requests = Counter(API_REQUESTS.name, API_REQUESTS.help, API_REQUESTS.labels, registry=None)
-        self.collectors: tuple[Collector, ...] = (build, self._refreshes, self._duration, self._requests)
+        self._shard = tuple(map(_gauge, (SHARDS, SHARD_INDEX, ACCOUNTS)))
+        self._reload = tuple(map(_gauge, (RELOAD_SUCCESSFUL, RELOADED_AT)))
+        self.collectors: tuple[Collector, ...] = (
+            build,
+            self._refreshes,
+            self._failures,
+            self._duration,
+            self._requests,
+            *self._shard,
+            *self._reload,
+            _DroppedLines(dropped_lines),
+        )
 
     def prepare(self, account: str) -> None:
-        """Make every series of *account* that can be known beforehand, at zero, so that `rate` sees the first step."""
-        for outcome in OUTCOMES:
-            self._refreshes.labels(account, outcome)
+        """Create every series of *account* that is known beforehand, at zero, so that `rate` sees the first step."""
+        self._refreshes.labels(account)
         self._duration.labels(account)
+        for reason in Reason:
+            self._failures.labels(account, reason.value)
+
+    def forget(self, account: str) -> None:
+        """Remove every series of *account*."""
+        for metric in (self._refreshes, self._duration, self._failures, self._requests):
+            metric.remove_by_labels({"account": account})
 
     def refresh_ended(self, account: str, outcome: str, seconds: float) -> None:
-        """Count one refresh with its *outcome*, a member of `OUTCOMES`."""
-        self._refreshes.labels(account, outcome).inc()
+        """Count one refresh with its *outcome*: success or a reason."""
+        self._refreshes.labels(account).inc()
         self._duration.labels(account).observe(seconds)
+        if outcome != SUCCESS:
+            self._failures.labels(account, outcome).inc()
 
     def request_sent(self, account: str, endpoint: str, code: str) -> None:
-        """Count one request to the API; *code* is the HTTP status, or `none`."""
+        """Count one request to the API; *code* is the HTTP status, `none` or `cancelled`."""
         self._requests.labels(account, endpoint, code).inc()
+
+    def configured(self, *, shards: int, index: int, accounts: int, at: float) -> None:
+        """Note what was configured successfully at unix time *at*, at the start or by a reload."""
+        for gauge, value in zip((*self._shard, *self._reload), (shards, index, accounts, 1, at), strict=True):
+            gauge.set(value)
+
+    def reload_failed(self) -> None:
+        """Note that the last reload failed."""
+        self._reload[0].set(0)
 
 
 def process_collectors() -> tuple[Collector, ...]:

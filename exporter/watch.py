@@ -117,6 +117,7 @@ def initial_state(account: Account) -> AccountState:
 async def watching(settings: Settings) -> AsyncIterator[Watch]:
     """Open the clients of all accounts and give the watch over them; nothing runs yet."""
     telemetry = Telemetry(version=__version__)
+    telemetry.configured(shards=1, index=0, accounts=len(settings.accounts), at=WORLD.clock())
     async with contextlib.AsyncExitStack() as stack:
         rate_limits: dict[str, RateLimit] = {}
         clients = {}

@@ -17,6 +17,7 @@ from exporter.telemetry import TELEMETRY_FAMILIES
 
 ROOT = Path(__file__).resolve().parent.parent
 FAMILIES = (*SNAPSHOT_FAMILIES, *TELEMETRY_FAMILIES)
+REFERENCE = tomllib.loads((ROOT / "docs" / "families.toml").read_text(encoding="utf-8"))
 
 
 def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -45,7 +46,8 @@ def metrics() -> str:
 
 
 def _metric_row(family: Family) -> tuple[str, ...]:
-    absent = f" Absent {family.absent}." if family.absent else ""
+    reason = REFERENCE[family.name].get("absent")
+    absent = f" Absent {reason}." if reason else ""
     return (f"`{family.name}`", family.kind, ", ".join(f"`{label}`" for label in family.labels), family.help + absent)
 
 
@@ -61,11 +63,12 @@ def _section(family: Family) -> str:
         family.help,
         "",
         f"- Type: {family.kind}",
-        f"- Labels: {', '.join(f'`{label}`' for label in family.labels)}",
-        f"- Absent: {family.absent or 'never'}",
+        f"- Stage: {family.stage}",
+        f"- Labels: {', '.join(f'`{label}`' for label in family.labels) or 'none'}",
+        f"- Absent: {REFERENCE[family.name].get('absent', 'never')}",
         "",
         "```promql",
-        family.example,
+        REFERENCE[family.name]["example"],
         "```",
     ]
     return "\n".join(lines)

@@ -13,3 +13,62 @@ REASONS = (
     "too_many_keys",
     "internal",
 )
+
+KEY = ("account", "key_id", "key_name", "group")
+ACCOUNT = ("account",)
+# Each metric family with its type and labels.
+METRICS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "cometapi_key_remaining_quota": ("gauge", KEY),
+    "cometapi_key_used_quota": ("gauge", KEY),
+    "cometapi_key_unlimited_quota": ("gauge", KEY),
+    "cometapi_key_expires_in_seconds": ("gauge", KEY),
+    "cometapi_key_expiry_timestamp_seconds": ("gauge", KEY),
+    "cometapi_key_status": ("gauge", KEY),
+    "cometapi_key_usable": ("gauge", KEY),
+    "cometapi_key_created_timestamp_seconds": ("gauge", KEY),
+    "cometapi_key_last_used_timestamp_seconds": ("gauge", KEY),
+    "cometapi_key_info": ("gauge", (*KEY, "model_limits", "ip_allowlist", "cross_group_retry")),
+    "cometapi_key_low_quota_threshold": ("gauge", KEY),
+    "cometapi_key_expiry_warning_threshold_seconds": ("gauge", KEY),
+    "cometapi_key_daily_budget_quota": ("gauge", KEY),
+    "cometapi_keys": ("gauge", ("account", "group", "status")),
+    "cometapi_keys_usable": ("gauge", ("account", "group")),
+    "cometapi_keys_unusable": ("gauge", ("account", "group", "reason")),
+    "cometapi_account_remaining_quota": ("gauge", ACCOUNT),
+    "cometapi_account_used_quota": ("gauge", ACCOUNT),
+    "cometapi_account_requests_total": ("counter", ACCOUNT),
+    "cometapi_account_spendable_quota": ("gauge", ACCOUNT),
+    "cometapi_account_subscription_remaining_quota": ("gauge", ACCOUNT),
+    "cometapi_account_subscription_end_timestamp_seconds": ("gauge", ACCOUNT),
+    "cometapi_account_subscription_reset_timestamp_seconds": ("gauge", ACCOUNT),
+    "cometapi_group_price_factor": ("gauge", ("account", "group")),
+    "cometapi_gateway_info": ("gauge", ("account", "version")),
+    "cometapi_gateway_clock_skew_seconds": ("gauge", ACCOUNT),
+    "cometapi_quota_units_per_usd": ("gauge", ACCOUNT),
+    "cometapi_up": ("gauge", ACCOUNT),
+    "cometapi_exporter_last_success_timestamp_seconds": ("gauge", ACCOUNT),
+    "cometapi_exporter_refresh_interval_seconds": ("gauge", ACCOUNT),
+    "cometapi_exporter_skipped_keys": ("gauge", ACCOUNT),
+    "cometapi_exporter_excluded_keys": ("gauge", ACCOUNT),
+    "cometapi_exporter_refreshes_total": ("counter", ACCOUNT),
+    "cometapi_exporter_refresh_failures_total": ("counter", ("account", "reason")),
+    "cometapi_usage_quota_total": ("counter", ("account", "model", "key_id", "key_name", "group")),
+    "cometapi_usage_tokens_total": ("counter", ("account", "model", "key_id", "key_name", "group")),
+    "cometapi_usage_requests_total": ("counter", ("account", "model", "key_id", "key_name", "group")),
+    "cometapi_exporter_usage_folded_series": ("gauge", ACCOUNT),
+    "cometapi_exporter_shards": ("gauge", ()),
+    "cometapi_exporter_shard_index": ("gauge", ()),
+    "cometapi_exporter_accounts": ("gauge", ()),
+    "cometapi_exporter_refresh_duration_seconds": ("histogram", ACCOUNT),
+    "cometapi_exporter_api_requests_total": ("counter", ("account", "endpoint", "code")),
+    "cometapi_exporter_config_last_reload_successful": ("gauge", ()),
+    "cometapi_exporter_config_last_reload_success_timestamp_seconds": ("gauge", ()),
+    "cometapi_exporter_log_lines_dropped_total": ("counter", ()),
+    "cometapi_exporter_build_info": ("gauge", ("version", "python_version")),
+}
+# The names of their series, as queries know them.
+SERIES = {
+    f"{name}{part}"
+    for name, (kind, _) in METRICS.items()
+    for part in (("_bucket", "_sum", "_count") if kind == "histogram" else ("",))
+}

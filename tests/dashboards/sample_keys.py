@@ -7,24 +7,14 @@ Written from the metrics' promises, without the exporter's code.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from promises import REASONS
+
 END = 1_750_003_200
 SPAN = 8 * 3600
 STEP = 60
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 RECENT = 30 * MINUTE
 
-OUTCOMES = (
-    "success",
-    "unauthorized",
-    "rate_limited",
-    "server_error",
-    "timeout",
-    "unreachable",
-    "rejected",
-    "invalid_response",
-    "inconsistent",
-    "internal",
-)
 STATUSES = {1: "enabled", 2: "disabled", 3: "expired", 4: "exhausted"}
 _BUCKETS = (0.5, 1.0, 2.5, 10.0)
 
@@ -138,7 +128,7 @@ def _account(account: str, keys: tuple[SampleKey, ...], at: int) -> Iterator[Sam
     burn = sum(key.burn for key in keys)
     yield "cometapi_account_remaining_quota", labels, 5_000_000_000 + burn * (END - at)
     yield "cometapi_account_used_quota", labels, 10_000_000_000 - burn * (END - at)
-    yield "cometapi_account_requests", labels, 339 + (at - END + SPAN) // 10
+    yield "cometapi_account_requests_total", labels, 339 + (at - END + SPAN) // 10
     yield "cometapi_quota_units_per_usd", labels, UNITS_PER_USD[account]
 
 
@@ -181,8 +171,9 @@ def _refreshes(account: str, at: int) -> Iterator[Sample]:
     yield "cometapi_exporter_last_success_timestamp_seconds", labels, at - 20
     yield "cometapi_exporter_refresh_interval_seconds", labels, 60
     yield "cometapi_exporter_skipped_keys", labels, 0
-    for outcome in OUTCOMES:
-        yield "cometapi_exporter_refreshes_total", labels | {"outcome": outcome}, refreshes * (outcome == "success")
+    yield "cometapi_exporter_refreshes_total", labels, refreshes
+    for reason in REASONS:
+        yield "cometapi_exporter_refresh_failures_total", labels | {"reason": reason}, 0
     for endpoint in ("/api/token/", "/api/user/self"):
         yield "cometapi_exporter_api_requests_total", labels | {"endpoint": endpoint, "code": "200"}, refreshes
     yield from _duration(labels, refreshes)

@@ -121,9 +121,9 @@ def history(now: float, instance: str) -> Series:
         one = "" if number is None else f',key_id="{number}"'
         return f'{name}{{job="cometapi-exporter",account="{account}"{one}}}'
 
-    def failures(account: str, outcome: str) -> str:
-        labels = f'job="cometapi-exporter",instance="{instance}",account="{account}",outcome="{outcome}"'
-        return f"cometapi_exporter_refreshes_total{{{labels}}}"
+    def failures(account: str, reason: str) -> str:
+        labels = f'job="cometapi-exporter",instance="{instance}",account="{account}",reason="{reason}"'
+        return f"cometapi_exporter_refresh_failures_total{{{labels}}}"
 
     def line(since: int, until: int, start: float, end: float) -> list[tuple[float, float]]:
         """Draw a line between two moments, given in seconds ago: a sample a minute."""

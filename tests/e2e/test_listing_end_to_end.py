@@ -126,6 +126,6 @@ def test_of_two_accounts_one_may_fail_without_disturbing_the_other(tmp_path):
 
     assert samples['cometapi_up{account="good"}'] == 1
     assert samples['cometapi_up{account="bad"}'] == 0
-    assert samples['cometapi_exporter_refreshes_total{account="bad",outcome="unauthorized"}'] == 1
+    assert samples['cometapi_exporter_refresh_failures_total{account="bad",reason="unauthorized"}'] == 1
     assert sum('account="good"' in name for name in samples if name.startswith("cometapi_key_status")) == 5
     assert not any('account="bad"' in name for name in samples if name.startswith("cometapi_key_"))

@@ -92,7 +92,7 @@ def test_a_bad_answer_is_counted_by_its_reason_keeps_the_keys_and_heals(fault, r
         gateway.faults = on_path(KEYS, fault)
         wait_until(lambda: exporter.samples()[up] == 0)
         bad = exporter.samples()
-        assert bad[f'cometapi_exporter_refreshes_total{{account="default",outcome="{reason}"}}'] >= 1
+        assert bad[f'cometapi_exporter_refresh_failures_total{{account="default",reason="{reason}"}}'] >= 1
         assert sum(name.startswith("cometapi_key_status") for name in bad) == 3
         assert exporter.get("/-/healthy").status_code == 200
         assert exporter.get("/-/ready").status_code == 200
@@ -140,7 +140,7 @@ def test_a_total_that_lies_loses_no_key(total):
         samples = exporter.wait_ready().samples()
 
     assert sum(name.startswith("cometapi_key_status") for name in samples) == 250
-    assert samples['cometapi_exporter_refreshes_total{account="default",outcome="inconsistent"}'] == 1
+    assert samples['cometapi_exporter_refresh_failures_total{account="default",reason="inconsistent"}'] == 1
     assert gateway.count() < 60
 
 

@@ -21,7 +21,8 @@ def test_every_key_is_listed_once_at_every_border(dialect, count):
 
     assert done.returncode == 0, done.stderr
     assert listed_ids(done.stdout) == list(range(1, count + 1))
-    assert 'outcome="success"} 1.0' in done.stdout
+    assert 'cometapi_exporter_refreshes_total{account="default"} 1.0' in done.stdout
+    assert 'reason="inconsistent"} 0.0' in done.stdout
 
 
 def test_one_api_has_no_groups():

@@ -73,6 +73,8 @@ def test_a_file_that_goes_bad_is_unauthorized_and_heals_without_a_restart(spoil,
         exporter.wait_ready()
         spoil(path)
         wait_until(lambda: exporter.samples()[UP] == 0)
-        assert exporter.samples()['cometapi_exporter_refreshes_total{account="default",outcome="unauthorized"}'] >= 1
+        assert (
+            exporter.samples()['cometapi_exporter_refresh_failures_total{account="default",reason="unauthorized"}'] >= 1
+        )
         path.write_text(CANARY_TOKEN)
         wait_until(lambda: exporter.samples()[UP] == 1)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from binaries import require
+from promises import SERIES
 
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = ROOT / "deploy/prometheus"
@@ -20,31 +21,6 @@ SCENARIOS = sorted(Path(__file__).parent.glob("*.test.yml"))
 RUNBOOKS = ROOT / "docs/runbooks.md"
 RUNBOOK_BASE = "https://github.com/cometapi-exporter/cometapi-exporter/blob/main/docs/runbooks.md#"
 
-PROMISED_METRICS = {
-    "cometapi_key_remaining_quota",
-    "cometapi_key_used_quota",
-    "cometapi_key_unlimited_quota",
-    "cometapi_key_expires_in_seconds",
-    "cometapi_key_expiry_timestamp_seconds",
-    "cometapi_key_status",
-    "cometapi_key_usable",
-    "cometapi_key_created_timestamp_seconds",
-    "cometapi_key_last_used_timestamp_seconds",
-    "cometapi_key_info",
-    "cometapi_keys",
-    "cometapi_keys_usable",
-    "cometapi_account_remaining_quota",
-    "cometapi_account_used_quota",
-    "cometapi_account_requests",
-    "cometapi_quota_units_per_usd",
-    "cometapi_up",
-    "cometapi_exporter_last_success_timestamp_seconds",
-    "cometapi_exporter_refresh_interval_seconds",
-    "cometapi_exporter_skipped_keys",
-    "cometapi_exporter_refreshes_total",
-    "cometapi_exporter_api_requests_total",
-    "cometapi_exporter_build_info",
-}
 
 EXPECTED_SEVERITIES = {
     "CometAPIKeyExpiringSoon": "warning",
@@ -218,7 +194,7 @@ def test_a_rule_asks_only_for_series_that_exist(rule: dict[str, Any]) -> None:
     scraped = set(re.findall(r"(?<![\w:/-])cometapi_\w+(?!\w|:)", text))
 
     assert recorded <= set(RECORDS)
-    assert scraped <= PROMISED_METRICS
+    assert scraped <= SERIES
 
 
 def test_the_table_of_the_runbooks_agrees_with_the_rules() -> None:
@@ -241,7 +217,7 @@ def test_queries_in_the_runbooks_ask_only_for_series_that_exist() -> None:
     code = " ".join(re.findall(r"```promql\n(.*?)```", RUNBOOKS.read_text(), flags=re.DOTALL))
 
     assert set(re.findall(r"[a-z]+:[a-z_]+:\w+", code)) <= set(RECORDS)
-    assert set(re.findall(r"(?<![\w:])cometapi_\w+(?!\w|:)", code)) <= PROMISED_METRICS
+    assert set(re.findall(r"(?<![\w:])cometapi_\w+(?!\w|:)", code)) <= SERIES
 
 
 def test_every_threshold_is_used_and_counted() -> None:

@@ -182,7 +182,7 @@ def test_without_accounts_or_collectors_the_answer_is_still_whole(form, gzipped)
 
     assert text.startswith("# HELP cometapi_key_remaining_quota ")
     assert text.endswith("# EOF\n") is (form is Form.OPENMETRICS)
-    assert text.count("# TYPE") == 20
+    assert text.count("# TYPE") == 36
 
 
 def test_when_an_expiry_has_passed_the_next_scrape_tells_it_without_a_refresh():
@@ -207,6 +207,7 @@ def test_after_the_withdrawal_the_next_scrape_has_no_keys():
         'cometapi_exporter_last_success_timestamp_seconds{account="main"} 1.75e+09',
         'cometapi_exporter_refresh_interval_seconds{account="main"} 60.0',
         'cometapi_exporter_skipped_keys{account="main"} 0.0',
+        'cometapi_exporter_excluded_keys{account="main"} 0.0',
     ]
 
 

@@ -1,18 +1,42 @@
 """A snapshot becomes families: which series, which values, and which are absent."""
 
+from dataclasses import replace
+
 import pytest
 from domain import NOW, a_balance, a_listing, a_read_state, a_reading, a_snapshot, a_state, an_api_key, failure
 
 from exporter.catalogue import SNAPSHOT_FAMILIES
 from exporter.errors import Reason
 from exporter.metrics import countdown, describe, families, next_change
+from exporter.model import Facts, Subscriptions
 from exporter.snapshot import Snapshot
 
 ALWAYS = {
     "cometapi_quota_units_per_usd",
     "cometapi_exporter_refresh_interval_seconds",
     "cometapi_exporter_skipped_keys",
+    "cometapi_exporter_excluded_keys",
 }
+NOT_YET = {
+    "cometapi_key_low_quota_threshold",
+    "cometapi_key_expiry_warning_threshold_seconds",
+    "cometapi_key_daily_budget_quota",
+    "cometapi_usage_quota_total",
+    "cometapi_usage_tokens_total",
+    "cometapi_usage_requests_total",
+    "cometapi_exporter_usage_folded_series",
+}
+FACTS = Facts(
+    version="v0.9.2",
+    groups={"": 1.0, "vip": 0.5, "auto": None},
+    subscriptions=Subscriptions(remaining_quota=70, ends_at=NOW + 80, resets_at=NOW + 90),
+)
+
+
+def a_full_state(name="main"):
+    """Build an account of which everything is known."""
+    state = a_read_state(an_api_key(expires_at=NOW + 9), balance=a_balance(), facts=FACTS, name=name)
+    return replace(state, clock_skew=-1.5, excluded=3)
 
 
 def samples(snapshot, name, now=NOW):
@@ -146,13 +170,66 @@ def test_the_same_key_in_two_accounts_is_two_series():
 
 def test_an_account_shows_its_balance():
     snapshot = a_snapshot(balance=a_balance(remaining_quota=-3, used_quota=4, requests=5))
-    names = ("remaining_quota", "used_quota", "requests")
+    names = ("remaining_quota", "used_quota", "requests_total")
 
     assert [value(snapshot, f"cometapi_account_{name}") for name in names] == [-3, 4, 5]
 
 
 def test_a_balance_that_is_not_told_is_absent():
     assert samples(a_snapshot(an_api_key()), "cometapi_account_remaining_quota") == []
+
+
+def test_what_an_account_can_still_spend_and_the_facts_of_its_gateway_are_exposed():
+    snapshot = Snapshot.of([a_full_state()])
+    names = (
+        "account_spendable_quota",
+        "account_subscription_remaining_quota",
+        "account_subscription_end_timestamp_seconds",
+        "account_subscription_reset_timestamp_seconds",
+        "gateway_clock_skew_seconds",
+        "exporter_excluded_keys",
+    )
+
+    assert [value(snapshot, f"cometapi_{name}") for name in names] == [24_997_979, 70, NOW + 80, NOW + 90, -1.5, 3]
+    assert value(snapshot, "cometapi_gateway_info", version="v0.9.2") == 1
+
+
+def test_a_group_without_a_number_for_its_price_has_no_price_factor():
+    found = samples(Snapshot.of([a_full_state()]), "cometapi_group_price_factor")
+
+    assert [(sample.labels["group"], sample.value) for sample in found] == [("", 1), ("vip", 0.5)]
+
+
+def test_every_key_that_is_not_usable_is_counted_by_the_first_reason():
+    keys = (
+        an_api_key(id=1, status=2, expires_at=NOW - 5),
+        an_api_key(id=2, expires_at=NOW - 5, remaining_quota=0),
+        an_api_key(id=3, remaining_quota=0),
+        an_api_key(id=4, status=9),
+        an_api_key(id=5, group="closed"),
+        an_api_key(id=6),
+    )
+    found = samples(a_snapshot(*keys, facts=Facts(groups={})), "cometapi_keys_unusable")
+
+    assert [(s.labels["group"], s.labels["reason"], s.value) for s in found if s.value or s.labels["group"]] == [
+        ("", "disabled", 1),
+        ("", "expired", 1),
+        ("", "exhausted", 1),
+        ("", "unknown_status", 1),
+        ("closed", "disabled", 0),
+        ("closed", "expired", 0),
+        ("closed", "exhausted", 0),
+        ("closed", "unknown_status", 0),
+        ("closed", "account_exhausted", 0),
+        ("closed", "group_unavailable", 1),
+    ]
+
+
+def test_an_account_that_cannot_pay_makes_its_keys_unusable():
+    snapshot = a_snapshot(an_api_key(), balance=a_balance(remaining_quota=0))
+
+    assert value(snapshot, "cometapi_key_usable") == 0
+    assert value(snapshot, "cometapi_keys_unusable", reason="account_exhausted") == 1
 
 
 def test_before_the_first_refresh_only_the_configuration_is_known():
@@ -184,8 +261,7 @@ def test_a_failed_refresh_leaves_keys_and_the_time_of_the_last_success():
 
 
 def test_past_stale_after_keys_counts_and_balance_go_and_our_own_series_stay():
-    fresh = a_read_state(an_api_key(expires_at=NOW + 9), balance=a_balance(), name="fresh")
-    stale = a_read_state(an_api_key(expires_at=NOW + 9), balance=a_balance(), name="stale")
+    fresh, stale = a_full_state("fresh"), a_full_state("stale")
 
     def served(state):
         snapshot = Snapshot.of([fresh, state])
@@ -193,27 +269,28 @@ def test_past_stale_after_keys_counts_and_balance_go_and_our_own_series_stay():
         return {s.name for metric in metrics for s in metric.samples if s.labels["account"] == "stale"}
 
     own = ALWAYS | {"cometapi_up", "cometapi_exporter_last_success_timestamp_seconds"}
-    assert len(served(stale)) == len(SNAPSHOT_FAMILIES)
+    assert len(served(stale)) == len(SNAPSHOT_FAMILIES) - len(NOT_YET)
     assert served(stale.withdrawn()) == own
 
 
 def test_what_is_described_is_what_is_served_in_order():
-    key = an_api_key(expires_at=NOW + 9)
-    snapshot = a_snapshot(key, balance=a_balance())
+    snapshot = Snapshot.of([a_full_state()])
     served = [*families(snapshot, NOW), countdown(snapshot, NOW)]
 
     assert [(m.name, m.type, m.documentation) for m in describe()] == [
         (m.name, m.type, m.documentation) for m in served
     ]
-    assert all(metric.samples for metric in served)
+    assert {metric.name for metric in served if not metric.samples} == {name.removesuffix("_total") for name in NOT_YET}
     assert not any(metric.samples for metric in describe())
 
 
 def test_the_catalogue_names_the_labels_that_are_served():
-    snapshot = a_snapshot(an_api_key(expires_at=NOW + 9), balance=a_balance())
+    snapshot = Snapshot.of([a_full_state()])
     served = [*families(snapshot, NOW), countdown(snapshot, NOW)]
 
-    assert [tuple(metric.samples[0].labels) for metric in served] == [family.labels for family in SNAPSHOT_FAMILIES]
+    assert {metric.samples[0].name: tuple(metric.samples[0].labels) for metric in served if metric.samples} == {
+        family.name: family.labels for family in SNAPSHOT_FAMILIES if family.name not in NOT_YET
+    }
 
 
 @pytest.mark.parametrize(

@@ -46,9 +46,16 @@ def _age(scope: Scope) -> PanelBuilder:
 
 
 def _refreshes(scope: Scope) -> PanelBuilder:
-    rate = f"rate(cometapi_exporter_refreshes_total{{{scope.account}}}[$__rate_interval])"
+    ended, failed = (
+        f"rate({name}{{{scope.account}}}[$__rate_interval])"
+        for name in ("cometapi_exporter_refreshes_total", "cometapi_exporter_refresh_failures_total")
+    )
     frame = _third("Refreshes per minute", "By success or by the reason for failing.", look.COUNT)
-    return panels.stacked(frame, Ask(expr=f"sum by (outcome) ({rate}) * 60", legend="{{outcome}}"))
+    asks = (
+        Ask(expr=f"sum by (reason) ({failed}) * 60", legend="{{reason}}"),
+        Ask(expr=f"(sum({ended}) - sum({failed})) * 60", legend="success", name="B"),
+    )
+    return panels.stacked(frame, *asks)
 
 
 def _duration(scope: Scope) -> PanelBuilder:

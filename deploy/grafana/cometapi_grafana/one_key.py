@@ -155,7 +155,7 @@ def _account() -> list[PanelBuilder]:
         ),
         panels.number(
             _number("Requests", "Requests that the account has served in its life.", look.QUOTA),
-            Ask(expr=SCOPE.of_account("cometapi_account_requests")),
+            Ask(expr=SCOPE.of_account("cometapi_account_requests_total")),
         ),
         panels.number(
             _number("API", "Whether the last refresh of the account succeeded."),
