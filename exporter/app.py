@@ -3,7 +3,7 @@
 Talks to: signals, sockets, standard output; everything else through the parts. Mutable state in the whole program: the
 current snapshot (`Watch`), the rendering (`Exposition`), each refresher's last state and heartbeat, each client's
 API variant, clock skew and pool, the requests sent to each host (`RateLimit`), the process's counters, the web config
-as last read, the connections in the lobby.
+as last read, the open connections.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
-"""Ask visitors for a password, and send the configured headers with every answer.
+"""Ask clients for a password, and send the configured headers with every response.
 
-Talks to: a thread for bcrypt. May not know: files, TLS, what is behind the door. The two probes stay outside: they
-reveal one word, and who probes has no password.
+Talks to: a thread for bcrypt. May not know: files, TLS, what is served. The two probes require no password: they reveal
+only their status, and Kubernetes probes cannot authenticate.
 """
 
 import asyncio
@@ -9,8 +9,9 @@ import base64
 import binascii
 import hashlib
 import secrets
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import bcrypt
 from starlette.datastructures import Headers, MutableHeaders
@@ -24,14 +25,15 @@ LONGEST_CREDENTIALS = 1024
 BCRYPT_BYTES = 72
 MAX_REMEMBERED = 128
 MAX_WAITING = 32
-# Salt and digest of no password at all: what the password of an unknown user is compared with.
-NOBODY = "." * 53
+MAX_WAITING_PER_CLIENT = 4
+# Salt and digest of no password: what the password of an unknown user is compared with.
+NO_DIGEST = "." * 53
 
 CheckPassword = Callable[[bytes, bytes], bool]
 
 
 class Guard:
-    """An ASGI application in front of *app*; *read_config* is asked at each request, so that users change live."""
+    """An ASGI application in front of *app*; each request calls *read_config*, so that users change live."""
 
     def __init__(
         self, app: ASGIApp, read_config: Callable[[], WebConfig], *, check_password: CheckPassword = bcrypt.checkpw
@@ -41,7 +43,7 @@ class Guard:
         self._passwords = Passwords(check_password)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 401, or hand the request on."""
+        """Answer 401 or 503, or pass the request on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -56,12 +58,12 @@ class Guard:
         if credentials is None:
             return _unauthorized()
         try:
-            welcome = await self._passwords.accept(*credentials, users)
+            is_known = await self._passwords.accept(*credentials, users, client=(scope.get("client") or ("",))[0])
         except TooManyLogins:
             return PlainTextResponse(
                 "too many logins at once\n", 503, {"Retry-After": "5", "Cache-Control": "no-store"}
             )
-        return self._app if welcome else _unauthorized()
+        return self._app if is_known else _unauthorized()
 
 
 def _unauthorized() -> ASGIApp:
@@ -70,12 +72,14 @@ def _unauthorized() -> ASGIApp:
 
 
 def _with_headers(send: Send, headers: Mapping[str, str]) -> Send:
-    async def dressed(message: Message) -> None:
+    async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
-            MutableHeaders(scope=message).update(headers)
+            given = MutableHeaders(scope=message)
+            for name, value in headers.items():
+                given.setdefault(name, value)  # what a page sets itself fits it better
         await send(message)
 
-    return dressed
+    return send_with_headers
 
 
 def read_credentials(authorization: str) -> tuple[str, str] | None:
@@ -91,38 +95,43 @@ def read_credentials(authorization: str) -> tuple[str, str] | None:
 
 
 class TooManyLogins(Exception):
-    """More passwords wait to be hashed than is good for anybody."""
+    """Too many passwords wait to be hashed."""
 
 
 class Passwords:
-    """Judge passwords: one bcrypt at a time, off the event loop, and a good password only once."""
+    """Check passwords: one bcrypt at a time in its own thread, and a good password only once."""
 
     def __init__(self, check_password: CheckPassword) -> None:
         self._check_password = check_password
         self._secret = secrets.token_bytes(32)
         self._good: OrderedDict[bytes, None] = OrderedDict()
         self._one_at_a_time = asyncio.Lock()
-        self._waiting = 0
+        self._thread = ThreadPoolExecutor(1, "passwords")
+        self._waiting: Counter[str] = Counter()
 
-    async def accept(self, user: str, password: str, users: Mapping[str, str]) -> bool:
-        """Whether *password* is that of *user*; an unknown user costs as much time as a known one."""
+    async def accept(self, user: str, password: str, users: Mapping[str, str], *, client: str) -> bool:
+        """Whether *password* is that of *user*; an unknown user costs as much time as a known one.
+
+        Raises TooManyLogins where the line of the address *client*, or that of all, is full.
+        """
         hashed = users.get(user)
         digest = self._digest(user, password, hashed or "")
         if self._remembers(digest):
             return True
-        if self._waiting >= MAX_WAITING:
+        if self._waiting[client] >= MAX_WAITING_PER_CLIENT or self._waiting.total() >= MAX_WAITING:
             raise TooManyLogins
-        self._waiting += 1
+        self._waiting[client] += 1
         try:
             async with self._one_at_a_time:
                 return self._remembers(digest) or await self._judge(digest, password, hashed, users)
         finally:
-            self._waiting -= 1
+            self._waiting -= Counter([client])  # forgets who has none left
 
     async def _judge(self, digest: bytes, password: str, hashed: str | None, users: Mapping[str, str]) -> bool:
-        against = hashed or _nobodys_hash(users)
+        against = hashed or _unknown_users_hash(users)
         secret = password.encode()[:BCRYPT_BYTES]  # bcrypt reads no more; the library refuses more
-        fits = await asyncio.to_thread(self._check_password, secret, against.encode())
+        loop = asyncio.get_running_loop()
+        fits = await loop.run_in_executor(self._thread, self._check_password, secret, against.encode())
         if not fits or hashed is None:
             return False
         self._good[digest] = None
@@ -137,7 +146,7 @@ class Passwords:
         return True
 
     def _digest(self, *parts: str) -> bytes:
-        """Tell verdicts apart without keeping a password; another hash in the file is another verdict."""
+        """Tell results apart without keeping a password; another hash in the file is another result."""
         keyed = hashlib.blake2b(key=self._secret)
         for part in parts:
             content = part.encode()
@@ -145,7 +154,7 @@ class Passwords:
         return keyed.digest()
 
 
-def _nobodys_hash(users: Mapping[str, str]) -> str:
+def _unknown_users_hash(users: Mapping[str, str]) -> str:
     """Return a hash that costs what the costliest of *users* costs."""
     cost = max(hashed.split("$")[2] for hashed in users.values())
-    return f"$2b${cost}${NOBODY}"
+    return f"$2b${cost}${NO_DIGEST}"

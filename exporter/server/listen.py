@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-BACKLOG = 1024
+BACKLOG = 4096
 MAX_PORT = 65535
 CHOICES = 5
 EXPECTED = 'expected ":port", "host:port" or "[IPv6]:port"'

@@ -6,7 +6,9 @@ Talks to: the web config file and the certificates that it names. May not know: 
 import contextlib
 import os
 import ssl
+import stat
 import tempfile
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,7 @@ from exporter.server.web_config import ClientAuth, Pem, TlsSettings, WebConfig, 
 from exporter.strict_yaml import YamlError
 
 LARGEST_FILE_BYTES = 1024 * 1024
+RELOAD_SECONDS = 5.0
 PLACE = "tls_server_config"
 VERSIONS = MappingProxyType({(1, 2): ssl.TLSVersion.TLSv1_2, (1, 3): ssl.TLSVersion.TLSv1_3})
 VERIFY_MODES = MappingProxyType(
@@ -69,11 +72,17 @@ def _pem_problems(pem: Pem, key: str, mark: str) -> Iterator[str]:
 
 
 def _read(path: Path) -> str:
-    with path.open("rb") as file:
+    with open(path, "rb", opener=_open_at_once) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError("it is not a regular file")
         content = file.read(LARGEST_FILE_BYTES + 1)
     if len(content) > LARGEST_FILE_BYTES:
         raise ValueError(f"it is larger than {LARGEST_FILE_BYTES} bytes")
     return content.decode("utf-8-sig")
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a FIFO would wait for its writer
 
 
 def _reason(error: OSError | ValueError) -> str:
@@ -134,39 +143,53 @@ class InService:
 
 
 class WebConfigFile:
-    """A web config file that stays in service: it and its certificates are read again when they change.
+    """A web config file that stays in service: *current* follows the file and its certificates as they change.
 
-    The files are looked at for each connection and each request. What breaks is logged once and changes nothing.
-    Raises YamlError if the file cannot be served at first.
+    What breaks is logged once and changes nothing. Raises YamlError if the file cannot be served at first.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, reload_seconds: float = RELOAD_SECONDS) -> None:
         self._path = path
+        self._reload_seconds = reload_seconds
         self._watched: tuple[Path, ...] = (path,)
         self._seen: Signature = ()
-        self._in_service = self._load()
+        self.current = self._load()
 
     @property
     def has_tls(self) -> bool:
         """Whether connections are TLS; that never changes while the program runs."""
-        return self._in_service.context is not None
+        return self.current.context is not None
 
-    def current(self) -> InService:
-        """Return what is in service now, after a look at the files."""
+    @contextlib.contextmanager
+    def followed(self) -> Iterator[None]:
+        """Look at the files every few seconds, in a thread that nothing waits for: a mount may hang."""
+        over = threading.Event()
+
+        def follow() -> None:
+            while not over.wait(self._reload_seconds):
+                self.refresh()
+
+        threading.Thread(target=follow, name="web config", daemon=True).start()
+        try:
+            yield
+        finally:
+            over.set()
+
+    def refresh(self) -> None:
+        """Re-read the files if they changed."""
         signature = tuple(_identity(path) for path in self._watched)
         if signature != self._seen:
             self._seen = signature
             self._reload()
-        return self._in_service
 
     def _reload(self) -> None:
         try:
-            self._in_service = self._load_alike()
+            self.current = self._load_alike()
         except YamlError as exc:
             log.warning(
                 "failed to reload web config; keeping the previous one",
                 file=str(self._path),
-                problems=list(exc.problems),
+                problems="; ".join(exc.problems),
             )
         else:
             log.info("web config reloaded", file=str(self._path))

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from exporter.server.connection import Limits
 from exporter.server.listen import ListenAddress, bind
-from exporter.server.lobby import Limits
 from exporter.server.serve import serve
 from exporter.server.tls import WebConfigFile
 
@@ -22,7 +22,7 @@ PATIENCE_SECONDS = 10
 
 
 @dataclass
-class House:
+class RunningServer:
     """A server under test; *complaints* is whatever the event loop had to report."""
 
     app: Any
@@ -131,7 +131,7 @@ def page(body: bytes = b"up 1\n") -> Any:
 
 @pytest.fixture(scope="session", autouse=True)
 def _many_descriptors() -> None:
-    """Crowds of visitors live in this process: lift its soft limit as far as they need."""
+    """Crowds of clients live in this process: lift its soft limit as far as they need."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 4096 if hard == resource.RLIM_INFINITY else min(hard, 4096)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -150,23 +150,23 @@ class Lines(logging.Handler):
 
 
 @pytest.fixture
-def open_house() -> Iterator[Callable[..., House]]:
+def start() -> Iterator[Callable[..., RunningServer]]:
     """Start servers; at the end none may have left a task, a socket, or a line in the log."""
-    houses: list[House] = []
+    servers: list[RunningServer] = []
     log = Lines()
     logging.getLogger().addHandler(log)
 
-    def start(
+    def begin(
         app: Any = None, *, body: bytes = b"up 1\n", web_config: WebConfigFile | None = None, **limits: Any
-    ) -> House:
-        house = House(app or page(body), Limits(**limits), web_config)
-        house.start()
-        houses.append(house)
-        return house
+    ) -> RunningServer:
+        server = RunningServer(app or page(body), Limits(**limits), web_config)
+        server.start()
+        servers.append(server)
+        return server
 
-    yield start
-    for house in houses:
-        house.stop()
+    yield begin
+    for server in servers:
+        server.stop()
     logging.getLogger().removeHandler(log)
-    assert [complaint for house in houses for complaint in house.complaints] == []
+    assert [complaint for server in servers for complaint in server.complaints] == []
     assert log.lines == []

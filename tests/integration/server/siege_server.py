@@ -5,8 +5,8 @@ import os
 import signal
 from typing import Any
 
+from exporter.server.connection import Limits
 from exporter.server.listen import ListenAddress, bind
-from exporter.server.lobby import Limits
 from exporter.server.serve import serve
 
 BODY = os.urandom(100_000)
@@ -22,7 +22,7 @@ async def main() -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     sockets = bind([ListenAddress(host="127.0.0.1", port=0)])
     print(sockets[0].getsockname()[1], flush=True)
-    await serve(page, sockets, stop=stop, limits=Limits(head_seconds=1.5, answer_seconds=1.5, linger_seconds=0.5))
+    await serve(page, sockets, stop=stop, limits=Limits(head_seconds=1.5, response_seconds=1.5, discard_seconds=0.5))
 
 
 asyncio.run(main())

@@ -1,4 +1,4 @@
-"""Visitors that are slow, greedy or mad; the deadlines are small here, so that a test takes a second and not thirty."""
+"""Clients that are slow, greedy or mad; the deadlines are small here, so that a test takes a second and not thirty."""
 
 import asyncio
 import os
@@ -11,7 +11,12 @@ from typing import Any
 import pytest
 
 GET = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
-OpenHouse = Callable[..., Any]
+Start = Callable[..., Any]
+
+
+async def respond(send: Any, body: bytes) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+    await send({"type": "http.response.body", "body": body})
 
 
 def within(seconds: float, question: Callable[[], bool]) -> bool:
@@ -24,10 +29,10 @@ def within(seconds: float, question: Callable[[], bool]) -> bool:
     return True
 
 
-def test_half_open_requests_are_cut_although_they_send_a_byte_now_and_then(open_house: OpenHouse) -> None:
+def test_half_open_requests_are_cut_although_they_send_a_byte_now_and_then(start: Start) -> None:
     """The deadline counts from connecting: dripping bytes do not prolong it."""
-    house = open_house(head_seconds=0.5)
-    sockets = [house.connect() for _ in range(100)]
+    server = start(head_seconds=0.5)
+    sockets = [server.connect() for _ in range(100)]
     for sock in sockets:
         sock.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-")
 
@@ -37,85 +42,146 @@ def test_half_open_requests_are_cut_although_they_send_a_byte_now_and_then(open_
                 sock.send(b"a")
             except OSError:
                 continue
-        return not any(house.is_open(sock) for sock in sockets)
+        return not any(server.is_open(sock) for sock in sockets)
 
     assert within(3, are_cut_while_dripping)
-    assert b"200 OK" in house.exchange(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    assert b"200 OK" in server.exchange(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
     for sock in sockets:
         sock.close()
 
 
-def test_the_second_request_has_a_deadline_too(open_house: OpenHouse) -> None:
-    """A visitor cannot hold a connection by asking once properly and then half."""
-    house = open_house(head_seconds=0.4, idle_seconds=60)
-    with house.connect() as sock:
+def test_the_second_request_has_a_deadline_too(start: Start) -> None:
+    """A client cannot hold a connection by asking once properly and then half."""
+    server = start(head_seconds=0.4, idle_seconds=60)
+    with server.connect() as sock:
         sock.sendall(GET)
-        house.take(sock, b"up 1\n")
+        server.take(sock, b"up 1\n")
         sock.sendall(b"GET /metrics HT")
-        assert within(3, lambda: not house.is_open(sock))
+        assert within(3, lambda: not server.is_open(sock))
 
 
-def test_an_idle_connection_is_kept_for_the_next_scrape_and_then_closed(open_house: OpenHouse) -> None:
+def test_an_idle_connection_is_kept_for_the_next_scrape_and_then_closed(start: Start) -> None:
     """Keep-alive outlives the head's deadline, but not its own."""
-    house = open_house(head_seconds=0.1, idle_seconds=1.0)
-    with house.connect() as sock:
+    server = start(head_seconds=0.1, idle_seconds=1.0)
+    with server.connect() as sock:
         sock.sendall(GET)
-        house.take(sock, b"up 1\n")
+        server.take(sock, b"up 1\n")
         time.sleep(0.4)
         sock.sendall(GET)
-        house.take(sock, b"up 1\n")
-        assert within(4, lambda: not house.is_open(sock))
+        server.take(sock, b"up 1\n")
+        assert within(4, lambda: not server.is_open(sock))
 
 
-def test_a_thousand_idle_connections_leave_room_for_a_scraper(open_house: OpenHouse) -> None:
-    """Above the cap those who never asked go first: the scraper's connection survives and a new one is let in."""
-    house = open_house(connections=50)
-    with house.connect() as scraper:
-        scraper.sendall(GET)
-        house.take(scraper, b"up 1\n")
-        crowd = [house.connect() for _ in range(1000)]
-        assert within(5, lambda: sum(house.is_open(sock) for sock in crowd) <= 50)
-        scraper.sendall(GET)
-        house.take(scraper, b"up 1\n")
-        assert b"up 1" in house.exchange(b"GET / HTTP/1.0\r\n\r\n")
-        for sock in crowd:
-            sock.close()
+def test_a_thousand_silent_connections_leave_room_for_a_scraper(start: Start) -> None:
+    """Connections beyond the limit go, and a new one is served at once."""
+    server = start(connections=50)
+    crowd = [server.connect() for _ in range(1000)]
+    assert within(5, lambda: sum(server.is_open(sock) for sock in crowd) <= 50)
+    assert b"up 1" in server.exchange(b"GET / HTTP/1.0\r\n\r\n")
+    for sock in crowd:
+        sock.close()
 
 
-def test_when_everybody_has_asked_the_longest_idle_goes(open_house: OpenHouse) -> None:
-    """Of ten kept connections the eleventh visitor displaces the oldest only."""
-    house = open_house(connections=10)
-    kept = [house.connect() for _ in range(10)]
+def test_beyond_the_limit_the_longest_idle_connection_goes(start: Start) -> None:
+    """Of ten kept connections the eleventh displaces the oldest only."""
+    server = start(connections=10)
+    kept = [server.connect() for _ in range(10)]
     for sock in kept:
         sock.sendall(GET)
-        house.take(sock, b"up 1\n")
-    with house.connect() as newcomer:
+        server.take(sock, b"up 1\n")
+    with server.connect() as newcomer:
         newcomer.sendall(GET)
-        house.take(newcomer, b"up 1\n")
-        assert [house.is_open(sock) for sock in kept] == [False] + [True] * 9
+        server.take(newcomer, b"up 1\n")
+        assert [server.is_open(sock) for sock in kept] == [False] + [True] * 9
     for sock in kept:
         sock.close()
 
 
-def test_visitors_who_are_being_answered_are_not_displaced(open_house: OpenHouse) -> None:
+class CountedWork:
+    """A page that takes long, and counts the requests that are under way."""
+
+    def __init__(self) -> None:
+        self.under_way = self.begun = 0
+
+    async def __call__(self, _: Any, __: Any, send: Any) -> None:
+        self.begun += 1
+        self.under_way += 1
+        try:
+            await asyncio.sleep(30)
+        finally:
+            self.under_way -= 1
+        await respond(send, b"done")
+
+
+def reset(sock: socket.socket) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+    sock.close()
+
+
+def test_requests_whose_clients_have_gone_are_cancelled(start: Start) -> None:
+    """Sent and cut, they would go on for nobody, and no limit on connections would count them."""
+    work = CountedWork()
+    server = start(work)
+    sockets = [server.connect() for _ in range(100)]
+    for sock in sockets:
+        sock.sendall(GET)
+    assert within(5, lambda: work.under_way == 100)
+    for sock in sockets:
+        reset(sock)
+    assert within(5, lambda: work.under_way == 0)
+
+
+def test_a_client_that_does_not_read_gets_no_further_request_run(start: Start) -> None:
+    """What it asks for next is made when it has read what it asked for before."""
+    begun = 0
+    body = os.urandom(8_000_000)
+
+    async def large(_: Any, __: Any, send: Any) -> None:
+        nonlocal begun
+        begun += 1
+        await respond(send, body)
+
+    server = start(large)
+    with server.connect(receive_buffer=4096) as sock:
+        sock.sendall(GET * 5)
+        assert within(5, lambda: begun == 1)
+        time.sleep(0.5)
+        assert begun == 1
+
+
+def test_a_response_that_waits_for_its_client_makes_room(start: Start) -> None:
+    """Three clients that read nothing fill the server; a fourth is served."""
+    server = start(body=os.urandom(8_000_000), connections=3)
+    stuck = [server.connect(receive_buffer=4096) for _ in range(3)]
+    for sock in stuck:
+        sock.sendall(GET)
+    time.sleep(0.5)
+    assert len(server.exchange(b"GET / HTTP/1.0\r\n\r\n")) > 8_000_000
+    for sock in stuck:
+        sock.close()
+
+
+def test_clients_who_are_being_answered_are_not_displaced(start: Start) -> None:
     """With every place at work the newcomer is turned away, and those at work get their answers."""
     release = threading.Event()
+    begun: list[None] = []
 
     async def slow(_: Any, __: Any, send: Any) -> None:
+        begun.append(None)
         await asyncio.to_thread(release.wait, 5)
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
         await send({"type": "http.response.body", "body": b"done"})
 
-    house = open_house(slow, connections=3)
-    busy = [house.connect() for _ in range(3)]
+    server = start(slow, connections=3)
+    busy = [server.connect() for _ in range(3)]
     for sock in busy:
         sock.sendall(GET)
-    time.sleep(0.2)
-    with house.connect() as newcomer:
-        assert within(3, lambda: not house.is_open(newcomer))
+    assert within(5, lambda: len(begun) == 3)
+    with server.connect() as newcomer:
+        assert within(3, lambda: not server.is_open(newcomer))
     release.set()
     for sock in busy:
-        house.take(sock, b"done")
+        server.take(sock, b"done")
     for sock in busy:
         sock.close()
 
@@ -129,11 +195,62 @@ def test_visitors_who_are_being_answered_are_not_displaced(open_house: OpenHouse
         pytest.param(b"GET /" + b"a" * 60_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", id="url-in-one-packet"),
     ],
 )
-def test_a_head_beyond_its_bound_is_refused(open_house: OpenHouse, bomb: bytes) -> None:
-    """The visitor gets 400 or a closed connection, never the page."""
-    house = open_house(idle_seconds=60)
-    answer = house.exchange(bomb)
+def test_a_head_beyond_its_bound_is_refused(start: Start, bomb: bytes) -> None:
+    """The client gets 400 or a closed connection, never the page."""
+    server = start(idle_seconds=60)
+    answer = server.exchange(bomb)
     assert answer == b"" or answer.startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize("by_pieces", [True, False])
+def test_a_head_just_beyond_its_bound_is_refused_however_it_arrives(start: Start, *, by_pieces: bool) -> None:
+    """h11 measures a head only while it is incomplete."""
+    server = start()
+    head = b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 17_000
+    with server.connect() as sock:
+        sock.sendall(head[:16_000])
+        if by_pieces:
+            time.sleep(0.2)
+        sock.sendall(head[16_000:] + b"\r\n\r\n")
+        assert server.read_all(sock).split(b" ")[1] in {b"400", b"431"}
+
+
+def test_a_head_within_its_bound_is_served(start: Start) -> None:
+    head = b"GET / HTTP/1.0\r\nHost: x\r\nX-Long: " + b"a" * 15_000
+    assert start().exchange(head + b"\r\n\r\n").startswith(b"HTTP/1.1 200 ")
+
+
+def test_http_2_gets_one_answer(start: Start) -> None:
+    """A preface is no request of HTTP/1.1, and what comes behind it is not looked at."""
+    answer = start().exchange(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 505 ")
+    assert answer.count(b"\r\n\r\n") == 1
+
+
+def test_a_body_with_two_lengths_is_refused(start: Start) -> None:
+    """Two servers in a row could understand it differently. Source: RFC 9112 section 6.3."""
+    request = b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    answer = start().exchange(request + GET)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"up 1" not in answer
+
+
+@pytest.mark.parametrize(
+    ("target", "seen"),
+    [
+        (b"http://localhost:10144/metrics?x=1", b"/metrics ?x=1"),
+        (b"HTTPS://other/a%20b", b"/a b ?"),
+        (b"http://other", b"/ ?"),
+        (b"/http://other/", b"/http://other/ ?"),
+    ],
+)
+def test_a_request_that_names_the_host_too_is_served_its_path(start: Start, target: bytes, seen: bytes) -> None:
+    """Source: RFC 9112 section 3.2.2."""
+
+    async def echo(scope: Any, _: Any, send: Any) -> None:
+        await respond(send, scope["path"].encode() + b" ?" + scope["query_string"])
+
+    assert start(echo).exchange(b"GET %s HTTP/1.0\r\n\r\n" % target).endswith(b"\r\n\r\n" + seen)
 
 
 @pytest.mark.parametrize(
@@ -148,37 +265,37 @@ def test_a_head_beyond_its_bound_is_refused(open_house: OpenHouse, bomb: bytes) 
         pytest.param(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", id="http2-preface"),
     ],
 )
-def test_garbage_ends_the_connection_and_is_not_worth_a_line_in_the_log(open_house: OpenHouse, garbage: bytes) -> None:
+def test_garbage_ends_the_connection_and_is_not_worth_a_line_in_the_log(start: Start, garbage: bytes) -> None:
     """Twenty times the same nonsense; the next scraper is served (and the fixture finds the log empty)."""
-    house = open_house(head_seconds=0.1, idle_seconds=0.1)
+    server = start(head_seconds=0.1, idle_seconds=0.1)
     for _ in range(20):
-        with house.connect() as sock:
+        with server.connect() as sock:
             sock.sendall(garbage)
-            assert within(3, lambda: not house.is_open(sock))
-    assert b"up 1" in house.exchange(b"GET / HTTP/1.0\r\n\r\n")
+            assert within(3, lambda: not server.is_open(sock))
+    assert b"up 1" in server.exchange(b"GET / HTTP/1.0\r\n\r\n")
 
 
-def test_random_bytes_never_make_the_server_complain(open_house: OpenHouse) -> None:
+def test_random_bytes_never_make_the_server_complain(start: Start) -> None:
     """Two hundred connections of noise, some with a good beginning."""
-    house = open_house(head_seconds=0.2, linger_seconds=0.2)
+    server = start(head_seconds=0.2, discard_seconds=0.2)
     for number in range(200):
-        with house.connect() as sock:
+        with server.connect() as sock:
             sock.sendall((GET if number % 2 else b"") + os.urandom(number * 7))
-    assert b"up 1" in house.exchange(b"GET / HTTP/1.0\r\n\r\n")
+    assert b"up 1" in server.exchange(b"GET / HTTP/1.0\r\n\r\n")
 
 
-def test_a_body_on_get_is_ignored_and_the_connection_goes_on(open_house: OpenHouse) -> None:
+def test_a_body_on_get_is_ignored_and_the_connection_goes_on(start: Start) -> None:
     """A small body is read away; the next request on the same connection is answered."""
-    house = open_house(idle_seconds=0.5)
-    with house.connect() as sock:
+    server = start(idle_seconds=0.5)
+    with server.connect() as sock:
         sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello" + GET)
-        assert house.read_all(sock).count(b"up 1") == 2
+        assert server.read_all(sock).count(b"up 1") == 2
 
 
-def test_a_body_without_end_is_cut_behind_the_answer(open_house: OpenHouse) -> None:
-    """The visitor gets its page, and then has little time to finish a body that nobody reads."""
-    house = open_house(linger_seconds=0.4, idle_seconds=60, head_seconds=60)
-    with house.connect() as sock:
+def test_a_body_without_end_is_cut_behind_the_answer(start: Start) -> None:
+    """The client gets its page, and then has little time to finish a body that nobody reads."""
+    server = start(discard_seconds=0.4, idle_seconds=60, head_seconds=60)
+    with server.connect() as sock:
         sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
 
         def is_cut_while_sending() -> bool:
@@ -188,21 +305,21 @@ def test_a_body_without_end_is_cut_behind_the_answer(open_house: OpenHouse) -> N
                 return True
             return False
 
-        house.take(sock, b"up 1\n")
+        server.take(sock, b"up 1\n")
         assert within(4, is_cut_while_sending)
 
 
-def test_a_late_body_leaves_a_connection_that_still_has_its_idle_deadline(open_house: OpenHouse) -> None:
+def test_a_late_body_leaves_a_connection_that_still_has_its_idle_deadline(start: Start) -> None:
     """Reading the rest of a body away must not leave a connection without any clock."""
-    house = open_house(linger_seconds=2, idle_seconds=0.4)
-    with house.connect() as sock:
+    server = start(discard_seconds=2, idle_seconds=0.4)
+    with server.connect() as sock:
         sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n")
-        house.take(sock, b"up 1\n")
+        server.take(sock, b"up 1\n")
         sock.sendall(b"hello")
-        assert within(1.5, lambda: not house.is_open(sock))
+        assert within(1.5, lambda: not server.is_open(sock))
 
 
-def test_pipelined_requests_are_all_answered_in_order(open_house: OpenHouse) -> None:
+def test_pipelined_requests_are_all_answered_in_order(start: Start) -> None:
     """Twenty requests in one packet."""
 
     async def echo(scope: Any, _: Any, send: Any) -> None:
@@ -210,8 +327,8 @@ def test_pipelined_requests_are_all_answered_in_order(open_house: OpenHouse) -> 
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
         await send({"type": "http.response.body", "body": body})
 
-    house = open_house(echo, idle_seconds=0.5)
-    answer = house.exchange(b"".join(b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % number for number in range(20)))
+    server = start(echo, idle_seconds=0.5)
+    answer = server.exchange(b"".join(b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % number for number in range(20)))
     assert [part.split(b"]")[0] for part in answer.split(b"[")[1:]] == [b"/%d" % number for number in range(20)]
 
 
@@ -223,52 +340,52 @@ async def slow_page(_: Any, __: Any, send: Any) -> None:
 
 
 @pytest.mark.parametrize("requests", [1, 3])
-def test_a_half_closed_visitor_gets_its_answers(open_house: OpenHouse, requests: int) -> None:
+def test_a_half_closed_client_gets_its_answers(start: Start, requests: int) -> None:
     """`printf … | nc -N` closes its side behind the request; the answers come nevertheless, then the close."""
-    house = open_house(slow_page, idle_seconds=60)
-    with house.connect() as sock:
+    server = start(slow_page, idle_seconds=60)
+    with server.connect() as sock:
         sock.sendall(GET * requests)
         sock.shutdown(socket.SHUT_WR)
         begun = time.monotonic()
-        assert house.read_all(sock).count(b"x" * 300_000) == requests
+        assert server.read_all(sock).count(b"x" * 300_000) == requests
         assert time.monotonic() - begun < 5
 
 
-def test_a_half_closed_half_request_is_closed_at_once(open_house: OpenHouse) -> None:
+def test_a_half_closed_half_request_is_closed_at_once(start: Start) -> None:
     """Nothing more can come, so nothing is waited for."""
-    house = open_house(head_seconds=60)
-    with house.connect() as sock:
+    server = start(head_seconds=60)
+    with server.connect() as sock:
         sock.sendall(b"GET / HT")
         sock.shutdown(socket.SHUT_WR)
-        assert within(2, lambda: not house.is_open(sock))
+        assert within(2, lambda: not server.is_open(sock))
 
 
-def test_a_reader_of_one_byte_at_a_time_is_cut(open_house: OpenHouse) -> None:
+def test_a_reader_of_one_byte_at_a_time_is_cut(start: Start) -> None:
     """An answer that is not taken in time is given up, although some of it moves."""
-    house = open_house(body=os.urandom(20_000_000), answer_seconds=1.0, idle_seconds=60)
-    with house.connect(receive_buffer=4096) as sock:
+    server = start(body=os.urandom(20_000_000), response_seconds=1.0, idle_seconds=60)
+    with server.connect(receive_buffer=4096) as sock:
         sock.sendall(GET)
 
         end = time.monotonic() + 2
         while time.monotonic() < end:
             assert sock.recv(1)
             time.sleep(0.05)
-        assert len(house.read_all(sock)) < 20_000_000
+        assert len(server.read_all(sock)) < 20_000_000
 
 
-def test_a_small_answer_that_is_not_taken_is_noticed_too(open_house: OpenHouse) -> None:
+def test_a_small_answer_that_is_not_taken_is_noticed_too(start: Start) -> None:
     """One that fits into the kernel's buffers looks sent; the kernel is asked what was acknowledged."""
-    house = open_house(body=os.urandom(200_000), answer_seconds=0.5, idle_seconds=60)
-    with house.connect(receive_buffer=4096) as sock:
+    server = start(body=os.urandom(200_000), response_seconds=0.5, idle_seconds=60)
+    with server.connect(receive_buffer=4096) as sock:
         sock.sendall(GET)
         time.sleep(1.5)
-        assert len(house.read_all(sock)) < 200_000
+        assert len(server.read_all(sock)) < 200_000
 
 
-def test_a_reader_who_never_reads_and_keeps_asking_is_cut(open_house: OpenHouse) -> None:
+def test_a_reader_who_never_reads_and_keeps_asking_is_cut(start: Start) -> None:
     """Each further request does not buy a further deadline."""
-    house = open_house(body=os.urandom(200_000), answer_seconds=0.6, idle_seconds=60, head_seconds=60)
-    with house.connect(receive_buffer=4096) as sock:
+    server = start(body=os.urandom(200_000), response_seconds=0.6, idle_seconds=60, head_seconds=60)
+    with server.connect(receive_buffer=4096) as sock:
 
         def is_cut_while_asking() -> bool:
             try:
@@ -281,10 +398,10 @@ def test_a_reader_who_never_reads_and_keeps_asking_is_cut(open_house: OpenHouse)
         assert within(4, is_cut_while_asking)
 
 
-def test_a_reader_who_takes_its_time_within_the_deadline_gets_everything(open_house: OpenHouse) -> None:
+def test_a_reader_who_takes_its_time_within_the_deadline_gets_everything(start: Start) -> None:
     """A slow line is no attack: the answer arrives whole, and the connection serves again."""
-    house = open_house(body=b"y" * 3_000_000, answer_seconds=5, idle_seconds=60, head_seconds=0.2)
-    with house.connect(receive_buffer=65536) as sock:
+    server = start(body=b"y" * 3_000_000, response_seconds=5, idle_seconds=60, head_seconds=0.2)
+    with server.connect(receive_buffer=65536) as sock:
         for _ in range(2):
             sock.sendall(GET)
             got = b""
@@ -294,41 +411,41 @@ def test_a_reader_who_takes_its_time_within_the_deadline_gets_everything(open_ho
             assert got.endswith(b"y")
 
 
-def test_unread_answers_have_one_bound_for_all_together(open_house: OpenHouse) -> None:
+def test_unread_answers_have_one_bound_for_all_together(start: Start) -> None:
     """Thirty greedy readers of 4 MB against 24 MB: the oldest are dismissed at once, long before their deadline."""
-    house = open_house(body=os.urandom(4_000_000), unread_bytes=24_000_000, answer_seconds=60)
-    readers = [house.connect(receive_buffer=4096) for _ in range(30)]
+    server = start(body=os.urandom(4_000_000), unread_bytes=24_000_000, response_seconds=60)
+    readers = [server.connect(receive_buffer=4096) for _ in range(30)]
     for sock in readers:
         sock.sendall(GET)
         time.sleep(0.01)
-    assert len(house.exchange(b"GET / HTTP/1.0\r\n\r\n")) > 4_000_000
+    assert len(server.exchange(b"GET / HTTP/1.0\r\n\r\n")) > 4_000_000
     for sock in readers:
         sock.settimeout(0.3)
-    whole = [len(house.read_all(sock)) > 4_000_000 for sock in readers]
+    whole = [len(server.read_all(sock)) > 4_000_000 for sock in readers]
     assert 1 <= sum(whole) <= 6
     assert not any(whole[:20])
     for sock in readers:
         sock.close()
 
 
-def test_http_1_0_is_answered_and_closed_even_with_a_late_line_break(open_house: OpenHouse) -> None:
+def test_http_1_0_is_answered_and_closed_even_with_a_late_line_break(start: Start) -> None:
     """Very old clients send one more CRLF than they should."""
-    house = open_house(slow_page, idle_seconds=60)
-    with house.connect() as sock:
+    server = start(slow_page, idle_seconds=60)
+    with server.connect() as sock:
         sock.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
         time.sleep(0.03)
         sock.sendall(b"\r\n")
-        assert house.read_all(sock).endswith(b"x" * 300_000)
+        assert server.read_all(sock).endswith(b"x" * 300_000)
 
 
-def test_nonsense_in_a_body_while_the_answer_is_made_ends_the_connection_quietly(open_house: OpenHouse) -> None:
-    """Two answers to one request would be our own error, with a traceback for each such visitor."""
-    house = open_house(slow_page)
-    with house.connect() as sock:
+def test_nonsense_in_a_body_while_the_answer_is_made_ends_the_connection_quietly(start: Start) -> None:
+    """Two answers to one request would be our own error, with a traceback for each such client."""
+    server = start(slow_page)
+    with server.connect() as sock:
         sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
         time.sleep(0.03)
         sock.sendall(b"zz\r\n")
-        assert within(3, lambda: not house.is_open(sock))
+        assert within(3, lambda: not server.is_open(sock))
 
 
 @pytest.mark.parametrize(
@@ -345,27 +462,24 @@ def test_nonsense_in_a_body_while_the_answer_is_made_ends_the_connection_quietly
         pytest.param(b"GET http://other/ HTTP/1.1\r\nHost: x\r\n\r\n", id="absolute-form"),
     ],
 )
-def test_unusual_requests_get_an_ordinary_answer_and_no_line_in_the_log(
-    open_house: OpenHouse, request_bytes: bytes
-) -> None:
+def test_unusual_requests_get_an_ordinary_answer_and_no_line_in_the_log(start: Start, request_bytes: bytes) -> None:
     """The application answers; nothing is switched, nothing waits for ever."""
-    house = open_house(idle_seconds=0.3, linger_seconds=0.3)
-    assert house.exchange(request_bytes).startswith(b"HTTP/1.1 200 ")
+    server = start(idle_seconds=0.3, discard_seconds=0.3)
+    assert server.exchange(request_bytes).startswith(b"HTTP/1.1 200 ")
 
 
-def test_connect_is_refused_whatever_the_application_would_say(open_house: OpenHouse) -> None:
+def test_connect_is_refused_whatever_the_application_would_say(start: Start) -> None:
     """A 200 to CONNECT would make a tunnel of the connection, as far as h11 is concerned."""
-    house = open_house(idle_seconds=0.3)
-    assert house.exchange(b"CONNECT other:443 HTTP/1.1\r\nHost: other:443\r\n\r\n").startswith(b"HTTP/1.1 405 ")
+    server = start(idle_seconds=0.3)
+    assert server.exchange(b"CONNECT other:443 HTTP/1.1\r\nHost: other:443\r\n\r\n").startswith(b"HTTP/1.1 405 ")
 
 
-def test_a_visitor_who_leaves_in_the_middle_is_no_trouble(open_house: OpenHouse) -> None:
+def test_a_client_who_leaves_in_the_middle_is_no_trouble(start: Start) -> None:
     """Resets during an answer neither log nor leak (the fixture looks)."""
-    house = open_house(body=os.urandom(2_000_000))
+    server = start(body=os.urandom(2_000_000))
     for _ in range(30):
-        sock = house.connect(receive_buffer=4096)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+        sock = server.connect(receive_buffer=4096)
         sock.sendall(GET)
         sock.recv(100)
-        sock.close()
-    assert len(house.exchange(b"GET / HTTP/1.0\r\n\r\n")) > 2_000_000
+        reset(sock)
+    assert len(server.exchange(b"GET / HTTP/1.0\r\n\r\n")) > 2_000_000

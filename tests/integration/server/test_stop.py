@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 GET = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
-OpenHouse = Callable[..., Any]
+Start = Callable[..., Any]
 
 
 def waiting_for(release: threading.Event) -> Any:
@@ -20,40 +20,40 @@ def waiting_for(release: threading.Event) -> Any:
     return app
 
 
-def test_idle_and_half_open_connections_do_not_delay_the_stop(open_house: OpenHouse) -> None:
-    house = open_house(grace_seconds=5)
-    with house.connect() as idle, house.connect() as half, house.connect():
+def test_idle_and_half_open_connections_do_not_delay_the_stop(start: Start) -> None:
+    server = start(grace_seconds=5)
+    with server.connect() as idle, server.connect() as half, server.connect():
         idle.sendall(GET)
-        house.take(idle, b"up 1\n")
+        server.take(idle, b"up 1\n")
         half.sendall(b"GET /metr")
         time.sleep(0.1)
-        house.stop()
-        assert house.stopped_after < 1
+        server.stop()
+        assert server.stopped_after < 1
 
 
-def test_an_answer_under_way_is_finished(open_house: OpenHouse) -> None:
+def test_an_answer_under_way_is_finished(start: Start) -> None:
     release = threading.Event()
-    house = open_house(waiting_for(release), grace_seconds=5)
-    with house.connect() as sock:
+    server = start(waiting_for(release), grace_seconds=5)
+    with server.connect() as sock:
         sock.sendall(GET)
         time.sleep(0.2)
         threading.Timer(0.4, release.set).start()
-        house.stop()
-        assert house.read_all(sock).endswith(b"done")
-        assert 0.3 < house.stopped_after < 3
+        server.stop()
+        assert server.read_all(sock).endswith(b"done")
+        assert 0.3 < server.stopped_after < 3
 
 
-def test_a_stopping_server_accepts_nobody(open_house: OpenHouse) -> None:
+def test_a_stopping_server_accepts_nobody(start: Start) -> None:
     release = threading.Event()
-    house = open_house(waiting_for(release), grace_seconds=5)
-    with house.connect() as sock:
+    server = start(waiting_for(release), grace_seconds=5)
+    with server.connect() as sock:
         sock.sendall(GET)
         time.sleep(0.2)
-        stopping = threading.Thread(target=house.stop)
+        stopping = threading.Thread(target=server.stop)
         stopping.start()
         time.sleep(0.2)
         try:
-            house.connect().close()
+            server.connect().close()
         except ConnectionRefusedError:
             refused = True
         else:
@@ -63,33 +63,33 @@ def test_a_stopping_server_accepts_nobody(open_house: OpenHouse) -> None:
         assert refused
 
 
-def test_an_answer_that_does_not_end_is_cut_when_the_grace_is_over(open_house: OpenHouse) -> None:
+def test_an_answer_that_does_not_end_is_cut_when_the_grace_is_over(start: Start) -> None:
     """Without a traceback: nobody did anything wrong."""
-    house = open_house(waiting_for(threading.Event()), grace_seconds=0.5)
-    with house.connect() as sock:
+    server = start(waiting_for(threading.Event()), grace_seconds=0.5)
+    with server.connect() as sock:
         sock.sendall(GET)
         time.sleep(0.2)
-        house.stop()
-        assert house.read_all(sock) == b""
-        assert 0.4 < house.stopped_after < 3
+        server.stop()
+        assert server.read_all(sock) == b""
+        assert 0.4 < server.stopped_after < 3
 
 
-def test_an_answer_outlives_its_visitor_without_harm(open_house: OpenHouse) -> None:
-    """The visitor went away; the application still runs when the server stops."""
+def test_an_answer_outlives_its_client_without_harm(start: Start) -> None:
+    """The client went away; the application still runs when the server stops."""
     release = threading.Event()
-    house = open_house(waiting_for(release), grace_seconds=5)
-    with house.connect() as sock:
+    server = start(waiting_for(release), grace_seconds=5)
+    with server.connect() as sock:
         sock.sendall(GET)
         time.sleep(0.1)
     threading.Timer(0.3, release.set).start()
-    house.stop()
-    assert house.stopped_after < 3
+    server.stop()
+    assert server.stopped_after < 3
 
 
-def test_a_reader_who_does_not_read_cannot_hold_the_stop(open_house: OpenHouse) -> None:
-    house = open_house(body=b"x" * 20_000_000, grace_seconds=0.5)
-    with house.connect(receive_buffer=4096) as sock:
+def test_a_reader_who_does_not_read_cannot_hold_the_stop(start: Start) -> None:
+    server = start(body=b"x" * 20_000_000, grace_seconds=0.5)
+    with server.connect(receive_buffer=4096) as sock:
         sock.sendall(GET)
         time.sleep(0.2)
-        house.stop()
-        assert house.stopped_after < 3
+        server.stop()
+        assert server.stopped_after < 3

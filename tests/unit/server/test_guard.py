@@ -1,4 +1,4 @@
-"""The password at the door: who gets in, what it costs, and what nobody can learn from it."""
+"""Passwords: who gets in, what it costs, and what cannot be learned from it."""
 
 import asyncio
 import base64
@@ -34,7 +34,7 @@ def basic(credentials: str) -> dict[str, str]:
     return {"Authorization": "Basic " + base64.b64encode(credentials.encode()).decode()}
 
 
-async def door_opened(scope: Any, receive: Any, send: Any) -> None:
+async def open_page(scope: Any, receive: Any, send: Any) -> None:
     await PlainTextResponse("in", headers={"X-Frame-Options": "sameorigin"})(scope, receive, send)
 
 
@@ -55,7 +55,7 @@ class Client:
 
 def a_client(users: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None) -> Client:
     config = WebConfig(users={"alice": ALICE} if users is None else users, headers=headers or {})
-    return Client(Guard(door_opened, lambda: config))
+    return Client(Guard(open_page, lambda: config))
 
 
 def test_the_right_password_opens() -> None:
@@ -95,30 +95,32 @@ def test_the_scheme_is_read_in_any_case() -> None:
     assert a_client().get("/metrics", headers=headers).status_code == 200
 
 
-def test_probes_stay_outside() -> None:
-    """Kubernetes has no password, and learns one word."""
+def test_the_probes_require_no_password() -> None:
+    """Kubernetes probes cannot authenticate."""
     client = a_client()
 
     assert [client.get(path).status_code for path in ("/-/healthy", "/-/ready")] == [200, 200]
     assert [client.get(path).status_code for path in ("/-/healthy/", "/-/other", "//-/ready", "/")] == [401] * 4
 
 
-def test_without_users_everybody_is_welcome() -> None:
+def test_without_users_no_password_is_required() -> None:
     assert a_client(users={}).get("/metrics").status_code == 200
 
 
-def test_configured_headers_come_with_every_answer_and_win() -> None:
+def test_configured_headers_come_with_every_response_and_leave_the_pages_own_alone() -> None:
+    """A stricter policy than the page's would take its style and script away."""
     client = a_client(headers={"X-Frame-Options": "deny", "Strict-Transport-Security": "max-age=1"})
 
-    for response in (client.get("/"), client.get("/-/ready"), client.get("/", headers=basic("alice:open sesame"))):
-        assert response.headers.get_list("X-Frame-Options") == ["deny"]
-        assert response.headers["Strict-Transport-Security"] == "max-age=1"
+    refused, probe = client.get("/"), client.get("/-/ready")
+    assert [each.headers["Strict-Transport-Security"] for each in (refused, probe)] == ["max-age=1"] * 2
+    assert refused.headers.get_list("X-Frame-Options") == ["deny"]
+    assert probe.headers.get_list("X-Frame-Options") == ["sameorigin"]
 
 
 def test_a_user_taken_out_of_the_file_is_out_at_once() -> None:
     """Also one whose password was good a moment ago."""
     configs = [WebConfig(users={"alice": ALICE}), WebConfig(users={"bobby": OTHER})]
-    client = Client(Guard(door_opened, lambda: configs[0]))
+    client = Client(Guard(open_page, lambda: configs[0]))
 
     assert client.get("/", headers=basic("alice:open sesame")).status_code == 200
     configs.pop(0)
@@ -128,7 +130,7 @@ def test_a_user_taken_out_of_the_file_is_out_at_once() -> None:
 
 def test_a_changed_password_counts_at_once() -> None:
     configs = [WebConfig(users={"alice": ALICE}), WebConfig(users={"alice": OTHER})]
-    client = Client(Guard(door_opened, lambda: configs[0]))
+    client = Client(Guard(open_page, lambda: configs[0]))
 
     assert client.get("/", headers=basic("alice:open sesame")).status_code == 200
     configs.pop(0)
@@ -138,96 +140,154 @@ def test_a_changed_password_counts_at_once() -> None:
 def test_a_good_password_is_hashed_once_and_a_wrong_one_each_time() -> None:
     check = CountedBcrypt()
 
-    async def visit() -> list[bool]:
+    async def run() -> list[bool]:
         passwords = Passwords(check)
         tried = ["open sesame", "open sesame", "wrong", "wrong", "open sesame"]
-        return [await passwords.accept("alice", password, {"alice": ALICE}) for password in tried]
+        return [await passwords.accept("alice", password, {"alice": ALICE}, client="192.0.2.1") for password in tried]
 
-    assert asyncio.run(visit()) == [True, True, False, False, True]
+    assert asyncio.run(run()) == [True, True, False, False, True]
     assert check.against == [ALICE] * 3
 
 
 def test_an_unknown_user_costs_one_hash_of_the_same_cost() -> None:
-    """Nobody learns from the time who exists."""
+    """The time does not reveal who exists."""
     check = CountedBcrypt()
 
-    async def visit() -> bool:
-        return await Passwords(check).accept("mallory", "open sesame", {"alice": ALICE.replace("$04$", "$05$")})
+    async def run() -> bool:
+        users = {"alice": ALICE.replace("$04$", "$05$")}
+        return await Passwords(check).accept("mallory", "open sesame", users, client="192.0.2.1")
 
-    assert asyncio.run(visit()) is False
+    assert asyncio.run(run()) is False
     assert [hashed[:7] for hashed in check.against] == ["$2b$05$"]
 
 
 def test_an_unknown_user_never_gets_in_whatever_the_hash_says() -> None:
-    """Not even with the password of the hash that stands in for nobody."""
+    """Not even with the password of the hash that is compared with instead."""
 
-    async def visit() -> list[bool]:
+    async def run() -> list[bool]:
         passwords = Passwords(lambda *_: True)
-        return [await passwords.accept("mallory", "x", {"alice": ALICE}) for _ in range(2)]
+        return [await passwords.accept("mallory", "x", {"alice": ALICE}, client="192.0.2.1") for _ in range(2)]
 
-    assert asyncio.run(visit()) == [False, False]
+    assert asyncio.run(run()) == [False, False]
 
 
 def test_ten_scrapes_at_once_hash_a_good_password_once() -> None:
     check = CountedBcrypt()
 
-    async def visit() -> list[bool]:
+    async def run() -> list[bool]:
         passwords = Passwords(check)
-        return await asyncio.gather(*(passwords.accept("alice", "open sesame", {"alice": ALICE}) for _ in range(10)))
+        users = {"alice": ALICE}
+        return await asyncio.gather(
+            *(passwords.accept("alice", "open sesame", users, client=f"192.0.2.{n}") for n in range(10))
+        )
 
-    assert asyncio.run(visit()) == [True] * 10
+    assert asyncio.run(run()) == [True] * 10
     assert len(check.against) == 1
 
 
-def test_guesses_wait_in_a_bounded_line_and_those_already_in_pass_it() -> None:
-    """One bcrypt at a time; the 33rd who waits is sent away, a remembered password does not wait at all."""
-    at_work = 0
-    most_at_work = 0
-    release = threading.Event()
+class HeldBcrypt:
+    """bcrypt that answers wrong guesses only when it is released, and counts how many are under way at once."""
 
-    def check(password: bytes, _: bytes) -> bool:
-        nonlocal at_work, most_at_work
-        at_work += 1
-        most_at_work = max(most_at_work, at_work)
+    def __init__(self) -> None:
+        self.release = threading.Event()
+        self.at_work = self.most_at_work = 0
+
+    def __call__(self, password: bytes, _: bytes) -> bool:
+        self.at_work += 1
+        self.most_at_work = max(self.most_at_work, self.at_work)
         if password == b"wrong":
-            release.wait(5)
-        at_work -= 1
+            self.release.wait(5)
+        self.at_work -= 1
         return password == b"open sesame"
 
-    async def visit() -> None:
+
+USERS = {"alice": ALICE}
+
+
+async def guess(passwords: Passwords, client: str) -> list[asyncio.Task[bool]]:
+    """Begin as many guesses as one client may have waiting."""
+    guesses = [asyncio.create_task(passwords.accept("alice", "wrong", USERS, client=client)) for _ in range(4)]
+    await asyncio.sleep(0)
+    return guesses
+
+
+def test_guesses_wait_in_a_bounded_line_that_a_remembered_password_passes() -> None:
+    """One bcrypt at a time; the 33rd guess that waits is refused."""
+    check = HeldBcrypt()
+
+    async def run() -> None:
         passwords = Passwords(check)
-        users = {"alice": ALICE}
-        assert await passwords.accept("alice", "open sesame", users)
-        guesses = [asyncio.create_task(passwords.accept(f"user{n}", "wrong", users)) for n in range(32)]
-        await asyncio.sleep(0)
+        assert await passwords.accept("alice", "open sesame", USERS, client="192.0.2.99")
+        guesses = [each for n in range(8) for each in await guess(passwords, f"192.0.2.{n}")]
         with pytest.raises(TooManyLogins):
-            await passwords.accept("alice", "wrong", users)
-        assert await passwords.accept("alice", "open sesame", users)
-        release.set()
+            await passwords.accept("alice", "wrong", USERS, client="192.0.2.99")
+        assert await passwords.accept("alice", "open sesame", USERS, client="192.0.2.99")
+        check.release.set()
         assert await asyncio.gather(*guesses) == [False] * 32
-        assert await passwords.accept("alice", "wrong", users) is False
+        assert await passwords.accept("alice", "wrong", USERS, client="192.0.2.99") is False
 
-    asyncio.run(visit())
-    assert most_at_work == 1
+    asyncio.run(run())
+    assert check.most_at_work == 1
 
 
-def test_when_the_line_is_full_the_visitor_is_asked_to_come_again() -> None:
-    guard = Guard(door_opened, lambda: WebConfig(users={"alice": ALICE}))
-    guard._passwords._waiting = 32
+def test_the_guesses_of_one_client_leave_room_for_the_login_of_another() -> None:
+    check = HeldBcrypt()
+
+    async def run() -> bool:
+        passwords = Passwords(check)
+        guesses = await guess(passwords, "192.0.2.1")
+        with pytest.raises(TooManyLogins):
+            await passwords.accept("alice", "wrong", USERS, client="192.0.2.1")
+        login = asyncio.create_task(passwords.accept("alice", "open sesame", USERS, client="192.0.2.2"))
+        await asyncio.sleep(0)
+        check.release.set()
+        await asyncio.gather(*guesses)
+        return await login
+
+    assert asyncio.run(run()) is True
+
+
+def test_guesses_whose_clients_have_gone_are_not_hashed() -> None:
+    """Only the one under way ends; the login behind thirty-two waits for that one alone."""
+    check = HeldBcrypt()
+    counted = []
+
+    def hash_password(password: bytes, hashed: bytes) -> bool:
+        counted.append(password)
+        return check(password, hashed)
+
+    async def run() -> bool:
+        passwords = Passwords(hash_password)
+        guesses = [each for n in range(8) for each in await guess(passwords, f"192.0.2.{n}")]
+        for each in guesses:
+            each.cancel()
+        await asyncio.wait(guesses)
+        login = asyncio.create_task(passwords.accept("alice", "open sesame", USERS, client="192.0.2.1"))
+        await asyncio.sleep(0)
+        check.release.set()
+        return await login
+
+    assert asyncio.run(run()) is True
+    assert counted == [b"wrong", b"open sesame"]
+
+
+def test_when_the_line_is_full_the_client_is_asked_to_come_again() -> None:
+    guard = Guard(open_page, lambda: WebConfig(users={"alice": ALICE}))
+    guard._passwords._waiting.update({"192.0.2.1": 32})
     response = Client(guard).get("/", headers=basic("alice:open sesame"))
 
     assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
 
 
 def test_what_is_remembered_is_bounded_and_holds_no_password() -> None:
-    async def visit() -> Passwords:
+    async def run() -> Passwords:
         passwords = Passwords(lambda *_: True)
         users = {f"user{number}": ALICE for number in range(300)}
         for name in users:
-            await passwords.accept(name, "open sesame", users)
+            await passwords.accept(name, "open sesame", users, client="192.0.2.1")
         return passwords
 
-    passwords = asyncio.run(visit())
+    passwords = asyncio.run(run())
     assert len(passwords._good) == 128
     assert b"open sesame" not in b"".join(passwords._good)
 
@@ -246,11 +306,11 @@ def test_credentials_are_told_apart_where_they_join() -> None:
 def test_a_password_longer_than_bcrypt_reads_is_cut_as_other_tools_cut_it() -> None:
     long = "p" * 72 + "this part never counted"
 
-    async def visit() -> bool:
+    async def run() -> bool:
         users = {"alice": bcrypt.hashpw(b"p" * 72, bcrypt.gensalt(4)).decode()}
-        return await Passwords(bcrypt.checkpw).accept("alice", long, users)
+        return await Passwords(bcrypt.checkpw).accept("alice", long, users, client="192.0.2.1")
 
-    assert asyncio.run(visit()) is True
+    assert asyncio.run(run()) is True
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Certificates and web config files: what is read, what is refused, what happens when they change."""
 
+import os
 import ssl
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 import trustme
 from structlog.testing import capture_logs
 
-from exporter.server.tls import WebConfigFile
+from exporter.server.tls import InService, WebConfigFile
 from exporter.strict_yaml import YamlError
 
 HASH = "$2b$04$aWw4MAaprZ.Md4XYrh60NOF63X6J7iN.pFdpo9eS5A8JfobFdRk7e"
@@ -15,6 +16,12 @@ TLS = "tls_server_config: {cert_file: tls.crt, key_file: tls.key}\n"
 
 CA = trustme.CA(key_type=trustme.KeyType.ECDSA)
 LEAVES = [CA.issue_cert("localhost", key_type=trustme.KeyType.ECDSA) for _ in range(2)]
+
+
+def refreshed(file: WebConfigFile) -> InService:
+    """Look at the files now, as the thread does every few seconds."""
+    file.refresh()
+    return file.current
 
 
 def lay_out(folder: Path, text: str, *, leaf: trustme.LeafCert = LEAVES[0]) -> Path:
@@ -42,8 +49,8 @@ def test_a_file_without_tls_has_no_context(tmp_path: Path) -> None:
     file = WebConfigFile(lay_out(tmp_path, f"basic_auth_users: {{alice: {HASH}}}"))
 
     assert file.has_tls is False
-    assert file.current().context is None
-    assert dict(file.current().config.users) == {"alice": HASH}
+    assert file.current.context is None
+    assert dict(file.current.config.users) == {"alice": HASH}
 
 
 def test_a_context_speaks_what_was_asked_for(tmp_path: Path) -> None:
@@ -52,7 +59,7 @@ def test_a_context_speaks_what_was_asked_for(tmp_path: Path) -> None:
         "client_auth_type: RequireAndVerifyClientCert, min_version: TLS12, max_version: TLS12, "
         "cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384], prefer_server_cipher_suites: false}"
     )
-    context = WebConfigFile(lay_out(tmp_path, text)).current().context
+    context = WebConfigFile(lay_out(tmp_path, text)).current.context
 
     assert context is not None
     assert context.minimum_version is ssl.TLSVersion.TLSv1_2
@@ -83,7 +90,7 @@ def test_certificate_and_key_may_stand_in_the_file(tmp_path: Path) -> None:
         f"  key: |\n    {indented(LEAVES[0].private_key_pem)}\n"
         f"  client_ca: |\n    {indented(CA.cert_pem)}\n  client_auth_type: VerifyClientCertIfGiven\n"
     )
-    context = WebConfigFile(lay_out(tmp_path, text)).current().context
+    context = WebConfigFile(lay_out(tmp_path, text)).current.context
 
     assert context is not None
     assert context.verify_mode is ssl.CERT_OPTIONAL
@@ -148,19 +155,52 @@ def test_a_missing_file_is_said(tmp_path: Path) -> None:
     assert problems(tmp_path / "none.yml") == [f"cannot read {tmp_path}/none.yml: No such file or directory"]
 
 
+@pytest.mark.parametrize("name", ["web.yml", "tls.crt"])
+def test_a_fifo_is_refused_at_once(tmp_path: Path, name: str) -> None:
+    """One that nobody writes to would hang whoever opens it."""
+    path = lay_out(tmp_path, TLS)
+    (tmp_path / name).unlink()
+    os.mkfifo(tmp_path / name)
+
+    (problem,) = problems(path)
+    assert problem.endswith(f"cannot read {tmp_path}/{name}: it is not a regular file")
+
+
+def test_a_file_that_becomes_a_fifo_keeps_the_last_good_in_service(tmp_path: Path) -> None:
+    file = WebConfigFile(lay_out(tmp_path, TLS))
+    good = file.current
+    with capture_logs() as lines:
+        (tmp_path / "web.yml").unlink()
+        os.mkfifo(tmp_path / "web.yml")
+        assert refreshed(file) is good
+    assert [line["problems"] for line in lines] == [f"cannot read {tmp_path}/web.yml: it is not a regular file"]
+
+
+def test_several_problems_are_joined_in_the_log(tmp_path: Path) -> None:
+    file = WebConfigFile(lay_out(tmp_path, TLS))
+    with capture_logs() as lines:
+        replace(tmp_path / "tls.crt", "nonsense")
+        replace(tmp_path / "tls.key", "nonsense")
+        file.refresh()
+    assert lines[0]["problems"] == (
+        "tls_server_config.cert_file: expected PEM with a line that holds '-----BEGIN CERTIFICATE-----'; "
+        "tls_server_config.key_file: expected PEM with a line that holds 'PRIVATE KEY-----'"
+    )
+
+
 def test_unchanged_files_are_not_read_again(tmp_path: Path) -> None:
     file = WebConfigFile(lay_out(tmp_path, TLS))
 
-    assert file.current() is file.current()
+    assert refreshed(file) is refreshed(file)
 
 
 def test_a_new_certificate_makes_a_new_context_and_one_line_in_the_log(tmp_path: Path) -> None:
     file = WebConfigFile(lay_out(tmp_path, TLS))
-    before = file.current()
+    before = file.current
     with capture_logs() as lines:
         lay_out(tmp_path, TLS, leaf=LEAVES[1])
-        assert file.current().context is not before.context
-        file.current()
+        assert refreshed(file).context is not before.context
+        refreshed(file)
     assert [line["event"] for line in lines] == ["web config reloaded"]
 
 
@@ -169,7 +209,7 @@ def test_users_change_with_the_file(tmp_path: Path) -> None:
     file = WebConfigFile(path)
     replace(path, f"basic_auth_users: {{bobby: {HASH}}}")
 
-    assert dict(file.current().config.users) == {"bobby": HASH}
+    assert dict(refreshed(file).config.users) == {"bobby": HASH}
 
 
 @pytest.mark.parametrize(
@@ -188,13 +228,13 @@ def test_what_breaks_keeps_the_last_good_in_service_and_is_logged_once(
     """A typing error in the middle of the night takes no monitoring down; the mend is noticed."""
     path = lay_out(tmp_path, TLS)
     file = WebConfigFile(path)
-    good = file.current()
+    good = file.current
     kept = (tmp_path / name).read_bytes()
     with capture_logs() as lines:
         replace(tmp_path / name, content)
-        assert [file.current() is good for _ in range(3)] == [True] * 3
+        assert [refreshed(file) is good for _ in range(3)] == [True] * 3
         replace(tmp_path / name, kept)
-        assert file.current() is not good
+        assert refreshed(file) is not good
     assert [line["event"] for line in lines] == [
         "failed to reload web config; keeping the previous one",
         "web config reloaded",
@@ -205,11 +245,11 @@ def test_what_breaks_keeps_the_last_good_in_service_and_is_logged_once(
 def test_a_deleted_file_keeps_the_last_good_in_service(tmp_path: Path) -> None:
     path = lay_out(tmp_path, TLS)
     file = WebConfigFile(path)
-    good = file.current()
+    good = file.current
     with capture_logs() as lines:
         path.unlink()
         (tmp_path / "tls.key").unlink()
-        assert [file.current() is good for _ in range(3)] == [True] * 3
+        assert [refreshed(file) is good for _ in range(3)] == [True] * 3
     assert len(lines) == 1
 
 
@@ -217,10 +257,10 @@ def test_a_certificate_named_by_a_config_that_did_not_load_is_watched(tmp_path: 
     """First the config names a file that is not there yet, then the file appears: no further edit is needed."""
     path = lay_out(tmp_path, TLS)
     file = WebConfigFile(path)
-    good = file.current()
+    good = file.current
     with capture_logs() as lines:
         replace(path, "tls_server_config: {cert_file: later.crt, key_file: tls.key}")
-        assert file.current() is good
+        assert refreshed(file) is good
         LEAVES[0].cert_chain_pems[0].write_to_path(tmp_path / "later.crt")
-        assert file.current() is not good
+        assert refreshed(file) is not good
     assert [line["log_level"] for line in lines] == ["warning", "info"]

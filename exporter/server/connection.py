@@ -1,0 +1,231 @@
+"""One HTTP/1.1 connection: uvicorn's, with a deadline for everything that its client can delay.
+
+Talks to: one transport, and the kernel about its socket. May not know: what is served, TLS, other connections.
+
+uvicorn waits forever for the rest of a request and for a client that does not read, and goes on with requests whose
+client has gone. What a connection is doing is read off h11's two state machines, so there is no second truth.
+"""
+
+import asyncio
+import contextlib
+import enum
+import fcntl
+import logging
+import resource
+import socket
+import struct
+import sys
+import termios
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import h11
+import uvicorn
+from starlette.types import Message, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+from exporter.server.heads import in_origin_form, refusal
+
+MOST_CONNECTIONS = 256
+PIECE_BYTES = 64 * 1024
+NO_LINGER = struct.pack("ii", 1, 0)  # struct linger: on, for 0 s
+# Clients make uvicorn warn (garbage, upgrades); only our own failures are worth a line.
+QUIET = logging.getLogger("uvicorn.error.connection")
+QUIET.setLevel(logging.ERROR)
+
+
+def connection_limit() -> int:
+    """Return how many connections leave descriptors for everything else."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_CONNECTIONS if soft == resource.RLIM_INFINITY else min(MOST_CONNECTIONS, soft // 2)
+
+
+class Phase(enum.Enum):
+    """What a connection is doing."""
+
+    HANDSHAKE = enum.auto()
+    HEAD = enum.auto()
+    WORKING = enum.auto()
+    DISCARDING = enum.auto()
+    IDLE = enum.auto()
+    CLOSING = enum.auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How long and how much clients may ask of the server. Tests use small ones."""
+
+    handshake_seconds: float = 10.0
+    head_seconds: float = 10.0
+    """From connecting, or from the first byte of a later request, to its last header."""
+    idle_seconds: float = 75.0
+    """Between two requests: longer than the usual scrape interval."""
+    response_seconds: float = 25.0
+    """From the first byte of a response until the client's machine has acknowledged the last."""
+    discard_seconds: float = 2.0
+    """For the rest of a request body that was not asked for, after the response."""
+    grace_seconds: float = 4.5
+    head_bytes: int = 16 * 1024
+    connections: int = field(default_factory=connection_limit)
+    handshakes: int = 32
+    """TLS handshakes under way: each takes a quarter of a megabyte."""
+    unread_bytes: int = 64 * 1024 * 1024
+    """What clients have not read yet of all responses together."""
+
+    def seconds(self, phase: Phase) -> float:
+        """Return how long *phase* may last; asyncio times a handshake, and what is unread a response."""
+        return {
+            Phase.HEAD: self.head_seconds,
+            Phase.IDLE: self.idle_seconds,
+            Phase.DISCARDING: self.discard_seconds,
+            Phase.CLOSING: self.response_seconds,
+        }.get(phase, float("inf"))
+
+
+class Connection(H11Protocol):
+    """One connection, from the accept to its last byte; *on_body* is called before a large body is sent."""
+
+    def __init__(self, config: uvicorn.Config, state: ServerState, limits: Limits, on_body: Callable[[], None]) -> None:
+        super().__init__(config, state, {})
+        self.app = self._answer
+        self.logger = QUIET
+        self.phase, self.since = Phase.HANDSHAKE, self.loop.time()
+        self.sending_since: float | None = None
+        self._rest_bytes = 0
+        self._limits = limits
+        self._on_body = on_body
+        self._request: asyncio.Task[None] | None = None
+        self._has_answered = self._is_half_closed = False
+
+    @property
+    def is_working(self) -> bool:
+        """Whether a request is running that waits for us, not for its client."""
+        return self.phase is Phase.WORKING and not self.flow.write_paused
+
+    @property
+    def unread_bytes(self) -> int:
+        """What the client's machine has not acknowledged of all that it was sent, in bytes."""
+        return self._rest_bytes + self.transport.get_write_buffer_size() + _unacknowledged_bytes(self._socket)
+
+    def cut(self) -> None:
+        """Close the connection now, and drop what the kernel still holds for it."""
+        self.connections.discard(self)
+        with contextlib.suppress(OSError):
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+        self.transport.abort()
+
+    def check(self) -> None:
+        """Close the connection where a deadline has passed."""
+        self._observe()
+        now = self.loop.time()
+        self._settle()
+        if self.sending_since is not None and now - self.sending_since >= self._limits.response_seconds:
+            self.cut()
+        elif now - self.since >= self._limits.seconds(self.phase):
+            self.cut() if self.phase is Phase.CLOSING else self.transport.close()
+
+    # What the transport reports
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for the first head."""
+        super().connection_made(transport)
+        self._socket: Any = transport.get_extra_info("socket")
+        self._observe()
+
+    def data_received(self, data: bytes) -> None:
+        """Pass *data* on in pieces: h11 measures a head only while it is incomplete."""
+        self._settle()
+        for start in range(0, len(data), self._limits.head_bytes):
+            if self.transport.is_closing() or self.conn.their_state in (h11.MUST_CLOSE, h11.CLOSED, h11.ERROR):
+                return
+            super().data_received(data[start : start + self._limits.head_bytes])
+        self._observe()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Answer clients that half-close behind their request (`nc -N`); under TLS asyncio cannot."""
+        self._is_half_closed = True
+        return self.phase is Phase.WORKING and self.scheme == "http"
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Cancel the request that ran: its client has gone."""
+        super().connection_lost(exc)
+        if self._request is not None:
+            self._request.cancel()
+
+    # What uvicorn reports
+
+    def on_response_complete(self) -> None:
+        """Begin to wait for the next request, or take one that waits already."""
+        self._request, self._has_answered = None, True
+        super().on_response_complete()
+        self._unset_keepalive_if_required()  # the deadlines here cover more
+        self.phase, self.since = self._phase_now(), self.loop.time()
+        if self._is_half_closed and self.phase is not Phase.WORKING:
+            self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:
+        """Say what is wrong where that is still possible; a second response inside the first is not."""
+        if self.conn.our_state is h11.IDLE:
+            super().send_400_response(msg)
+        else:
+            self.transport.abort()
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._request = asyncio.current_task()
+        try:
+            await self.flow.drain()  # nothing is made for a client that has not read the response before
+            if not self.cycle.disconnected:
+                app = refusal(scope, self._limits.head_bytes) or self.config.loaded_app
+                await app(in_origin_form(scope), receive, lambda message: self._send_pieces(message, send))
+        except asyncio.CancelledError:  # the client has gone or the server stops; uvicorn would log a failure
+            self.cycle.disconnected = True
+            self.transport.abort()
+
+    async def _send_pieces(self, message: Message, send: Send) -> None:
+        """Send a body in pieces, as its client reads: none is copied whole."""
+        body = memoryview(message.get("body", b""))
+        self.sending_since = self.sending_since or self.loop.time()
+        if len(body) > PIECE_BYTES:
+            self._rest_bytes = len(body)
+            self._on_body()
+        while len(body) > PIECE_BYTES:
+            await send({**message, "body": body[:PIECE_BYTES], "more_body": True})
+            body = body[PIECE_BYTES:]
+            self._rest_bytes = len(body)
+            await asyncio.sleep(0)  # others, and the end of the connection, come in between
+        await send({**message, "body": body} if body else message)
+        self._rest_bytes = 0
+
+    # Deadlines
+
+    def _phase_now(self) -> Phase:
+        ours, theirs = self.conn.our_state, self.conn.their_state
+        if self.transport.is_closing():
+            return Phase.CLOSING
+        if ours is h11.IDLE:
+            return Phase.IDLE if self._has_answered and not self.conn.trailing_data[0] else Phase.HEAD
+        if ours is h11.DONE and theirs is h11.SEND_BODY:
+            return Phase.DISCARDING
+        return Phase.WORKING if ours in (h11.SEND_RESPONSE, h11.SEND_BODY) else Phase.CLOSING
+
+    def _observe(self) -> None:
+        """Begin a new phase where there is one; further bytes do not prolong it."""
+        phase = self._phase_now()
+        if phase is not self.phase:
+            self.phase, self.since = phase, self.loop.time()
+
+    def _settle(self) -> None:
+        """Forget the deadline of a response that has arrived."""
+        if self.sending_since is not None and not self.unread_bytes:
+            self.sending_since = None
+
+
+def _unacknowledged_bytes(sock: Any) -> int:  # noqa: ANN401 - asyncio's wrapper has no public name
+    """Ask the kernel what the peer has not acknowledged. Source: tcp(7), SIOCOUTQ."""
+    try:
+        answer = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4))
+    except (OSError, ValueError):
+        return 0
+    return int.from_bytes(answer, sys.byteorder)
