@@ -1,9 +1,10 @@
-"""Read the command line, run, and end with an exit code: 0 done, 1 failed at work, 2 wrong settings.
+"""Read the command line, run, and end with an exit code: 0 success, 1 runtime error, 2 invalid configuration.
 
 Talks to: click and the terminal. What an option means is for `settings`, what is done for `app`.
 """
 
 import asyncio
+import contextlib
 import itertools
 import os
 import sys
@@ -17,27 +18,27 @@ from exporter import __version__, app
 from exporter.check import plain, report
 from exporter.errors import SettingsError, StartError
 from exporter.logs import set_up_logs
-from exporter.options import OPTIONS, TOKEN_VARIABLE, Option
+from exporter.options import MODES, OPTIONS, SECTIONS, TOKEN_VARIABLE, Option, mode_flag
 from exporter.settings import Settings, load_settings
 
 DONE, FAILED, WRONG_SETTINGS = 0, 1, 2
 
-INTRODUCTION = f"""Watch every API key of a CometAPI account, or of any New API gateway, for Prometheus.
+INTRODUCTION = f"""Prometheus exporter for the API keys of CometAPI and New API accounts.
 
-The access token comes from the variable {TOKEN_VARIABLE} or from a file, never from a flag: flags show in ps.
-Every other option is a flag and a variable, named in brackets; the flag wins."""
+The access token comes from the variable {TOKEN_VARIABLE} or from a file, never from a flag, because flags are visible
+in ps. All other options can be set by flag or environment variable (in brackets); flags take precedence."""
 
 
 class _Command(click.Command):
-    """A command whose help is grouped as the options' table is."""
+    """A command whose help is grouped like the table of options."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        sections: dict[str, list[tuple[str, str]]] = {}
+        sections: dict[str, list[tuple[str, str]]] = {section: [] for section in SECTIONS.values()}
         named = {option.key: option.section for option in OPTIONS}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
             if record is not None:
-                sections.setdefault(named.get(parameter.name or "", "What to do"), []).append(record)
+                sections.setdefault(named.get(parameter.name or "", "Modes"), []).append(record)
         for section, records in sections.items():
             with formatter.section(section):
                 formatter.write_dl(records)
@@ -45,33 +46,27 @@ class _Command(click.Command):
 
 def _click_option(option: Option) -> click.Option:
     hidden = option.default is None or option.is_switch
+    switch: dict[str, Any] = {"is_flag": True, "flag_value": "true"} if option.is_switch else {}
     return click.Option(
         [option.flag, option.key],
-        envvar=option.variable,
         help=f"{option.help} [{option.variable}{'' if hidden else f'; default: {option.default}'}]",
-        metavar=None if option.is_switch else option.metavar,
-        multiple=option.repeatable,
-        is_flag=option.is_switch,
-        flag_value="true" if option.is_switch else None,
+        metavar=option.metavar or None,
+        multiple=option.is_repeatable,
         type=click.STRING,
         default=None,
+        **switch,
     )
 
 
 def command() -> click.Command:
-    """Build the command: every option of the table, and what to do."""
-    modes = {
-        "demo": "Serve a simulated account; no credentials needed.",
-        "once": "List once, print the exposition, exit: for cron and the textfile collector.",
-        "check": "Validate the settings, try every account, print what was found, exit.",
-    }
+    """Build the command: every option of the table, and the modes."""
     return _Command(
         "cometapi-exporter",
         help=INTRODUCTION,
         callback=lambda **given: given,
         params=[
             *(_click_option(option) for option in OPTIONS),
-            *(click.Option([f"--{name}"], is_flag=True, help=text) for name, text in modes.items()),
+            *(click.Option([mode_flag(name), name], is_flag=True, help=text) for name, text in MODES.items()),
             click.Option(
                 ["--version"],
                 is_flag=True,
@@ -101,58 +96,81 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     try:
         given = command().main(list(arguments), prog_name="cometapi-exporter", standalone_mode=False)
     except click.ClickException as error:
-        if "extra argument" in error.format_message():  # not quoted: it may be a token that somebody pasted
+        if "extra argument" in error.format_message():  # not quoted: it may be a token that was pasted
             error = click.UsageError("only flags are expected; a token never belongs on the command line")
-        error.show()
+        with contextlib.suppress(OSError):
+            error.show()
         return WRONG_SETTINGS
     except click.Abort:
         return FAILED
+    except OSError as error:  # --help and --version do nothing but write
+        return _cannot_write(error)
     if not isinstance(given, dict):
         return DONE
     return _run(given, environ)
 
 
 def _run(given: dict[str, Any], environ: Mapping[str, str]) -> int:
-    demo, once, check = (given.pop(mode) for mode in ("demo", "once", "check"))
-    if once and check:
-        click.echo("--once is set together with --check: choose one", err=True)
+    modes = {name for name in MODES if given.pop(name)}
+    chosen = sorted(modes - {"demo"})
+    if len(chosen) > 1:
+        _complain(f"{mode_flag(chosen[0])} is set together with {mode_flag(chosen[1])}: choose one")
         return WRONG_SETTINGS
+    demo = "demo" in modes
     try:
         settings = load_settings(given, environ, demo=demo)
     except SettingsError as error:
-        click.echo("These settings are wrong:", err=True)
-        for problem in error.problems:
-            click.echo(f"  {problem}", err=True)
+        _complain("\n  ".join(["Invalid configuration:", *error.problems]))
         return WRONG_SETTINGS
-    set_up_logs("error" if check else settings.log_level, settings.log_format)
-    do = _once if once else _check if check else _serve
+    set_up_logs("error" if chosen == ["check"] else settings.log_level, settings.log_format)
+    do = {"once": _once, "check": _check, "config_check": _check_config}.get("".join(chosen), _serve)
     try:
         return do(settings, demo=demo)
     except StartError as error:
-        click.echo(str(error), err=True)
+        _complain(str(error))
     except KeyboardInterrupt:
-        click.echo("interrupted", err=True)
+        _complain("interrupted")
+    return FAILED
+
+
+def _complain(text: str) -> None:
+    with contextlib.suppress(OSError):
+        click.echo(text, err=True)
+
+
+def _write(text: str) -> int:
+    """Write *text* to standard output and return the exit code."""
+    try:
+        click.echo(text, nl=not text.endswith("\n"))
+        os.fstat(1)
+    except OSError as error:
+        return _cannot_write(error)
+    return DONE
+
+
+def _cannot_write(error: OSError) -> int:
+    """Say why, unless the reader has seen enough, and keep Python from complaining about it again at the end."""
+    if not isinstance(error, BrokenPipeError):
+        _complain(f"cannot write to standard output: {error.strerror}")
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return FAILED
 
 
 def _once(settings: Settings, *, demo: bool) -> int:
     exposition = asyncio.run(app.read_once(settings, demo=demo))
-    if exposition is None:
-        return FAILED
-    try:
-        sys.stdout.buffer.write(exposition.encode())
-        sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        sys.stderr.close()  # whoever read has seen enough; Python would complain of the pipe at the end
-        return FAILED
-    return DONE
+    return FAILED if exposition is None else _write(exposition)
 
 
 def _check(settings: Settings, *, demo: bool) -> int:
     outcomes, skews = asyncio.run(app.try_accounts(settings, demo=demo, on_page=_page_counter()))
-    has_colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    click.echo(report(outcomes, time.time(), skews=skews, paint=_paint if has_colour else plain))
-    return FAILED if any(outcome.failure is not None for outcome in outcomes) else DONE
+    has_colour = os.isatty(1) and "NO_COLOR" not in os.environ
+    written = _write(report(outcomes, time.time(), skews=skews, paint=_paint if has_colour else plain))
+    return FAILED if any(outcome.failure is not None for outcome in outcomes) else written
+
+
+def _check_config(settings: Settings, *, demo: bool) -> int:  # noqa: ARG001 - the signature of all modes
+    return _write(f"The configuration is valid. Accounts: {len(settings.accounts)}.")
 
 
 def _paint(text: str, colour: str) -> str:
@@ -162,7 +180,7 @@ def _paint(text: str, colour: str) -> str:
 def _page_counter() -> Callable[[], None]:
     """Return what shows on a terminal how many pages were read so far; elsewhere it shows nothing."""
     pages = itertools.count(1)
-    if not sys.stderr.isatty():
+    if not os.isatty(2):
         return lambda: None
     return lambda: click.echo(f"\rpages read: {next(pages)}\r", err=True, nl=False)
 

@@ -1,129 +1,132 @@
-"""Read the YAML file with several accounts into texts by option key, naming every key that does not belong.
+"""Read the YAML file with several accounts into texts by option key; each text knows its place in the file.
 
-Talks to: that one file. Judges the file's shape alone; what a text means is for `settings` to say, with the same
-parsers that read flags. Every value is a text, so that `interval: 60s`, `user_id: 7` and `name: 0815` need no quotes.
+Talks to: that one file. Judges the file's shape alone: what a text means is for `settings` to say, with the parsers
+that read flags too. Every value is a text, so `interval: 60s`, `user_id: 7` and `name: 0815` need no quotes.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from exporter.strict_yaml import YamlError, is_null, load_yaml
+from exporter.files import read_file
+from exporter.options import OPTIONS, THRESHOLD_OPTIONS
+from exporter.strict_yaml import Section, YamlError, load_yaml
+from exporter.texts import Given, Texts
 
-COLLECT_KEYS = ("interval", "timeout", "stale_after", "concurrency", "max_requests_per_minute")
-ACCOUNT_OPTION_KEYS = (
-    "base_url",
-    "access_token_file",
-    "user_id",
-    "quota_per_usd",
-    "allow_insecure_http",
-    "ca_file",
-)
-OWN_COLLECT_KEYS = tuple(key for key in COLLECT_KEYS if key != "max_requests_per_minute")
-ACCOUNT_KEYS = ("name", "access_token_env", *ACCOUNT_OPTION_KEYS, "collect", *OWN_COLLECT_KEYS)
+PER_HOST = "max_requests_per_minute"
+GATEWAY_KEYS = tuple(option.key for option in OPTIONS if option.group == "cometapi")
+COLLECT_KEYS = tuple(option.key for option in OPTIONS if option.group == "collect")
+FILTER_KEYS = tuple(option.key.removeprefix("keys_") for option in OPTIONS if option.group == "keys")
+THRESHOLD_KEYS = tuple(option.key for option in THRESHOLD_OPTIONS)
+OWN_COLLECT_KEYS = tuple(key for key in COLLECT_KEYS if key != PER_HOST)
+TOP_KEYS = ("accounts", "collect", *COLLECT_KEYS, "keys", "thresholds")
+ACCOUNT_KEYS = ("name", "access_token_env", *GATEWAY_KEYS, "collect", *OWN_COLLECT_KEYS, "keys", "thresholds")
+REFUSED = {
+    "access_token": "do not write the token into this file: use access_token_file or access_token_env",
+    PER_HOST: "belongs to the host: set it at the top, under collect",
+}
 LARGEST_FILE = 1024 * 1024
 LONGEST_NAME = 100
-
-Complain = Callable[[str, str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountEntry:
-    """One account of the file: *where* it stands, and its texts by option key."""
+    """One account: *where* it is written, and its texts by option key."""
 
-    where: str
     name: str
-    access_token_env: str | None
-    options: Mapping[str, str]
+    where: str
+    options: Texts = field(default_factory=dict)
+    token_variable: Given | None = None
+    thresholds: tuple[Texts, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigFile:
-    """The file's content: texts by option key."""
+    """The file's content: texts by option key for all accounts, the accounts, and everything wrong with its shape."""
 
-    collect: Mapping[str, str] = field(default_factory=dict)
+    options: Texts = field(default_factory=dict)
     accounts: tuple[AccountEntry, ...] = ()
+    thresholds: tuple[Texts, ...] = ()
+    problems: tuple[str, ...] = ()
 
 
-def read_config_file(path: Path, complain: Complain) -> ConfigFile:
-    """Read the file at *path*; every problem goes to *complain* as (where, what), and what is wrong is left out."""
+def read_config_file(path: Path) -> ConfigFile:
+    """Read the file at *path*; what is wrong with it is left out and noted as a problem."""
     try:
-        with path.open(encoding="utf-8") as file:
-            text = file.read(LARGEST_FILE + 1)
-        if len(text) > LARGEST_FILE:
-            complain(f"{path}", "is larger than a megabyte")
-            return ConfigFile()
-        document = load_yaml(text)
+        return parse_config(load_yaml(_text(path)), path)
     except OSError as error:
-        complain(f"{path}", f"cannot be read: {error.strerror}")
+        problem = f"cannot read the file: {error.strerror}"
     except UnicodeDecodeError:
-        complain(f"{path}", "is no text in UTF-8")
+        problem = "the file is not UTF-8 text"
     except YamlError as error:
-        complain(f"{path}", "; ".join(error.problems))
-    else:
-        return parse_config(document, str(path), complain)
-    return ConfigFile()
+        problem = "; ".join(error.problems)
+    return ConfigFile(problems=(f"{path}: {problem}",))
 
 
-def parse_config(document: Any, where: str, complain: Complain) -> ConfigFile:  # noqa: ANN401 - YAML may hold anything
-    """Judge the shape of a decoded *document*, known to messages as *where*."""
-    top = _mapping(document, where, ("accounts", "collect", *COLLECT_KEYS), complain)
-    entries = top.get("accounts")
-    if not isinstance(entries, list) or not entries:
-        complain(f"{where}: accounts", "expected a list with at least one account")
-        entries = []
-    accounts = [_account(entry, f"{where}: accounts[{index}]", complain) for index, entry in enumerate(entries)]
-    seen: set[str] = set()
-    for account in accounts:
-        if account.name in seen:
-            complain(f"{account.where}.name", f"{account.name!r} is taken: each account needs a name of its own")
-        seen.add(account.name)
-    return ConfigFile(collect=_collect(top, f"{where}: ", COLLECT_KEYS, complain), accounts=tuple(accounts))
+def _text(path: Path) -> str:
+    content = read_file(path, LARGEST_FILE + 1)
+    if len(content) > LARGEST_FILE:
+        raise YamlError(["the file is larger than a megabyte"])
+    return content.decode("utf-8")
 
 
-def _account(entry: Any, where: str, complain: Complain) -> AccountEntry:  # noqa: ANN401 - likewise
-    top = _mapping(entry, where, ACCOUNT_KEYS, complain)
-    texts = _texts({key: top[key] for key in top if key not in (*OWN_COLLECT_KEYS, "collect")}, where, complain)
-    collect = _collect(top, f"{where}.", OWN_COLLECT_KEYS, complain)
-    name = texts.pop("name", "").strip()
-    if not name or len(name) > LONGEST_NAME or not name.isprintable():
-        complain(
-            f"{where}.name",
-            f"expected a name of 1 to {LONGEST_NAME} visible characters: it becomes the label account",
-        )
-    return AccountEntry(
-        where=where,
-        name=name or where,
-        access_token_env=texts.pop("access_token_env", None),
-        options={**texts, **collect},
+def parse_config(document: object, path: Path) -> ConfigFile:
+    """Judge the shape of a decoded *document*, the content of the file at *path*."""
+    reading = _Reading(path, [])
+    top = Section.of(document, "", reading.problems).only(TOP_KEYS, REFUSED)
+    entries = top.sections("accounts")
+    if not entries:
+        top.complain("accounts", "expected a list with at least one account")
+    accounts = tuple(reading.account(entry) for entry in entries)
+    names = [account.name for account in accounts]
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            entries[place].complain("name", f"{name!r} is taken: each account requires a unique name")
+    return ConfigFile(
+        options=reading.options(top, COLLECT_KEYS),
+        accounts=accounts,
+        thresholds=reading.thresholds(top),
+        problems=tuple(f"{path}: {problem}" for problem in reading.problems),
     )
 
 
-def _collect(top: Mapping[str, Any], where: str, keys: tuple[str, ...], complain: Complain) -> dict[str, str]:
-    """Read the collect options, which may stand under `collect` or beside it."""
-    block = _mapping(top.get("collect", {}), f"{where}collect", keys, complain)
-    beside = _texts({key: top[key] for key in keys if key in top}, where.rstrip(".: "), complain)
-    return {**_texts(block, f"{where}collect", complain), **beside}
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """One reading of the file at *path*: makes texts out of sections."""
 
+    path: Path
+    problems: list[str]
 
-def _mapping(value: Any, where: str, keys: tuple[str, ...], complain: Complain) -> dict[str, Any]:  # noqa: ANN401 - likewise
-    if is_null(value):
-        return {}
-    if not isinstance(value, dict):
-        complain(where, f"expected a mapping with {', '.join(keys)}")
-        return {}
-    for key in value:
-        if key not in keys:
-            complain(f"{where}: {str(key)[:60]!r}", f"unknown key; known are {', '.join(keys)}")
-    return {key: inner for key, inner in value.items() if key in keys and not is_null(inner)}
+    def account(self, section: Section) -> AccountEntry:
+        section.only(ACCOUNT_KEYS, REFUSED)
+        name = section.text("name").strip()
+        if not name or len(name) > LONGEST_NAME or not name.isprintable():
+            section.complain("name", f"expected 1 to {LONGEST_NAME} printable characters: it becomes a label")
+        return AccountEntry(
+            name=name or section.place,
+            where=self._where(section, ""),
+            options={**self._texts(section, GATEWAY_KEYS), **self.options(section, OWN_COLLECT_KEYS)},
+            token_variable=self._texts(section, ["access_token_env"]).get("access_token_env"),
+            thresholds=self.thresholds(section),
+        )
 
+    def options(self, section: Section, collect_keys: Collection[str]) -> dict[str, Given]:
+        """Read the collect options, which may be in `collect` or beside it, and the options in `keys`."""
+        collect = section.section("collect").only(collect_keys, REFUSED)
+        filters = self._texts(section.section("keys").only(FILTER_KEYS), FILTER_KEYS)
+        return {
+            **self._texts(collect, collect_keys),
+            **self._texts(section, collect_keys),
+            **{f"keys_{key}": given for key, given in filters.items()},
+        }
 
-def _texts(values: Mapping[str, Any], where: str, complain: Complain) -> dict[str, str]:
-    texts = {}
-    for key, inner in values.items():
-        if isinstance(inner, str):
-            texts[key] = inner
-        else:
-            complain(f"{where}.{key}", "expected a single value")
-    return texts
+    def thresholds(self, section: Section) -> tuple[Texts, ...]:
+        return tuple(self._texts(each.only(THRESHOLD_KEYS), THRESHOLD_KEYS) for each in section.sections("thresholds"))
+
+    def _texts(self, section: Section, keys: Collection[str]) -> dict[str, Given]:
+        return {
+            key: Given(text, self._where(section, key), self.path.parent) for key in keys if (text := section.text(key))
+        }
+
+    def _where(self, section: Section, key: str) -> str:
+        return f"{self.path}: {section.at(key)}"

@@ -1,17 +1,20 @@
-"""Keep the access token, and keep it out of sight.
+"""Keep the access token secret.
 
-Talks to: one file, where the token lies in one. Knows nothing of HTTP, settings or metrics. The text of a token is
-handed out by `Secret.reveal` alone; every other way of looking at it shows stars. No error here quotes what was read.
+Talks to: the token's file, if there is one. Knows nothing of HTTP, settings or metrics. Only `Secret.reveal` returns
+the token's text; every other way of looking at it shows stars. No error here quotes what was read.
 """
 
+import errno
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from exporter.errors import Unauthorized
+from exporter.errors import ApiError, Unauthorized
+from exporter.files import read_file
 
 _LARGEST_TOKEN_FILE = 64 * 1024
+_OWN_SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO)
 _FIT_FOR_A_HEADER = re.compile(r"[\x21-\x7e]+")
 
 
@@ -45,34 +48,39 @@ class Secret:
 def checked_token(text: str, where: str) -> Secret:
     """Return the token in *text*, without the white space and the byte order mark that editors leave around it.
 
-    Raises Unauthorized, naming *where* but never the text, for one that is empty or cannot stand in a header.
+    Raises Unauthorized, naming *where* but never the text, for one that is empty, is no access token by its looks or
+    cannot be sent in a header.
     """
     token = text.removeprefix("\ufeff").strip()
+    problem = ""
     if not token:
-        raise Unauthorized(f"the access token in {where} is empty: put the personal access token there")
-    if not _FIT_FOR_A_HEADER.fullmatch(token):
-        raise Unauthorized(
-            f"the access token in {where} has spaces, line breaks, control or non-ASCII characters inside: "
-            "copy it again, as one line"
-        )
+        problem = "is empty: put the account's access token there"
+    elif token.lower().startswith("bearer "):
+        problem = "starts with 'Bearer': leave out 'Bearer'"
+    elif not _FIT_FOR_A_HEADER.fullmatch(token):
+        problem = "contains spaces, line breaks, control or non-ASCII characters: copy it again, as one line"
+    elif token.startswith("sk-"):
+        problem = "starts with sk-: that looks like an API key; the exporter needs the account's personal access token"
+    if problem:
+        raise Unauthorized(f"the access token in {where} {problem}")
     return Secret(token)
 
 
 @dataclass(frozen=True, slots=True)
 class LiteralToken:
-    """A token given once, by an environment variable; *origin* names the variable."""
+    """A token from an environment variable; *origin* names the variable."""
 
     secret: Secret
     origin: str
 
     def read(self) -> Secret:
-        """Return the token; raises Unauthorized where it is empty or cannot stand in a header."""
+        """Return the token; raises Unauthorized where it cannot be used."""
         return checked_token(self.secret.reveal(), self.origin)
 
 
 @dataclass(frozen=True, slots=True)
 class TokenFile:
-    """A token in a file, read anew each refresh so that it can be rotated without a restart."""
+    """A token in a file, re-read on every refresh so that it can be rotated without a restart."""
 
     path: Path
 
@@ -82,16 +90,14 @@ class TokenFile:
         return f"the file {self.path}"
 
     def read(self) -> Secret:
-        """Return the token; raises Unauthorized where the file is missing, unreadable, empty or no header text."""
+        """Return the token; raises Unauthorized where it cannot be used, ApiError where the machine has a shortage."""
         try:
-            with self.path.open("rb") as file:
-                content = file.read(_LARGEST_TOKEN_FILE)
+            text = read_file(self.path, _LARGEST_TOKEN_FILE).decode("utf-8")
         except OSError as error:
-            raise Unauthorized(f"cannot read the access token in {self.origin}: {error.strerror}") from None
-        try:
-            text = content.decode("utf-8")
+            failure = ApiError if error.errno in _OWN_SHORTAGES else Unauthorized
+            raise failure(f"cannot read the access token in {self.origin}: {error.strerror}") from None
         except UnicodeDecodeError:
-            raise Unauthorized(f"the access token in {self.origin} is no text in UTF-8") from None
+            raise Unauthorized(f"the access token in {self.origin} is not UTF-8 text") from None
         return checked_token(text, self.origin)
 
 

@@ -18,6 +18,7 @@ log fields, alert selectors and runbook headings; every error below carries exac
         └── TooManyKeys       more keys than --keys.max allows
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
@@ -58,7 +59,16 @@ FIXES: Mapping[Reason, str] = MappingProxyType(
         Reason.INTERNAL: "a bug in the exporter: please report it and include the log line",
     }
 )
-"""What to do about each reason, for people."""
+"""What to do about each reason, for people; it names flags."""
+
+_FLAG = re.compile(r"--(?:cometapi\.|(collect\.|keys\.))([a-z-]+)(?: \([A-Z_]+\))?")
+
+
+def fix(reason: Reason, *, in_file: bool) -> str:
+    """Return what to do about *reason*; *in_file* names the keys of the accounts file instead of flags."""
+    if not in_file:
+        return FIXES[reason]
+    return _FLAG.sub(lambda flag: (flag[1] or "") + flag[2].replace("-", "_"), FIXES[reason])
 
 
 class ExporterError(Exception):

@@ -1,21 +1,27 @@
-"""List every option once: flag, variable, default, help and how its text is read.
+"""List every option once: name, key, metavar, parser, default and help.
 
-Knows no environment, no file, no click. The table feeds the command line, `--help`, the messages about wrong settings
-and the generated documents, so that none of them can disagree.
+Pure: knows no environment, no file, no click. Flag, variable and section follow from a row's name and key. The table
+feeds the command line, `--help`, the keys of the accounts file, the error messages and the generated documents.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from exporter.logs import FORMATS, LEVELS
 from exporter.parsers import (
     one_of,
+    parse_amount,
     parse_base_url,
     parse_concurrency,
+    parse_duration,
+    parse_index,
     parse_path,
+    parse_pattern,
     parse_positive_duration,
     parse_positive_number,
+    parse_reload_interval,
     parse_switch,
     parse_url_path,
     parse_whole_number,
@@ -23,208 +29,155 @@ from exporter.parsers import (
 from exporter.server.listen import parse_listen_address
 
 TOKEN_VARIABLE = "COMETAPI_ACCESS_TOKEN"  # noqa: S105 - the variable's name, not a token
+USAGES = ("off", "model", "key-model")
+SECTIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "cometapi": "The gateway",
+        "config": "Several accounts",
+        "collect": "Collecting",
+        "keys": "Keys",
+        "shards": "Sharding",
+        "web": "Serving",
+        "probe": "Serving",
+        "log": "Logging",
+    }
+)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Option:
-    """One option; *key* is its name in the YAML file and among the parsed values, *default* a text as one writes it."""
+    """One option; *key* is its name among the parsed values, *default* a text as you write it."""
 
+    name: str
     key: str
-    flag: str
-    variable: str
-    help: str
-    section: str
+    metavar: str
     parse: Callable[[str], Any]
-    default: str | None = None
-    metavar: str = "TEXT"
-    repeatable: bool = False
-    is_switch: bool = False
+    default: str | None
+    help: str
+
+    @property
+    def group(self) -> str:
+        """The first part of its name, such as `collect`: also the block of the accounts file it is in."""
+        return self.name.partition(".")[0]
+
+    @property
+    def flag(self) -> str:
+        """Its flag."""
+        return f"--{self.name}"
+
+    @property
+    def variable(self) -> str:
+        """Its environment variable."""
+        return f"COMETAPI_{'' if self.group == 'cometapi' else 'EXPORTER_'}{self.key.upper()}"
+
+    @property
+    def section(self) -> str:
+        """Its heading in `--help`."""
+        return SECTIONS[self.group]
 
     @property
     def where(self) -> str:
         """How messages name the option."""
         return f"{self.flag} ({self.variable})"
 
+    @property
+    def is_switch(self) -> bool:
+        """Whether its flag takes no value."""
+        return self.parse is parse_switch
 
-COMETAPI, COLLECT, WEB, LOG = "The gateway", "Collecting", "Serving", "Logging"
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether it takes several values, separated by commas in the variable."""
+        return self.key == "listen_address"
 
+
+# fmt: off
 OPTIONS = (
-    Option(
-        key="access_token_file",
-        flag="--cometapi.access-token-file",
-        variable="COMETAPI_ACCESS_TOKEN_FILE",
-        help=f"File that holds the personal access token, read anew each refresh. Or set {TOKEN_VARIABLE}.",
-        section=COMETAPI,
-        parse=parse_path,
-        metavar="FILE",
-    ),
-    Option(
-        key="base_url",
-        flag="--cometapi.base-url",
-        variable="COMETAPI_BASE_URL",
-        help="Address of the gateway; a trailing /v1 is dropped.",
-        section=COMETAPI,
-        parse=parse_base_url,
-        default="https://api.cometapi.com",
-        metavar="URL",
-    ),
-    Option(
-        key="user_id",
-        flag="--cometapi.user-id",
-        variable="COMETAPI_USER_ID",
-        help="Numeric user id, sent as New-Api-User: self-hosted gateways want it.",
-        section=COMETAPI,
-        parse=parse_whole_number,
-        metavar="NUMBER",
-    ),
-    Option(
-        key="quota_per_usd",
-        flag="--cometapi.quota-per-usd",
-        variable="COMETAPI_QUOTA_PER_USD",
-        help="How many quota units are one US dollar.",
-        section=COMETAPI,
-        parse=parse_positive_number,
-        default="500000",
-        metavar="NUMBER",
-    ),
-    Option(
-        key="ca_file",
-        flag="--cometapi.ca-file",
-        variable="COMETAPI_CA_FILE",
-        help="PEM file with the certificate authorities to trust instead of the usual ones.",
-        section=COMETAPI,
-        parse=parse_path,
-        metavar="FILE",
-    ),
-    Option(
-        key="allow_insecure_http",
-        flag="--cometapi.allow-insecure-http",
-        variable="COMETAPI_ALLOW_INSECURE_HTTP",
-        help="Send the token over plain http to another machine, where it can be read on the way.",
-        section=COMETAPI,
-        parse=parse_switch,
-        default="false",
-        is_switch=True,
-    ),
-    Option(
-        key="config_file",
-        flag="--config.file",
-        variable="COMETAPI_EXPORTER_CONFIG_FILE",
-        help="YAML file with several accounts.",
-        section=COMETAPI,
-        parse=parse_path,
-        metavar="FILE",
-    ),
-    Option(
-        key="interval",
-        flag="--collect.interval",
-        variable="COMETAPI_EXPORTER_INTERVAL",
-        help="Time between the starts of two refreshes of an account.",
-        section=COLLECT,
-        parse=parse_positive_duration,
-        default="60s",
-        metavar="DURATION",
-    ),
-    Option(
-        key="timeout",
-        flag="--collect.timeout",
-        variable="COMETAPI_EXPORTER_TIMEOUT",
-        help="Deadline for one whole request to the API.",
-        section=COLLECT,
-        parse=parse_positive_duration,
-        default="10s",
-        metavar="DURATION",
-    ),
-    Option(
-        key="stale_after",
-        flag="--collect.stale-after",
-        variable="COMETAPI_EXPORTER_STALE_AFTER",
-        help="Age past which data that cannot be refreshed is withdrawn.",
-        section=COLLECT,
-        parse=parse_positive_duration,
-        default="1h",
-        metavar="DURATION",
-    ),
-    Option(
-        key="concurrency",
-        flag="--collect.concurrency",
-        variable="COMETAPI_EXPORTER_CONCURRENCY",
-        help="Pages of one account that are read at a time.",
-        section=COLLECT,
-        parse=parse_concurrency,
-        default="4",
-        metavar="NUMBER",
-    ),
-    Option(
-        key="max_requests_per_minute",
-        flag="--collect.max-requests-per-minute",
-        variable="COMETAPI_EXPORTER_MAX_REQUESTS_PER_MINUTE",
-        help="Most requests to one host in any minute, shared by its accounts.",
-        section=COLLECT,
-        parse=parse_whole_number,
-        default="60",
-        metavar="NUMBER",
-    ),
-    Option(
-        key="listen_address",
-        flag="--web.listen-address",
-        variable="COMETAPI_EXPORTER_LISTEN_ADDRESS",
-        help="Address to serve on; may be given several times (in the variable: separated by commas).",
-        section=WEB,
-        parse=parse_listen_address,
-        default=":10144",
-        metavar="ADDRESS",
-        repeatable=True,
-    ),
-    Option(
-        key="telemetry_path",
-        flag="--web.telemetry-path",
-        variable="COMETAPI_EXPORTER_TELEMETRY_PATH",
-        help="Path of the metrics.",
-        section=WEB,
-        parse=parse_url_path,
-        default="/metrics",
-        metavar="PATH",
-    ),
-    Option(
-        key="no_status_page",
-        flag="--web.no-status-page",
-        variable="COMETAPI_EXPORTER_NO_STATUS_PAGE",
-        help="Serve neither the status page nor its data as JSON.",
-        section=WEB,
-        parse=parse_switch,
-        default="false",
-        is_switch=True,
-    ),
-    Option(
-        key="web_config_file",
-        flag="--web.config.file",
-        variable="COMETAPI_EXPORTER_WEB_CONFIG_FILE",
-        help="File with TLS and users, in the dialect of Prometheus' exporter toolkit.",
-        section=WEB,
-        parse=parse_path,
-        metavar="FILE",
-    ),
-    Option(
-        key="log_level",
-        flag="--log.level",
-        variable="COMETAPI_EXPORTER_LOG_LEVEL",
-        help=f"Least severe level to log: {', '.join(LEVELS)}.",
-        section=LOG,
-        parse=one_of(LEVELS, {"warn": "warning"}),
-        default="info",
-        metavar="LEVEL",
-    ),
-    Option(
-        key="log_format",
-        flag="--log.format",
-        variable="COMETAPI_EXPORTER_LOG_FORMAT",
-        help=f"Form of the log lines: {' or '.join(FORMATS)}.",
-        section=LOG,
-        parse=one_of(FORMATS),
-        default="logfmt",
-        metavar="FORMAT",
-    ),
+    Option("cometapi.access-token-file", "access_token_file", "FILE", parse_path, None,
+           f"Path to a file with the access token; re-read on every refresh. Alternatively set {TOKEN_VARIABLE}."),
+    Option("cometapi.base-url", "base_url", "URL", parse_base_url, "https://api.cometapi.com",
+           "Base URL of the gateway. A trailing /v1 is removed."),
+    Option("cometapi.user-id", "user_id", "NUMBER", parse_whole_number, None,
+           "Numeric user ID, sent as New-Api-User and its variants; required by self-hosted gateways."),
+    Option("cometapi.quota-per-usd", "quota_per_usd", "NUMBER", parse_positive_number, None,
+           "Quota units per US dollar. Not set: as reported by the gateway, else 500000."),
+    Option("cometapi.ca-file", "ca_file", "FILE", parse_path, None,
+           "Path to a PEM file of CA certificates to trust instead of the system's."),
+    Option("cometapi.allow-insecure-http", "allow_insecure_http", "", parse_switch, "false",
+           "Allow plain HTTP to non-loopback hosts. The token can then be read on the network."),
+    Option("config.file", "config_file", "FILE", parse_path, None,
+           "Path to a YAML file with several accounts. SIGHUP reloads it."),
+    Option("config.auto-reload-interval", "auto_reload_interval", "DURATION", parse_reload_interval, "0s",
+           "How often to check the accounts file for changes and reload it. 0s: never."),
+    Option("collect.interval", "interval", "DURATION", parse_positive_duration, "60s",
+           "How often to refresh each account."),
+    Option("collect.timeout", "timeout", "DURATION", parse_positive_duration, "10s",
+           "Timeout of one API request."),
+    Option("collect.stale-after", "stale_after", "DURATION", parse_positive_duration, "1h",
+           "Stop exposing data older than this. At least two intervals."),
+    Option("collect.concurrency", "concurrency", "NUMBER", parse_concurrency, "4",
+           "Number of pages to fetch concurrently per account."),
+    Option("collect.max-requests-per-minute", "max_requests_per_minute", "NUMBER", parse_whole_number, "50",
+           "Maximum API requests per minute and host, across all accounts."),
+    Option("collect.usage", "usage", "WORD", one_of(USAGES), "model",
+           "Spending by model, where the gateway reports it: off, model, or key-model (by key as well)."),
+    Option("collect.usage-max-series", "usage_max_series", "NUMBER", parse_whole_number, "2000",
+           'Maximum usage series per account. Further models are summed as model="other".'),
+    Option("keys.max", "keys_max", "NUMBER", parse_whole_number, "100000",
+           "Maximum keys per account. An account with more fails to refresh as too_many_keys."),
+    Option("keys.include", "keys_include", "REGEX", parse_pattern, None,
+           "Only expose keys whose <group>/<name> matches this regular expression as a whole."),
+    Option("keys.exclude", "keys_exclude", "REGEX", parse_pattern, None,
+           "Do not expose keys whose <group>/<name> matches this regular expression as a whole."),
+    Option("keys.counts-only", "keys_counts_only", "", parse_switch, "false",
+           "Expose no series per key, only counts by group and the account's own metrics."),
+    Option("shards.total", "shards_total", "NUMBER", parse_whole_number, "1",
+           "Number of exporters that divide the accounts of --config.file among themselves."),
+    Option("shards.index", "shards_index", "NUMBER", parse_index, "0",
+           "Which of these exporters this one is, counted from 0."),
+    Option("web.listen-address", "listen_address", "ADDRESS", parse_listen_address, ":10144",
+           "Address to listen on. Repeatable; in the variable, separate addresses by commas."),
+    Option("web.telemetry-path", "telemetry_path", "PATH", parse_url_path, "/metrics",
+           "Path under which to expose metrics."),
+    Option("web.no-status-page", "no_status_page", "", parse_switch, "false",
+           "Serve neither the status page nor its data as JSON."),
+    Option("web.config.file", "web_config_file", "FILE", parse_path, None,
+           "Path to a web configuration file (TLS, basic auth) in exporter-toolkit format."),
+    Option("web.enable-lifecycle", "enable_lifecycle", "", parse_switch, "false",
+           "Enable reload of the accounts file via HTTP (POST or PUT to /-/reload)."),
+    Option("probe.listen-address", "probe_listen_address", "ADDRESS", parse_listen_address, None,
+           "Additional plain HTTP address that serves only /-/healthy and /-/ready."),
+    Option("log.level", "log_level", "LEVEL", one_of(LEVELS, {"warn": "warning"}), "info",
+           f"Only log messages with the given severity or above. One of: {', '.join(LEVELS)}."),
+    Option("log.format", "log_format", "FORMAT", one_of(FORMATS), "logfmt",
+           f"Output format of log messages. One of: {', '.join(FORMATS)}."),
 )
 
-BY_KEY = {option.key: option for option in OPTIONS}
+THRESHOLD_OPTIONS = (
+    Option("thresholds.keys", "keys", "REGEX", parse_pattern, None,
+           "Regular expression that must match the whole of <group>/<name>. Not set: every key."),
+    Option("thresholds.low-quota-usd", "low_quota_usd", "NUMBER", parse_amount, None,
+           "Warn below this many US dollars, instead of below a share of the key's total quota."),
+    Option("thresholds.expiry-warning", "expiry_warning", "DURATION", parse_duration, None,
+           "Warn this long before expiry, instead of 7 days."),
+    Option("thresholds.daily-budget-usd", "daily_budget_usd", "NUMBER", parse_amount, None,
+           "Warn when more US dollars were spent within a day."),
+)
+# fmt: on
+
+BY_KEY: Mapping[str, Option] = MappingProxyType({option.key: option for option in OPTIONS})
+
+MODES: Mapping[str, str] = MappingProxyType(
+    {
+        "demo": "Serve a simulated account. Needs no credentials.",
+        "once": "Collect once, print the metrics to stdout and exit.",
+        "check": "Validate the configuration, query each account once, print the result and exit.",
+        "config_check": "Validate the configuration without network access and exit.",
+    }
+)
+"""What to do instead of serving the configured accounts."""
+
+
+def mode_flag(mode: str) -> str:
+    """Return the flag of one of `MODES`."""
+    return f"--{mode.replace('_', '.')}"

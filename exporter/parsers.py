@@ -1,12 +1,14 @@
-"""Read the text that somebody wrote for an option.
+"""Parse the text that the user wrote for an option.
 
-Pure: no environment, no file. A parser returns the value, or raises ValueError saying what was expected and what came.
+Pure: no environment, no file. A parser returns the value, or raises ValueError that says what it expected and got.
 """
 
 import ipaddress
 import math
 import re
+import warnings
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
@@ -20,22 +22,26 @@ LONGEST_DURATION_TEXT = 30
 _DURATION = re.compile("".join(rf"(?:(?P<{unit}>[0-9]+){unit})?" for unit in _SECONDS))
 
 
-def parse_text(text: str) -> str:
-    """Take *text* as it is; raise ValueError where it is empty."""
-    if not text.strip():
-        raise ValueError("expected a value, got an empty text")
-    return text
-
-
-def parse_path(text: str) -> str:
-    """Take *text* as the path of a file; raise ValueError for one that no system call takes."""
+def parse_path(text: str) -> Path:
+    """Return the path of a file; raise ValueError for one that no system call takes."""
     if "\0" in text or any("\ud800" <= char <= "\udc7f" or "\udd00" <= char <= "\udfff" for char in text):
-        raise ValueError("expected the path of a file, got a text with characters that no path can have")
-    return parse_text(text)
+        raise ValueError("expected the path of a file, got characters that a path cannot contain")
+    if not text.strip():
+        raise ValueError("expected the path of a file, got an empty text")
+    return Path(text)
+
+
+def parse_pattern(text: str) -> re.Pattern[str]:
+    """Return a regular expression whose dot also matches a line break; raise ValueError with its fault's place."""
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of spellings that a later Python may read otherwise
+            return re.compile(text, re.DOTALL)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(f"expected a regular expression, got {text[:40]!r}: {error}") from None
 
 
 def parse_base_url(text: str) -> str:
-    """Return the gateway's address without a trailing slash or `/v1`; never quote it, it may hold a password."""
+    """Return the gateway's URL without a trailing slash or `/v1`; never quote it, it may contain a password."""
     try:
         parts = urlsplit(text.strip())
         is_whole = (
@@ -44,11 +50,11 @@ def parse_base_url(text: str) -> str:
     except ValueError:
         is_whole = False
     if not is_whole or not re.fullmatch(r"[!-~]+", text.strip()):
-        raise ValueError("expected an address such as https://api.cometapi.com")
+        raise ValueError("expected a URL such as https://api.cometapi.com")
     if parts.username is not None or parts.password is not None:
-        raise ValueError("expected an address without user and password: the access token is set on its own")
+        raise ValueError("expected a URL without user and password: the access token is set separately")
     if parts.query or parts.fragment:
-        raise ValueError("expected an address without ? and #")
+        raise ValueError("expected a URL without ? and #")
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/').removesuffix('/v1').rstrip('/')}"
 
 
@@ -62,7 +68,7 @@ def _is_host(host: str, netloc: str) -> bool:
 
 
 def is_safe_for_tokens(base_url: str) -> bool:
-    """Whether a token sent there cannot be read on the way: TLS, or this machine itself."""
+    """Whether a token sent there cannot be read on the network: TLS, or this machine itself."""
     return urlsplit(base_url).scheme == "https" or is_loopback(base_url)
 
 
@@ -75,10 +81,10 @@ def is_loopback(base_url: str) -> bool:
         return False
 
 
-def parse_whole_number(text: str) -> int:
-    """Return a whole number from 1 to 999,999,999."""
-    if not re.fullmatch(r"0*[1-9][0-9]{0,8}", text.strip()):
-        raise ValueError(f"expected a whole number from 1 to 999999999, got {text[:40]!r}")
+def parse_whole_number(text: str, least: int = 1) -> int:
+    """Return a whole number from *least* to 999,999,999."""
+    if not re.fullmatch(r"0*[0-9]{1,9}", text.strip()) or int(text) < least:
+        raise ValueError(f"expected a whole number from {least} to 999999999, got {text[:40]!r}")
     return int(text)
 
 
@@ -90,19 +96,34 @@ def parse_concurrency(text: str) -> int:
     return number
 
 
+def parse_index(text: str) -> int:
+    """Return a whole number from 0 to 999,999,999."""
+    return parse_whole_number(text, least=0)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
 def parse_positive_number(text: str) -> float:
     """Return a finite number above 0."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0 < number < math.inf:
+    if not 0 < _number(text) < math.inf:
         raise ValueError(f"expected a number above 0, got {text[:40]!r}")
-    return number
+    return _number(text)
+
+
+def parse_amount(text: str) -> float:
+    """Return a finite number that is not negative."""
+    if not 0 <= _number(text) < math.inf:
+        raise ValueError(f"expected a number that is not negative, got {text[:40]!r}")
+    return _number(text)
 
 
 def parse_duration(text: str) -> float:
-    """Return the seconds that *text* says; raise ValueError with the mend where it is no Prometheus duration."""
+    """Return the seconds in *text*; raise ValueError if it is not a Prometheus duration."""
     match = _DURATION.fullmatch(text)
     if match is None or not text or len(text) > LONGEST_DURATION_TEXT:
         raise ValueError(f"expected a duration such as 90s, 15m or 1h30m, got {text[:40]!r}")
@@ -130,6 +151,14 @@ def parse_positive_duration(text: str) -> float:
     return seconds
 
 
+def parse_reload_interval(text: str) -> float:
+    """Return a duration of at least a second, in seconds, or 0 for never."""
+    seconds = parse_duration(text.strip())
+    if 0 < seconds < 1:
+        raise ValueError(f"expected 0s (never) or at least 1s, got {text[:40]!r}")
+    return seconds
+
+
 def parse_switch(text: str) -> bool:
     """Return what a yes-or-no says."""
     words = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
@@ -139,16 +168,16 @@ def parse_switch(text: str) -> bool:
 
 
 def parse_url_path(text: str) -> str:
-    """Return a path for the metrics that no other page has."""
+    """Return a path for the metrics that the exporter does not use otherwise."""
     if text != "/" and not _URL_PATH.fullmatch(text):
         raise ValueError(f"expected a path such as /metrics, got {text[:40]!r}")
     if text == "/" or text.startswith(("/-/", "/api/")):
-        raise ValueError(f"expected a path that no other page of the exporter has, got {text[:40]!r}")
+        raise ValueError(f"expected a path that the exporter does not use otherwise, got {text[:40]!r}")
     return text
 
 
 def one_of(words: tuple[str, ...], synonyms: Mapping[str, str] = NO_SYNONYMS) -> Callable[[str], str]:
-    """Make a parser for one of *words*; *synonyms* are other ways to write some of them."""
+    """Return a parser for one of *words*; *synonyms* are other ways to write some of them."""
 
     def parse(text: str) -> str:
         word = synonyms.get(text.strip().lower(), text.strip().lower())

@@ -1,245 +1,244 @@
-"""Turn what the user wrote into settings, or into all that is wrong with it at once.
+"""Turn what the user wrote into settings, or into everything that is wrong with it at once.
 
-Talks to: the files that it is told of (the token file, the YAML file), to tell early what cannot be read. Knows nothing
-that is at work: no HTTP, no server, no clock. Returns frozen values or raises one SettingsError with every problem.
+Talks to: the files that the settings name (tokens, certificates, accounts), so that what cannot be used is known early.
+Knows no HTTP, no server, no clock. Every text carries where it was written; texts are merged as default < accounts file
+< variable < flag < account, and parsed at the end.
 """
 
 import re
-import ssl
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from exporter.config_file import AccountEntry, ConfigFile, read_config_file
 from exporter.credentials import LiteralToken, Secret, TokenFile, TokenSource
-from exporter.errors import SettingsError, Unauthorized
-from exporter.options import BY_KEY, OPTIONS, TOKEN_VARIABLE, Option
+from exporter.errors import ApiError, SettingsError
+from exporter.files import read_certificates
+from exporter.filters import KeyFilter, Threshold, shard_of
+from exporter.options import BY_KEY, OPTIONS, THRESHOLD_OPTIONS, TOKEN_VARIABLE
 from exporter.parsers import format_duration, is_safe_for_tokens
 from exporter.server.listen import ListenAddress
 from exporter.server.tls import WebConfigFile
 from exporter.strict_yaml import YamlError
+from exporter.texts import DEFAULTS, Flags, Given, Parsing, Texts, written
 
+FEWEST_INTERVALS = 2
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,99}")
-"""What is quoted as a name: capitals alone, since a token may have been written there by mistake."""
-
-Given = Mapping[str, str | Sequence[str] | None]
+"""What is quoted as a name: capitals only, since a token may have been written there by mistake."""
+_OF_ONE_ACCOUNT = ("access_token_file", "user_id")
+_MISSING = (
+    "no access token: create one in the gateway's console under Personal Settings and set one of the two "
+    "(or explore with --demo first)"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """One account to watch; durations in seconds."""
+    """One account to monitor; durations in seconds. *quota_per_usd* None: as reported by the gateway."""
 
     name: str
     base_url: str
     token: TokenSource
     user_id: int | None
-    quota_per_usd: float
+    quota_per_usd: float | None
     ca_file: Path | None
     interval: float
     timeout: float
     stale_after: float
     concurrency: int
+    usage: str
+    usage_max_series: int
+    max_keys: int
+    key_filter: KeyFilter
+    counts_only: bool
+    thresholds: tuple[Threshold, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything a run is told."""
+    """Everything one run needs to know; *accounts* are those of this shard."""
 
     accounts: tuple[Account, ...]
+    config_file: Path | None
+    auto_reload_interval: float
+    shards_total: int
+    shard_index: int
     max_requests_per_minute: int
     listen: tuple[ListenAddress, ...]
+    probe_listen: ListenAddress | None
     telemetry_path: str
     has_status_page: bool
+    has_lifecycle: bool
     web_config_file: Path | None
     log_level: str
     log_format: str
 
 
-def load_settings(given: Given, environ: Mapping[str, str], *, demo: bool = False) -> Settings:
-    """Read the settings from *given*, the texts of flags and variables by option key, and the environment.
+def load_settings(flags: Flags, environ: Mapping[str, str], *, demo: bool = False) -> Settings:
+    """Return the settings from *flags*, texts by option key, from the environment and from the accounts file.
 
-    With *demo* no credentials are asked for, and the caller fills in where the simulated account is served. Raises
-    SettingsError with every problem there is.
+    Call it again with the same arguments to reload the file. With *demo* there is one account without credentials, and
+    the caller fills in where it is served. Raises SettingsError with every problem.
     """
-    return _Loading(given, environ).settings(demo=demo)
+    return _Loading(flags, environ, demo=demo).settings()
 
 
-class _Loading:
-    """One reading of the settings; gathers problems on the way."""
+def _fields(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of *values* has a field of its name in *kind*."""
+    return {field.name: values[field.name] for field in fields(kind) if field.name in values}
 
-    def __init__(self, given: Given, environ: Mapping[str, str]) -> None:
-        self.problems: list[str] = []
-        self._given = {key: text for key, text in given.items() if text not in (None, (), [])}
+
+class _Loading(Parsing):
+    """One reading of the settings; collects problems on the way."""
+
+    def __init__(self, flags: Flags, environ: Mapping[str, str], *, demo: bool) -> None:
+        super().__init__()
         self._environ = environ
-        self._read_file: ConfigFile | None = None
+        self._demo = demo
+        self._written = written(flags, environ)
+        self._has_file = not demo and "config_file" in self._written
 
-    def settings(self, *, demo: bool) -> Settings:
-        values = {option.key: self._value(option) for option in OPTIONS}
-        if demo:
-            accounts = self._account_of_demo(values)
-        elif values["config_file"] is not None:
-            values |= self._collect_of_file(values)
-            accounts = self._accounts_of_file(values)
-        else:
-            accounts = self._account_of_flags(values)
-        web_config = self._checked_web_config(values["web_config_file"])
+    def settings(self) -> Settings:
+        path = self.value("config_file", self._written)
+        file = read_config_file(path) if path is not None and self._has_file else ConfigFile()
+        texts = {**DEFAULTS, **file.options, **self._written}
+        values = {option.key: self.value(option.key, texts) for option in OPTIONS}
+        self.problems += file.problems
+        entries = file.accounts if self._has_file else (self._only_account(),)
+        self._check_together(values, entries)
+        common = self._thresholds(file.thresholds)
+        accounts = [self._account(entry, texts, common) for entry in entries]
+        self._check_web_config(values["web_config_file"])
         if self.problems:
             raise SettingsError(self.problems)
         return Settings(
-            accounts=tuple(account for account in accounts if account is not None),
-            max_requests_per_minute=values["max_requests_per_minute"],
-            listen=tuple(values["listen_address"]),
-            telemetry_path=values["telemetry_path"],
+            accounts=tuple(
+                account
+                for account in accounts
+                if account and shard_of(account.name, values["shards_total"]) == values["shards_index"]
+            ),
+            listen=values["listen_address"],
+            probe_listen=values["probe_listen_address"],
             has_status_page=not values["no_status_page"],
-            web_config_file=web_config,
-            log_level=values["log_level"],
-            log_format=values["log_format"],
+            has_lifecycle=values["enable_lifecycle"],
+            shard_index=values["shards_index"],
+            **_fields(Settings, values),
         )
 
-    def _checked_web_config(self, text: str | None) -> Path | None:
-        """Complain of everything in the web config that cannot be served, so that it is known at the start."""
-        if text is None:
-            return None
-        try:
-            WebConfigFile(Path(text))
-        except YamlError as error:
-            for problem in error.problems:
-                self._complain(BY_KEY["web_config_file"].where, problem)
-        return Path(text)
+    def _only_account(self) -> AccountEntry:
+        """Return the account of flags and variables, or the demo's."""
+        if self._demo:
+            return AccountEntry(name="demo", where="", options={"base_url": Given("http://127.0.0.1", "")})
+        variable = Given(TOKEN_VARIABLE, TOKEN_VARIABLE) if self._environ.get(TOKEN_VARIABLE) else None
+        where = f"{TOKEN_VARIABLE} or {BY_KEY['access_token_file'].where}"
+        return AccountEntry(name="default", where=where, token_variable=variable)
 
-    def _complain(self, where: str, problem: str) -> None:
-        self.problems.append(f"{where}: {problem}")
-
-    def _value(self, option: Option) -> Any:  # noqa: ANN401 - each option has a type of its own
-        """Return the option's value, its default's, or None."""
-        text = self._given.get(option.key, self._unread_switch(option) or option.default)
-        if text is None:
-            return None
-        if option.repeatable:
-            texts = [text] if isinstance(text, str) else list(text)
-            parts = [part.strip() for each in texts for part in each.split(",") if part.strip()]
-            return [self._parse(option, option.where, part) for part in parts or [option.default or ""]]
-        return self._parse(option, option.where, str(text))
-
-    def _unread_switch(self, option: Option) -> str | None:
-        """Return a switch's variable, which the command line ignores where it is neither yes nor no."""
-        return self._environ.get(option.variable) if option.is_switch else None
-
-    def _parse(self, option: Option, where: str, text: str) -> Any:  # noqa: ANN401 - likewise
-        """Return the value of *text*; complain and fall back to the default where it has none."""
-        try:
-            return option.parse(text)
-        except ValueError as error:
-            self._complain(where, str(error))
-            return None if option.default is None else option.parse(option.default)
-
-    def _token_of_flags(self, values: Mapping[str, Any]) -> TokenSource | None:
-        literal, path = self._environ.get(TOKEN_VARIABLE) or None, values["access_token_file"]
-        where = BY_KEY["access_token_file"].where
-        if literal is not None and path is not None:
-            self._complain(where, f"set together with {TOKEN_VARIABLE}: keep one of the two")
-        elif path is not None:
-            return self._checked(where, TokenFile(Path(path)))
-        elif literal is not None:
-            return self._checked(TOKEN_VARIABLE, LiteralToken(Secret(literal), TOKEN_VARIABLE))
-        elif "access_token_file" not in self._given:
-            self._complain(
-                f"{TOKEN_VARIABLE} or {where}",
-                "no access token: make one in the gateway's console under Personal Settings and set one of the two "
-                "(or look around first with --demo)",
-            )
-        return None
-
-    def _checked(self, where: str, source: TokenSource) -> TokenSource:
-        """Complain where the token cannot be used, so that it is known at the start."""
-        try:
-            source.read()
-        except Unauthorized as error:
-            self._complain(where, str(error))
-        return source
-
-    def _account_of_flags(self, values: Mapping[str, Any]) -> tuple[Account | None, ...]:
-        token = self._token_of_flags(values)
-        return (self._account("default", values, token, BY_KEY["base_url"].where),)
-
-    def _account_of_demo(self, values: Mapping[str, Any]) -> tuple[Account | None, ...]:
-        """Return the simulated account, whose address and token are known only when its server runs."""
-        if "config_file" in self._given:
-            self._complain(BY_KEY["config_file"].where, "set together with --demo, which has an account of its own")
-        own = {**values, "base_url": "http://127.0.0.1", "user_id": None, "ca_file": None}
-        return (self._account("demo", own, LiteralToken(Secret("demo"), "the demo"), ""),)
-
-    def _file(self, values: Mapping[str, Any]) -> ConfigFile:
-        if self._read_file is None:
-            self._read_file = read_config_file(Path(values["config_file"]), self._complain)
-        return self._read_file
-
-    def _collect_of_file(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the file's collect options for all accounts, but for those that a flag or a variable sets."""
-        texts = self._file(values).collect
-        return {
-            key: self._parse(BY_KEY[key], f"{values['config_file']}: collect.{key}", text)
-            for key, text in texts.items()
-            if key not in self._given
-        }
-
-    def _accounts_of_file(self, values: Mapping[str, Any]) -> tuple[Account | None, ...]:
-        for key in ("access_token_file", "user_id"):
-            if key in self._given:
-                self._complain(
-                    BY_KEY[key].where, f"set together with --config.file: write {key} under its account there"
-                )
-        folder = Path(values["config_file"]).parent
-        return tuple(self._account_of_entry(entry, values, folder) for entry in self._file(values).accounts)
-
-    def _account_of_entry(self, entry: AccountEntry, values: Mapping[str, Any], folder: Path) -> Account | None:
-        own = {key: self._parse(BY_KEY[key], f"{entry.where}.{key}", text) for key, text in entry.options.items()}
-        if "ca_file" in own and own["ca_file"] is not None:
-            own["ca_file"] = folder / own["ca_file"]
-        token = self._token_of_entry(entry.where, entry.access_token_env, own.get("access_token_file"), folder)
-        merged = {**values, "user_id": None, **own}
-        return self._account(entry.name, merged, token, f"{entry.where}.base_url")
-
-    def _token_of_entry(self, where: str, variable: str | None, file: str | None, folder: Path) -> TokenSource | None:
-        if file is not None and variable is None:
-            return self._checked(f"{where}.access_token_file", TokenFile(folder / file))
-        if variable is not None and file is None:
-            if variable.isascii() and variable.isidentifier() and variable in self._environ:
-                secret = Secret(self._environ[variable])
-                return self._checked(f"{where}.access_token_env", LiteralToken(secret, variable))
-            known = _VARIABLE.fullmatch(variable) is not None
-            what = f"the variable {variable} is not set" if known else "no variable of that name is set"
-            self._complain(f"{where}.access_token_env", what)
-        else:
-            self._complain(where, "expected either access_token_file or access_token_env")
-        return None
-
-    def _account(
-        self, name: str, values: Mapping[str, Any], token: TokenSource | None, where_url: str
-    ) -> Account | None:
-        if not is_safe_for_tokens(values["base_url"]) and not values["allow_insecure_http"]:
-            self._complain(
-                where_url,
-                "plain http to another machine would show the token on the way: use https, or allow it with "
-                "--cometapi.allow-insecure-http (allow_insecure_http: true in the file)",
-            )
-        if values["stale_after"] < values["interval"]:
-            self._complain(
-                BY_KEY["stale_after"].where,
-                f"expected at least the interval of account {name}, {format_duration(values['interval'])}, "
-                f"got {format_duration(values['stale_after'])}: the data would vanish between two refreshes",
-            )
-        ca_file = None if values["ca_file"] is None else self._checked_ca_file(Path(values["ca_file"]))
+    def _account(self, entry: AccountEntry, common: Texts, thresholds: tuple[Threshold, ...]) -> Account | None:
+        ignored = (*_OF_ONE_ACCOUNT, "ca_file") if self._demo else _OF_ONE_ACCOUNT if self._has_file else ()
+        texts = {**{key: given for key, given in common.items() if key not in ignored}, **entry.options}
+        values = {key: self.value(key, texts) for key in BY_KEY}
+        self._check_account(entry.name, values, texts)
+        token = self._token(entry, texts)
         if token is None:
             return None
-        keys = ("base_url", "user_id", "quota_per_usd", "interval", "timeout", "stale_after", "concurrency")
-        return Account(name=name, token=token, ca_file=ca_file, **{key: values[key] for key in keys})
+        return Account(
+            name=entry.name,
+            token=token,
+            max_keys=values["keys_max"],
+            key_filter=KeyFilter(include=values["keys_include"], exclude=values["keys_exclude"]),
+            counts_only=values["keys_counts_only"],
+            thresholds=(*self._thresholds(entry.thresholds), *thresholds),
+            **_fields(Account, values),
+        )
 
-    def _checked_ca_file(self, path: Path) -> Path:
+    def _thresholds(self, entries: tuple[Texts, ...]) -> tuple[Threshold, ...]:
+        return tuple(
+            Threshold(**{row.key: self.parse(row, texts[row.key]) for row in THRESHOLD_OPTIONS if row.key in texts})
+            for texts in entries
+        )
+
+    def _token(self, entry: AccountEntry, texts: Texts) -> TokenSource | None:
+        file, variable = texts.get("access_token_file"), entry.token_variable
+        if self._demo:
+            return LiteralToken(Secret("demo"), "the demo")
+        if file is not None and variable is not None:
+            self.complain(file.where, f"set together with {variable.where}: keep one of the two")
+        elif file is not None:
+            path = self.value("access_token_file", texts)
+            return None if path is None else self._checked_token(file.where, TokenFile(path))
+        elif variable is None:
+            self.complain(entry.where, "set access_token_file or access_token_env" if self._has_file else _MISSING)
+        elif variable.text.isascii() and variable.text.isidentifier() and variable.text in self._environ:
+            secret = Secret(self._environ[variable.text])
+            return self._checked_token(variable.where, LiteralToken(secret, variable.text))
+        else:
+            named = f"the variable {variable.text} is not set" if _VARIABLE.fullmatch(variable.text) else ""
+            self.complain(variable.where, named or "no environment variable of that name is set")
+        return None
+
+    def _checked_token(self, where: str, source: TokenSource) -> TokenSource:
         try:
-            ssl.create_default_context(cafile=str(path))
-        except OSError as error:
-            what = "no certificates in PEM form" if isinstance(error, ssl.SSLError) else error.strerror
-            self._complain(BY_KEY["ca_file"].where, f"cannot read {path}: {what}")
-        return path
+            source.read()
+        except ApiError as error:
+            self.complain(where, str(error))
+        return source
+
+    def _check_account(self, name: str, values: Mapping[str, Any], texts: Texts) -> None:
+        if not is_safe_for_tokens(values["base_url"]) and not values["allow_insecure_http"]:
+            self.complain(
+                texts["base_url"].where,
+                "plain HTTP to a non-loopback host would expose the token on the network: use https, or allow it with "
+                "--cometapi.allow-insecure-http (allow_insecure_http: true in the file)",
+            )
+        if values["stale_after"] < FEWEST_INTERVALS * values["interval"]:
+            self.complain(
+                texts["stale_after"].where,
+                f"expected at least two intervals of account {name}, "
+                f"{format_duration(FEWEST_INTERVALS * values['interval'])}, got "
+                f"{format_duration(values['stale_after'])}: data would disappear after one failed refresh",
+            )
+        if values["ca_file"] is not None:
+            try:
+                read_certificates(values["ca_file"])
+            except OSError as error:
+                self.complain(texts["ca_file"].where, f"cannot read {values['ca_file']}: {error.strerror}")
+
+    def _check_together(self, values: Mapping[str, Any], entries: Sequence[AccountEntry]) -> None:
+        """Complain about what would be ignored silently, and about a shard that does not exist."""
+        if self._demo and "config_file" in self._written:
+            self.complain(BY_KEY["config_file"].where, "set together with --demo, which has its own account")
+        if self._has_file:
+            self._check_with_file(entries)
+        else:
+            for key, without in (("auto_reload_interval", 0), ("shards_total", 1)):
+                if values[key] != without:
+                    self.complain(BY_KEY[key].where, "requires --config.file")
+        if values["shards_index"] >= values["shards_total"]:
+            self.complain(
+                BY_KEY["shards_index"].where,
+                f"expected less than --shards.total, {values['shards_total']}, got {values['shards_index']}: "
+                "indexes count from 0",
+            )
+
+    def _check_with_file(self, entries: Sequence[AccountEntry]) -> None:
+        for key in _OF_ONE_ACCOUNT:
+            if key in self._written:
+                self.complain(BY_KEY[key].where, f"set together with --config.file: set {key} of the account there")
+        used = {entry.token_variable.text for entry in entries if entry.token_variable is not None}
+        if self._environ.get(TOKEN_VARIABLE) and TOKEN_VARIABLE not in used:
+            self.complain(
+                TOKEN_VARIABLE,
+                "set together with --config.file, where no account uses it: unset it, or set "
+                f"access_token_env: {TOKEN_VARIABLE} of the account there",
+            )
+
+    def _check_web_config(self, path: Path | None) -> None:
+        """Complain about everything in the web config that cannot be served, so that it is known at the start."""
+        if path is None:
+            return
+        try:
+            WebConfigFile(path)
+        except YamlError as error:
+            for problem in error.problems:
+                self.complain(BY_KEY["web_config_file"].where, problem)

@@ -6,6 +6,7 @@ Pure: text in, sections out. May not know: what the keys mean. Messages never qu
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -71,16 +72,27 @@ class Section:
         """Return the mapping at *key*."""
         return Section.of(self.values.get(key), self.at(key), self.problems)
 
+    def sections(self, key: str) -> list["Section"]:
+        """Return the mappings in the list at *key*."""
+        values = self.values.get(key)
+        if not isinstance(values, list):
+            if not is_null(values):
+                self.complain(key, "expected a list")
+            return []
+        return [Section.of(value, f"{self.at(key)}[{place}]", self.problems) for place, value in enumerate(values)]
+
     def only(self, keys: Collection[str], refused: Mapping[str, str] = NOTHING_REFUSED) -> "Section":
         """Complain about every key that is not among *keys*; *refused* says why known ones are not supported."""
         for key in self.values:
             if key not in keys:
-                self.complain(key, refused.get(key, "unknown key"))
+                similar = get_close_matches(key, keys, n=1)
+                unknown = f"unknown key; did you mean {similar[0]}?" if similar else "unknown key"
+                self.complain(key, refused.get(key, unknown))
         return self
 
     def at(self, key: str) -> str:
         """Return the place of *key* in the file, such as `tls_server_config.key`."""
-        shown = key if len(key) <= LONGEST_KEY and key.isprintable() else "(a key that is no name)"
+        shown = key if len(key) <= LONGEST_KEY and key.isprintable() else "(a key that is not a name)"
         return ".".join(filter(None, (self.place, shown)))
 
     def complain(self, key: str, problem: str) -> None:

@@ -1,7 +1,7 @@
-"""Write the tables of the documents from the code: flags, metrics, reasons.
+"""Write the tables of the documents from the code: flags, keys of the accounts file, metrics, reasons.
 
-`python scripts/generate_docs.py` rewrites them, `--check` exits 1 where one is out of date. In a document a generated
-part stands between `<!-- begin NAME -->` and `<!-- end NAME -->`.
+`python scripts/generate_docs.py` rewrites them, `--check` exits 1 if one is out of date. In a document a generated part
+is between `<!-- begin NAME -->` and `<!-- end NAME -->`.
 """
 
 import re
@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from exporter.catalogue import SNAPSHOT_FAMILIES, Family
+from exporter.config_file import PER_HOST
 from exporter.errors import FIXES
-from exporter.options import OPTIONS, TOKEN_VARIABLE
+from exporter.options import MODES, OPTIONS, THRESHOLD_OPTIONS, TOKEN_VARIABLE, Option, mode_flag
 from exporter.telemetry import TELEMETRY_FAMILIES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,15 +30,39 @@ def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 def flags() -> str:
     """Return the table of every flag with its variable and default."""
-    token = ("(no flag: a token on a command line shows in `ps`)", f"`{TOKEN_VARIABLE}`", "", "The access token.")
-    rows = [(f"`{o.flag}`", f"`{o.variable}`", "" if o.default is None else f"`{o.default}`", o.help) for o in OPTIONS]
-    modes = [
-        ("`--demo`", "", "", "Serve a simulated account; no credentials needed."),
-        ("`--once`", "", "", "List once, print the exposition, exit."),
-        ("`--check`", "", "", "Validate the settings, try every account, print what was found, exit."),
-        ("`--version`, `--help`", "", "", ""),
+    token = (
+        "(not available as a flag, because command lines are visible in `ps`)",
+        f"`{TOKEN_VARIABLE}`",
+        "",
+        "The access token.",
+    )
+    rows = [
+        (f"`{o.flag}`", f"`{o.variable}`", "" if o.default is None else f"`{o.default}`", _help(o)) for o in OPTIONS
     ]
+    modes = [(f"`{mode_flag(mode)}`", "", "", text) for mode, text in MODES.items()]
+    modes.append(("`--version`, `--help`", "", "", ""))
     return table(("flag", "environment variable", "default", "meaning"), [token, *rows, *modes])
+
+
+def _help(option: Option) -> str:
+    return re.sub(r"(<\w+>(/<\w+>)?)", r"`\1`", option.help)
+
+
+def account_keys() -> str:
+    """Return the table of the accounts file's keys that are options too."""
+    rows = []
+    for option in OPTIONS:
+        if option.group == "cometapi":
+            rows.append((f"`accounts[].{option.key}`", f"`{option.flag}`", ""))
+        elif option.group in ("collect", "keys"):
+            key = f"{option.group}.{option.key.removeprefix('keys_')}"
+            rows.append((f"`{key}`", f"`{option.flag}`", "" if option.key == PER_HOST else f"`accounts[].{key}`"))
+    return table(("key", "same as", "for one account"), rows)
+
+
+def threshold_keys() -> str:
+    """Return the table of the keys of a threshold."""
+    return table(("key", "meaning"), [(f"`{option.key}`", _help(option)) for option in THRESHOLD_OPTIONS])
 
 
 def metrics() -> str:
@@ -79,29 +104,31 @@ def reasons() -> str:
     return table(("reason", "what to do"), [(f"`{reason}`", fix) for reason, fix in FIXES.items()])
 
 
-def floors() -> str:
-    """Return the drawing of the floors, from the import contract."""
+def layers() -> str:
+    """Return the drawing of the layers, from the import contract."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     contracts = settings["tool"]["importlinter"]["contracts"]
-    layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
-    widest = max(len(layer) for layer in layers)
+    names = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    widest = max(len(layer) for layer in names)
     lines = []
-    for layer in layers:
+    for layer in names:
         lines += [f"+-{'-' * widest}-+", f"| {layer.center(widest)} |"]
     return "\n".join(["```text", *lines, f"+-{'-' * widest}-+", "```"])
 
 
 PARTS: dict[str, Callable[[], str]] = {
     "flags": flags,
+    "account-keys": account_keys,
+    "threshold-keys": threshold_keys,
     "metrics": metrics,
     "metrics-reference": reference,
     "reasons": reasons,
-    "floors": floors,
+    "layers": layers,
 }
 
 
 def updated(text: str) -> str:
-    """Return *text* with every generated part made anew."""
+    """Return *text* with every generated part replaced."""
     for name, make in PARTS.items():
         pattern = rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)"
         body = make()

@@ -72,3 +72,38 @@ SERIES = {
     for name, (kind, _) in METRICS.items()
     for part in (("_bucket", "_sum", "_count") if kind == "histogram" else ("",))
 }
+FLAGS = {
+    "--cometapi.access-token-file": ("COMETAPI_ACCESS_TOKEN_FILE", None),
+    "--cometapi.base-url": ("COMETAPI_BASE_URL", "https://api.cometapi.com"),
+    "--cometapi.user-id": ("COMETAPI_USER_ID", None),
+    "--cometapi.quota-per-usd": ("COMETAPI_QUOTA_PER_USD", None),
+    "--cometapi.ca-file": ("COMETAPI_CA_FILE", None),
+    "--cometapi.allow-insecure-http": ("COMETAPI_ALLOW_INSECURE_HTTP", "false"),
+    "--config.file": ("COMETAPI_EXPORTER_CONFIG_FILE", None),
+    "--config.auto-reload-interval": ("COMETAPI_EXPORTER_AUTO_RELOAD_INTERVAL", "0s"),
+    "--collect.interval": ("COMETAPI_EXPORTER_INTERVAL", "60s"),
+    "--collect.timeout": ("COMETAPI_EXPORTER_TIMEOUT", "10s"),
+    "--collect.stale-after": ("COMETAPI_EXPORTER_STALE_AFTER", "1h"),
+    "--collect.concurrency": ("COMETAPI_EXPORTER_CONCURRENCY", "4"),
+    "--collect.max-requests-per-minute": ("COMETAPI_EXPORTER_MAX_REQUESTS_PER_MINUTE", "50"),
+    "--collect.usage": ("COMETAPI_EXPORTER_USAGE", "model"),
+    "--collect.usage-max-series": ("COMETAPI_EXPORTER_USAGE_MAX_SERIES", "2000"),
+    "--keys.max": ("COMETAPI_EXPORTER_KEYS_MAX", "100000"),
+    "--keys.include": ("COMETAPI_EXPORTER_KEYS_INCLUDE", None),
+    "--keys.exclude": ("COMETAPI_EXPORTER_KEYS_EXCLUDE", None),
+    "--keys.counts-only": ("COMETAPI_EXPORTER_KEYS_COUNTS_ONLY", "false"),
+    "--shards.total": ("COMETAPI_EXPORTER_SHARDS_TOTAL", "1"),
+    "--shards.index": ("COMETAPI_EXPORTER_SHARDS_INDEX", "0"),
+    "--web.listen-address": ("COMETAPI_EXPORTER_LISTEN_ADDRESS", ":10144"),
+    "--web.telemetry-path": ("COMETAPI_EXPORTER_TELEMETRY_PATH", "/metrics"),
+    "--web.no-status-page": ("COMETAPI_EXPORTER_NO_STATUS_PAGE", "false"),
+    "--web.config.file": ("COMETAPI_EXPORTER_WEB_CONFIG_FILE", None),
+    "--web.enable-lifecycle": ("COMETAPI_EXPORTER_ENABLE_LIFECYCLE", "false"),
+    "--probe.listen-address": ("COMETAPI_EXPORTER_PROBE_LISTEN_ADDRESS", None),
+    "--log.level": ("COMETAPI_EXPORTER_LOG_LEVEL", "info"),
+    "--log.format": ("COMETAPI_EXPORTER_LOG_FORMAT", "logfmt"),
+}
+"""Each flag that sets something, with its variable and its default."""
+
+VARIABLES = ("COMETAPI_ACCESS_TOKEN", *(variable for variable, _ in FLAGS.values()))
+MODES = ("--demo", "--once", "--check", "--config.check", "--version", "--help")

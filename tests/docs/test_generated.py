@@ -1,4 +1,4 @@
-"""Generated documents say what the code says, and examples are read by what they are for."""
+"""Generated documents agree with the code, and examples are accepted by what they are for."""
 
 import re
 import subprocess
@@ -9,14 +9,16 @@ import pytest
 import yaml
 from binaries import require
 
+from exporter.config_file import COLLECT_KEYS, FILTER_KEYS, GATEWAY_KEYS, THRESHOLD_KEYS
 from exporter.settings import load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONFIGURATION = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
 
 
-def yaml_blocks() -> list[str]:
-    return re.findall(r"```yaml\n(.*?)```", README, flags=re.DOTALL)
+def yaml_blocks(text: str = README) -> list[str]:
+    return re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
 
 
 def test_generated_parts_are_up_to_date():
@@ -31,8 +33,9 @@ def test_generated_parts_are_up_to_date():
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_the_accounts_example_loads(tmp_path):
-    example = next(block for block in yaml_blocks() if "accounts:" in block)
+@pytest.mark.parametrize("document", [README, CONFIGURATION], ids=["README.md", "configuration.md"])
+def test_the_accounts_example_loads(tmp_path, document):
+    example = next(block for block in yaml_blocks(document) if "accounts:" in block)
     (tmp_path / "accounts.yml").write_text(example)
     (tmp_path / "production.token").write_text("token")
 
@@ -42,6 +45,13 @@ def test_the_accounts_example_loads(tmp_path):
         ("production", 60),
         ("research", 300),
     ]
+
+
+def test_every_key_of_the_accounts_file_is_documented():
+    keys = {f"keys.{key}" for key in FILTER_KEYS} | {f"collect.{key}" for key in COLLECT_KEYS} | {*GATEWAY_KEYS}
+    keys |= {*THRESHOLD_KEYS, "access_token_env"}
+
+    assert {key for key in keys if f"{key}`" not in CONFIGURATION} == set()
 
 
 def test_the_scrape_example_is_taken_by_prometheus(tmp_path):

@@ -90,7 +90,16 @@ def test_a_pipe_gets_neither_colour_nor_progress():
 def test_the_help_is_grouped_and_fits_100_columns():
     text = run_exporter("--help", COLUMNS="200").stdout
 
-    for group in ("The gateway:", "Collecting:", "Serving:", "Logging:", "What to do:"):
+    for group in (
+        "The gateway:",
+        "Several accounts:",
+        "Collecting:",
+        "Keys:",
+        "Sharding:",
+        "Serving:",
+        "Logging:",
+        "Modes:",
+    ):
         assert f"\n{group}\n" in text
     assert max(len(line) for line in text.splitlines()) <= 100
 

@@ -5,7 +5,7 @@ from textwrap import dedent
 from domain import NOW, a_balance, a_read_state, a_state, an_api_key, failure
 
 from exporter.check import report
-from exporter.errors import FIXES, RateLimited, Reason
+from exporter.errors import RateLimited, Reason
 from exporter.refresher import Outcome
 
 
@@ -55,10 +55,6 @@ def test_money_is_counted_by_the_accounts_own_rate():
     state = a_read_state(balance=a_balance(remaining_quota=1_500), configured_units_per_usd=1_000.0)
 
     assert "1.50 USD" in report([an_outcome(state)], NOW)
-
-
-def test_for_every_reason_there_is_something_to_do():
-    assert set(FIXES) == set(Reason)
 
 
 def test_a_rate_limit_says_what_to_lower():

@@ -1,9 +1,11 @@
-"""The access token: read when asked, shown to nobody."""
+"""The access token: read when needed, never shown."""
 
 import copy
 import json
 import logging
+import os
 import pickle
+import resource
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.credentials import LiteralToken, Secret, TokenFile, checked_token
-from exporter.errors import Unauthorized
+from exporter.errors import ApiError, Reason, Unauthorized
 
 WAYS_OF_LOOKING = {
     "repr": repr,
@@ -54,22 +56,22 @@ def test_what_editors_leave_around_a_token_is_dropped(text):
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n", "\ufeff", "\ufeff\r\n"])
-def test_an_empty_token_is_refused_with_the_mend(text):
+def test_an_empty_token_is_refused_with_the_fix(text):
     with pytest.raises(Unauthorized) as caught:
         checked_token(text, "the file /t")
 
-    assert str(caught.value) == ("the access token in the file /t is empty: put the personal access token there")
+    assert str(caught.value) == ("the access token in the file /t is empty: put the account's access token there")
 
 
 @pytest.mark.parametrize(
     "middle", [" ", "\n", "\r\n", "\r", "\t", "\0", "\x7f", "\x1b", "é", "密", "\ufeff", "\u200b", "\ud800", "\x85"]
 )
-def test_a_token_that_cannot_stand_in_a_header_is_refused_and_not_quoted(middle):
+def test_a_token_that_cannot_be_sent_in_a_header_is_refused_and_not_quoted(middle):
     with pytest.raises(Unauthorized) as caught:
         checked_token(f"CANARY{middle}token", "COMETAPI_ACCESS_TOKEN")
 
     assert str(caught.value) == (
-        "the access token in COMETAPI_ACCESS_TOKEN has spaces, line breaks, control or non-ASCII characters inside: "
+        "the access token in COMETAPI_ACCESS_TOKEN contains spaces, line breaks, control or non-ASCII characters: "
         "copy it again, as one line"
     )
 
@@ -90,7 +92,7 @@ def test_a_literal_token_is_checked_when_read():
         LiteralToken(Secret(""), "V").read()
 
 
-def test_a_token_file_is_read_anew_each_time(tmp_path):
+def test_a_token_file_is_read_again_each_time(tmp_path):
     path = tmp_path / "token"
     path.write_text("first\n")
     source = TokenFile(path)
@@ -107,12 +109,16 @@ def test_a_token_file_is_read_anew_each_time(tmp_path):
         pytest.param(lambda _: None, "cannot read the access token in the file {}: No such file", id="missing"),
         pytest.param(Path.mkdir, "cannot read the access token in the file {}: Is a directory", id="folder"),
         pytest.param(Path.touch, "the access token in the file {} is empty", id="empty"),
-        pytest.param(lambda p: p.write_bytes(b"CANARY\xff"), "the access token in the file {} is no text", id="bytes"),
-        pytest.param(lambda p: p.write_text("CANARY x"), "the access token in the file {} has spaces", id="two words"),
-        pytest.param(lambda p: p.write_text("a\nb"), "the access token in the file {} has spaces", id="two lines"),
+        pytest.param(
+            lambda p: p.write_bytes(b"CANARY\xff"), "the access token in the file {} is not UTF-8 text", id="bytes"
+        ),
+        pytest.param(
+            lambda p: p.write_text("CANARY x"), "the access token in the file {} contains spaces", id="two words"
+        ),
+        pytest.param(lambda p: p.write_text("a\nb"), "the access token in the file {} contains spaces", id="two lines"),
     ],
 )
-def test_a_token_file_that_is_no_use_is_named_and_not_quoted(tmp_path, make, message):
+def test_a_token_file_that_cannot_be_used_is_named_and_not_quoted(tmp_path, make, message):
     path = tmp_path / "token"
     make(path)
 
@@ -124,6 +130,50 @@ def test_a_token_file_that_is_no_use_is_named_and_not_quoted(tmp_path, make, mes
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
-def test_of_an_endless_file_only_a_piece_is_read():
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["FIFO", "device"])
+@pytest.mark.timeout(5)
+def test_a_fifo_or_a_device_in_place_of_the_token_file_is_an_error_at_once(tmp_path, make):
+    make(tmp_path / "token")
+
+    with pytest.raises(Unauthorized, match=r"cannot read the access token in the file .*: not a regular file"):
+        TokenFile(tmp_path / "token").read()
+
+
+def test_of_a_huge_file_only_a_piece_is_read(tmp_path):
+    with (tmp_path / "token").open("wb") as file:
+        file.truncate(10**12)
+
     with pytest.raises(Unauthorized, match="control or non-ASCII"):
-        TokenFile(Path("/dev/zero")).read()
+        TokenFile(tmp_path / "token").read()
+
+
+def test_a_shortage_of_descriptors_is_not_blamed_on_the_token(tmp_path):
+    (tmp_path / "token").write_text("abc")
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
+    try:
+        with pytest.raises(ApiError) as caught:
+            TokenFile(tmp_path / "token").read()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+    assert caught.value.reason == Reason.INTERNAL
+    assert str(caught.value).endswith("Too many open files")
+
+
+def test_an_api_key_in_place_of_the_token_is_recognized():
+    with pytest.raises(Unauthorized) as caught:
+        checked_token("sk-CANARY", "the file /t")
+
+    assert str(caught.value) == (
+        "the access token in the file /t starts with sk-: that looks like an API key; "
+        "the exporter needs the account's personal access token"
+    )
+
+
+@pytest.mark.parametrize("word", ["Bearer", "bearer"])
+def test_the_word_bearer_before_the_token_is_recognized(word):
+    with pytest.raises(Unauthorized) as caught:
+        checked_token(f"{word} CANARY", "V")
+
+    assert str(caught.value) == "the access token in V starts with 'Bearer': leave out 'Bearer'"

@@ -4,6 +4,7 @@ import pytest
 from promises import REASONS
 
 from exporter.errors import (
+    FIXES,
     AccountDisabled,
     ApiError,
     ExporterError,
@@ -18,6 +19,7 @@ from exporter.errors import (
     TooManyKeys,
     Unauthorized,
     Unreachable,
+    fix,
 )
 
 
@@ -64,3 +66,17 @@ def test_a_settings_error_shows_every_problem_on_a_line():
 
 def test_all_errors_on_purpose_are_of_one_family():
     assert all(issubclass(kind, ExporterError) for kind in (SettingsError, StartError, ApiError))
+
+
+def test_advice_names_flags_or_the_keys_of_the_accounts_file():
+    assert fix(Reason.UNAUTHORIZED, in_file=False).endswith("also requires --cometapi.user-id (COMETAPI_USER_ID)")
+    assert fix(Reason.UNAUTHORIZED, in_file=True).endswith("also requires user_id")
+    assert fix(Reason.TIMEOUT, in_file=True) == "check the network, or lengthen collect.timeout"
+    assert "raise keys.max," in fix(Reason.TOO_MANY_KEYS, in_file=True)
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_there_is_a_fix_for_every_reason_that_names_no_flag_where_the_accounts_file_is_used(reason):
+    assert FIXES[reason]
+    assert "--" not in fix(reason, in_file=True)
+    assert "COMETAPI_" not in fix(reason, in_file=True)

@@ -1,4 +1,7 @@
-"""How the text of each option is read, and what is said of a wrong one."""
+"""How the text of each option is parsed, and what is said about a wrong one."""
+
+import re
+from pathlib import Path
 
 import httpx
 import pytest
@@ -9,12 +12,16 @@ from exporter.parsers import (
     format_duration,
     is_safe_for_tokens,
     one_of,
+    parse_amount,
     parse_base_url,
     parse_concurrency,
     parse_duration,
+    parse_index,
     parse_path,
+    parse_pattern,
     parse_positive_duration,
     parse_positive_number,
+    parse_reload_interval,
     parse_switch,
     parse_url_path,
     parse_whole_number,
@@ -45,20 +52,20 @@ def test_an_address_loses_its_slashes_and_v1(text, url):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", "an address such as https://"),
-        ("api.cometapi.com", "an address such as https://"),
-        ("ftp://x", "an address such as https://"),
-        ("https://", "an address such as https://"),
-        ("https:///v1", "an address such as https://"),
-        ("https://x:99999", "an address such as https://"),
-        ("https://x:0", "an address such as https://"),
-        ("https://[::1", "an address such as https://"),
-        ("https://[v1.a]", "an address such as https://"),
-        ("https://a b", "an address such as https://"),
-        ("https://a..b", "an address such as https://"),
-        ("https://" + "a" * 64, "an address such as https://"),
-        ("https://x/\x01", "an address such as https://"),
-        ("https://münchen.example", "an address such as https://"),
+        ("", "a URL such as https://"),
+        ("api.cometapi.com", "a URL such as https://"),
+        ("ftp://x", "a URL such as https://"),
+        ("https://", "a URL such as https://"),
+        ("https:///v1", "a URL such as https://"),
+        ("https://x:99999", "a URL such as https://"),
+        ("https://x:0", "a URL such as https://"),
+        ("https://[::1", "a URL such as https://"),
+        ("https://[v1.a]", "a URL such as https://"),
+        ("https://a b", "a URL such as https://"),
+        ("https://a..b", "a URL such as https://"),
+        ("https://" + "a" * 64, "a URL such as https://"),
+        ("https://x/\x01", "a URL such as https://"),
+        ("https://münchen.example", "a URL such as https://"),
         ("https://user:CANARY@x", "without user and password"),
         ("https://CANARY@x", "without user and password"),
         ("https://x/?key=CANARY", "without ? and #"),
@@ -181,7 +188,7 @@ def test_a_path_for_the_metrics_is_taken(text):
             for text in ("", "metrics", "//x", "/a b", "/a?b", "/{x}", "/a%20b", "/../x", "/./x", '/"', "/é", "/a\n")
         ],
         *[
-            (text, "expected a path that no other page of the exporter has")
+            (text, "expected a path that the exporter does not use otherwise")
             for text in ("/", "/-/healthy", "/-/ready", "/-/x", "/api/v1/keys")
         ],
     ],
@@ -193,7 +200,7 @@ def test_a_path_that_cannot_be_reached_or_is_taken_is_refused(text, message):
 
 @pytest.mark.parametrize("text", ["token", "/run/secrets/token", "dir with spaces/тoken", "odd\udcff"])
 def test_a_path_of_a_file_is_taken_as_it_is(text):
-    assert parse_path(text) == text
+    assert parse_path(text) == Path(text)
 
 
 @pytest.mark.parametrize("text", ["", "  ", "a\0b", "\ud800"])
@@ -284,3 +291,37 @@ def test_any_text_is_a_duration_or_refused(text):
     except ValueError:
         return
     assert seconds >= 0
+
+
+@pytest.mark.parametrize(("text", "index"), [("0", 0), (" 00 ", 0), ("7", 7), ("010", 10)])
+def test_an_index_counts_from_zero(text, index):
+    assert parse_index(text) == index
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1.0", "x"])
+def test_what_is_no_index_is_refused(text):
+    with pytest.raises(ValueError, match="expected a whole number"):
+        parse_index(text)
+
+
+def test_an_amount_may_be_zero_but_not_negative_or_endless():
+    assert [parse_amount(text) for text in ("0", "2.5", " 1e3 ")] == [0.0, 2.5, 1000.0]
+    for text in ("-0.1", "nan", "inf", "five"):
+        with pytest.raises(ValueError, match="expected a number that is not negative, got "):
+            parse_amount(text)
+
+
+def test_a_reload_interval_is_never_or_at_least_a_second():
+    assert [parse_reload_interval(text) for text in ("0s", "1s", " 5m ")] == [0.0, 1.0, 300.0]
+    with pytest.raises(ValueError, match=r"expected 0s \(never\) or at least 1s, got '999ms'"):
+        parse_reload_interval("999ms")
+
+
+def test_the_dot_of_a_pattern_matches_a_line_break_too():
+    assert parse_pattern("vip/.*").fullmatch("vip/two\nlines")
+
+
+@pytest.mark.parametrize("text", ["(", "[a", "a**", "(?P<x>a)(?P<x>b)", "x{99999999999}"])
+def test_what_is_no_regular_expression_is_refused_with_the_fault(text):
+    with pytest.raises(ValueError, match=re.escape(f"expected a regular expression, got {text!r}: ")):
+        parse_pattern(text)

@@ -1,5 +1,6 @@
 """What the user wrote becomes settings, or everything that is wrong with it at once."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,26 +10,17 @@ from builders import CANARY_TOKEN
 from exporter.__main__ import command
 from exporter.credentials import LiteralToken, Secret, TokenFile
 from exporter.errors import SettingsError
-from exporter.options import OPTIONS
+from exporter.filters import KeyFilter, Threshold
+from exporter.options import MODES
 from exporter.server.listen import ListenAddress
 from exporter.settings import load_settings
 
 TOKEN = {"COMETAPI_ACCESS_TOKEN": CANARY_TOKEN}
-MODES = ("demo", "once", "check")
-
-
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch):
-    for option in OPTIONS:
-        monkeypatch.delenv(option.variable, raising=False)
 
 
 def load(*flags, demo=False, **environ):
-    """Load as the program does: click reads flags and variables, `load_settings` judges them."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, text in environ.items():
-            patch.setenv(name, text)
-        given = command().main(list(flags), standalone_mode=False)
+    """Load as the program does: click reads the flags, `load_settings` judges them with the variables."""
+    given = command().main(list(flags), standalone_mode=False)
     return load_settings({key: text for key, text in given.items() if key not in MODES}, environ, demo=demo)
 
 
@@ -50,11 +42,19 @@ def test_with_a_token_alone_everything_has_its_default():
     (only,) = settings.accounts
     assert only.token == LiteralToken(Secret(CANARY_TOKEN), "COMETAPI_ACCESS_TOKEN")
     assert (only.name, only.base_url, only.user_id) == ("default", "https://api.cometapi.com", None)
-    assert (only.quota_per_usd, only.ca_file) == (500_000.0, None)
+    assert (only.quota_per_usd, only.ca_file) == (None, None)
     assert (only.interval, only.timeout, only.stale_after, only.concurrency) == (60.0, 10.0, 3600.0, 4)
     assert settings.listen == (ListenAddress(host="", port=10144),)
     assert (settings.telemetry_path, settings.web_config_file) == ("/metrics", None)
-    assert (settings.log_level, settings.log_format, settings.max_requests_per_minute) == ("info", "logfmt", 60)
+    assert (settings.log_level, settings.log_format, settings.max_requests_per_minute) == ("info", "logfmt", 50)
+    assert (only.max_keys, only.key_filter, only.counts_only, only.thresholds) == (100_000, KeyFilter(), False, ())
+    assert (only.usage, only.usage_max_series) == ("model", 2000)
+    assert (settings.config_file, settings.auto_reload_interval, settings.has_lifecycle) == (None, 0.0, False)
+    assert (settings.shards_total, settings.shard_index, settings.probe_listen) == (1, 0, None)
+
+
+def a_pattern(text):
+    return re.compile(text, re.DOTALL)
 
 
 OF_ACCOUNT = [
@@ -65,6 +65,11 @@ OF_ACCOUNT = [
     ("--collect.timeout", "COMETAPI_EXPORTER_TIMEOUT", "500ms", "timeout", 0.5),
     ("--collect.stale-after", "COMETAPI_EXPORTER_STALE_AFTER", "1h30m", "stale_after", 5400.0),
     ("--collect.concurrency", "COMETAPI_EXPORTER_CONCURRENCY", "8", "concurrency", 8),
+    ("--collect.usage", "COMETAPI_EXPORTER_USAGE", "Key-Model", "usage", "key-model"),
+    ("--collect.usage-max-series", "COMETAPI_EXPORTER_USAGE_MAX_SERIES", "9", "usage_max_series", 9),
+    ("--keys.max", "COMETAPI_EXPORTER_KEYS_MAX", "500", "max_keys", 500),
+    ("--keys.include", "COMETAPI_EXPORTER_KEYS_INCLUDE", "a/.*", "key_filter", KeyFilter(include=a_pattern("a/.*"))),
+    ("--keys.exclude", "COMETAPI_EXPORTER_KEYS_EXCLUDE", "b/.*", "key_filter", KeyFilter(exclude=a_pattern("b/.*"))),
 ]
 
 
@@ -85,6 +90,13 @@ OF_PROCESS = [
         5,
     ),
     ("--web.telemetry-path", "COMETAPI_EXPORTER_TELEMETRY_PATH", "/m", "telemetry_path", "/m"),
+    (
+        "--probe.listen-address",
+        "COMETAPI_EXPORTER_PROBE_LISTEN_ADDRESS",
+        ":9",
+        "probe_listen",
+        ListenAddress(host="", port=9),
+    ),
     ("--log.level", "COMETAPI_EXPORTER_LOG_LEVEL", "DEBUG", "log_level", "debug"),
     ("--log.format", "COMETAPI_EXPORTER_LOG_FORMAT", "json", "log_format", "json"),
 ]
@@ -96,6 +108,13 @@ OF_PROCESS = [
 def test_an_option_of_the_process_is_set_by_its_flag_or_its_variable(flag, variable, text, attribute, value):
     assert getattr(load(f"{flag}={text}", **TOKEN), attribute) == value
     assert getattr(load(**TOKEN, **{variable: text}), attribute) == value
+
+
+def test_switches_are_set_by_their_flag_or_their_variable():
+    assert load("--keys.counts-only", **TOKEN).accounts[0].counts_only
+    assert load(COMETAPI_EXPORTER_KEYS_COUNTS_ONLY="yes", **TOKEN).accounts[0].counts_only
+    assert load("--web.enable-lifecycle", **TOKEN).has_lifecycle
+    assert not load("--web.no-status-page", **TOKEN).has_status_page
 
 
 def test_a_flag_wins_over_its_variable():
@@ -134,21 +153,24 @@ def test_files_that_are_there_are_taken(tmp_path):
     assert settings.accounts[0].ca_file == tmp_path / "ca.pem"
 
 
-def test_files_that_are_not_there_are_told(tmp_path):
+def test_files_that_cannot_be_used_are_reported(tmp_path):
     (tmp_path / "ca.pem").write_text("no certificate")
     found = problems(f"--cometapi.ca-file={tmp_path}/ca.pem", f"--web.config.file={tmp_path}/nowhere.yml", **TOKEN)
 
     assert (
-        found[0] == f"--cometapi.ca-file (COMETAPI_CA_FILE): cannot read {tmp_path}/ca.pem: no certificates in PEM form"
+        found[0]
+        == f"--cometapi.ca-file (COMETAPI_CA_FILE): cannot read {tmp_path}/ca.pem: no certificates in PEM format"
     )
     assert found[1].startswith("--web.config.file (COMETAPI_EXPORTER_WEB_CONFIG_FILE): ")
     assert len(found) == 2
 
 
-def test_all_wrong_settings_are_told_at_once_each_by_flag_and_variable_with_the_mend():
+def test_all_wrong_settings_are_reported_at_once_each_by_flag_and_variable_with_the_fix():
     found = problems(
         "--cometapi.base-url=api.cometapi.com",
         "--collect.interval=60",
+        "--keys.include=(",
+        "--shards.index=-1",
         "--web.listen-address=:99999",
         "--web.listen-address=nowhere",
         "--web.telemetry-path=metrics",
@@ -162,13 +184,18 @@ def test_all_wrong_settings_are_told_at_once_each_by_flag_and_variable_with_the_
     )
 
     assert found == [
-        "--cometapi.base-url (COMETAPI_BASE_URL): expected an address such as https://api.cometapi.com",
+        "--cometapi.base-url (COMETAPI_BASE_URL): expected a URL such as https://api.cometapi.com",
         "--cometapi.user-id (COMETAPI_USER_ID): expected a whole number from 1 to 999999999, got 'me'",
         "--cometapi.quota-per-usd (COMETAPI_QUOTA_PER_USD): expected a number above 0, got '0'",
         "--cometapi.allow-insecure-http (COMETAPI_ALLOW_INSECURE_HTTP): expected true or false, got 'perhaps'",
         "--collect.interval (COMETAPI_EXPORTER_INTERVAL): expected a duration such as 90s, 15m or 1h30m, got '60'",
         "--collect.timeout (COMETAPI_EXPORTER_TIMEOUT): expected at least 100ms, got '1ms'",
         "--collect.concurrency (COMETAPI_EXPORTER_CONCURRENCY): expected at most 64 pages at a time, got 65",
+        (
+            "--keys.include (COMETAPI_EXPORTER_KEYS_INCLUDE): expected a regular expression, got '(': "
+            "missing ), unterminated subpattern at position 0"
+        ),
+        "--shards.index (COMETAPI_EXPORTER_SHARDS_INDEX): expected a whole number from 0 to 999999999, got '-1'",
         (
             "--web.listen-address (COMETAPI_EXPORTER_LISTEN_ADDRESS): "
             "expected a port from 0 to 65535 after the last colon, not '99999' in ':99999'"
@@ -182,19 +209,34 @@ def test_all_wrong_settings_are_told_at_once_each_by_flag_and_variable_with_the_
         "--log.format (COMETAPI_EXPORTER_LOG_FORMAT): expected one of logfmt, json, got 'xml'",
         (
             "COMETAPI_ACCESS_TOKEN or --cometapi.access-token-file (COMETAPI_ACCESS_TOKEN_FILE): no access token: "
-            "make one in the gateway's console under Personal Settings and set one of the two "
-            "(or look around first with --demo)"
+            "create one in the gateway's console under Personal Settings and set one of the two "
+            "(or explore with --demo first)"
         ),
     ]
 
 
-def test_data_that_would_vanish_between_two_refreshes_is_wrong():
-    (problem,) = problems("--collect.interval=2h", **TOKEN)
+def test_data_that_would_disappear_after_one_failed_refresh_is_wrong():
+    assert account("--collect.interval=30m").stale_after == 3600.0
+    (problem,) = problems("--collect.interval=31m", **TOKEN)
 
     assert problem == (
-        "--collect.stale-after (COMETAPI_EXPORTER_STALE_AFTER): expected at least the interval of account default, 2h, "
-        "got 1h: the data would vanish between two refreshes"
+        "--collect.stale-after (COMETAPI_EXPORTER_STALE_AFTER): expected at least two intervals of account default, "
+        "1h2m, got 1h: data would disappear after one failed refresh"
     )
+
+
+@pytest.mark.parametrize(
+    ("flag", "where"),
+    [
+        (
+            "--config.auto-reload-interval=30s",
+            "--config.auto-reload-interval (COMETAPI_EXPORTER_AUTO_RELOAD_INTERVAL)",
+        ),
+        ("--shards.total=2", "--shards.total (COMETAPI_EXPORTER_SHARDS_TOTAL)"),
+    ],
+)
+def test_what_has_a_meaning_only_for_an_accounts_file_is_wrong_without_one(flag, where):
+    assert problems(flag, **TOKEN) == [f"{where}: requires --config.file"]
 
 
 class TestToken:
@@ -222,6 +264,14 @@ class TestToken:
             )
         ]
 
+    def test_an_api_key_in_its_place_is_reported_before_the_first_request(self):
+        assert problems(COMETAPI_ACCESS_TOKEN="sk-CANARY") == [
+            (
+                "COMETAPI_ACCESS_TOKEN: the access token in COMETAPI_ACCESS_TOKEN starts with sk-: that looks like an "
+                "API key; the exporter needs the account's personal access token"
+            )
+        ]
+
     def test_from_nowhere_is_wrong(self):
         assert "no access token" in problems()[0]
 
@@ -237,7 +287,7 @@ class TestToken:
         "text",
         [" ", "CANARY token", "CANARY\ttoken", "CANARY\x1b", "CANARY\u200b", "\ufeff", "CANARY\r\nX-Evil: 1", "é"],
     )
-    def test_that_cannot_be_sent_is_told_and_not_quoted(self, text, tmp_path):
+    def test_that_cannot_be_sent_is_reported_and_not_quoted(self, text, tmp_path):
         (tmp_path / "token").write_text(text)
         (by_variable,) = problems(COMETAPI_ACCESS_TOKEN=text)
         (by_file,) = problems(f"--cometapi.access-token-file={tmp_path}/token")
@@ -269,8 +319,8 @@ class TestPlainHttp:
     def test_to_another_machine_is_refused(self):
         assert problems("--cometapi.base-url=http://gate.lan", **TOKEN) == [
             (
-                "--cometapi.base-url (COMETAPI_BASE_URL): plain http to another machine would show the token on the "
-                "way: use https, or allow it with --cometapi.allow-insecure-http "
+                "--cometapi.base-url (COMETAPI_BASE_URL): plain HTTP to a non-loopback host would expose the token on "
+                "the network: use https, or allow it with --cometapi.allow-insecure-http "
                 "(allow_insecure_http: true in the file)"
             )
         ]
@@ -300,20 +350,20 @@ class TestDemo:
 
         assert (only.name, only.interval) == ("demo", 5.0)
 
-    def test_a_token_that_lies_around_is_not_used(self):
+    def test_a_token_in_the_environment_is_not_used(self):
         assert "CANARY" not in load(demo=True, **TOKEN).accounts[0].token.read().reveal()
 
     def test_together_with_a_config_file_is_wrong(self, tmp_path):
         assert problems(f"--config.file={tmp_path}/x.yml", demo=True) == [
-            "--config.file (COMETAPI_EXPORTER_CONFIG_FILE): set together with --demo, which has an account of its own"
+            "--config.file (COMETAPI_EXPORTER_CONFIG_FILE): set together with --demo, which has its own account"
         ]
 
-    def test_other_wrong_settings_are_still_told(self):
+    def test_other_wrong_settings_are_still_reported(self):
         assert len(problems("--collect.interval=x", "--log.level=x", demo=True)) == 2
 
 
 class TestConfigFile:
-    """Several accounts, each with its own."""
+    """Several accounts, each with its own options."""
 
     @pytest.fixture
     def write(self, tmp_path):
@@ -388,38 +438,38 @@ accounts:
         assert found == [
             (
                 "--cometapi.access-token-file (COMETAPI_ACCESS_TOKEN_FILE): set together with --config.file: "
-                "write access_token_file under its account there"
+                "set access_token_file of the account there"
             ),
             (
                 "--cometapi.user-id (COMETAPI_USER_ID): set together with --config.file: "
-                "write user_id under its account there"
+                "set user_id of the account there"
             ),
         ]
 
     @pytest.mark.parametrize(
         ("account", "problem"),
         [
-            ("", ": expected either access_token_file or access_token_env"),
+            ("", ": set access_token_file or access_token_env"),
             (
                 "access_token_file: token, access_token_env: T",
-                ": expected either access_token_file or access_token_env",
+                ".access_token_file: set together with ",
             ),
             ("access_token_env: NOT_SET", ".access_token_env: the variable NOT_SET is not set"),
-            (
-                f"access_token_env: {CANARY_TOKEN}",
-                ".access_token_env: no variable of that name is set",
-            ),
-            (
-                'access_token_env: "A\\0B"',
-                ".access_token_env: no variable of that name is set",
-            ),
-            ("access_token_env: BAD", ".access_token_env: the access token in BAD has spaces"),
+            (f"access_token_env: {CANARY_TOKEN}", ".access_token_env: no environment variable of that name is set"),
+            ("access_token_env: a=b", ".access_token_env: no environment variable of that name is set"),
+            ("access_token_env: BAD", ".access_token_env: the access token in BAD contains spaces"),
             ("access_token_file: none", ".access_token_file: cannot read the access token in the file"),
-            ('access_token_file: "a\\0b"', ".access_token_file: expected the path of a file"),
+            ('access_token_file: "a\\0b"', ".access_token_file: expected printable text"),
+            ("access_token_file: token, ca_file: none", ".ca_file: cannot read "),
+            ("access_token_file: token, keys: {exclude: '('}", ".keys.exclude: expected a regular expression, got '('"),
+            (
+                "access_token_file: token, thresholds: [{keys: a}, {expiry_warning: soon}]",
+                ".thresholds[1].expiry_warning: expected a duration such as",
+            ),
             ("access_token_file: token, user_id: x", ".user_id: expected a whole number from 1 to 999999999, got 'x'"),
-            ("access_token_file: token, base_url: http://x", ".base_url: plain http to another machine"),
-            ("access_token_file: token, base_url: x", ".base_url: expected an address such as"),
-            ("access_token_file: token, collect: {timeout: 5}", ".timeout: expected a duration such as"),
+            ("access_token_file: token, base_url: http://x", ".base_url: plain HTTP to a non-loopback host"),
+            ("access_token_file: token, base_url: x", ".base_url: expected a URL such as"),
+            ("access_token_file: token, collect: {timeout: 5}", ".collect.timeout: expected a duration such as"),
         ],
     )
     def test_what_is_wrong_with_an_account_is_named_by_its_path(self, write, tmp_path, account, problem):
@@ -428,22 +478,123 @@ accounts:
 
         assert found[0].startswith(f"{tmp_path}/etc/accounts.yml: accounts[0]{problem}")
 
-    def test_what_is_wrong_with_the_files_shape_is_told_beside_the_rest(self, write, tmp_path):
+    def test_what_is_wrong_with_the_files_shape_is_reported_with_the_rest(self, write, tmp_path):
         flag = write("accounts: [{name: a, access_token_file: token, intervall: 1s}]\ncollect: {timeout: x}")
         found = problems(flag, "--log.level=x")
 
-        assert [problem.split(":")[0].replace(str(tmp_path), "") for problem in found] == [
+        assert {problem.partition(": expected")[0].replace(str(tmp_path), "") for problem in found} == {
             "--log.level (COMETAPI_EXPORTER_LOG_LEVEL)",
-            "/etc/accounts.yml",
-            "/etc/accounts.yml",
-        ]
+            "/etc/accounts.yml: collect.timeout",
+            "/etc/accounts.yml: accounts[0].intervall: unknown key; did you mean interval?",
+        }
 
-    def test_a_file_that_is_missing_is_told_once(self, tmp_path):
+    def test_a_file_that_is_missing_is_reported_once(self, tmp_path):
         assert problems(f"--config.file={tmp_path}/none.yml") == [
-            f"{tmp_path}/none.yml: cannot be read: No such file or directory"
+            f"{tmp_path}/none.yml: cannot read the file: No such file or directory"
         ]
 
     def test_the_variable_names_the_file_too(self, write, tmp_path):
         write("accounts: [{name: a, access_token_file: token}]")
 
         assert load(COMETAPI_EXPORTER_CONFIG_FILE=f"{tmp_path}/etc/accounts.yml").accounts[0].name == "a"
+
+    def test_a_token_variable_that_no_account_uses_is_wrong(self, write):
+        """It would be ignored without a word."""
+        flag = write("accounts: [{name: a, access_token_file: token}]")
+
+        assert problems(flag, **TOKEN) == [
+            (
+                "COMETAPI_ACCESS_TOKEN: set together with --config.file, where no account uses it: unset it, or set "
+                "access_token_env: COMETAPI_ACCESS_TOKEN of the account there"
+            )
+        ]
+
+    def test_the_token_variable_may_be_the_one_of_an_account(self, write):
+        flag = write("accounts: [{name: a, access_token_env: COMETAPI_ACCESS_TOKEN}]")
+
+        assert load(flag, **TOKEN).accounts[0].token.read() == Secret(CANARY_TOKEN)
+
+    def test_a_wrong_flag_is_reported_once_however_many_accounts_there_are(self, write):
+        flag = write("accounts: [{name: a, access_token_file: token}, {name: b, access_token_file: token}]")
+
+        assert len(problems(flag, "--collect.interval=soon")) == 1
+
+    def test_loading_again_sees_what_has_changed_in_the_file(self, write):
+        flags = {"config_file": write("accounts: [{name: a, access_token_file: token}]").partition("=")[2]}
+        before = load_settings(flags, {})
+        write("accounts: [{name: a, access_token_file: token}, {name: b, access_token_file: token, user_id: 7}]")
+        after = load_settings(flags, {})
+
+        assert after.accounts[:1] == before.accounts
+        assert after.accounts[1].user_id == 7
+
+    def test_keys_options_of_an_account_win_over_those_for_all(self, write):
+        flag = write("""
+keys: {max: 500, exclude: "sandbox/.*"}
+accounts:
+  - {name: own, access_token_file: token, keys: {max: 9, include: "web/.*", counts_only: true}}
+  - {name: common, access_token_file: token}
+""")
+        own, common = load(flag).accounts
+
+        assert (own.max_keys, own.counts_only) == (9, True)
+        assert own.key_filter == KeyFilter(include=a_pattern("web/.*"), exclude=a_pattern("sandbox/.*"))
+        assert (common.max_keys, common.counts_only) == (500, False)
+        assert common.key_filter == KeyFilter(exclude=a_pattern("sandbox/.*"))
+
+    def test_thresholds_of_an_account_come_before_those_for_all(self, write):
+        flag = write("""
+thresholds:
+  - {keys: "production/.*", low_quota_usd: 50, expiry_warning: 30d}
+  - {daily_budget_usd: 20}
+accounts:
+  - {name: own, access_token_file: token, thresholds: [{keys: "production/web", low_quota_usd: 5}]}
+  - {name: common, access_token_file: token}
+""")
+        own, common = load(flag).accounts
+
+        assert common.thresholds == (
+            Threshold(keys=a_pattern("production/.*"), low_quota_usd=50.0, expiry_warning=30 * 86_400.0),
+            Threshold(daily_budget_usd=20.0),
+        )
+        assert own.thresholds == (Threshold(keys=a_pattern("production/web"), low_quota_usd=5.0), *common.thresholds)
+
+    def test_a_wrong_threshold_for_all_is_reported_once(self, write, tmp_path):
+        flag = write(
+            "thresholds: [{low_quota_usd: few}]\n"
+            "accounts: [{name: a, access_token_file: token}, {name: b, access_token_file: token}]"
+        )
+
+        assert problems(flag) == [
+            (
+                f"{tmp_path}/etc/accounts.yml: thresholds[0].low_quota_usd: "
+                "expected a number that is not negative, got 'few'"
+            )
+        ]
+
+    def test_the_shards_together_read_every_account_once(self, write):
+        accounts = ", ".join(f"{{name: account {n}, access_token_file: token}}" for n in range(20))
+        flag = write(f"accounts: [{accounts}]")
+        shards = [load(flag, "--shards.total=3", f"--shards.index={index}").accounts for index in range(3)]
+
+        assert sorted(account.name for shard in shards for account in shard) == sorted(
+            f"account {n}" for n in range(20)
+        )
+        assert all(shards)
+
+    def test_a_shard_that_does_not_exist_is_wrong(self, write):
+        flag = write("accounts: [{name: a, access_token_file: token}]")
+
+        assert problems(flag, "--shards.total=3", COMETAPI_EXPORTER_SHARDS_INDEX="3") == [
+            (
+                "--shards.index (COMETAPI_EXPORTER_SHARDS_INDEX): expected less than --shards.total, 3, got 3: "
+                "indexes count from 0"
+            )
+        ]
+
+    def test_what_is_wrong_with_an_account_of_another_shard_is_reported_too(self, write):
+        """Otherwise a file would be right for one shard and wrong for the next."""
+        flag = write("accounts: [{name: a, access_token_file: none}]")
+        counts = [len(problems(flag, "--shards.total=2", f"--shards.index={index}")) for index in (0, 1)]
+
+        assert counts == [1, 1]

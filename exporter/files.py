@@ -1,0 +1,35 @@
+"""Read a file without waiting for it.
+
+Talks to: the file system. A FIFO, a device or a folder in place of the file is an error, not a wait; how long a mount
+that hangs may take is for the caller to bound.
+"""
+
+import errno
+import os
+import ssl
+import stat
+from pathlib import Path
+
+LARGEST_CERTIFICATES = 16 * 1024 * 1024
+
+
+def read_file(path: Path, limit: int) -> bytes:
+    """Return the first *limit* bytes of the regular file at *path*; raises OSError, with `strerror` for people."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    with os.fdopen(descriptor, "rb") as file:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        return file.read(limit)
+
+
+def read_certificates(path: Path) -> str:
+    """Return the certificate authorities in the PEM file at *path*; raises OSError where there are none."""
+    text = read_file(path, LARGEST_CERTIFICATES).decode("ascii", "ignore")  # comments may be in any encoding
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
+    except (ssl.SSLError, ValueError):
+        raise OSError(errno.EINVAL, "no certificates in PEM format", str(path)) from None
+    return text

@@ -1,0 +1,43 @@
+"""Files are read without waiting for them."""
+
+import os
+
+import pytest
+import trustme
+
+from exporter.files import read_certificates, read_file
+
+PEM = trustme.CA(key_type=trustme.KeyType.ECDSA).cert_pem.bytes()
+
+
+def test_a_regular_file_is_read_up_to_the_limit(tmp_path):
+    (tmp_path / "file").write_bytes(b"0123456789")
+
+    assert read_file(tmp_path / "file", 4) == b"0123"
+
+
+@pytest.mark.timeout(5)
+def test_a_fifo_without_a_writer_is_an_error_at_once(tmp_path):
+    os.mkfifo(tmp_path / "file")
+
+    with pytest.raises(OSError, match="not a regular file"):
+        read_file(tmp_path / "file", 4)
+
+
+def test_a_folder_is_an_error_that_says_so(tmp_path):
+    with pytest.raises(IsADirectoryError):
+        read_file(tmp_path, 4)
+
+
+def test_certificates_may_have_comments_in_any_encoding(tmp_path):
+    (tmp_path / "ca.pem").write_bytes(b"# \xff\xc3\xa9\n" + PEM)
+
+    assert read_certificates(tmp_path / "ca.pem").endswith(PEM.decode())
+
+
+@pytest.mark.parametrize("content", [b"", b"no certificate", PEM.replace(b"E", b"F", 3)])
+def test_a_file_without_certificates_is_an_error(tmp_path, content):
+    (tmp_path / "ca.pem").write_bytes(content)
+
+    with pytest.raises(OSError, match="no certificates in PEM format"):
+        read_certificates(tmp_path / "ca.pem")
