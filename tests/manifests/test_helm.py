@@ -12,6 +12,7 @@ import trustme
 import yaml
 from manifests.resources import Resource, pod_of, rights_too_many, the, unfound_pods
 
+import exporter
 from exporter.settings import load_settings
 
 ROOT = Path(__file__).parents[2]
@@ -262,4 +263,4 @@ def test_every_value_of_the_chart_is_in_its_schema():
 def test_the_icon_of_the_chart_is_in_the_tree():
     icon = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))["icon"]
 
-    assert (ROOT / icon.partition("/main/")[2]).is_file()
+    assert (Path(exporter.__file__).parents[1] / icon.partition("/main/")[2]).is_file()
