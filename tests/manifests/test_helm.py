@@ -10,9 +10,19 @@ from typing import Any
 import pytest
 import trustme
 import yaml
-from manifests.resources import Resource, pod_of, rights_too_many, the, unfound_pods
+from binaries import require
+from manifests.resources import (
+    Resource,
+    environment_of,
+    pod_of,
+    rights_too_many,
+    the,
+    unfound_pods,
+    workload_of,
+)
 
 import exporter
+from exporter.config_file import COLLECT_KEYS, FILTER_KEYS, OWN_COLLECT_KEYS, THRESHOLD_KEYS
 from exporter.settings import load_settings
 
 ROOT = Path(__file__).parents[2]
@@ -145,22 +155,54 @@ def test_other_accounts_mean_another_pod_and_no_token_is_in_the_cluster_s_object
 
 
 @pytest.mark.parametrize(
-    ("case", "probe"),
-    [
-        ("minimal", {"httpGet": {"path": "/-/healthy", "port": "http"}}),
-        ("everything", {"httpGet": {"path": "/-/healthy", "port": "http", "scheme": "HTTPS"}}),
-        ("client-certificates", {"tcpSocket": {"port": "http"}}),
-    ],
+    ("case", "port"), [("minimal", "http"), ("everything", "probes"), ("client-certificates", "probes")]
 )
-def test_the_liveness_probe_speaks_as_the_pages_do(rendered, case, probe):
-    (container,) = pod_of(resources(rendered, case))["containers"]
+def test_probes_have_a_plain_port_where_the_pages_may_want_a_certificate_or_a_password(rendered, case, port):
+    pod = pod_of(resources(rendered, case))
+    (container,) = pod["containers"]
+    ports = {entry["name"]: entry["containerPort"] for entry in container["ports"]}
+    address = environment_of(pod).get("COMETAPI_EXPORTER_PROBE_LISTEN_ADDRESS", ":10144")
 
-    assert {name: value for name, value in container["livenessProbe"].items() if "Seconds" not in name} == probe
+    assert container["livenessProbe"]["httpGet"] == {"path": "/-/healthy", "port": port}
+    assert container["readinessProbe"]["httpGet"] == {"path": "/-/ready", "port": port}
+    assert address == f":{ports[port]}"
+
+
+def test_each_shard_takes_its_ordinal_as_index_and_its_part_of_the_rate_limit(rendered):
+    found = resources(rendered, "sharded")
+    environment = environment_of(pod_of(found))
+
+    assert workload_of(found)["kind"] == "StatefulSet"
+    assert workload_of(found)["spec"]["replicas"] == 3
+    assert workload_of(found)["spec"]["serviceName"] == the(found, "Service")["metadata"]["name"]
+    assert environment["COMETAPI_EXPORTER_SHARDS_TOTAL"] == "3"
+    assert environment["COMETAPI_EXPORTER_SHARDS_INDEX"] == {
+        "fieldRef": {"fieldPath": "metadata.labels['apps.kubernetes.io/pod-index']"}
+    }
+    assert yaml.safe_load(config_in(found))["collect"] == {"max_requests_per_minute": 16}, "50 // 3"
+
+
+def test_shards_are_refused_where_pods_have_no_label_with_their_ordinal():
+    case = {"values": CASES["sharded"], "kubernetes": "1.27.4"}
+    done = subprocess.run(
+        [require("manifest-python"), Path(__file__).parent / "with_tools.py", "render"],
+        input=json.dumps({"chart": str(CHART), "cases": {"sharded": case}}),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    assert "Kubernetes 1.28 or newer is required, this is v1.27.4" in done.stderr, "the linter only logs what fails"
+
+
+def test_replicas_share_the_rate_limit(rendered):
+    assert yaml.safe_load(config_in(resources(rendered, "everything")))["collect"] == {"max_requests_per_minute": 25}
 
 
 def test_the_web_config_is_mounted_whole_so_that_its_relative_paths_hold(rendered):
     pod = pod_of(resources(rendered, "everything"))
-    environment = {entry["name"]: entry.get("value") for entry in pod["containers"][0]["env"]}
+    environment = environment_of(pod)
     (mount,) = (entry["mountPath"] for entry in pod["containers"][0]["volumeMounts"] if entry["name"] == "web")
     (secret,) = (volume["secret"] for volume in pod["volumes"] if volume["name"] == "web")
 
@@ -248,6 +290,16 @@ def test_the_table_of_values_is_up_to_date():
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
     assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_options_of_the_file_that_the_schema_allows_are_those_of_the_exporter():
+    schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+    shared, account = schema["definitions"], schema["definitions"]["account"]["properties"]
+
+    assert set(schema["properties"]["collect"]["properties"]) == set(COLLECT_KEYS)
+    assert set(account["collect"]["properties"]) == set(OWN_COLLECT_KEYS)
+    assert set(shared["keys"]["properties"]) == set(FILTER_KEYS)
+    assert set(shared["thresholds"]["items"]["properties"]) == set(THRESHOLD_KEYS)
 
 
 def test_every_value_of_the_chart_is_in_its_schema():

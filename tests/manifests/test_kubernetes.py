@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 import yaml
 from binaries import require
-from manifests.resources import environment_of, pod_of, rights_too_many, the, unfound_pods
+from manifests.resources import environment_of, pod_of, rights_too_many, the, unfound_pods, workload_of
+
+from exporter.settings import load_settings
 
 ROOT = Path(__file__).parents[2]
 KUBERNETES = ROOT / "deploy/kubernetes"
@@ -63,6 +65,44 @@ def test_every_port_of_the_network_policy_names_its_protocol(everything):
     ports = [port for rule in (*policy["ingress"], *policy["egress"]) for port in rule["ports"]]
 
     assert [port for port in ports if "protocol" not in port] == [], "otherwise each `kubectl apply` reports a change"
+
+
+@pytest.fixture(scope="module")
+def sharded() -> list[dict[str, Any]]:
+    """Return the resources of the example with shards."""
+    return build(KUBERNETES / "sharded")
+
+
+def test_the_clusters_schemas_accept_the_example_with_shards(sharded, problems_of):
+    assert problems_of(sharded) == []
+    assert rights_too_many(pod_of(sharded)) == []
+    assert unfound_pods(sharded) == []
+
+
+def test_the_shards_of_the_example_agree_on_their_number_and_share_the_rate_limit(sharded):
+    replicas = workload_of(sharded)["spec"]["replicas"]
+    environment = environment_of(pod_of(sharded))
+
+    assert workload_of(sharded)["kind"] == "StatefulSet"
+    assert int(environment["COMETAPI_EXPORTER_SHARDS_TOTAL"]) == replicas
+    assert int(environment["COMETAPI_EXPORTER_MAX_REQUESTS_PER_MINUTE"]) * replicas <= 50
+    assert environment["COMETAPI_EXPORTER_SHARDS_INDEX"] == {
+        "fieldRef": {"fieldPath": "metadata.labels['apps.kubernetes.io/pod-index']"}
+    }
+
+
+def test_the_exporter_reads_the_accounts_of_the_example_where_they_are_mounted(sharded, tmp_path):
+    pod = pod_of(sharded)
+    mounts = {mount["name"]: mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]}
+    (volume,) = (entry["configMap"]["name"] for entry in pod["volumes"] if entry["name"] == "accounts")
+    text = the(sharded, "ConfigMap")["data"]["accounts.yml"].replace(mounts["token"], str(tmp_path))
+    for name in ("production", "research", "support"):
+        (tmp_path / name).write_text("token", encoding="utf-8")
+    (tmp_path / "accounts.yml").write_text(text, encoding="utf-8")
+
+    assert the(sharded, "ConfigMap")["metadata"]["name"] == volume
+    assert environment_of(pod)["COMETAPI_EXPORTER_CONFIG_FILE"] == f"{mounts['accounts']}/accounts.yml"
+    assert len(load_settings({"config_file": str(tmp_path / "accounts.yml")}, {}).accounts) == 3
 
 
 def test_the_exporter_alone_needs_no_resource_of_the_operator():

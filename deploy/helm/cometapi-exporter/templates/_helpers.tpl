@@ -48,6 +48,16 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- end }}
 
+{{/* The number of pods: shards, or replicas of a single one. */}}
+{{- define "cometapi-exporter.pods" -}}
+{{- ternary .Values.shards .Values.replicaCount (gt (int .Values.shards) 1) }}
+{{- end }}
+
+{{/* Requests a minute of all pods; 50 is the exporter's default. */}}
+{{- define "cometapi-exporter.requests" -}}
+{{- default 50 .Values.collect.max_requests_per_minute }}
+{{- end }}
+
 {{/* The exporter's YAML file, with tokens and CA certificates at the paths where the pod mounts them. */}}
 {{- define "cometapi-exporter.config" -}}
 {{- $accounts := list }}
@@ -58,25 +68,19 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- with $account.quotaPerUsd }}{{ $_ := set $entry "quota_per_usd" . }}{{ end }}
 {{- with $account.allowInsecureHttp }}{{ $_ := set $entry "allow_insecure_http" . }}{{ end }}
 {{- if $account.caSecret }}{{ $_ := set $entry "ca_file" (printf "/var/run/secrets/cometapi-exporter/%d/ca.crt" $index) }}{{ end }}
-{{- with $account.collect }}{{ $_ := set $entry "collect" . }}{{ end }}
+{{- range $section := list "collect" "keys" "thresholds" }}
+{{- with get $account $section }}{{ $_ := set $entry $section . }}{{ end }}
+{{- end }}
 {{- $accounts = append $accounts $entry }}
 {{- end }}
 {{- $config := dict "accounts" $accounts }}
-{{- with .Values.collect }}{{ $_ := set $config "collect" . }}{{ end }}
+{{- $collect := deepCopy .Values.collect }}
+{{- $pods := include "cometapi-exporter.pods" . | int }}
+{{- if gt $pods 1 }}
+{{- $_ := set $collect "max_requests_per_minute" (div (include "cometapi-exporter.requests" . | int) $pods) }}
+{{- end }}
+{{- with $collect }}{{ $_ := set $config "collect" . }}{{ end }}
+{{- with .Values.keys }}{{ $_ := set $config "keys" . }}{{ end }}
+{{- with .Values.thresholds }}{{ $_ := set $config "thresholds" . }}{{ end }}
 {{- toYaml $config }}
-{{- end }}
-
-{{/* A probe. Where clients need a certificate, the kubelet has none and can only open a connection. */}}
-{{- define "cometapi-exporter.probe" -}}
-{{- if .web.clientCertificates -}}
-tcpSocket:
-  port: http
-{{- else -}}
-httpGet:
-  path: {{ .path }}
-  port: http
-  {{- if .web.tls }}
-  scheme: HTTPS
-  {{- end }}
-{{- end }}
 {{- end }}

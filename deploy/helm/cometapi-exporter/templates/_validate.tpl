@@ -30,8 +30,19 @@
 {{- if and .Values.webConfig.tls (not .Values.webConfig.existingSecret) }}
 {{- $problems = append $problems "webConfig.tls requires webConfig.existingSecret" }}
 {{- end }}
-{{- if and .Values.webConfig.clientCertificates (not .Values.webConfig.existingSecret) }}
-{{- $problems = append $problems "webConfig.clientCertificates requires webConfig.existingSecret" }}
+{{- if gt (int .Values.shards) 1 }}
+{{- if .Values.demo }}
+{{- $problems = append $problems "shards: the demo has a single account, which cannot be divided" }}
+{{- end }}
+{{- if ne (int .Values.replicaCount) 1 }}
+{{- $problems = append $problems "replicaCount: each shard is a single pod, set replicaCount to 1" }}
+{{- end }}
+{{- if semverCompare "<1.28.0-0" .Capabilities.KubeVersion.Version }}
+{{- $problems = append $problems (printf "shards: Kubernetes 1.28 or newer is required, this is %s" .Capabilities.KubeVersion.Version) }}
+{{- end }}
+{{- end }}
+{{- if gt (include "cometapi-exporter.pods" . | int) (include "cometapi-exporter.requests" . | int) }}
+{{- $problems = append $problems (printf "collect.max_requests_per_minute (%s) is less than one for each of %s pods" (include "cometapi-exporter.requests" .) (include "cometapi-exporter.pods" .)) }}
 {{- end }}
 {{- with .Values.serviceMonitor }}
 {{- if and .enabled $.Values.webConfig.tls (not .tlsConfig) }}
@@ -46,7 +57,7 @@
 {{- $problems = append $problems (printf "podLabels: %s selects the pods, use nameOverride instead" $label) }}
 {{- end }}
 {{- end }}
-{{- $reserved := dict "COMETAPI_EXPORTER_CONFIG_FILE" "accounts" "COMETAPI_EXPORTER_LOG_LEVEL" "log.level" "COMETAPI_EXPORTER_LOG_FORMAT" "log.format" "COMETAPI_EXPORTER_WEB_CONFIG_FILE" "webConfig" "COMETAPI_EXPORTER_LISTEN_ADDRESS" "service.port" }}
+{{- $reserved := dict "COMETAPI_EXPORTER_CONFIG_FILE" "accounts" "COMETAPI_EXPORTER_LOG_LEVEL" "log.level" "COMETAPI_EXPORTER_LOG_FORMAT" "log.format" "COMETAPI_EXPORTER_WEB_CONFIG_FILE" "webConfig" "COMETAPI_EXPORTER_LISTEN_ADDRESS" "service.port" "COMETAPI_EXPORTER_PROBE_LISTEN_ADDRESS" "webConfig" "COMETAPI_EXPORTER_SHARDS_TOTAL" "shards" "COMETAPI_EXPORTER_SHARDS_INDEX" "shards" }}
 {{- range $index, $variable := .Values.extraEnv }}
 {{- with get $reserved $variable.name }}
 {{- $problems = append $problems (printf "extraEnv[%d]: %s is set by the chart, use %s instead" $index $variable.name .) }}
