@@ -36,9 +36,11 @@ def account_item(state: AccountState, now: float) -> dict[str, Any]:
     keys = state.keys if state.serves_data else ()
     return {
         "name": state.name,
+        "gateway": state.gateway,
         "up": state.failing is None if state.first_refresh_ended else None,
         "failing": state.failing,
         "failing_since": state.failing_since,
+        "error": state.error or None,
         "read_at": state.read_at,
         "next_refresh_at": state.next_refresh_at,
         "interval_seconds": state.interval_seconds,
@@ -47,8 +49,9 @@ def account_item(state: AccountState, now: float) -> dict[str, Any]:
         "quota_units_per_usd": state.quota_units_per_usd,
         "balance": balance_item(state) if state.serves_data else None,
         "keys": len(keys),
-        "usable_keys": sum(key.is_usable(now) for key in keys),
+        "usable_keys": sum(state.obstacle(key, now) is None for key in keys),
         "skipped_keys": state.skipped,
+        "excluded_keys": state.excluded,
     }
 
 

@@ -1,25 +1,30 @@
 """Choose which keys to show, and in which order.
 
-Pure: a snapshot, a query and a time in; no HTTP, no words. Made for tens of thousands of keys: no more than the shown
-ones are worth any work beyond a comparison.
+Pure: a snapshot, a query and a time in; no HTTP, no words. Query strings are hostile: what is unknown is ignored, what
+is too much is clamped, nothing raises. Built for tens of thousands of keys: those that are not shown cost a comparison.
 """
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 
-from exporter.model import ApiKey
-from exporter.site.query import NO_GROUP, WORST, Query
+from exporter.model import LONGEST_LABEL, STATUS_LABELS, ApiKey
 from exporter.site.verdict import Health, Verdict, judge
 from exporter.snapshot import AccountState, Snapshot
 
+WORST = "worst"
+NO_GROUP = "(none)"
+LONGEST_SEARCH = 100
+LONGEST_NUMBER = 19
+
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
-    """A key, whose it is, and how it is."""
+    """A key, the account it belongs to, and how it is."""
 
     account: AccountState
     key: ApiKey
@@ -30,12 +35,92 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
         return units / self.account.quota_units_per_usd
 
 
+SORTS: Mapping[str, Callable[[Entry], Any]] = {
+    WORST: lambda entry: entry.verdict.rank,
+    "name": lambda entry: entry.key.name.casefold(),
+    "id": lambda entry: entry.key.id,
+    "account": lambda entry: entry.account.name,
+    "group": lambda entry: entry.key.group,
+    "status": lambda entry: entry.key.status_word,
+    "remaining": lambda entry: None if entry.key.remaining_quota is None else entry.usd(entry.key.remaining_quota),
+    "used": lambda entry: entry.usd(entry.key.used_quota),
+    "expires": lambda entry: entry.key.expires_at,
+    "last_used": lambda entry: entry.key.last_used_at,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """What to show; "" means all.
+
+    *group* may be `NO_GROUP` for the keys without one; *search* holds words that all have to occur. *sort* is one of
+    `SORTS`, with a leading "-" for descending (`WORST` has no other direction). *limit* is None where nothing is cut.
+    """
+
+    account: str = ""
+    id: int | None = None
+    group: str = ""
+    status: str = ""
+    health: str = ""
+    search: str = ""
+    sort: str = WORST
+    page: int = 1
+    limit: int | None = None
+
+    @classmethod
+    def read(cls, pairs: Iterable[tuple[str, str]]) -> "Query":
+        """Read the pairs of a query string; of two with one name the later wins."""
+        given = dict(pairs)
+        sorts = (*SORTS, *(f"-{sort}" for sort in SORTS if sort != WORST))
+        return cls(
+            account=given.get("account", "")[:LONGEST_LABEL],
+            id=_number(given.get("id")),
+            group=given.get("group", "")[:LONGEST_LABEL],
+            status=_one_of(STATUS_LABELS, given.get("status")),
+            health=_one_of(tuple(Health), given.get("health")),
+            search=given.get("q", "")[:LONGEST_SEARCH].strip(),
+            sort=_one_of(sorts, given.get("sort")) or WORST,
+            page=_number(given.get("page")) or 1,
+            limit=_number(given.get("limit")) or None,
+        )
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether anything is filtered out."""
+        return any((self.account, self.id is not None, self.group, self.status, self.health, self.search))
+
+    def link(self, **changes: str | int | None) -> str:
+        """Write the same with *changes*, on the first page unless they say which, as a relative address."""
+        query: Query = replace(self, **{"page": 1, **changes})  # type: ignore[arg-type]
+        fields = {
+            "account": query.account,
+            "id": "" if query.id is None else str(query.id),
+            "group": query.group,
+            "status": query.status,
+            "health": query.health,
+            "q": query.search,
+            "sort": "" if query.sort == WORST else query.sort,
+            "page": str(query.page) if query.page > 1 else "",
+        }
+        encoded = urlencode({name: text for name, text in fields.items() if text}, errors="replace")
+        return f"?{encoded}" if encoded else "./"
+
+
+def _one_of(words: Iterable[str], text: str | None) -> str:
+    return next((str(word) for word in words if word == text), "")
+
+
+def _number(text: str | None) -> int | None:
+    """Return a whole number from 0, or None for anything else."""
+    return int(text[:LONGEST_NUMBER]) if text and text.isascii() and text.isdigit() else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
     """The keys to show.
 
     *entries* begin with number *first* (from 0) of all *matched*, of the *total* that there are. *tally* counts what
-    matches but for the asked health; *groups* are those of all keys.
+    matches but for the chosen health; *groups* are those of all keys.
     """
 
     entries: Sequence[Entry]
@@ -47,9 +132,9 @@ class Choice:
 
 
 def choose(snapshot: Snapshot, query: Query, now: float) -> Choice:
-    """Choose from *snapshot* what *query* asks for, as of unix time *now*; a page past the last is the last."""
+    """Choose from *snapshot* what *query* selects at unix time *now*; a page past the last is the last."""
     served = [state for state in snapshot.accounts.values() if state.serves_data]
-    narrowed = [Entry(state, key, judge(key, now)) for state, key in _narrowed(served, query)]
+    narrowed = [Entry(state, key, judge(state, key, now)) for state, key in _narrowed(served, query)]
     tally = Counter(entry.verdict.health for entry in narrowed)
     matching = [entry for entry in narrowed if entry.verdict.health == query.health] if query.health else narrowed
     first, end = _cut(query, len(matching))
@@ -79,7 +164,8 @@ def _narrowed(served: Sequence[AccountState], query: Query) -> Iterator[tuple[Ac
             continue
         for key in state.keys:
             if (
-                (not query.group or key.group == query.group or (query.group == NO_GROUP and not key.group))
+                (query.id is None or key.id == query.id)
+                and (not query.group or key.group == query.group or (query.group == NO_GROUP and not key.group))
                 and (not query.status or key.status_word == query.status)
                 and (not words or _mentions(words, state, key))
             ):
@@ -91,26 +177,12 @@ def _mentions(words: Sequence[str], state: AccountState, key: ApiKey) -> bool:
     return all(word in text for word in words)
 
 
-SORT_VALUES: Mapping[str, Callable[[Entry], Any]] = {
-    "name": lambda entry: entry.key.name.casefold(),
-    "id": lambda entry: entry.key.id,
-    "account": lambda entry: entry.account.name,
-    "group": lambda entry: entry.key.group,
-    "status": lambda entry: entry.key.status_word,
-    "remaining": lambda entry: None if entry.key.remaining_quota is None else entry.usd(entry.key.remaining_quota),
-    "used": lambda entry: entry.usd(entry.key.used_quota),
-    "expires": lambda entry: entry.key.expires_at,
-    "last_used": lambda entry: entry.key.last_used_at,
-    WORST: lambda entry: entry.verdict.rank,
-}
-
-
 def _sorted(entries: Sequence[Entry], query: Query, end: int) -> Sequence[Entry]:
     """Sort at least the first *end*; keys to which the sorted fact does not apply come last in either direction."""
-    value = SORT_VALUES[query.sort]
+    value, descending = SORTS[query.sort.removeprefix("-")], query.sort.startswith("-")
     having = [entry for entry in entries if value(entry) is not None]
     lacking = [entry for entry in entries if value(entry) is None]
     if end < len(having) // 4:
-        choose_first = heapq.nlargest if query.descending else heapq.nsmallest
+        choose_first = heapq.nlargest if descending else heapq.nsmallest
         return choose_first(end, having, key=value)
-    return [*sorted(having, key=value, reverse=query.descending), *lacking]
+    return [*sorted(having, key=value, reverse=descending), *lacking]

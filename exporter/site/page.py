@@ -1,201 +1,212 @@
-"""Lay out the status page: every word and number on it, and nothing of how it looks.
+"""Decide what the status page says; the template writes keys and accounts down through the filters of `words`.
 
-Pure: a snapshot, a query and a time in, views for the template out. Knows no HTML: escaping is the template's.
+Pure: a snapshot, a query and a time in, what the template needs out. Knows no HTML: escaping is the template's.
 """
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Any
 
-from exporter.site.accounts import AccountView, account_view
-from exporter.site.choose import Choice, choose
-from exporter.site.query import NO_GROUP, WORST, Query
-from exporter.site.rows import Row, row
-from exporter.site.verdict import Health
-from exporter.site.words import count, utc
+from exporter.errors import FIXES
+from exporter.model import ApiKey, Obstacle
+from exporter.site.choose import NO_GROUP, WORST, Choice, Entry, Query, choose
+from exporter.site.verdict import Health, is_never_funded, share_left
+from exporter.site.words import YEAR, count, duration, money, percent, short, utc
 from exporter.snapshot import AccountState, Snapshot
 
-PAGE_ROWS = 200
+PAGE_KEYS = 200
 SHORTEST_REFRESH, LONGEST_REFRESH = 5, 60
+LARGEST_SKEW_SECONDS = 60
+LONGEST_FORECAST = 10 * YEAR
 
 HEALTH_WORDS: Mapping[Health, tuple[str, str]] = {
-    Health.DEAD: ("Dead but enabled", "the API says enabled, yet no request would be served"),
-    Health.CRITICAL: ("Critical", "less than a day to the expiry, or under 2 % of the quota left"),
-    Health.WARNING: ("Warning", "less than a week to the expiry, or under 10 % of the quota left"),
-    Health.ENDED: ("Ended", "expired or exhausted, and the API says so"),
-    Health.OK: ("Fine", "works, and will for a while"),
-    Health.DISABLED: ("Disabled", "switched off by somebody"),
+    Health.DEAD: ("Not working", "used within the last 7 days, but requests fail"),
+    Health.DRY: (
+        "Probably dry",
+        "less is left than a usual request costs, and nothing was spent for 25 minutes",
+    ),
+    Health.CRITICAL: ("Critical", "expires within a day, or under 2 % of the quota left"),
+    Health.WARNING: ("Warning", "expires within a week, or under 10 % of the quota left"),
+    Health.ENDED: ("Inactive", "expired, exhausted or never funded, and not in use"),
+    Health.OK: ("OK", "no action needed"),
+    Health.DISABLED: ("Disabled", "disabled at the gateway, and not used within the last day"),
+}
+OBSTACLE_WORDS: Mapping[Obstacle, str] = {
+    Obstacle.DISABLED: "DISABLED",
+    Obstacle.EXPIRED: "EXPIRED",
+    Obstacle.EXHAUSTED: "EXHAUSTED",
+    Obstacle.UNKNOWN_STATUS: "UNKNOWN STATUS",
+    Obstacle.ACCOUNT_EXHAUSTED: "ACCOUNT EMPTY",
+    Obstacle.GROUP_UNAVAILABLE: "GROUP NOT OPEN",
 }
 COLUMNS = (
     ("name", "Key"),
     ("account", "Account"),
     ("group", "Group"),
-    ("status", "Status"),
-    ("worst", "Usable"),
-    ("remaining", "Quota left and used"),
+    (WORST, "Health"),
+    ("remaining", "Quota left"),
     ("expires", "Expires"),
     ("last_used", "Last used"),
 )
-SORT_WORDS = (
-    (WORST, "worst first"),
-    ("name", "name"),
-    ("-name", "name, reversed"),
-    ("id", "oldest key"),
-    ("-id", "newest key"),
-    ("account", "account"),
-    ("-account", "account, reversed"),
-    ("group", "group"),
-    ("-group", "group, reversed"),
-    ("status", "status"),
-    ("-status", "status, reversed"),
-    ("remaining", "least left"),
-    ("-remaining", "most left"),
-    ("used", "least spent"),
-    ("-used", "most spent"),
-    ("expires", "soonest expiry"),
-    ("-expires", "latest expiry"),
-    ("last_used", "longest idle"),
-    ("-last_used", "latest used"),
-)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
-    """How many keys have one health, and the link to them alone; *health* is "" for all."""
-
-    health: str
-    label: str
-    hint: str
-    number: str
-    link: str
-    is_chosen: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
-    """One column's head: a link that sorts by it; *direction* as in `aria-sort`, "" while it does not sort."""
-
-    key: str
-    label: str
-    link: str
-    direction: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    """The whole page."""
-
-    title: str
-    written_at: str
-    refresh_seconds: int
-    accounts: Sequence[AccountView]
-    query: Query
-    account_names: Sequence[str]
-    groups: Sequence[tuple[str, str]]
-    tallies: Sequence[Tally]
-    columns: Sequence[Column]
-    rows: Sequence[Row]
-    shown: str
-    nothing: str
-    back: str
-    forth: str
-
-
-def lay_out(snapshot: Snapshot, query: Query, now: float) -> Page:
-    """Lay out the page that *query* asks for, as of unix time *now*."""
-    query = replace(query, limit=PAGE_ROWS)
+def lay_out(snapshot: Snapshot, query: Query, now: float) -> dict[str, Any]:
+    """Return what the template needs for the page that *query* selects, as of unix time *now*."""
+    query = replace(query, limit=PAGE_KEYS)
     choice = choose(snapshot, query, now)
-    query = replace(query, page=choice.first // PAGE_ROWS + 1)
+    query = replace(query, page=choice.first // PAGE_KEYS + 1)
     states = sorted(snapshot.accounts.values(), key=lambda state: state.failing is None)
-    is_last = choice.first + len(choice.entries) >= choice.matched
-    return Page(
-        title=_title(states, choice),
-        written_at=utc(now),
-        refresh_seconds=_refresh_seconds(states),
-        accounts=[account_view(state, now) for state in states],
-        query=query,
-        account_names=_with(sorted(snapshot.accounts), query.account),
-        groups=_group_choices(choice.groups, query.group),
-        tallies=_tallies(query, choice),
-        columns=[_column(key, label, query) for key, label in COLUMNS if key != "account" or len(states) > 1],
-        rows=[row(entry, now) for entry in choice.entries],
-        shown=_shown(choice),
-        nothing="" if choice.entries else _why_nothing(snapshot, query),
-        back=_to_page(query, query.page - 1) if query.page > 1 else "",
-        forth="" if is_last else _to_page(query, query.page + 1),
-    )
+    return {
+        "now": now,
+        "title": title(states, choice.tally),
+        "refresh_seconds": refresh_seconds(states),
+        "states": states,
+        "query": query,
+        "choice": choice,
+        "account_names": _with(sorted(snapshot.accounts), query.account),
+        "groups": _with([group or NO_GROUP for group in choice.groups], query.group),
+        "columns": [column for column in COLUMNS if column[0] != "account" or len(states) > 1],
+        "pages": pages(query.page, choice.matched),
+        "shown": shown(choice),
+        "nothing": "" if choice.entries else why_nothing(snapshot, query),
+    }
 
 
-def _title(states: Sequence[AccountState], choice: Choice) -> str:
-    """Begin with what is wrong, so that a browser's tab tells it."""
+def title(states: Sequence[AccountState], tally: Mapping[Health, int]) -> str:
+    """Begin with what is wrong, so that the browser's tab shows it."""
     down = sum(state.failing is not None for state in states)
     wrong = [count(down, "account") + " down"] if down else []
-    wrong += [f"{choice.tally[health]:,} {health}" for health in (Health.DEAD, Health.CRITICAL) if choice.tally[health]]
+    urgent = (Health.DEAD, Health.DRY, Health.CRITICAL)
+    wrong += [f"{tally[health]:,} {HEALTH_WORDS[health][0].lower()}" for health in urgent if tally[health]]
     return " · ".join([", ".join(wrong), "cometapi-exporter"] if wrong else ["cometapi-exporter"])
 
 
-def _refresh_seconds(states: Sequence[AccountState]) -> int:
+def refresh_seconds(states: Sequence[AccountState]) -> int:
+    """Choose how often the page loads again: with the refreshes, within bounds."""
     interval = min((state.interval_seconds for state in states), default=LONGEST_REFRESH)
     return round(max(SHORTEST_REFRESH, min(interval, LONGEST_REFRESH)))
 
 
-def _with(names: Sequence[str], asked: str) -> Sequence[str]:
-    """Keep the asked one among the choices, even where there is no such thing any more."""
-    return [*names, asked] if asked and asked not in names else names
+def _with(names: Sequence[str], selected: str) -> Sequence[str]:
+    """Keep the selected one among the choices, even where it no longer exists."""
+    return [*names, selected] if selected and selected not in names else names
 
 
-def _group_choices(groups: Sequence[str], asked: str) -> Sequence[tuple[str, str]]:
-    values = _with([group or NO_GROUP for group in groups], asked)
-    return [(value, "no group" if value == NO_GROUP else value) for value in values]
+def pages(page: int, matched: int) -> Sequence[int]:
+    """Return the page numbers to link to: the first, the last and those around *page*; 0 for a gap, empty for one."""
+    last = max(1, -(-matched // PAGE_KEYS))
+    numbers = sorted({1, last, *range(max(1, page - 1), min(last, page + 1) + 1)})
+    gapped = [
+        number
+        for before, after in zip([0, *numbers], numbers, strict=False)
+        for number in ([0, after] if after > before + 1 else [after])
+    ]
+    return gapped if last > 1 else []
 
 
-def _tallies(query: Query, choice: Choice) -> Sequence[Tally]:
-    whole = Tally(
-        health="",
-        label="All",
-        hint="every key that matches",
-        number=f"{sum(choice.tally.values()):,}",
-        link=_link(replace(query, health="", page=1)),
-        is_chosen=not query.health,
-    )
-    return [whole, *(_tally(query, health, choice.tally[health]) for health in Health)]
-
-
-def _tally(query: Query, health: Health, number: int) -> Tally:
-    label, hint = HEALTH_WORDS[health]
-    link = _link(replace(query, health=health.value, page=1))
-    is_chosen = query.health == health
-    return Tally(health=health.value, label=label, hint=hint, number=f"{number:,}", link=link, is_chosen=is_chosen)
-
-
-def _column(key: str, label: str, query: Query) -> Column:
-    direction = "" if query.sort != key else "descending" if query.descending else "ascending"
-    target = replace(query, sort=WORST, descending=False, page=1) if key == WORST else query.sorted_by(key)
-    return Column(key=key, label=label, link=_link(target), direction=direction)
-
-
-def _link(query: Query) -> str:
-    return query.query_string() or "./"
-
-
-def _to_page(query: Query, page: int) -> str:
-    return _link(replace(query, page=page))
-
-
-def _shown(choice: Choice) -> str:
-    """Say which of how many keys are shown, and how many are not."""
-    last = choice.first + len(choice.entries)
-    if len(choice.entries) == choice.matched == choice.total:
-        return count(choice.total, "key")
+def shown(choice: Choice) -> str:
+    """Say which keys are shown, of how many."""
+    of = "" if choice.matched == choice.total else f" of {choice.total:,}"
     if len(choice.entries) == choice.matched:
-        return f"{choice.matched:,} of {count(choice.total, 'key')}"
-    of = f"{choice.matched:,}" if choice.matched == choice.total else f"{choice.matched:,} matching"
-    return f"{choice.first + 1:,} to {last:,} of {of}; {choice.matched - len(choice.entries):,} on other pages"
+        return f"{choice.matched:,}{of} keys" if of else count(choice.matched, "key")
+    last = choice.first + len(choice.entries)
+    matching = f"{choice.matched:,} matching keys" if of else count(choice.matched, "key")
+    return f"{choice.first + 1:,}\N{EN DASH}{last:,} of {matching}"
 
 
-def _why_nothing(snapshot: Snapshot, query: Query) -> str:
-    states = snapshot.accounts.values()
-    if not any(state.serves_data for state in states):
+def why_nothing(snapshot: Snapshot, query: Query) -> str:
+    """Say why no key is shown."""
+    states = [state for state in snapshot.accounts.values() if query.account in ("", state.name)]
+    if states and not any(state.serves_data for state in states):
+        if len(states) == 1 and states[0].failing is not None and states[0].failing_since is not None:
+            what = "has not been read yet" if states[0].read_at is None else "has no recent data"
+            return f"Account {states[0].name} {what}: {states[0].failing} since {utc(states[0].failing_since)}."
         if any(not state.first_refresh_ended for state in states):
-            return "The first refresh is under way: the keys appear when it ends."
+            return "The first refresh is in progress: keys appear when it ends."
         return "There is no data to show: see the accounts above."
-    return "No key matches." if query.is_narrow else "The accounts have no keys."
+    return "No key matches." if query.is_narrow else "There are no keys."
+
+
+def trouble(state: AccountState, now: float) -> str:
+    """Say since when the refreshes of an account fail, and what that means for what is shown; "" where they do not."""
+    if state.failing is None or state.failing_since is None:
+        return ""
+    since = f"Failing for {duration(now - state.failing_since)}, since {utc(state.failing_since)}"
+    if state.read_at is None:
+        return f"{since}; no data yet."
+    if not state.serves_data:
+        return f"{since}; the data is older than {duration(state.stale_after_seconds)} and no longer shown."
+    return f"{since}; showing the last known data."
+
+
+def fix(state: AccountState) -> str:
+    """Say what to do about an account's failure; "" where there is none."""
+    return "" if state.failing is None else FIXES[state.failing]
+
+
+def notes(state: AccountState) -> list[str]:
+    """Say what else there is to know of an account."""
+    units, reported = state.quota_units_per_usd, state.facts.quota_units_per_usd
+    found = []
+    if state.skipped:
+        found.append(f"{count(state.skipped, 'key')} could not be read")
+    if state.excluded:
+        found.append(f"{count(state.excluded, 'key')} excluded by filters")
+    if reported is not None and reported != units:
+        found.append(f"{units:g} quota units per USD are configured, the gateway reports {reported:g}")
+    if state.clock_skew is not None and abs(state.clock_skew) > LARGEST_SKEW_SECONDS:
+        side = "ahead of" if state.clock_skew > 0 else "behind"
+        found.append(f"this machine's clock is {duration(abs(state.clock_skew))} {side} the gateway's")
+    subscriptions = state.facts.subscriptions
+    if subscriptions is not None:
+        left = subscriptions.remaining_quota
+        found.append(f"subscriptions: {'no limit' if left is None else money(left / units) + ' left'}")
+    return found
+
+
+def usable_keys(state: AccountState, now: float) -> int:
+    """Count the keys that can serve requests now, as far as is known."""
+    return sum(state.obstacle(key, now) is None for key in state.keys)
+
+
+def badge(entry: Entry, now: float) -> str:
+    """Say in a word or three how a key is."""
+    key, verdict = entry.key, entry.verdict
+    if verdict.obstacle is Obstacle.EXPIRED and key.expires_at is not None and key.expires_at <= now:
+        return f"EXPIRED {short(now - key.expires_at)}"
+    if verdict.obstacle is Obstacle.EXHAUSTED and is_never_funded(key):
+        return "NEVER FUNDED"
+    if verdict.obstacle is not None:
+        return OBSTACLE_WORDS[verdict.obstacle]
+    if verdict.health in (Health.CRITICAL, Health.WARNING):
+        if verdict.by_expiry and key.expires_at is not None:
+            return f"EXPIRES IN {short(key.expires_at - now)}"
+        return f"{percent(share_left(key) or 0.0)} LEFT"
+    return HEALTH_WORDS[verdict.health][0].upper()
+
+
+def restrictions(key: ApiKey) -> str:
+    """Say what a key is restricted to."""
+    marks = (
+        (key.has_model_limits, "some models only"),
+        (key.has_ip_allowlist, "some addresses only"),
+        (key.has_cross_group_retry, "cross-group retry"),
+    )
+    return ", ".join(word for has, word in marks if has)
+
+
+def lasts(entry: Entry, now: float) -> str:
+    """Say how long a key's quota lasts at its average rate since it was created; "" where that cannot be known."""
+    key = entry.key
+    age = 0 if key.created_at is None else now - key.created_at
+    if entry.verdict.obstacle is not None or key.remaining_quota is None or key.used_quota <= 0 or age <= 0:
+        return ""
+    seconds = key.remaining_quota / key.used_quota * age
+    return duration(seconds) if seconds < LONGEST_FORECAST else f"more than {duration(LONGEST_FORECAST)}"
+
+
+def selector(entry: Entry) -> str:
+    """Write the PromQL selector of a key's series."""
+    account = json.dumps(entry.account.name, ensure_ascii=False)
+    return f'{{account={account},key_id="{entry.key.id}"}}'

@@ -4,33 +4,40 @@ Talks to: threads, so that no page keeps a scrape waiting. Knows no API and no t
 snapshot. `page` decides what is on the page, `api` what is in the JSON.
 """
 
-import asyncio
 import gzip
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 
 import jinja2
+from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from exporter import __version__
 from exporter.model import STATUS_LABELS
+from exporter.site import page, verdict, words
 from exporter.site.api import document
 from exporter.site.bound import Bound
-from exporter.site.choose import choose
+from exporter.site.choose import NO_GROUP, WORST, Query, choose
 from exporter.site.negotiate import accepts_gzip
-from exporter.site.page import HEALTH_WORDS, SORT_WORDS, lay_out
-from exporter.site.query import Query
 from exporter.snapshot import Snapshot
+from exporter.workers import serve
 
 KEYS_PATH = "/api/v1/keys"
 STATIC_PATH = "/-/static/"
 STATIC_TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
 ONE_YEAR = 31_536_000
 WORTH_PACKING_BYTES = 1_400
+
+FILTERS = (
+    *(words.count, words.duration, words.moment, words.money, words.percent, words.utc),
+    *(page.badge, page.fix, page.lasts, page.notes, page.restrictions, page.selector, page.trouble, page.usable_keys),
+    *(verdict.share_left, verdict.total_quota),
+)
 
 SAFE = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 NEVER_STORED = SAFE | {"Cache-Control": "no-store", "Vary": "Accept-Encoding"}
@@ -104,8 +111,9 @@ class StatusPage:
 
     def render(self, query: Query) -> bytes:
         """Make the page's HTML."""
-        page = lay_out(self._read_snapshot(), query, self._clock())
-        return self._template.render(page=page).encode("utf-8", "replace")
+        return self._template.render(page.lay_out(self._read_snapshot(), query, self._clock())).encode(
+            "utf-8", "replace"
+        )
 
     def encode(self, query: Query) -> bytes:
         """Make the JSON."""
@@ -117,7 +125,7 @@ class StatusPage:
     ) -> Response:
         """Produce a response in a thread, when its turn comes."""
         wants_gzip = accepts_gzip(request.headers.get("accept-encoding", ""))
-        body, is_packed = await self._bound.run(lambda: asyncio.to_thread(_packed, make, wants_gzip=wants_gzip))
+        body, is_packed = await self._bound.run(lambda: serve(lambda: _packed(make, wants_gzip=wants_gzip)))
         extra = {"Content-Encoding": "gzip"} if is_packed else {}
         return Response(body, headers={**headers, **extra}, media_type=media_type)
 
@@ -152,13 +160,20 @@ def _template(static: Mapping[str, StaticFile], telemetry_path: str) -> jinja2.T
         lstrip_blocks=True,
         auto_reload=False,
     )
+    environment.filters |= {function.__name__: function for function in FILTERS} | {"code": _code}
     environment.globals |= {
         "version": __version__,
         "static": {name: f".{STATIC_PATH}{file.name}" for name, file in static.items()},
         "telemetry_path": f".{telemetry_path}",
         "keys_path": f".{KEYS_PATH}",
         "statuses": STATUS_LABELS,
-        "sorts": SORT_WORDS,
-        "healths": HEALTH_WORDS,
+        "healths": page.HEALTH_WORDS,
+        "no_group": NO_GROUP,
+        "worst": WORST,
     }
     return environment.get_template("status.html")
+
+
+def _code(text: str) -> Markup:
+    """Mark the flags in *text*, so that none is broken in two."""
+    return Markup(re.sub(r"(--[\w.-]*\w)", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped before

@@ -1,14 +1,16 @@
-"""A real Chromium that talks to nobody but the exporter, and complains when a page does anything else."""
+"""A real Chromium that talks to the exporter alone, and complains when a page does anything else."""
 
 import contextlib
+import json
 import os
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from binaries import require
-from builders import CANARY_TOKEN
-from gateway import Gateway
+from builders import CANARY_TOKEN, a_wire_key, wire_keys
+from gateway import Gateway, always, answer
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from processes import Exporter
 
@@ -60,26 +62,51 @@ def watch():
         yield started
 
 
+@pytest.fixture(scope="session")
+def several(tmp_path_factory):
+    """Return the address of an exporter of three accounts: many keys of every kind, a few, and one that fails."""
+    gateways = {
+        "production-eu": Gateway(keys=wire_keys(230, now=int(time.time()))),
+        "team/research": Gateway(keys=[a_wire_key(number, group="production") for number in range(1, 30)]),
+        "broken": Gateway(faults=always(answer(401))),
+    }
+    file = tmp_path_factory.mktemp("several") / "accounts.yml"
+    with contextlib.ExitStack() as stack:
+        accounts = [
+            {"name": name, "base_url": stack.enter_context(gateway).url, "access_token_env": "TOKEN"}
+            for name, gateway in gateways.items()
+        ]
+        file.write_text(json.dumps({"accounts": accounts}), encoding="utf-8")
+        yield stack.enter_context(Exporter(f"--config.file={file}", TOKEN=CANARY_TOKEN)).wait_ready().url
+
+
 @pytest.fixture
 def open_page(chromium: Browser, watch):
-    """Open an address in a browser of its own; at the end no page may have complained or gone elsewhere.
+    """Open an address in a new browser context; at the end no page may have complained or gone elsewhere.
 
-    It asks for `watch` so that the pages close before what they look at ends.
+    It asks for `watch` so that the pages close before what they look at ends. Complaints with *expected* are allowed.
     """
     contexts: list[BrowserContext] = []
     wrong: list[str] = []
 
-    def watch(page: Page, home: str) -> None:
-        page.on("console", lambda message: wrong.append(message.text) if message.type != "log" else None)
+    def watch(page: Page, home: str, expected: str) -> None:
+        page.on(
+            "console",
+            lambda message: (
+                wrong.append(message.text)
+                if message.type != "log" and not (expected and expected in message.text)
+                else None
+            ),
+        )
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("dialog", lambda dialog: (wrong.append(f"a dialog: {dialog.message}"), dialog.dismiss()))
         page.on("request", lambda request: wrong.append(request.url) if urlsplit(request.url).netloc != home else None)
 
-    def opened(url: str, **options) -> Page:
+    def opened(url: str, expected: str = "", **options) -> Page:
         contexts.append(chromium.new_context(**options))
         page = contexts[-1].new_page()
         page.set_default_timeout(10_000)
-        watch(page, urlsplit(url).netloc)
+        watch(page, urlsplit(url).netloc, expected)
         page.goto(url)
         return page
 

@@ -1,24 +1,23 @@
-// Keeps the status page fresh, and filters and sorts it without leaving it. The page works without this.
+// Keeps the status page up to date, and filters and sorts it without leaving it. The page works without this.
 "use strict";
 (() => {
   const PARTS = ["accounts", "tally", "listing", "stamp", "as-json", "clear"];
-  const PATIENCE_MS = 20000;
-  const TYPING_MS = 250;
-  const form = document.getElementById("filter");
-  let running = null;
-  let nextRefresh = 0;
-  let typing = 0;
+  const PATIENCE_MS = 20000, TYPING_MS = 250, RETRY_MS = 5000, ALIVE_MS = 10000;
+  const UNITS = [["year", 31557600], ["month", 2630016], ["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
+  const form = document.getElementById("filter"), banner = document.getElementById("lost");
+  let running = null, nextRefresh = 0, typing = 0, loadedAt = performance.now();
+  const stamp = (name) => Number(document.getElementById("stamp").dataset[name]);
+  const isReading = () => !(getSelection()?.isCollapsed ?? true);
 
   async function show(url) {
     running?.abort();
-    const mine = new AbortController();
-    running = mine;
+    const mine = running = new AbortController();
     const timer = setTimeout(() => mine.abort(), PATIENCE_MS);
     try {
       const answer = await fetch(url, { signal: mine.signal, credentials: "same-origin" });
-      if (!answer.ok) throw new Error(`the exporter answered ${answer.status}`);
+      if (!answer.ok) throw new Error(`status ${answer.status}`);
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-      if (!PARTS.every((id) => fresh.getElementById(id))) throw new Error("something else answered");
+      if (!PARTS.every((id) => fresh.getElementById(id))) throw new Error("not the status page");
       if (running === mine) replace(fresh);
     } catch {
       if (running === mine) lost();
@@ -30,18 +29,20 @@
   }
 
   function replace(fresh) {
-    const focused = document.activeElement?.id;
-    const scrolled = document.getElementById("accounts").scrollTop;
+    const focused = document.activeElement, accounts = () => document.getElementById("accounts");
+    const scrolled = accounts().scrollTop;
     document.title = fresh.title;
     for (const id of PARTS) document.getElementById(id).replaceWith(fresh.getElementById(id));
-    document.getElementById("accounts").scrollTop = scrolled;
+    accounts().scrollTop = scrolled;
+    loadedAt = performance.now();
+    found();
     follow(fresh.getElementById("filter"));
-    if (focused && document.activeElement?.id !== focused) {
-      document.getElementById(focused)?.focus({ preventScroll: true });
-    }
+    if (focused?.isConnected) return;
+    const again = focused.id ? `#${focused.id}` : `a[href="${CSS.escape(focused.getAttribute("href") ?? "")}"]`;
+    document.querySelector(again)?.focus({ preventScroll: true });
   }
 
-  // Take over what the fresh form says, except where somebody is at work.
+  // Take over what the fresh form says, except in the field that has the focus.
   function follow(freshForm) {
     for (const theirs of freshForm.elements) {
       const ours = theirs.name && form.elements[theirs.name];
@@ -52,36 +53,58 @@
   }
 
   function lost() {
-    const note = document.querySelector("#stamp .lost");
-    if (!note.textContent) note.textContent = "No connection. ";
+    if (!banner.hidden) return;
+    banner.textContent = `The exporter has not answered since ${new Date().toLocaleTimeString()}. This is the last known data.`;
+    banner.hidden = false;
+    document.body.classList.add("lost");
+    schedule();
+  }
+  function found() {
+    banner.hidden = true;
+    document.body.classList.remove("lost");
   }
 
   function schedule() {
     clearTimeout(nextRefresh);
-    const seconds = Number(document.getElementById("stamp").dataset.seconds) || 60;
-    nextRefresh = setTimeout(refresh, seconds * 1000);
+    nextRefresh = setTimeout(refresh, banner.hidden ? stamp("seconds") * 1000 : RETRY_MS);
   }
-
   function refresh() {
-    const selection = getSelection();
-    const isReading = selection && !selection.isCollapsed;
-    if (document.hidden || isReading || typing) schedule();
+    if (document.hidden || isReading() || typing) schedule();
     else show(location.href);
   }
 
-  function asked() {
-    const wanted = new URLSearchParams(new FormData(form));
-    for (const [name, text] of [...wanted]) {
-      if (!text || (name === "sort" && text === "worst")) wanted.delete(name);
+  function words(seconds) {
+    const [unit, length] = UNITS.find((each) => seconds >= 2 * each[1]) ?? UNITS.at(-1);
+    const number = Math.floor(Math.max(0, seconds) / length);
+    return `${number.toLocaleString("en")} ${unit}${number === 1 ? "" : "s"}`;
+  }
+  function tick() {
+    const now = stamp("now") + (performance.now() - loadedAt) / 1000;
+    for (const time of isReading() ? [] : document.querySelectorAll("time[data-at]")) {
+      const ahead = time.dataset.at - now;
+      const text = ahead > 0 ? `in ${words(ahead)}` : time.dataset.past ?? `${words(-ahead)} ago`;
+      if (time.textContent !== text) time.textContent = text;
     }
-    return wanted.size ? `?${wanted}` : "./";
   }
 
+  function asked() {
+    const wanted = new URLSearchParams([...new FormData(form)].filter(([name, text]) => text && !(name === "sort" && text === "worst")));
+    return wanted.size ? `?${wanted}` : "./";
+  }
   function go(url, remember) {
     clearTimeout(typing);
     typing = 0;
     history[remember ? "pushState" : "replaceState"](null, "", url);
     show(location.href);
+  }
+  function search(text) {
+    form.elements.q.value = text;
+    go(asked(), false);
+  }
+  function copy(code) {
+    getSelection().selectAllChildren(code);
+    document.execCommand("copy"); // works without TLS, unlike navigator.clipboard
+    getSelection().removeAllRanges();
   }
 
   form.addEventListener("submit", (event) => {
@@ -96,22 +119,25 @@
     clearTimeout(typing);
     typing = setTimeout(() => go(asked(), false), TYPING_MS);
   });
+  document.addEventListener("keydown", (event) => {
+    const inField = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName);
+    if (event.key === "Escape" && (event.target.id === "q" || !inField) && form.elements.q.value) search("");
+    if (event.key !== "/" || inField || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    form.elements.q.select();
+  });
   document.addEventListener("click", (event) => {
-    const link = event.target.closest?.("#tally a, #listing a, #clear");
+    if (event.target.matches?.(".copy")) copy(event.target.previousElementSibling);
+    const link = event.target.closest?.("#tally a, #listing a, #accounts a, #clear");
     if (!link || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
     event.preventDefault();
-    if (link.id === "clear") form.elements.q.value = "";
+    if (link.closest(".nothing, #clear")) form.elements.q.value = "";
     go(link.href, true);
     if (link.closest(".pages")) document.getElementById("keys-title").scrollIntoView();
   });
-  document.addEventListener("visibilitychange", () => {
-    if (!document.hidden) refresh();
-  });
-  addEventListener("popstate", () => {
-    if (!location.hash) show(location.href);
-  });
+  document.addEventListener("visibilitychange", () => document.hidden || refresh());
+  addEventListener("popstate", () => location.hash || show(location.href));
   addEventListener("hashchange", openHelp);
-
   function openHelp() {
     if (location.hash === "#help") document.getElementById("help").open = true;
   }
@@ -119,4 +145,6 @@
   document.documentElement.classList.add("js");
   openHelp();
   schedule();
+  setInterval(tick, 1000);
+  setInterval(() => document.hidden || fetch("./-/healthy").catch(lost), ALIVE_MS);
 })();

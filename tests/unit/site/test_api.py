@@ -2,14 +2,14 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from domain import DAY, NOW, a_balance, a_read_state, a_snapshot, a_state, an_api_key, failure
 
 from exporter.errors import Reason
 from exporter.site.api import document
-from exporter.site.choose import choose
-from exporter.site.query import Query
+from exporter.site.choose import Query, choose
 from exporter.snapshot import Snapshot
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "api.md"
@@ -19,7 +19,7 @@ def answered(snapshot, *pairs):
     return json.loads(document(snapshot, choose(snapshot, Query.read(pairs), NOW), NOW))
 
 
-def test_a_key_is_told_whole_and_in_numbers():
+def test_a_key_is_reported_whole_and_in_numbers():
     key = an_api_key(
         id=9,
         name="bot",
@@ -70,15 +70,18 @@ def test_what_does_not_apply_is_null():
     }
 
 
-def test_an_account_is_told_whole():
+def test_an_account_is_reported_whole():
     state = a_read_state(an_api_key(), an_api_key(id=2, status=2), at=NOW - 9, balance=a_balance())
+    state = replace(state, gateway="https://gw.example")
 
     assert answered(Snapshot.of([state]))["accounts"] == [
         {
             "name": "main",
+            "gateway": "https://gw.example",
             "up": True,
             "failing": None,
             "failing_since": None,
+            "error": None,
             "read_at": NOW - 9,
             "next_refresh_at": None,
             "interval_seconds": 60.0,
@@ -95,6 +98,7 @@ def test_an_account_is_told_whole():
             "keys": 2,
             "usable_keys": 1,
             "skipped_keys": 0,
+            "excluded_keys": 0,
         }
     ]
 
@@ -105,19 +109,38 @@ def test_before_the_first_refresh_nothing_is_claimed():
     assert (answer["ready"], answer["accounts"][0]["up"], answer["keys"]) == (False, None, [])
 
 
-def test_a_failing_account_names_its_reason():
-    state = a_read_state(an_api_key(), at=NOW - 99).failed(failure(Reason.SERVER_ERROR), NOW - 60)
+def test_a_failing_account_names_its_reason_and_its_last_error():
+    state = a_read_state(an_api_key(), at=NOW - 99).failed(
+        failure(Reason.SERVER_ERROR, "503 from gw.example"), NOW - 60
+    )
     account = answered(Snapshot.of([state]))["accounts"][0]
 
     assert (account["up"], account["failing"], account["failing_since"]) == (False, "server_error", NOW - 60)
+    assert account["error"] == "503 from gw.example"
 
 
-def test_withdrawn_data_is_not_told():
+def test_withdrawn_data_is_not_reported():
     state = a_read_state(an_api_key(), at=NOW - 3600, balance=a_balance()).failed(failure(Reason.TIMEOUT), NOW)
     answer = answered(Snapshot.of([state.withdrawn()]))
 
     assert (answer["keys"], answer["total"]) == ([], 0)
     assert (answer["accounts"][0]["withdrawn"], answer["accounts"][0]["balance"]) == (True, None)
+
+
+def test_a_key_that_its_account_cannot_pay_for_is_not_usable():
+    state = a_read_state(an_api_key(), balance=a_balance(remaining_quota=0))
+    answer = answered(Snapshot.of([state]))
+
+    assert answer["accounts"][0]["usable_keys"] == 0
+    assert (answer["keys"][0]["usable"], answer["keys"][0]["unusable_because"]) == (False, "account_exhausted")
+
+
+def test_a_key_that_is_probably_dry_counts_as_usable_and_says_so():
+    key = an_api_key(remaining_quota=9, used_quota=991, last_used_at=NOW - 1_500)
+    state = a_read_state(key, balance=a_balance(used_quota=10_000, requests=1_000))
+    (item,) = answered(Snapshot.of([state]))["keys"]
+
+    assert (item["usable"], item["health"]) == (True, "probably_dry")
 
 
 def test_the_filters_of_the_page_hold_here():
@@ -126,7 +149,15 @@ def test_the_filters_of_the_page_hold_here():
 
     assert [key["id"] for key in answer["keys"]] == [6, 4]
     assert (answer["total"], answer["matched"], answer["skipped"]) == (10, 5, 2)
-    assert answer["health"] == {"dead": 0, "critical": 0, "warning": 0, "ended": 0, "ok": 5, "disabled": 0}
+    assert answer["health"] == {
+        "dead": 0,
+        "probably_dry": 0,
+        "critical": 0,
+        "warning": 0,
+        "ended": 0,
+        "ok": 5,
+        "disabled": 0,
+    }
 
 
 def test_without_a_limit_nothing_is_cut():

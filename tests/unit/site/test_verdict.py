@@ -1,0 +1,142 @@
+"""How a key is judged: as the alerts judge it."""
+
+import pytest
+from domain import DAY, NOW, a_balance, a_read_state, an_api_key
+
+from exporter.model import Facts, Obstacle
+from exporter.site.verdict import Health, is_never_funded, judge, share_left, total_quota
+
+LONG_IDLE = {"last_used_at": NOW - 7 * DAY}
+
+
+def judged(key, **account):
+    return judge(a_read_state(key, **account), key, NOW)
+
+
+@pytest.mark.parametrize(
+    ("facts", "health", "obstacle"),
+    [
+        ({}, Health.OK, None),
+        ({"expires_at": NOW}, Health.CRITICAL, None),
+        ({"expires_at": NOW - 1}, Health.DEAD, Obstacle.EXPIRED),
+        ({"remaining_quota": 0}, Health.DEAD, Obstacle.EXHAUSTED),
+        ({"remaining_quota": -5}, Health.DEAD, Obstacle.EXHAUSTED),
+        ({"status": 3}, Health.DEAD, Obstacle.EXPIRED),
+        ({"status": 4}, Health.DEAD, Obstacle.EXHAUSTED),
+        ({"status": 9}, Health.DEAD, Obstacle.UNKNOWN_STATUS),
+        ({"status": 2, "last_used_at": NOW - DAY + 1}, Health.DEAD, Obstacle.DISABLED),
+        ({"expires_at": NOW + DAY - 1}, Health.CRITICAL, None),
+        ({"expires_at": NOW + DAY}, Health.WARNING, None),
+        ({"expires_at": NOW + 7 * DAY - 1}, Health.WARNING, None),
+        ({"expires_at": NOW + 7 * DAY}, Health.OK, None),
+        ({"remaining_quota": 19, "used_quota": 981}, Health.CRITICAL, None),
+        ({"remaining_quota": 20, "used_quota": 980}, Health.WARNING, None),
+        ({"remaining_quota": 99, "used_quota": 901}, Health.WARNING, None),
+        ({"remaining_quota": 100, "used_quota": 900}, Health.OK, None),
+        ({"remaining_quota": None, "used_quota": 900}, Health.OK, None),
+        ({"remaining_quota": 5, "used_quota": -5}, Health.OK, None),
+    ],
+)
+def test_a_key_in_use_is_judged_by_expiry_and_quota_whatever_its_status_says(facts, health, obstacle):
+    verdict = judged(an_api_key(**facts))
+
+    assert (verdict.health, verdict.obstacle) == (health, obstacle)
+
+
+@pytest.mark.parametrize(
+    ("facts", "health"),
+    [
+        (LONG_IDLE | {"remaining_quota": 0}, Health.ENDED),
+        (LONG_IDLE | {"status": 4}, Health.ENDED),
+        (LONG_IDLE | {"status": 3, "expires_at": NOW - DAY}, Health.ENDED),
+        (LONG_IDLE | {"status": 9}, Health.ENDED),
+        ({"last_used_at": NOW - 7 * DAY + 1, "remaining_quota": 0}, Health.DEAD),
+        (LONG_IDLE | {"expires_at": NOW - 7 * DAY + 1}, Health.DEAD),
+        (LONG_IDLE | {"expires_at": NOW - 7 * DAY}, Health.ENDED),
+        ({"last_used_at": None, "remaining_quota": 0, "used_quota": 0}, Health.ENDED),
+        ({"status": 2, "last_used_at": NOW - DAY}, Health.DISABLED),
+        ({"status": 2, "last_used_at": None}, Health.DISABLED),
+    ],
+)
+def test_a_dead_key_is_urgent_only_while_it_is_in_use_or_has_just_expired(facts, health):
+    assert judged(an_api_key(**facts)).health is health
+
+
+@pytest.mark.parametrize(
+    ("account", "obstacle"),
+    [
+        ({"balance": a_balance(remaining_quota=0)}, Obstacle.ACCOUNT_EXHAUSTED),
+        ({"facts": Facts(groups={"default": 1.0})}, Obstacle.GROUP_UNAVAILABLE),
+    ],
+)
+def test_what_the_account_cannot_do_the_key_cannot_either(account, obstacle):
+    verdict = judged(an_api_key(group="vip"), **account)
+
+    assert (verdict.health, verdict.obstacle) == (Health.DEAD, obstacle)
+
+
+PRICE_OF_1500 = {"balance": a_balance(used_quota=150_000, requests=100)}
+
+
+@pytest.mark.parametrize(
+    ("facts", "health"),
+    [
+        ({"remaining_quota": 1_499, "last_used_at": NOW - 1_500}, Health.DRY),
+        ({"remaining_quota": 1_499, "last_used_at": NOW - 1_499}, Health.CRITICAL),
+        ({"remaining_quota": 1_500, "last_used_at": NOW - 1_500}, Health.CRITICAL),
+        ({"remaining_quota": 1_499, "last_used_at": NOW - 7 * DAY}, Health.CRITICAL),
+    ],
+)
+def test_a_key_with_less_left_than_a_usual_request_costs_that_rests_is_probably_dry(facts, health):
+    verdict = judged(an_api_key(used_quota=999_999, **facts), **PRICE_OF_1500)
+
+    assert (verdict.health, verdict.obstacle) == (health, None)
+
+
+@pytest.mark.parametrize(
+    ("facts", "never"),
+    [
+        ({}, True),
+        ({"used_quota": 1}, False),
+        ({"last_used_at": NOW - 1}, False),
+        ({"remaining_quota": 1}, False),
+        ({"remaining_quota": -1}, False),
+    ],
+)
+def test_a_key_without_quota_that_never_was_used_was_never_funded(facts, never):
+    assert is_never_funded(an_api_key(**{"remaining_quota": 0, "used_quota": 0, "last_used_at": None} | facts)) is never
+
+
+@pytest.mark.parametrize(
+    ("left", "used", "total", "share"),
+    [
+        (None, 5, None, None),
+        (0, 0, 0, 0.0),
+        (-5, 10, 10, 0.0),
+        (25, 75, 100, 0.25),
+        (10, -3, 10, 1.0),
+    ],
+)
+def test_the_share_left_is_a_part_of_all_the_quota_there_ever_was(left, used, total, share):
+    key = an_api_key(remaining_quota=left, used_quota=used)
+
+    assert (total_quota(key), share_left(key)) == (total, share)
+
+
+@pytest.mark.parametrize(
+    ("facts", "by_expiry"),
+    [
+        ({"expires_at": NOW + 3 * DAY}, True),
+        ({"remaining_quota": 50, "used_quota": 950}, False),
+        ({"remaining_quota": 19, "used_quota": 981, "expires_at": NOW + 90_000}, False),
+        ({"remaining_quota": 50, "used_quota": 950, "expires_at": NOW + DAY}, True),
+    ],
+)
+def test_the_more_urgent_of_expiry_and_quota_is_named(facts, by_expiry):
+    assert judged(an_api_key(**facts)).by_expiry is by_expiry
+
+
+def test_of_two_dead_keys_the_one_used_last_is_worse():
+    lately, long_ago = (judged(an_api_key(status=4, last_used_at=NOW - idle)) for idle in (60, DAY))
+
+    assert lately.rank < long_ago.rank
