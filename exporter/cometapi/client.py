@@ -16,7 +16,7 @@ import stamina.instrumentation
 
 from exporter.cometapi.answer import Answer, clock_skew
 from exporter.cometapi.connections import Connections, connect
-from exporter.cometapi.paging import Walk, union
+from exporter.cometapi.paging import MOST_KEYS, Walk, union
 from exporter.cometapi.rate_limit import LONGEST_WAIT_SECONDS, RateLimit
 from exporter.cometapi.wire import Page, parse_balance, parse_page
 from exporter.credentials import Secret
@@ -52,8 +52,8 @@ class CometClient:
     """The API of one account.
 
     *on_request* is told the path and the HTTP status, or `none`, of every request. Mutable are the *variant* of
-    the API that the gateway's last answer showed, and *clock_skew*: how many seconds this machine's clock is ahead of
-    the gateway's, None until an answer told the time.
+    the API that the gateway's last answer showed; whether the last listing changed while it was read; and *clock_skew*:
+    how many seconds this machine's clock is ahead of the gateway's, None until an answer says what time it is.
     """
 
     def __init__(
@@ -64,6 +64,7 @@ class CometClient:
         rate_limit: RateLimit,
         timeout: float,
         concurrency: int,
+        max_keys: int = MOST_KEYS,
         on_request: Callable[[str, str], None],
     ) -> None:
         self._connections = connections
@@ -71,7 +72,9 @@ class CometClient:
         self._rate_limit = rate_limit
         self._timeout = timeout
         self._concurrency = concurrency
+        self._max_keys = max_keys
         self._on_request = on_request
+        self._is_moving = False
         self.variant = NEW_API
         self.clock_skew: float | None = None
 
@@ -84,25 +87,27 @@ class CometClient:
         return Facts()
 
     async def list_keys(self, token: Secret, *, progress: Callable[[], None] = lambda: None) -> Listing:
-        """Read every page, again where the pages contradict each other; *progress* is called for each.
+        """Read every page, again where it is not proven that all keys came; *progress* is called for each page.
 
-        Raises the ApiError of the first page that cannot be had.
+        Raises the ApiError of the first page that cannot be had, or TooManyKeys.
         """
-        listings = []
-        for _ in range(1 + RELISTINGS):
-            listing = await self._list_once(token, progress)
+        listings: list[Listing] = []
+        while len(listings) <= RELISTINGS:
+            listing = await self._list_once(token, progress, careful=self._is_moving or bool(listings))
             if listing.settled:
+                self._is_moving = not listing.quiet
                 return listing
             listings.append(listing)
+        self._is_moving = True
         return union(listings)
 
-    async def _list_once(self, token: Secret, progress: Callable[[], None]) -> Listing:
-        walk = Walk()
+    async def _list_once(self, token: Secret, progress: Callable[[], None], *, careful: bool) -> Listing:
+        walk = Walk(max_keys=self._max_keys, careful=careful)
         await self._read_pages(token, walk, progress, at_once=1, most=1)
         variant = BARE_LIST if walk.is_bare_list else NEW_API
         if variant != self.variant:
             self.variant = variant
-            walk = Walk()
+            walk = Walk(max_keys=self._max_keys, careful=careful)
         await self._read_pages(token, walk, progress, at_once=self._concurrency)
         return walk.listing()
 
@@ -170,6 +175,7 @@ async def open_client(
     ca_file: Path | None,
     timeout: float,  # noqa: ASYNC109 - of each request
     concurrency: int,
+    max_keys: int = MOST_KEYS,
     rate_limit: RateLimit,
     on_request: Callable[[str, str], None],
 ) -> AsyncIterator[CometClient]:
@@ -185,6 +191,7 @@ async def open_client(
             rate_limit=rate_limit,
             timeout=timeout,
             concurrency=concurrency,
+            max_keys=max_keys,
             on_request=on_request,
         )
 

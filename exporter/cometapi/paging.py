@@ -2,109 +2,214 @@
 
 Pure: no HTTP, no JSON, no clock. Pages go in, numbers of the next pages come out.
 
-How the end is found. A page that is full may have a successor, whatever the total says; an empty page, or one that
-shows nothing new, has none. The first page's total only tells how many pages may be asked for at the same time: up to
-the one that must be short or empty. Bare lists name no total and are walked page by page.
+Paging is by offset, newest key first. A creation moves every later key down: one is seen twice, none is missed. A
+deletion moves the keys below it up: one crosses the border between two pages unseen.
 
-How the whole is judged. Paging is by offset, newest key first: a key made meanwhile shows one key twice, a key deleted
-meanwhile hides one. A listing is whole where every page named the same total, that many distinct ids came, and none of
-them is newer than page one, which was read first: they all existed then, as many as then existed, so they are all.
+A quick walk asks for many pages at the same time. It is whole where as many ids came as page one's total says, not
+counting those newer than page one: they all existed then, as many as then existed, so they are all.
+
+A careful walk asks for one page at a time. Between two pages keys cross the border unseen only if more of those above
+it were deleted than were created, so at most as many as the total fell by. Where the total fell by n, the walk steps
+back as many pages as n keys fill, and one more, and goes on from there. It is whole where it ends exactly at the total
+of the last page, whatever came and went, provided that a page's total and its items are of one moment. Gateways list
+and count in two queries, so after a careful walk under change a key that is absent is likely, not certainly, gone.
+
+A bare list names no total. It is walked page by page, and never proves that a key is gone.
 """
 
 from collections.abc import Iterable
+from enum import Enum
 
 from exporter.cometapi.wire import Page
-from exporter.errors import InvalidResponse
+from exporter.errors import InvalidResponse, TooManyKeys
 from exporter.model import ApiKey, Listing
 
-MOST_PAGES = 20_000
+MOST_KEYS = 100_000
+EXTRA_STEPS = 10
+
+
+class State(Enum):
+    """How a walk goes on: FIRST, then AHEAD or STEP, at last DONE."""
+
+    FIRST = "page one decides how to go on"
+    AHEAD = "pages up to the planned last one may be asked for at the same time"
+    STEP = "one page at a time, each decides about the next"
+    DONE = "no further page"
 
 
 class Walk:
-    """One walk through the pages, numbered from 0; the only mutable thing in this file, used by one listing."""
+    """One walk through the pages, numbered from 0, used by one listing."""
 
-    def __init__(self) -> None:
-        self._keys: dict[int, ApiKey] = {}
-        self._unreadable: set[int] = set()
-        self._ids: set[int] = set()
-        self._nameless = 0
-        self._totals: set[int | None] = set()
-        self._lengths: dict[int, int] = {}
-        self._asked = 0
-        self._planned = 1
-        self._size = 0
-        self._ended = False
-        self._repeated = False
-        self._newest: int | None = None
-        self._began_with_null = False
-        self.is_bare_list = False
+    def __init__(self, *, max_keys: int = MOST_KEYS, careful: bool = False) -> None:
+        self._max_keys = max_keys
+        self._careful = careful
+        self._state = State.FIRST
+        self._next = self._last = 0
+        self._waiting = 0
+        self._size = 1
+        self._tail_length = 0
+        self._is_stuck = False
+        self._cover: _Cover | None = None
+        self._found = _Found()
+        self._first = Page(keys=())
+
+    @property
+    def is_bare_list(self) -> bool:
+        """Whether page one was a bare list, as the older API variants send it."""
+        return self._first.is_bare_list
 
     def next_page(self) -> int | None:
-        """Name the next page to ask for, and count it as asked; None while there is none, or none yet."""
-        if self._ended or not self._may_ask():
+        """Return the next page to ask for, and count it as asked for; None while there is none, or none yet."""
+        is_held = self._waiting > 0 and self._state is not State.AHEAD
+        if is_held or self._state is State.DONE or self._next > self._last:
             return None
-        if self._asked >= MOST_PAGES:
-            raise InvalidResponse(f"the list does not end: more than {MOST_PAGES} pages")
-        self._asked += 1
-        return self._asked - 1
+        self._waiting += 1
+        self._next += 1
+        return self._next - 1
 
     def receive(self, number: int, page: Page) -> None:
-        """Take in page *number*."""
-        if number == 0:
+        """Take in page *number*; raises TooManyKeys."""
+        self._waiting -= 1
+        news = self._found.take(page)
+        if self._state is State.FIRST:
             self._begin(page)
-        before = self._distinct
-        self._totals.add(page.total)
-        self._lengths[number] = page.length
-        self._keys.update((key.id, key) for key in page.keys)
-        self._unreadable.update(page.unreadable)
-        self._ids.update((key.id for key in page.keys), page.unreadable)
-        self._nameless += page.nameless
-        news = self._distinct - before
-        self._repeated = self._repeated or news < page.length
-        if news == 0:
-            self._ended = True
+        self._check_count(number, page)
+        if number == self._last:
+            self._tail_length = page.length
+        if self._state is State.STEP:
+            self._step(number, page, news)
+        elif self._state is State.AHEAD:
+            self._go_ahead(news)
 
     def listing(self) -> Listing:
-        """Return what this walk has read, with its verdict; raises InvalidResponse where even page one was null."""
-        if self._began_with_null:
+        """Return what this walk has read, and what it proves; raises InvalidResponse where even page one was null."""
+        if self._first.is_null:
             raise InvalidResponse("expected a page of keys, got null - at `$.data`")
+        found = self._found
+        is_quiet = found.totals == {found.count} and not found.newer_than(self._newest)
+        if found.totals == {None}:
+            is_settled = not self._is_stuck
+        elif self._cover is not None:
+            is_settled = is_quiet or (self._cover.is_whole and self._newest is not None)
+        else:
+            is_settled = is_quiet or self._has_all_of_page_one_s_total
         return Listing(
-            keys=tuple(self._keys.values()),
-            unreadable=frozenset(self._unreadable - self._keys.keys()),
-            nameless=self._nameless,
-            settled=self._is_settled,
-            verified=self._totals != {None},
+            keys=tuple(found.keys.values()),
+            unreadable=frozenset(found.unreadable - found.keys.keys()),
+            nameless=found.nameless,
+            settled=is_settled,
+            quiet=is_quiet,
+            verified=found.totals != {None} and (self._newest is not None or self._first.length == 0),
         )
 
     def _begin(self, page: Page) -> None:
-        self._began_with_null = page.is_null
-        self.is_bare_list = page.is_bare_list
-        ids = [key.id for key in page.keys]
-        if ids == sorted(ids, reverse=True):
-            self._newest = max((*ids, *page.unreadable), default=None)
-        self._size = page.size if page.size is not None and page.size > 0 else page.length
-        if page.total is not None and page.total > 0 and page.length > 0:
-            self._planned = page.total // max(self._size, 1) + 1
+        self._first = page
+        total = page.total or 0
+        self._size = page.length if total > page.length > 0 else max(page.size or page.length, 1)
+        if page.total is None:
+            self._state = State.STEP
+        elif self._careful:
+            self._state, self._cover = State.STEP, _Cover(self._size, page.total)
+        else:
+            self._state, self._last = State.AHEAD, max(0, total if page.length else 0) // self._size
 
-    def _may_ask(self) -> bool:
-        if self._asked < self._planned:
-            return True
-        if len(self._lengths) < self._asked:
-            return False
-        last = self._lengths[self._asked - 1]
-        claimed = max((total for total in self._totals if total is not None), default=0)
-        return last >= self._size or claimed > self._distinct
+    def _check_count(self, number: int, page: Page) -> None:
+        """Raise TooManyKeys by what came, not by the total, which may be wrong."""
+        if self._found.count > self._max_keys or (page.length and number * self._size + page.length > self._max_keys):
+            raise TooManyKeys(f"the account has more than {self._max_keys} keys")
+
+    def _go_ahead(self, news: int) -> None:
+        """End at a page that shows nothing new; after the last planned page go on only if it was not the end."""
+        if news == 0:
+            self._state = State.DONE
+        elif self._waiting == 0 and self._next > self._last:
+            self._step(self._last, None, news)
+
+    def _step(self, number: int, page: Page | None, news: int) -> None:
+        if page is not None and self._cover is not None:
+            following = self._cover.follow(number, page, news)
+        else:
+            shows_all = self._found.largest_total <= self._found.count or self._has_all_of_page_one_s_total
+            self._is_stuck = news == 0 and self._tail_length > 0
+            following = None if news == 0 or (shows_all and self._tail_length < self._size) else number + 1
+        if following is None:
+            self._state = State.DONE
+        else:
+            self._state, self._next, self._last = State.STEP, following, following
 
     @property
-    def _distinct(self) -> int:
-        return len(self._ids) + self._nameless
+    def _newest(self) -> int | None:
+        """The highest id of page one; None where it does not list the newest first."""
+        ids = [key.id for key in self._first.keys]
+        return max((*ids, *self._first.unreadable), default=None) if ids == sorted(ids, reverse=True) else None
 
     @property
-    def _is_settled(self) -> bool:
-        if self._totals == {None}:
-            return not self._repeated
-        has_newer = self._newest is not None and any(key_id > self._newest for key_id in self._ids)
-        return self._totals == {self._distinct} and not has_newer
+    def _has_all_of_page_one_s_total(self) -> bool:
+        newest, found = self._newest, self._found
+        return newest is not None and found.count - found.newer_than(newest) == self._first.total and not found.nameless
+
+
+class _Found:
+    """What the pages held, each key once by its latest reading."""
+
+    def __init__(self) -> None:
+        self.keys: dict[int, ApiKey] = {}
+        self.unreadable: set[int] = set()
+        self.nameless = 0
+        self.totals: set[int | None] = set()
+        self._ids: set[int] = set()
+
+    def take(self, page: Page) -> int:
+        """Take in *page*; return how many of its keys are new."""
+        before = self.count
+        self.totals.add(page.total)
+        self.keys.update((key.id, key) for key in page.keys)
+        self.unreadable.update(page.unreadable)
+        self._ids.update((key.id for key in page.keys), page.unreadable)
+        self.nameless += page.nameless
+        return self.count - before
+
+    @property
+    def count(self) -> int:
+        return len(self._ids) + self.nameless
+
+    @property
+    def largest_total(self) -> int:
+        return max((total for total in self.totals if total is not None), default=0)
+
+    def newer_than(self, newest: int | None) -> int:
+        """Count the ids above *newest*."""
+        return 0 if newest is None else sum(key_id > newest for key_id in self._ids)
+
+
+class _Cover:
+    """How far a careful walk has seen everything: when the list had *total* keys, all at offsets below *end*."""
+
+    def __init__(self, size: int, total: int) -> None:
+        self.is_whole = False
+        self._is_doubtful = False
+        self._size = size
+        self._end = 0
+        self._total = total
+        self._furthest = -1
+        self._steps_left = 2 * max(total, 0) // size + EXTRA_STEPS
+
+    def follow(self, number: int, page: Page, news: int) -> int | None:
+        """Take in page *number*; return the next one to ask for, None at the end."""
+        total = self._total if page.total is None else page.total
+        fallen = max(0, self._total - total)
+        is_stuck = news == 0 and page.length > 0 and number > self._furthest and total <= self._total
+        self._furthest = max(self._furthest, number)
+        self._steps_left -= 1
+        connects = number * self._size <= max(0, self._end - fallen)
+        self._is_doubtful = self._is_doubtful or page.total is None or self._steps_left < 0
+        if not connects and not self._is_doubtful:
+            return max(0, (self._end - fallen) // self._size - 1)
+        self._end, self._total = number * self._size + page.length, total
+        if page.length >= self._size and not is_stuck:
+            return number + 1
+        self.is_whole = self._end == total and not self._is_doubtful
+        return None
 
 
 def union(listings: Iterable[Listing]) -> Listing:
@@ -121,5 +226,6 @@ def union(listings: Iterable[Listing]) -> Listing:
         unreadable=unreadable - keys.keys(),
         nameless=nameless,
         settled=False,
+        quiet=False,
         verified=verified,
     )

@@ -1,8 +1,9 @@
 """Whatever happens to a list while it is read page by page, a listing called settled is whole.
 
-The gateway is simulated purely: it pages by offset, newest key first. Between any two pages keys may be made (with a
-new highest id) or deleted (any). Pages are rendered and arrive in any order, as they do when several are asked for at
-the same time. Each decision comes out of one drawn list of numbers, so that a failure shrinks well.
+The gateway is simulated purely: it pages by offset, newest key first. Between any two pages keys may be created (with a
+new highest id) or deleted (any); a page's total and items are of one moment. Pages are rendered and arrive in any
+order, as they do when several are asked for at the same time. Each decision comes out of one drawn list of numbers, so
+that a failure shrinks well.
 """
 
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ class PurePages:
         self.size = size
         self.newest = max(ids, default=0)
 
-    def make(self) -> None:
+    def create(self) -> None:
         self.newest += 1
         self.ids.add(self.newest)
 
@@ -61,9 +62,14 @@ def _key(key_id: int) -> ApiKey:
     )
 
 
-def read(gateway: PurePages, decisions: list[int], *, at_once: int, changes: bool) -> Listing:
-    """Walk the whole list; *decisions* say what happens between, and where they run out the rest is quiet."""
-    walk = Walk()
+def read(
+    gateway: PurePages, decisions: list[int], *, at_once: int = 1, changes: str = "CD", careful: bool = False
+) -> Listing:
+    """Walk the whole list; *decisions* say what happens between, and where they run out the rest is quiet.
+
+    *changes* may be creations (C), deletions (D), both or none.
+    """
+    walk = Walk(careful=careful)
     asked: list[int] = []
     rendered: list[tuple[int, Page]] = []
     left = iter(decisions)
@@ -83,13 +89,13 @@ def _step(
     rendered: list[tuple[int, Page]],
     left: Iterator[int],
     *,
-    changes: bool,
+    changes: str,
 ) -> None:
     """Let one thing happen: a change, a page rendered, or a page arriving."""
     what, choice = next(left, 2), next(left, 0)
-    if changes and what == 0:
-        gateway.make()
-    elif changes and what == 1:
+    if "C" in changes and what == 0:
+        gateway.create()
+    elif "D" in changes and what == 1:
         gateway.delete(choice)
     elif asked and (what % 2 == 0 or not rendered):
         number = asked.pop(choice % len(asked))
@@ -110,7 +116,7 @@ DECISIONS = st.lists(st.integers(0, 5), max_size=80)
 @QUICK
 def test_a_settled_listing_misses_no_key_that_was_there_all_along(ids, size, at_once, decisions):
     gateway = PurePages(ids, size)
-    listing = read(gateway, decisions, at_once=at_once, changes=True)
+    listing = read(gateway, decisions, at_once=at_once)
     found = [key.id for key in listing.keys]
 
     assert len(found) == len(set(found))
@@ -121,10 +127,31 @@ def test_a_settled_listing_misses_no_key_that_was_there_all_along(ids, size, at_
 @given(ids=IDS, size=SIZES, at_once=AT_ONCE, decisions=DECISIONS)
 @QUICK
 def test_a_quiet_list_always_settles_and_is_exact(ids, size, at_once, decisions):
-    listing = read(PurePages(ids, size), decisions, at_once=at_once, changes=False)
+    listing = read(PurePages(ids, size), decisions, at_once=at_once, changes="")
 
     assert listing.settled
+    assert listing.quiet
     assert sorted(key.id for key in listing.keys) == sorted(ids)
+
+
+@given(ids=IDS, size=SIZES, decisions=DECISIONS)
+@QUICK
+def test_a_careful_walk_that_settles_misses_no_key_that_was_there_all_along(ids, size, decisions):
+    gateway = PurePages(ids, size)
+    listing = read(gateway, decisions, careful=True)
+
+    if listing.settled:
+        assert gateway.stayed <= {key.id for key in listing.keys}
+
+
+@given(ids=IDS, size=SIZES, decisions=DECISIONS)
+@QUICK
+def test_creations_alone_unsettle_no_careful_walk(ids, size, decisions):
+    gateway = PurePages(ids, size)
+    listing = read(gateway, decisions, changes="C", careful=True)
+
+    assert gateway.stayed <= {key.id for key in listing.keys}
+    assert listing.settled
 
 
 @given(ids=IDS, size=SIZES, totals=st.lists(st.integers(-3, 60) | st.just(2**70), max_size=20))

@@ -16,7 +16,16 @@ from exporter.cometapi.client import CometClient
 from exporter.cometapi.connections import Connections
 from exporter.cometapi.rate_limit import RateLimit
 from exporter.credentials import Secret
-from exporter.errors import ApiError, InvalidResponse, RateLimited, Rejected, ServerFault, TimedOut, Unauthorized
+from exporter.errors import (
+    ApiError,
+    InvalidResponse,
+    RateLimited,
+    Rejected,
+    ServerFault,
+    TimedOut,
+    TooManyKeys,
+    Unauthorized,
+)
 from exporter.model import Balance, Listing
 
 BASE = "https://gateway.example"
@@ -62,6 +71,7 @@ class Session:
     user_id: int | None = None
     per_minute: int = 1_000
     concurrency: int = 4
+    max_keys: int = 100_000
     asked: list[httpx.Request] = field(default_factory=list)
     counted: list[tuple[str, str]] = field(default_factory=list)
     pages_seen: int = 0
@@ -78,6 +88,7 @@ class Session:
                     rate_limit=RateLimit(self.per_minute, clock=lambda: self.now, sleep=self._sleep),
                     timeout=5,
                     concurrency=self.concurrency,
+                    max_keys=self.max_keys,
                     on_request=lambda path, code: self.counted.append((path, code)),
                 )
                 return await work(client)
@@ -409,3 +420,41 @@ def test_no_more_pages_are_asked_for_together_than_allowed(concurrency):
 
     assert len(Session(answer, concurrency=concurrency).list_keys().keys) == 9
     assert most == concurrency
+
+
+def test_after_a_moving_list_pages_are_asked_for_one_at_a_time_until_it_rests():
+    """Three keys, one a page; while the first listing runs a fourth is created behind page one's back."""
+    at_once, most, ids = 0, [], [3, 2, 1]
+
+    async def answer(request):
+        nonlocal at_once
+        at_once += 1
+        most[-1] = max(most[-1], at_once)
+        await asyncio.sleep(0)
+        at_once -= 1
+        page, total = int(request.url.params["p"]), len(ids)
+        shown = ids[page - 1 : page]
+        if len(most) == 1 and page == 1:
+            ids.insert(0, 4)
+        return a_page(*shown, total=total, size=1)
+
+    async def three_times(client):
+        listings = []
+        for _ in range(3):
+            most.append(0)
+            listings.append(await client.list_keys(TOKEN))
+        return listings
+
+    listings = Session(answer).use(three_times)
+
+    assert [listing.quiet for listing in listings] == [False, True, True]
+    assert [sorted(ids_of(listing)) for listing in listings] == [[1, 2, 3], [1, 2, 3, 4], [1, 2, 3, 4]]
+    assert (most[0] > 1, most[1], most[2] > 1) == (True, 1, True)
+
+
+def test_more_keys_than_allowed_fail_as_soon_as_they_have_come():
+    session = Session(lambda request: a_page(1_000 - int(request.url.params["p"]), total=500, size=1), concurrency=1)
+    session.max_keys = 3
+
+    assert isinstance(session.failure(), TooManyKeys)
+    assert len(session.asked) == 4

@@ -2,10 +2,9 @@
 
 import pytest
 
-from exporter.cometapi import paging
 from exporter.cometapi.paging import Walk, union
 from exporter.cometapi.wire import Page
-from exporter.errors import InvalidResponse
+from exporter.errors import InvalidResponse, TooManyKeys
 from exporter.model import ApiKey, Listing
 
 
@@ -42,9 +41,9 @@ def asked_together(walk: Walk, most: int = 10) -> list[int]:
     return asked
 
 
-def walk_through(*pages: Page) -> tuple[Walk, int]:
-    """Answer each wish with the next of *pages*, after them with the last; return the walk and how many it read."""
-    walk, read = Walk(), 0
+def walk_through(*pages: Page, **options) -> tuple[Walk, int]:
+    """Answer each request with the next of *pages*, after them with the last; return the walk and how many it read."""
+    walk, read = Walk(**options), 0
     while (number := walk.next_page()) is not None:
         walk.receive(number, pages[min(number, len(pages) - 1)])
         read += 1
@@ -160,12 +159,10 @@ def test_a_size_that_lies_high_does_not_end_the_walk_early():
     assert ids_of(walk.listing()) == [1, 2, 3, 4, 5]
 
 
-def test_a_size_that_lies_low_asks_until_an_empty_page():
-    walk, asked = walk_through(
-        a_page([5, 4, 3], total=4, size=1), a_page([2], total=4, size=1), a_page([], total=4, size=1)
-    )
+def test_a_size_that_lies_low_asks_for_no_page_too_many():
+    walk, asked = walk_through(a_page([5, 4, 3], total=4, size=1), a_page([2], total=4, size=1))
 
-    assert asked == 3
+    assert asked == 2
     assert walk.listing().settled
 
 
@@ -188,22 +185,28 @@ def test_beyond_the_plan_the_walk_waits_for_what_is_under_way():
     assert asked_together(walk) == [2]
 
 
-def test_a_list_without_end_is_given_up(monkeypatch):
-    monkeypatch.setattr(paging, "MOST_PAGES", 3)
-    walk = Walk()
-    for number in range(3):
+@pytest.mark.parametrize("careful", [False, True])
+def test_a_list_without_end_is_given_up_at_the_first_page_beyond_the_maximum(careful):
+    walk = Walk(max_keys=5, careful=careful)
+    for number in range(2):
         walk.receive(walk.next_page(), a_page([100 - 2 * number, 99 - 2 * number], total=10**9))
 
-    with pytest.raises(InvalidResponse, match="does not end: more than 3 pages"):
-        walk.next_page()
+    with pytest.raises(TooManyKeys, match="more than 5 keys"):
+        walk.receive(walk.next_page(), a_page([96, 95], total=10**9))
 
 
-def test_a_key_made_meanwhile_is_seen_twice_and_unsettles():
-    """Before page two key 5 is made: 3 slides onto page two, and 1 beyond what was planned."""
+def test_the_maximum_itself_is_allowed():
+    walk, _ = walk_through(a_page([4, 3], total=4), a_page([2, 1], total=4), a_page([], total=4), max_keys=4)
+
+    assert walk.listing().settled
+
+
+def test_a_key_created_meanwhile_is_seen_twice_and_unsettles_nothing():
+    """Before page two key 5 is created: 3 moves onto page two, and 1 beyond what was planned."""
     walk, _ = walk_through(a_page([4, 3], total=4), a_page([3, 2], total=5), a_page([1], total=5))
 
     assert ids_of(walk.listing()) == [1, 2, 3, 4]
-    assert not walk.listing().settled
+    assert (walk.listing().settled, walk.listing().quiet) == (True, False)
 
 
 def test_a_key_deleted_meanwhile_hides_one_and_unsettles():
@@ -323,10 +326,11 @@ def test_null_instead_of_the_first_page_is_no_empty_account():
         walk.listing()
 
 
-def test_a_bare_list_that_repeats_a_key_is_unsettled():
+def test_a_key_created_meanwhile_unsettles_no_bare_list():
     walk, _ = walk_through(a_bare_page([4, 3]), a_bare_page([3, 2]), a_bare_page([1]))
 
-    assert not walk.listing().settled
+    assert ids_of(walk.listing()) == [1, 2, 3, 4]
+    assert (walk.listing().settled, walk.listing().verified) == (True, False)
 
 
 def test_a_bare_list_that_repeats_its_page_ends_unsettled():
@@ -348,10 +352,80 @@ def test_a_total_makes_a_listing_verified():
     assert walk.listing().verified
 
 
-def test_a_gateway_that_changes_its_dialect_midway_is_unsettled():
-    walk, _ = walk_through(a_page([4, 3], total=4), a_bare_page([2, 1]), a_page([], total=4))
+@pytest.mark.parametrize("careful", [False, True])
+def test_a_page_without_a_total_is_no_part_of_a_quiet_list(careful):
+    pages = (a_page([4, 3], total=4), a_bare_page([2, 1]), a_page([], total=4))
+    walk, _ = walk_through(*pages, careful=careful)
 
+    assert (walk.listing().settled, walk.listing().quiet) == (not careful, False)
+
+
+# A careful walk: one page at a time, and back where the total fell
+
+
+def a_careful_walk(*pages: tuple[int, Page]) -> Walk:
+    """Answer each page asked for, which must be the number beside it, and end there."""
+    walk = Walk(careful=True)
+    for number, page in pages:
+        assert walk.next_page() == number
+        assert walk.next_page() is None
+        walk.receive(number, page)
+    return walk
+
+
+def test_a_careful_walk_asks_for_one_page_at_a_time_and_can_be_quiet():
+    walk = a_careful_walk((0, a_page([4, 3], total=4)), (1, a_page([2, 1], total=4)), (2, a_page([], total=4)))
+
+    assert walk.next_page() is None
+    assert (walk.listing().settled, walk.listing().quiet) == (True, True)
+
+
+def test_where_the_total_fell_a_careful_walk_steps_back_a_page_more_than_the_keys_fill():
+    """Before page four 8 is deleted: 2 moves onto page three, which is read again, and the one before it."""
+    walk = a_careful_walk(
+        (0, a_page([8, 7], total=8)),
+        (1, a_page([6, 5], total=8)),
+        (2, a_page([4, 3], total=8)),
+        (3, a_page([1], total=7)),
+        (1, a_page([5, 4], total=7)),
+        (2, a_page([3, 2], total=7)),
+        (3, a_page([1], total=7)),
+    )
+
+    assert walk.next_page() is None
+    assert (walk.listing().settled, walk.listing().quiet) == (True, False)
+    assert ids_of(walk.listing()) == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+def test_a_careful_walk_whose_last_page_is_not_the_total_s_end_is_unsettled():
+    walk = a_careful_walk((0, a_page([4, 3], total=5)), (1, a_page([2, 1], total=5)), (2, a_page([], total=5)))
+
+    assert walk.next_page() is None
     assert not walk.listing().settled
+
+
+def test_a_careful_walk_of_a_list_that_never_stops_falling_goes_on_and_is_unsettled():
+    walk, read, total = Walk(careful=True), 0, 1_000
+    while (number := walk.next_page()) is not None and read < 5_000:
+        walk.receive(number, a_page([2_000 - 2 * number, 1_999 - 2 * number] if number < 100 else [], total=total))
+        read, total = read + 1, total - 1
+
+    assert read <= 1_000 + 10 + 101
+    assert not walk.listing().settled
+
+
+def test_a_careful_walk_of_one_page_over_and_over_ends_unsettled():
+    walk, read = walk_through(a_page([2, 1], total=900), careful=True)
+
+    assert read == 2
+    assert not walk.listing().settled
+
+
+def test_a_list_with_the_oldest_first_proves_nothing_by_a_careful_walk():
+    """Creations hide deletions there: 1 is deleted and 5 created, so that 3 is on no page read."""
+    walk = a_careful_walk((0, a_page([1, 2], total=4)), (1, a_page([4, 5], total=4)), (2, a_page([], total=4)))
+
+    assert not walk.listing().verified
 
 
 def test_a_union_has_every_key_once_by_its_latest_reading():
