@@ -25,7 +25,7 @@ from exporter.errors import InvalidResponse, TooManyKeys
 from exporter.model import ApiKey, Listing
 
 MOST_KEYS = 100_000
-EXTRA_STEPS = 10
+EXTRA_REREADS = 10
 
 
 class State(Enum):
@@ -127,7 +127,7 @@ class Walk:
 
     def _step(self, number: int, page: Page | None, news: int) -> None:
         if page is not None and self._cover is not None:
-            following = self._cover.follow(number, page, news)
+            following = self._cover.follow(number, page, news=news, found=self._found.count)
         else:
             shows_all = self._found.largest_total <= self._found.count or self._has_all_of_page_one_s_total
             self._is_stuck = news == 0 and self._tail_length > 0
@@ -190,19 +190,19 @@ class _Cover:
         self._is_doubtful = False
         self._size = size
         self._end = 0
-        self._total = total
+        self._total = self._first_total = total
         self._furthest = -1
-        self._steps_left = 2 * max(total, 0) // size + EXTRA_STEPS
+        self._rereads_left = max(total, 0) // size + EXTRA_REREADS
 
-    def follow(self, number: int, page: Page, news: int) -> int | None:
-        """Take in page *number*; return the next one to ask for, None at the end."""
+    def follow(self, number: int, page: Page, *, news: int, found: int) -> int | None:
+        """Take in page *number*, whose *news* make *found* keys; return the next one to ask for, None at the end."""
         total = self._total if page.total is None else page.total
         fallen = max(0, self._total - total)
-        is_stuck = news == 0 and page.length > 0 and number > self._furthest and total <= self._total
+        is_stuck = news == 0 and page.length > 0 and number > self._furthest and self._is_too_far(number, found, total)
+        self._rereads_left -= number <= self._furthest
         self._furthest = max(self._furthest, number)
-        self._steps_left -= 1
         connects = number * self._size <= max(0, self._end - fallen)
-        self._is_doubtful = self._is_doubtful or page.total is None or self._steps_left < 0
+        self._is_doubtful = self._is_doubtful or page.total is None or self._rereads_left < 0
         if not connects and not self._is_doubtful:
             return max(0, (self._end - fallen) // self._size - 1)
         self._end, self._total = number * self._size + page.length, total
@@ -210,6 +210,10 @@ class _Cover:
             return number + 1
         self.is_whole = self._end == total and not self._is_doubtful
         return None
+
+    def _is_too_far(self, number: int, found: int, total: int) -> bool:
+        """Whether page *number* is beyond what was found and what was created: the gateway ignores the number."""
+        return number * self._size >= found + max(0, total - self._first_total)
 
 
 def union(listings: Iterable[Listing]) -> Listing:
