@@ -5,8 +5,10 @@ Talks to: click and the terminal. What an option means is for `settings`, what i
 
 import asyncio
 import contextlib
+import functools
 import itertools
 import os
+import shlex
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -107,10 +109,10 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
         return _cannot_write(error)
     if not isinstance(given, dict):
         return DONE
-    return _run(given, environ)
+    return _run(given, environ, command_line=["cometapi-exporter", *arguments])
 
 
-def _run(given: dict[str, Any], environ: Mapping[str, str]) -> int:
+def _run(given: dict[str, Any], environ: Mapping[str, str], *, command_line: Sequence[str]) -> int:
     modes = {name for name in MODES if given.pop(name)}
     chosen = sorted(modes - {"demo"})
     if len(chosen) > 1:
@@ -123,7 +125,10 @@ def _run(given: dict[str, Any], environ: Mapping[str, str]) -> int:
         _complain("\n  ".join(["Invalid configuration:", *error.problems]))
         return WRONG_SETTINGS
     set_up_logs("error" if chosen == ["check"] else settings.log_level, settings.log_format)
-    do = {"once": _once, "check": _check, "config_check": _check_config}.get("".join(chosen), _serve)
+    serve_command = shlex.join(word for word in command_line if word != mode_flag("check"))
+    check = functools.partial(_check, serve_command=serve_command)
+    instead: dict[str, Callable[..., int]] = {"once": _once, "check": check, "config_check": _check_config}
+    do = instead.get("".join(chosen), _serve)
     try:
         return do(settings, demo=demo)
     except StartError as error:
@@ -139,9 +144,9 @@ def _complain(text: str) -> None:
 
 
 def _write(text: str) -> int:
-    """Write *text* to standard output and return the exit code."""
+    """Write *text* to standard output, in UTF-8 whatever the locale says, and return the exit code."""
     try:
-        click.echo(text, nl=not text.endswith("\n"))
+        click.echo(text.encode(errors="replace"), nl=not text.endswith("\n"))
         os.fstat(1)
     except OSError as error:
         return _cannot_write(error)
@@ -162,11 +167,14 @@ def _once(settings: Settings, *, demo: bool) -> int:
     return FAILED if exposition is None else _write(exposition)
 
 
-def _check(settings: Settings, *, demo: bool) -> int:
+def _check(settings: Settings, *, demo: bool, serve_command: str) -> int:
     outcomes, skews = asyncio.run(app.try_accounts(settings, demo=demo, on_page=_page_counter()))
-    has_colour = os.isatty(1) and "NO_COLOR" not in os.environ
-    written = _write(report(outcomes, time.time(), skews=skews, paint=_paint if has_colour else plain))
-    return FAILED if any(outcome.failure is not None for outcome in outcomes) else written
+    paint = _paint if os.isatty(1) and "NO_COLOR" not in os.environ else plain
+    text = report(outcomes, time.time(), skews=skews, in_file=settings.config_file is not None, paint=paint)
+    if any(outcome.failure is not None for outcome in outcomes):
+        _write(text)
+        return FAILED
+    return _write(f"{text}\n\nServe: {serve_command}")
 
 
 def _check_config(settings: Settings, *, demo: bool) -> int:  # noqa: ARG001 - the signature of all modes

@@ -124,7 +124,7 @@ async def read_once(settings: Settings, *, demo: bool = False) -> str | None:
         if demo:
             settings = await stack.enter_async_context(simulated(settings))
         watch = await stack.enter_async_context(watching(settings))
-        await asyncio.gather(*(refresher.refresh() for refresher in watch.refreshers))
+        await asyncio.gather(*(refresher.refresh(is_last=True) for refresher in watch.refreshers))
         snapshot, now = watch.snapshot, WORLD.clock()
         if all(state.failing is not None for state in snapshot.accounts.values()):
             return None

@@ -1,22 +1,27 @@
-"""Write the table of `--check`: what was found at each account, or why nothing was and what to do.
+"""Write the report of `--check`: a table of the accounts, and below it what is wrong and what to do.
 
 Pure: outcomes in, text out.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
-from exporter.errors import FIXES, SUCCESS
-from exporter.model import STATUS_LABELS
+from exporter.errors import SUCCESS, fix
+from exporter.model import STATUS_LABELS, ApiKey, Obstacle
 from exporter.refresher import Outcome
+from exporter.snapshot import AccountState
 
 TOLERATED_SKEW_SECONDS = 60
+MOST_NAMES = 5
+EMPTY = "account empty"
 NO_SKEWS: Mapping[str, float] = MappingProxyType({})
 
-_HEADERS = ("account", "keys", *STATUS_LABELS, "usable", "skipped", "balance", "result")
+_HEADERS = ("account", "gateway", "keys", *STATUS_LABELS, "usable", "skipped", "balance", "result")
 
 Paint = Callable[[str, str], str]
+Remark = tuple[str, str, str]
+"""The colour, what was found, and what to do, "" for nothing."""
 
 
 def plain(text: str, _colour: str) -> str:
@@ -25,11 +30,17 @@ def plain(text: str, _colour: str) -> str:
 
 
 def report(
-    outcomes: Sequence[Outcome], now: float, *, skews: Mapping[str, float] = NO_SKEWS, paint: Paint = plain
+    outcomes: Sequence[Outcome],
+    now: float,
+    *,
+    skews: Mapping[str, float] = NO_SKEWS,
+    in_file: bool = False,
+    paint: Paint = plain,
 ) -> str:
-    """Return the table for people, as of unix time *now*.
+    """Return the report for people, as of unix time *now*.
 
-    *skews* tells by account how many seconds this machine's clock is ahead; *paint* colours a text by a colour's name.
+    *skews* maps accounts to how many seconds this machine's clock is ahead. With *in_file* advice names the keys of the
+    accounts file instead of flags. *paint* colours a text by a colour's name.
     """
     rows = [_HEADERS, *(_row(outcome, now) for outcome in outcomes)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADERS))]
@@ -38,33 +49,80 @@ def report(
     for place, row in enumerate(rows[1:], start=1):
         lines[place] = lines[place].removesuffix(row[-1]) + paint(row[-1], "green" if row[-1] == "ok" else "red")
     for outcome in outcomes:
-        lines += _remarks(outcome, skews.get(outcome.state.name, 0.0), paint)
+        state = outcome.state
+        for colour, found, advice in _remarks(outcome, now, skews.get(state.name, 0.0), in_file=in_file):
+            lines += ["", f"{state.name}: {paint(found, colour)}"]
+            lines += [f"  what to do: {advice}"] if advice else []
     return "\n".join(lines)
-
-
-def _remarks(outcome: Outcome, skew: float, paint: Paint) -> list[str]:
-    remarks = []
-    if outcome.failure is not None:
-        fix = FIXES[outcome.failure.reason]
-        remarks += ["", f"{outcome.state.name}: {paint(str(outcome.failure), 'red')}", f"  what to do: {fix}"]
-    if abs(skew) > TOLERATED_SKEW_SECONDS:
-        side = "ahead of" if skew > 0 else "behind"
-        remarks += [
-            "",
-            f"{outcome.state.name}: {paint(f'this clock is {abs(skew):.0f} s {side} the gateway', 'yellow')}",
-            "  what to do: set this machine's clock (NTP); expiry is judged by it",
-        ]
-    return remarks
 
 
 def _row(outcome: Outcome, now: float) -> tuple[str, ...]:
     state = outcome.state
     if outcome.failure is not None:
-        return (state.name, *("-" for _ in _HEADERS[1:-1]), outcome.label)
+        return (state.name, state.gateway, *("-" for _ in _HEADERS[2:-1]), outcome.label)
     counts = Counter(key.status_word for key in state.keys)
-    usable = sum(key.is_usable(now) for key in state.keys)
-    balance = "not told"
-    if state.balance is not None:
-        balance = f"{state.balance.remaining_quota / state.quota_units_per_usd:,.2f} USD"
+    usable = sum(state.obstacle(key, now) is None for key in state.keys)
     numbers = (len(state.keys), *(counts[word] for word in STATUS_LABELS), usable, state.skipped)
-    return (state.name, *map(str, numbers), balance, "ok" if outcome.label == SUCCESS else outcome.label)
+    result = outcome.label if outcome.label != SUCCESS else EMPTY if _is_empty(state) else "ok"
+    return (state.name, state.gateway, *map(str, numbers), _balance(state), result)
+
+
+def _balance(state: AccountState) -> str:
+    """Write the wallet, and what subscriptions add to it."""
+    wallet = "not available" if state.balance is None else _dollars(state, state.balance.remaining_quota)
+    paying = state.facts.subscriptions
+    if paying is None:
+        return wallet
+    left = paying.remaining_quota
+    return f"{wallet} + subscription{'' if left is None else f' {_dollars(state, left)}'}"
+
+
+def _dollars(state: AccountState, units: float) -> str:
+    return f"{units / state.quota_units_per_usd:,.2f} USD"
+
+
+def _is_empty(state: AccountState) -> bool:
+    return state.spendable_quota is not None and state.spendable_quota <= 0
+
+
+def _remarks(outcome: Outcome, now: float, skew: float, *, in_file: bool) -> Iterator[Remark]:
+    if outcome.failure is not None:
+        yield "red", str(outcome.failure), fix(outcome.failure.reason, in_file=in_file)
+    else:
+        yield from _remarks_on_keys(outcome.state, now)
+        yield from _remarks_on_settings(outcome.state, in_file=in_file)
+    if abs(skew) > TOLERATED_SKEW_SECONDS:
+        found = f"this clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the gateway"
+        yield "yellow", found, "set this machine's clock (NTP); expiry is judged by it"
+
+
+def _remarks_on_keys(state: AccountState, now: float) -> Iterator[Remark]:
+    if _is_empty(state):
+        yield "red", "the account cannot pay for any request, whatever its keys have left", "top up the account"
+    closed = [key for key in state.keys if state.obstacle(key, now) is Obstacle.GROUP_UNAVAILABLE]
+    if closed:
+        groups = ", ".join(sorted({repr(key.group) for key in closed})[:MOST_NAMES])
+        found = f"{_names(closed)} cannot be used: not open to the account: group {groups}"
+        yield "red", found, "choose another group for these keys, or have the gateway's operator open it"
+    dry = [key for key in state.keys if state.is_probably_dry(key, now)]
+    if dry:
+        found = f"{_names(dry)} probably ran dry: less is left than a usual request costs, and nothing was spent lately"
+        yield "yellow", found, "raise the quota of these keys, or disable them"
+
+
+def _names(keys: Sequence[ApiKey]) -> str:
+    """Name a few keys; names are written so that nothing in them can act on a terminal."""
+    names = [f"{key.name!r} (id {key.id})" for key in keys[:MOST_NAMES]]
+    names += [f"{len(keys) - MOST_NAMES} more"] if len(keys) > MOST_NAMES else []
+    return f"{len(keys)} key{'' if len(keys) == 1 else 's'}: {', '.join(names)}:"
+
+
+def _remarks_on_settings(state: AccountState, *, in_file: bool) -> Iterator[Remark]:
+    if state.excluded:
+        options = "keys.include and keys.exclude" if in_file else "--keys.include and --keys.exclude"
+        yield "bright_black", f"{state.excluded} keys are excluded by {options}", ""
+    own, theirs = state.configured_units_per_usd, state.facts.quota_units_per_usd
+    if own is not None and theirs is not None and own != theirs:
+        found = f"one US dollar is set to {own:g} quota units, but the gateway reports {theirs:g}"
+        option = "quota_per_usd" if in_file else "--cometapi.quota-per-usd"
+        yield "yellow", found, f"remove {option} unless the gateway's value is wrong"

@@ -96,7 +96,7 @@ class Refresher:
         finally:
             await self._account.close()
 
-    async def refresh(self) -> float:
+    async def refresh(self, *, is_last: bool = False) -> float:
         """Do one refresh and publish its end; return the pause until the next, in seconds. Never raises an error."""
         before, began = self.state, self._world.monotonic()
         self.heartbeat.promise(0)
@@ -111,7 +111,7 @@ class Refresher:
             chance=self._world.chance(),
         )
         if outcome.failure is not None:
-            self._report.failed(before, outcome.failure, at=began, delay=delay)
+            self._report.failed(before, outcome.failure, at=began, delay=None if is_last else delay)
         else:
             self._report.succeeded(before, outcome.state, seconds=took, complete=outcome.label == SUCCESS)
         self._count(before.name, outcome.label, took)

@@ -5,6 +5,7 @@ import pty
 import select
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from builders import CANARY_TOKEN, wire_keys
@@ -109,3 +110,102 @@ def test_the_shell_can_complete_flags():
 
     assert done.returncode == 0
     assert "complete" in done.stdout
+
+
+def test_check_shows_the_gateway_and_ends_with_how_to_serve():
+    with Gateway(keys=wire_keys(3)) as gateway:
+        said = check(gateway, "--collect.interval=30s")
+
+    assert gateway.url in said
+    assert said.splitlines()[-1] == "Serve: cometapi-exporter --collect.interval=30s"
+
+
+def test_a_failed_check_does_not_say_how_to_serve():
+    with Gateway(faults=always(answer(401))) as gateway:
+        assert "Serve:" not in check(gateway)
+
+
+def test_advice_names_the_keys_of_the_accounts_file_where_one_is_used(tmp_path):
+    with Gateway(faults=always(answer(401))) as gateway:
+        (tmp_path / "token").write_text(CANARY_TOKEN)
+        (tmp_path / "a.yml").write_text(f"accounts: [{{name: a, access_token_file: token, base_url: '{gateway.url}'}}]")
+        said = run_exporter("--check", f"--config.file={tmp_path}/a.yml").stdout
+
+    assert "also requires user_id" in said
+    assert "--cometapi" not in said
+
+
+@pytest.mark.parametrize("mode", ["--once", "--check", "--config.check", "--version", "--help"])
+def test_a_full_disk_is_one_line_and_exit_code_1(mode):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [EXPORTER, "--demo", "--log.level=error", mode],
+            env=clean_environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+
+    assert (done.returncode, done.stderr) == (1, "cannot write to standard output: No space left on device\n")
+
+
+@pytest.mark.parametrize("mode", ["--once", "--check", "--version"])
+@pytest.mark.parametrize("closed", [">&-", "| true", "2>&- >&-"])
+def test_a_closed_output_leaves_no_traceback(mode, closed):
+    done = subprocess.run(
+        ["bash", "-c", f'"{EXPORTER}" --demo --log.level=error {mode} {closed}'],
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
+def test_once_says_when_it_cannot_write_and_fails():
+    done = subprocess.run(
+        ["bash", "-c", f'"{EXPORTER}" --demo --log.level=error --once >&-'],
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+
+    assert (done.returncode, done.stderr) == (1, "cannot write to standard output: Bad file descriptor\n")
+
+
+def test_config_check_validates_without_asking_the_gateway(tmp_path):
+    (tmp_path / "token").write_text(CANARY_TOKEN)
+    (tmp_path / "web.yml").write_text("tls_server_config: {cert_file: none, key_file: none}")
+    (tmp_path / "a.yml").write_text("accounts: [{name: a, access_token_file: token, keys: {exclude: '('}}]")
+    with Gateway(keys=wire_keys(3)) as gateway:
+        base = ("--config.check", f"--cometapi.base-url={gateway.url}")
+        right = run_exporter(*base, COMETAPI_ACCESS_TOKEN=CANARY_TOKEN)
+        wrong = run_exporter(*base, f"--config.file={tmp_path}/a.yml", f"--web.config.file={tmp_path}/web.yml")
+        asked = gateway.requests
+
+    assert (right.returncode, right.stdout) == (0, "The configuration is valid. Accounts: 1.\n")
+    assert wrong.returncode == 2
+    assert "accounts[0].keys.exclude: expected a regular expression" in wrong.stderr
+    assert "--web.config.file" in wrong.stderr
+    assert list(asked) == []
+
+
+def test_two_modes_at_once_are_refused():
+    done = run_exporter("--once", "--config.check")
+
+    assert (done.returncode, done.stderr) == (2, "--config.check is set together with --once: choose one\n")
+
+
+def test_once_with_a_refused_token_announces_no_retry():
+    with Gateway(faults=always(answer(401))) as gateway:
+        done = run_exporter("--once", COMETAPI_ACCESS_TOKEN=CANARY_TOKEN, COMETAPI_BASE_URL=gateway.url)
+
+    assert "refresh failed" in done.stderr
+    assert "retry_in_seconds" not in done.stderr

@@ -1,11 +1,13 @@
-"""The table of --check."""
+"""The report of --check."""
 
 from textwrap import dedent
 
-from domain import NOW, a_balance, a_read_state, a_state, an_api_key, failure
+import pytest
+from domain import DAY, NOW, a_balance, a_listing, a_read_state, a_reading, a_state, an_api_key, failure
 
 from exporter.check import report
 from exporter.errors import RateLimited, Reason
+from exporter.model import Facts, Subscriptions
 from exporter.refresher import Outcome
 
 
@@ -13,6 +15,20 @@ def an_outcome(state, reason=None):
     if reason is None:
         return Outcome(state=state, label="success")
     return Outcome(state=state, label=reason.value, failure=failure(reason))
+
+
+def remarks(state, **over):
+    """Return what is written below the table."""
+    return report([an_outcome(state)], NOW, **over).splitlines()[3:]
+
+
+def cell(state, header):
+    """Return what the table has for *state* under *header*."""
+    titles, row = report([an_outcome(state)], NOW).splitlines()[:2]
+    following = [
+        place for place in (titles.find(f"  {word}") for word in titles.split()) if place > titles.find(header)
+    ]
+    return row[titles.find(header) : min(following, default=None)].strip()
 
 
 def test_the_table_says_what_was_found_and_what_to_do():
@@ -24,40 +40,195 @@ def test_the_table_says_what_was_found_and_what_to_do():
         an_api_key(id=5, status=4),
         an_api_key(id=6, status=77),
         name="work",
+        gateway="https://gate",
         balance=a_balance(remaining_quota=617_500_000),
     )
-    untold = a_read_state(name="private")
-    outcomes = [an_outcome(found), an_outcome(untold), an_outcome(a_state(name="dead"), Reason.UNREACHABLE)]
+    private = a_read_state(name="private", gateway="https://b")
+    dead = a_state(name="dead", gateway="https://c")
+    outcomes = [an_outcome(found), an_outcome(private), an_outcome(dead, Reason.UNREACHABLE)]
 
     assert report(outcomes, NOW) == dedent("""\
-        account  keys  enabled  disabled  expired  exhausted  unknown  usable  skipped  balance       result
-        work     6     2        1         1        1          1        1       0        1,235.00 USD  ok
-        private  0     0        0         0        0          0        0       0        not told      ok
-        dead     -     -        -         -        -          -        -       -        -             unreachable
+        account  gateway       keys  enabled  disabled  expired  exhausted  unknown  usable  skipped  balance        result
+        work     https://gate  6     2        1         1        1          1        1       0        1,235.00 USD   ok
+        private  https://b     0     0        0         0        0          0        0       0        not available  ok
+        dead     https://c     -     -        -         -        -          -        -       -        -              unreachable
 
         dead: it went wrong
-          what to do: check --cometapi.base-url, the network, proxies; --cometapi.ca-file trusts a private CA""")
+          what to do: check --cometapi.base-url, the network, proxies; --cometapi.ca-file trusts a private CA""")  # noqa: E501 - a table
 
 
-def test_an_unsettled_listing_is_named_as_such():
+def test_an_inconsistent_listing_is_named_as_such():
     outcome = Outcome(state=a_read_state(an_api_key()), label="inconsistent")
 
     assert report([outcome], NOW).endswith("inconsistent")
 
 
-def test_usable_is_judged_at_the_time_of_the_table():
-    outcome = an_outcome(a_read_state(an_api_key(expires_at=NOW + 9)))
+def test_usable_is_judged_at_the_time_of_the_report():
+    outcome = an_outcome(a_read_state(an_api_key(expires_at=NOW + 10)))
 
-    assert [report([outcome], now).splitlines()[1].split()[7] for now in (NOW + 9, NOW + 10)] == ["1", "0"]
+    assert [report([outcome], now).splitlines()[1].split()[7] for now in (NOW + 10, NOW + 11)] == ["1", "0"]
 
 
-def test_money_is_counted_by_the_accounts_own_rate():
+def test_money_is_counted_by_the_accounts_own_factor():
     state = a_read_state(balance=a_balance(remaining_quota=1_500), configured_units_per_usd=1_000.0)
 
-    assert "1.50 USD" in report([an_outcome(state)], NOW)
+    assert cell(state, "balance") == "1.50 USD"
+
+
+class TestEmptyAccount:
+    """An account that cannot pay is never ok, and none of its keys is usable."""
+
+    EMPTY = a_read_state(an_api_key(id=1), an_api_key(id=2), balance=a_balance(remaining_quota=0))
+
+    def test_is_the_result_and_leaves_no_key_usable(self):
+        assert (cell(self.EMPTY, "balance"), cell(self.EMPTY, "usable")) == ("0.00 USD", "0")
+        assert cell(self.EMPTY, "result") == "account empty"
+
+    def test_is_explained(self):
+        assert remarks(self.EMPTY) == [
+            "main: the account cannot pay for any request, whatever its keys have left",
+            "  what to do: top up the account",
+        ]
+
+    def test_one_unit_is_not_empty(self):
+        assert cell(a_read_state(balance=a_balance(remaining_quota=1)), "result") == "ok"
+
+    def test_a_subscription_pays_too_and_is_shown(self):
+        facts = Facts(subscriptions=Subscriptions(remaining_quota=1_000_000))
+        state = a_read_state(an_api_key(), balance=a_balance(remaining_quota=0), facts=facts)
+
+        assert (cell(state, "balance"), cell(state, "usable"), cell(state, "result")) == (
+            "0.00 USD + subscription 2.00 USD",
+            "1",
+            "ok",
+        )
+
+    def test_a_subscription_without_limit_has_no_amount(self):
+        facts = Facts(subscriptions=Subscriptions(remaining_quota=None))
+
+        assert cell(a_read_state(balance=a_balance(remaining_quota=0), facts=facts), "balance") == (
+            "0.00 USD + subscription"
+        )
+
+
+def test_keys_of_a_group_that_is_not_open_are_named():
+    state = a_read_state(
+        an_api_key(id=1, name="web", group="vip"),
+        an_api_key(id=2, name="\x1b[31mjob", group="gone"),
+        an_api_key(id=3, group="default"),
+        facts=Facts(groups={"default": 1.0}),
+    )
+
+    assert cell(state, "usable") == "1"
+    assert remarks(state) == [
+        (
+            "main: 2 keys: '\\x1b[31mjob' (id 2), 'web' (id 1): cannot be used: not open to the account: "
+            "group 'gone', 'vip'"
+        ),
+        "  what to do: choose another group for these keys, or have the gateway's operator open it",
+    ]
+
+
+def test_keys_that_probably_ran_dry_are_named_a_few_of_them():
+    dry = [
+        an_api_key(id=id_, name=f"job {id_}", remaining_quota=90, used_quota=900, last_used_at=NOW - 3600)
+        for id_ in range(1, 8)
+    ]
+    state = a_read_state(*dry, balance=a_balance(used_quota=10_000, requests=100))
+    found, advice = remarks(state)
+
+    assert found == (
+        "main: 7 keys: 'job 7' (id 7), 'job 6' (id 6), 'job 5' (id 5), 'job 4' (id 4), 'job 3' (id 3), 2 more: "
+        "probably ran dry: less is left than a usual request costs, and nothing was spent lately"
+    )
+    assert advice == "  what to do: raise the quota of these keys, or disable them"
+
+
+def test_a_single_key_is_counted_in_the_singular():
+    dry = an_api_key(remaining_quota=90, used_quota=900, last_used_at=NOW - 3600)
+
+    assert remarks(a_read_state(dry, balance=a_balance(used_quota=10_000, requests=100)))[0].startswith(
+        "main: 1 key: 'key 1' (id 1): probably ran dry"
+    )
+
+
+@pytest.mark.parametrize(
+    ("in_file", "options"),
+    [(False, "--keys.include and --keys.exclude"), (True, "keys.include and keys.exclude")],
+)
+def test_excluded_keys_are_counted(in_file, options):
+    state = a_state().succeeded(a_reading(a_listing(an_api_key(), excluded=12)))
+
+    assert remarks(state, in_file=in_file) == [f"main: 12 keys are excluded by {options}"]
+
+
+def test_another_money_factor_of_the_gateway_is_reported():
+    state = a_read_state(configured_units_per_usd=1_000.0, facts=Facts(quota_units_per_usd=500_000.0))
+
+    assert remarks(state) == [
+        "main: one US dollar is set to 1000 quota units, but the gateway reports 500000",
+        "  what to do: remove --cometapi.quota-per-usd unless the gateway's value is wrong",
+    ]
+    assert remarks(state, in_file=True)[1] == "  what to do: remove quota_per_usd unless the gateway's value is wrong"
+
+
+@pytest.mark.parametrize("own", [None, 500_000.0])
+def test_the_same_money_factor_or_none_of_the_users_is_no_remark(own):
+    state = a_read_state(configured_units_per_usd=own, facts=Facts(quota_units_per_usd=500_000.0))
+
+    assert remarks(state) == []
+
+
+@pytest.mark.parametrize(
+    ("skew", "found"),
+    [
+        (61.0, "main: this clock is 61 s ahead of the gateway"),
+        (-61.0, "main: this clock is 61 s behind the gateway"),
+    ],
+)
+def test_a_clock_that_is_off_by_more_than_a_minute_is_reported_with_its_side(skew, found):
+    assert remarks(a_read_state(), skews={"main": skew}) == [
+        found,
+        "  what to do: set this machine's clock (NTP); expiry is judged by it",
+    ]
+
+
+@pytest.mark.parametrize("skew", [60.0, -60.0, 0.0])
+def test_a_clock_that_is_off_by_a_minute_at_most_is_no_remark(skew):
+    assert remarks(a_read_state(), skews={"main": skew}) == []
+
+
+def test_the_clock_is_reported_for_an_account_that_failed_too():
+    text = report([an_outcome(a_state(), Reason.TIMEOUT)], NOW, skews={"main": 90.0})
+
+    assert "this clock is 90 s ahead" in text
 
 
 def test_a_rate_limit_says_what_to_lower():
     outcome = Outcome(state=a_state(), label="rate_limited", failure=RateLimited("HTTP 429"))
 
     assert "lower --collect.max-requests-per-minute" in report([outcome], NOW)
+    assert "lower collect.max_requests_per_minute" in report([outcome], NOW, in_file=True)
+
+
+def test_colours_tell_success_failure_and_warnings_apart():
+    good = a_read_state(name="good")
+    empty = a_read_state(name="empty", balance=a_balance(remaining_quota=0))
+    outcomes = [an_outcome(good), an_outcome(empty), an_outcome(a_state(name="dead"), Reason.TIMEOUT)]
+    text = report(outcomes, NOW, skews={"good": 90.0}, paint=lambda text, colour: f"<{colour}>{text}</>")
+    header, *rows = text.splitlines()
+
+    assert header.startswith("<bright_black>account ")
+    assert [row[row.index("<") :] for row in rows[:3]] == [
+        "<green>ok</>",
+        "<red>account empty</>",
+        "<red>timeout</>",
+    ]
+    assert "good: <yellow>this clock" in text
+    assert "dead: <red>it went wrong</>" in text
+
+
+def test_a_key_that_is_used_daily_is_not_called_dry():
+    resting = an_api_key(remaining_quota=5_000_000, used_quota=900, last_used_at=NOW - DAY)
+
+    assert remarks(a_read_state(resting, balance=a_balance(used_quota=10_000, requests=100))) == []
