@@ -1,10 +1,15 @@
-"""Write log lines for people and machines: logfmt or JSON on standard error.
+"""Write log lines for people and machines: logfmt or JSON on standard error, from a separate thread.
 
-Knows structlog and the standard library's logging, nothing else. Libraries that log what they send are kept quiet, and
-exceptions are written without the values of their variables.
+Talks to: standard error. Knows structlog and the standard library's logging, nothing else. A line that cannot be
+written, or not in time, is dropped and counted: no log line stops, delays or ends the program. Libraries that log what
+they send are kept quiet, and exceptions are written without the values of their variables.
 """
 
+import atexit
+import io
 import logging
+import logging.handlers
+import queue
 import sys
 from typing import Any, TextIO
 
@@ -12,52 +17,120 @@ import structlog
 
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("logfmt", "json")
+MAX_WAITING_LINES = 1000
+FLUSH_SECONDS = 1.0
 
 _QUIET = ("httpx", "httpcore", "asyncio", "stamina", "uvicorn.access")
 _RARELY = ("uvicorn", "uvicorn.error", "uvicorn.asgi")
 
 
+class _Queue(logging.handlers.QueueHandler):
+    """Pass lines on to the thread that writes; what does not fit is dropped."""
+
+    def __init__(self) -> None:
+        self.lines: queue.Queue[logging.LogRecord] = queue.Queue(MAX_WAITING_LINES)
+        self.dropped = 0
+        super().__init__(self.lines)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - logging's signature
+        """Count a line for which there is no room."""
+        self.dropped += 1
+
+
+class _Writer(logging.StreamHandler[TextIO]):
+    """Write lines, which come formatted; what cannot be written is dropped."""
+
+    dropped = 0
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - logging's signature
+        """Count a line that could not be written."""
+        self.dropped += 1
+
+
+class _Output:
+    """Where log lines go: a bounded queue, and a thread that writes."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.queue = _Queue()
+        self._writer = _Writer(stream)
+        self._listener = logging.handlers.QueueListener(self.queue.lines, self._writer)
+        self._listener.start()
+
+    @property
+    def dropped(self) -> int:
+        """How many lines were not written."""
+        return self.queue.dropped + self._writer.dropped
+
+    def flush(self, seconds: float) -> None:
+        """Wait until everything is written, at most *seconds*."""
+        with self.queue.lines.all_tasks_done:
+            self.queue.lines.all_tasks_done.wait_for(lambda: not self.queue.lines.unfinished_tasks, seconds)
+
+
+_output: _Output | None = None
+
+
 def set_up_logs(level: str, style: str, *, stream: TextIO | None = None) -> None:
     """Send every log line from *level* up to *stream*, standard error by default, as *style* of `FORMATS`."""
-    target = stream or sys.stderr
-    chain: list[Any] = [
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
-        structlog.processors.EventRenamer("msg"),
-        _render(style),
-    ]
+    global _output  # noqa: PLW0603 - logging is one for a process
+    flush_logs()
+    _output = _Output(stream or _standard_error())
+    _output.queue.setFormatter(_formatter(style))
     structlog.configure(
-        processors=chain,
+        processors=[structlog.stdlib.add_log_level, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.WriteLoggerFactory(target),
+        logger_factory=lambda *_: logging.getLogger("exporter"),
         cache_logger_on_first_use=False,
     )
-    _bridge_the_libraries(target, chain)
-
-
-def _render(style: str) -> Any:  # noqa: ANN401 - structlog's processors have no narrower common type
-    if style == "json":
-        return structlog.processors.JSONRenderer(ensure_ascii=False)
-    return structlog.processors.LogfmtRenderer(key_order=["ts", "level", "msg"], bool_as_flag=False)
-
-
-def _bridge_the_libraries(stream: TextIO, chain: list[Any]) -> None:
-    """Let what libraries log through the standard library come out in the same form."""
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
-                *chain[1:],
-            ],
-            foreign_pre_chain=[structlog.stdlib.add_log_level, structlog.stdlib.add_logger_name],
-        )
-    )
+    logging.getLogger("exporter").setLevel(logging.DEBUG)  # structlog has filtered
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = [_output.queue]
     root.setLevel(logging.WARNING)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
     for name in _RARELY:
         logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def dropped_lines() -> int:
+    """Return how many lines could not be written so far."""
+    return _output.dropped if _output is not None else 0
+
+
+@atexit.register
+def flush_logs(seconds: float = FLUSH_SECONDS) -> None:
+    """Wait until every line is written, at most *seconds*."""
+    if _output is not None:
+        _output.flush(seconds)
+
+
+def _standard_error() -> TextIO:
+    """Return standard error without a buffer: nothing is left to be flushed, and to fail, when the program ends."""
+    try:
+        return io.TextIOWrapper(
+            io.FileIO(sys.stderr.fileno(), "w", closefd=False),
+            encoding="utf-8",
+            errors="backslashreplace",
+            write_through=True,
+        )
+    except (AttributeError, OSError):  # closed, or replaced by something that is no file
+        return sys.stderr or io.StringIO()
+
+
+def _formatter(style: str) -> logging.Formatter:
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[structlog.stdlib.add_log_level, structlog.stdlib.add_logger_name],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
+            structlog.processors.EventRenamer("msg"),
+            _renderer(style),
+        ],
+    )
+
+
+def _renderer(style: str) -> Any:  # noqa: ANN401 - structlog's processors have no narrower common type
+    if style == "json":
+        return structlog.processors.JSONRenderer(ensure_ascii=False)
+    return structlog.processors.LogfmtRenderer(key_order=["ts", "level", "msg"], bool_as_flag=False)

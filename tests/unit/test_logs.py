@@ -4,13 +4,15 @@ import io
 import json
 import logging
 import re
+import threading
 from datetime import datetime
 
 import httpx
 import pytest
 import structlog
 
-from exporter.logs import set_up_logs
+from exporter import logs
+from exporter.logs import dropped_lines, flush_logs, set_up_logs
 
 PAIR = re.compile(r'([^\s="]+)=("(?:[^"\\]|\\.)*"|[^\s"]*)(?: |$)')
 
@@ -40,6 +42,7 @@ def lines_of(level, style, say):
     stream = io.StringIO()
     set_up_logs(level, style, stream=stream)
     say()
+    flush_logs()
     return stream.getvalue().splitlines()
 
 
@@ -152,3 +155,58 @@ def test_setting_up_again_does_not_say_everything_twice():
 
     assert len(lines_of("info", "logfmt", lambda: logging.getLogger("x").warning("once"))) == 1
     assert first.getvalue() == ""
+
+
+class Broken(io.StringIO):
+    def write(self, _):
+        raise BrokenPipeError
+
+
+def test_lines_that_cannot_be_written_are_counted_and_raise_nothing(capsys):
+    set_up_logs("info", "logfmt", stream=Broken())
+    for _ in range(3):
+        structlog.get_logger().warning("it happened")
+    flush_logs()
+
+    assert dropped_lines() == 3
+    assert capsys.readouterr() == ("", "")
+
+
+class Stuck(io.StringIO):
+    """A stream that takes nothing until it is released, as a pipe that is full."""
+
+    def __init__(self):
+        super().__init__()
+        self.is_free = threading.Event()
+
+    def write(self, text):
+        self.is_free.wait(10)
+        return super().write(text)
+
+
+def test_lines_that_do_not_fit_are_counted_and_nothing_waits_for_them():
+    """One is being written, a thousand wait, a hundred are dropped; the end waits for none of them."""
+    stream = Stuck()
+    set_up_logs("info", "logfmt", stream=stream)
+    structlog.get_logger().warning("it happened", number=0)
+    while not logs._output.queue.lines.empty():
+        pass
+    for number in range(1, 1101):
+        structlog.get_logger().warning("it happened", number=number)
+    flush_logs(0)
+    assert dropped_lines() == 100
+
+    stream.is_free.set()
+    flush_logs(10)
+    assert [parse_logfmt(line)["number"] for line in stream.getvalue().splitlines()] == [
+        str(number) for number in range(1001)
+    ]
+
+
+def test_a_line_that_cannot_be_formatted_is_counted(capsys):
+    set_up_logs("info", "logfmt", stream=io.StringIO())
+    logging.getLogger("some.library").warning("%d", "no number")
+    flush_logs()
+
+    assert dropped_lines() == 1
+    assert capsys.readouterr() == ("", "")
