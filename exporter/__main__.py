@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import click
+import structlog
 
 from exporter import __version__, app
 from exporter.check import plain, report
@@ -132,7 +133,10 @@ def _run(given: dict[str, Any], environ: Mapping[str, str], *, command_line: Seq
     try:
         return do(settings, demo=demo)
     except StartError as error:
-        _complain(str(error))
+        if do is _serve:
+            structlog.get_logger().error("cannot start", error=str(error))
+        else:
+            _complain(str(error))
     except KeyboardInterrupt:
         _complain("interrupted")
     return FAILED

@@ -6,7 +6,6 @@ Talks to: the web config file and the certificates that it names. May not know: 
 import contextlib
 import os
 import ssl
-import stat
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from types import MappingProxyType
 
 import structlog
 
+from exporter.files import read_file
 from exporter.server.web_config import ClientAuth, Pem, TlsSettings, WebConfig, parse_web_config
 from exporter.strict_yaml import YamlError
 
@@ -72,17 +72,10 @@ def _pem_problems(pem: Pem, key: str, mark: str) -> Iterator[str]:
 
 
 def _read(path: Path) -> str:
-    with open(path, "rb", opener=_open_at_once) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise ValueError("it is not a regular file")
-        content = file.read(LARGEST_FILE_BYTES + 1)
+    content = read_file(path, LARGEST_FILE_BYTES + 1)
     if len(content) > LARGEST_FILE_BYTES:
         raise ValueError(f"it is larger than {LARGEST_FILE_BYTES} bytes")
     return content.decode("utf-8-sig")
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)  # a FIFO would wait for its writer
 
 
 def _reason(error: OSError | ValueError) -> str:

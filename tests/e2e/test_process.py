@@ -47,7 +47,8 @@ def test_a_port_in_use_is_a_clear_error_with_exit_code_1():
 
     assert done.returncode == 1
     assert address in done.stderr
-    assert "in use" in done.stderr
+    assert 'level=error msg="cannot start" error="cannot listen on ' in done.stderr
+    assert "the port is in use" in done.stderr
     assert "Traceback" not in done.stderr
 
 

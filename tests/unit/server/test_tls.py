@@ -163,7 +163,7 @@ def test_a_fifo_is_refused_at_once(tmp_path: Path, name: str) -> None:
     os.mkfifo(tmp_path / name)
 
     (problem,) = problems(path)
-    assert problem.endswith(f"cannot read {tmp_path}/{name}: it is not a regular file")
+    assert problem.endswith(f"cannot read {tmp_path}/{name}: not a regular file")
 
 
 def test_a_file_that_becomes_a_fifo_keeps_the_last_good_in_service(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_a_file_that_becomes_a_fifo_keeps_the_last_good_in_service(tmp_path: Pat
         (tmp_path / "web.yml").unlink()
         os.mkfifo(tmp_path / "web.yml")
         assert refreshed(file) is good
-    assert [line["problems"] for line in lines] == [f"cannot read {tmp_path}/web.yml: it is not a regular file"]
+    assert [line["problems"] for line in lines] == [f"cannot read {tmp_path}/web.yml: not a regular file"]
 
 
 def test_several_problems_are_joined_in_the_log(tmp_path: Path) -> None:
