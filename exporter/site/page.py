@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from exporter.errors import FIXES
 from exporter.model import ApiKey, Obstacle
 from exporter.site.choose import NO_GROUP, WORST, Choice, Entry, Query, choose
 from exporter.site.verdict import Health, is_never_funded, share_left
@@ -22,10 +21,7 @@ LONGEST_FORECAST = 10 * YEAR
 
 HEALTH_WORDS: Mapping[Health, tuple[str, str]] = {
     Health.DEAD: ("Not working", "used within the last 7 days, but requests fail"),
-    Health.DRY: (
-        "Probably dry",
-        "less is left than a usual request costs, and nothing was spent for 25 minutes",
-    ),
+    Health.DRY: ("Probably dry", "less is left than a usual request costs, and nothing was spent for 25 minutes"),
     Health.CRITICAL: ("Critical", "expires within a day, or under 2 % of the quota left"),
     Health.WARNING: ("Warning", "expires within a week, or under 10 % of the quota left"),
     Health.ENDED: ("Inactive", "expired, exhausted or never funded, and not in use"),
@@ -140,14 +136,9 @@ def trouble(state: AccountState, now: float) -> str:
     return f"{since}; showing the last known data."
 
 
-def fix(state: AccountState) -> str:
-    """Say what to do about an account's failure; "" where there is none."""
-    return "" if state.failing is None else FIXES[state.failing]
-
-
 def notes(state: AccountState) -> list[str]:
     """Say what else there is to know of an account."""
-    units, reported = state.quota_units_per_usd, state.facts.quota_units_per_usd
+    units, reported, paying = state.quota_units_per_usd, state.facts.quota_units_per_usd, state.facts.subscriptions
     found = []
     if state.skipped:
         found.append(f"{count(state.skipped, 'key')} could not be read")
@@ -158,10 +149,9 @@ def notes(state: AccountState) -> list[str]:
     if state.clock_skew is not None and abs(state.clock_skew) > LARGEST_SKEW_SECONDS:
         side = "ahead of" if state.clock_skew > 0 else "behind"
         found.append(f"this machine's clock is {duration(abs(state.clock_skew))} {side} the gateway's")
-    subscriptions = state.facts.subscriptions
-    if subscriptions is not None:
-        left = subscriptions.remaining_quota
-        found.append(f"subscriptions: {'no limit' if left is None else money(left / units) + ' left'}")
+    if paying is not None:
+        left = "no limit" if paying.remaining_quota is None else f"{money(paying.remaining_quota / units)} left"
+        found.append(f"subscriptions: {left}")
     return found
 
 

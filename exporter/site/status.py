@@ -8,7 +8,6 @@ import gzip
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from importlib.resources import files
 
 import jinja2
@@ -18,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from exporter import __version__
+from exporter.errors import FIXES
 from exporter.model import STATUS_LABELS
 from exporter.site import page, verdict, words
 from exporter.site.api import document
@@ -35,7 +35,7 @@ WORTH_PACKING_BYTES = 1_400
 
 FILTERS = (
     *(words.count, words.duration, words.moment, words.money, words.percent, words.utc),
-    *(page.badge, page.fix, page.lasts, page.notes, page.restrictions, page.selector, page.trouble, page.usable_keys),
+    *(page.badge, page.lasts, page.notes, page.restrictions, page.selector, page.trouble, page.usable_keys),
     *(verdict.share_left, verdict.total_quota),
 )
 
@@ -57,15 +57,6 @@ DATA = NEVER_STORED | {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StaticFile:
-    """A file of the page, at an address that changes with its content."""
-
-    name: str
-    content: bytes
-    media_type: str
-
-
 class StatusPage:
     """The status page and the same data as JSON."""
 
@@ -81,46 +72,38 @@ class StatusPage:
         self._clock = clock
         self._bound = bound
         self._static = static_files()
-        self._template = _template(self._static, telemetry_path)
+        addresses = {name: f".{address}" for name, (address, _) in self._static.items()}
+        self._template = _template(static=addresses, telemetry_path=f".{telemetry_path}")
 
     def routes(self) -> list[Route]:
         """List what is served where."""
         return [
             Route("/", self.page),
             Route(KEYS_PATH, self.keys),
-            Route(STATIC_PATH + "{name}", self.static),
+            *(Route(address, response, methods=["GET"]) for address, response in self._static.values()),
         ]
 
     async def page(self, request: Request) -> Response:
         """Show the page that the query string asks for."""
         query = Query.read(request.query_params.multi_items())
-        return await self._made(request, lambda: self.render(query), "text/html; charset=utf-8", DOCUMENT)
+        return await self._respond(request, lambda: self.render(query), "text/html; charset=utf-8", DOCUMENT)
 
     async def keys(self, request: Request) -> Response:
         """Give the same as JSON."""
         query = Query.read(request.query_params.multi_items())
-        return await self._made(request, lambda: self.encode(query), "application/json", DATA)
-
-    async def static(self, request: Request) -> Response:
-        """Give a file of the page, which may be kept for ever: another content has another address."""
-        file = next((file for file in self._static.values() if file.name == request.path_params["name"]), None)
-        if file is None:
-            return Response("not found\n", 404, SAFE | {"Cache-Control": "no-store"}, "text/plain")
-        headers = SAFE | {"Cache-Control": f"public, max-age={ONE_YEAR}, immutable"}
-        return Response(file.content, headers=headers, media_type=file.media_type)
+        return await self._respond(request, lambda: self.encode(query), "application/json", DATA)
 
     def render(self, query: Query) -> bytes:
-        """Make the page's HTML."""
-        return self._template.render(page.lay_out(self._read_snapshot(), query, self._clock())).encode(
-            "utf-8", "replace"
-        )
+        """Write the page's HTML."""
+        facts = page.lay_out(self._read_snapshot(), query, self._clock())
+        return self._template.render(facts).encode("utf-8", "replace")
 
     def encode(self, query: Query) -> bytes:
-        """Make the JSON."""
+        """Write the JSON."""
         snapshot, now = self._read_snapshot(), self._clock()
         return document(snapshot, choose(snapshot, query, now), now)
 
-    async def _made(
+    async def _respond(
         self, request: Request, make: Callable[[], bytes], media_type: str, headers: Mapping[str, str]
     ) -> Response:
         """Produce a response in a thread, when its turn comes."""
@@ -137,20 +120,18 @@ def _packed(make: Callable[[], bytes], *, wants_gzip: bool) -> tuple[bytes, bool
     return gzip.compress(body, compresslevel=4, mtime=0), True
 
 
-def static_files() -> dict[str, StaticFile]:
-    """Read the page's own files, by their names in the package; each is served under a name with its hash."""
-    return {
-        entry.name: _static_file(entry.name, entry.read_bytes()) for entry in (files(__package__) / "static").iterdir()
-    }
+def static_files() -> dict[str, tuple[str, Response]]:
+    """Read the page's own files by name: the address, which changes with the content, and the response."""
+    found = {}
+    for entry in (files(__package__) / "static").iterdir():
+        content, (stem, _, suffix) = entry.read_bytes(), entry.name.rpartition(".")
+        address = f"{STATIC_PATH}{stem}-{hashlib.sha256(content).hexdigest()[:16]}.{suffix}"
+        headers = SAFE | {"Cache-Control": f"public, max-age={ONE_YEAR}, immutable"}
+        found[entry.name] = address, Response(content, headers=headers, media_type=STATIC_TYPES[suffix])
+    return found
 
 
-def _static_file(name: str, content: bytes) -> StaticFile:
-    stem, _, suffix = name.rpartition(".")
-    digest = hashlib.sha256(content).hexdigest()[:16]
-    return StaticFile(name=f"{stem}-{digest}.{suffix}", content=content, media_type=STATIC_TYPES[suffix])
-
-
-def _template(static: Mapping[str, StaticFile], telemetry_path: str) -> jinja2.Template:
+def _template(**addresses: object) -> jinja2.Template:
     """Prepare the template. Its links are relative, so that the page also works below a path of a reverse proxy."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("exporter.site"),
@@ -161,13 +142,12 @@ def _template(static: Mapping[str, StaticFile], telemetry_path: str) -> jinja2.T
         auto_reload=False,
     )
     environment.filters |= {function.__name__: function for function in FILTERS} | {"code": _code}
-    environment.globals |= {
+    environment.globals |= addresses | {
         "version": __version__,
-        "static": {name: f".{STATIC_PATH}{file.name}" for name, file in static.items()},
-        "telemetry_path": f".{telemetry_path}",
         "keys_path": f".{KEYS_PATH}",
         "statuses": STATUS_LABELS,
         "healths": page.HEALTH_WORDS,
+        "fixes": FIXES,
         "no_group": NO_GROUP,
         "worst": WORST,
     }

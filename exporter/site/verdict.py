@@ -19,18 +19,13 @@ IN_USE_SECONDS = 7 * DAY
 
 
 class Health(StrEnum):
-    """How a key is, worst first: in the order in which the alerts matter."""
+    """How a key is, worst first: in the order in which the alerts matter. What each means: `page.HEALTH_WORDS`."""
 
     DEAD = "dead"
-    """In use, but requests fail: used within a week (a disabled key: within a day), or just expired yet enabled."""
     DRY = "probably_dry"
-    """Less is left than a usual request costs, and nothing was spent for 25 minutes."""
     CRITICAL = "critical"
-    """Works, and will not for long: less than a day to its expiry, or under 2 % of its quota left."""
     WARNING = "warning"
-    """Works: less than a week to its expiry, or under 10 % of its quota left."""
     ENDED = "ended"
-    """Does not work and is not in use: expired, exhausted, never funded."""
     OK = "ok"
     DISABLED = "disabled"
 

@@ -5,13 +5,12 @@ from dataclasses import replace
 import pytest
 from domain import DAY, NOW, a_balance, a_read_state, a_snapshot, a_state, an_api_key, failure
 
-from exporter.errors import FIXES, Reason
+from exporter.errors import Reason
 from exporter.model import Facts, Obstacle, Subscriptions
 from exporter.site.choose import Entry, Query, choose
 from exporter.site.page import (
     OBSTACLE_WORDS,
     badge,
-    fix,
     lasts,
     lay_out,
     notes,
@@ -111,12 +110,11 @@ def test_the_selector_can_be_pasted_whatever_the_account_is_called():
 # An account.
 
 
-def test_an_account_that_fails_says_since_when_and_what_to_do():
+def test_an_account_that_fails_says_since_when_and_what_is_shown():
     state = a_read_state(an_api_key(), at=NOW - 900).failed(failure(Reason.RATE_LIMITED), NOW - 600)
     again = state.failed(failure(Reason.RATE_LIMITED), NOW - 300)
 
     assert trouble(again, NOW) == "Failing for 10 minutes, since 2025-06-15 14:56:40 UTC; showing the last known data."
-    assert fix(again) == FIXES[Reason.RATE_LIMITED]
 
 
 def test_an_account_that_was_never_read_says_so():
@@ -134,7 +132,7 @@ def test_an_account_whose_data_is_withdrawn_says_so():
 def test_an_account_that_is_well_has_no_trouble():
     state = a_read_state(an_api_key(), balance=a_balance())
 
-    assert (trouble(state, NOW), fix(state), notes(state)) == ("", "", [])
+    assert (trouble(state, NOW), notes(state)) == ("", [])
 
 
 @pytest.mark.parametrize(

@@ -18,13 +18,18 @@ from exporter.snapshot import Snapshot
 HOSTILE = '"><img src=x onerror=alert(1)><script>alert(1)</script>'
 
 
+SHOWN = []
+"""The snapshot that `PAGE` shows."""
+
+PAGE = StatusPage(read_snapshot=lambda: SHOWN[-1], clock=lambda: NOW, telemetry_path="/metrics", bound=Bound())
+
+
 def request(path="/", *, snapshot=None, method="GET", **headers):
     """Ask a status page over *snapshot*, without a socket."""
-    snapshot = snapshot or a_snapshot(an_api_key())
+    SHOWN[:] = [snapshot or a_snapshot(an_api_key())]
 
     async def ask():
-        page = StatusPage(read_snapshot=lambda: snapshot, clock=lambda: NOW, telemetry_path="/metrics", bound=Bound())
-        transport = httpx.ASGITransport(Starlette(routes=page.routes()))
+        transport = httpx.ASGITransport(Starlette(routes=PAGE.routes()))
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             return await client.request(method, path, headers=headers)
 
@@ -189,13 +194,20 @@ def test_heads_sort_and_turn_round_and_begin_with_the_first_page():
 
 
 def test_pages_lead_back_and_forth_above_and_below():
-    snapshot = a_snapshot(*(an_api_key(id=number) for number in range(1, 602)))
-    text = request("/?sort=id&page=2", snapshot=snapshot).text
+    snapshot = a_snapshot(*(an_api_key(id=number) for number in range(1, 1_002)))
+    text = request("/?sort=id&page=3", snapshot=snapshot).text
 
     for where in ("above", "below"):
-        assert f'<a id="back-{where}" rel="prev" href="?sort=id">' in text
-        assert f'<a id="forth-{where}" rel="next" href="?sort=id&amp;page=3">' in text
-    assert texts(text, "nav", **{"aria-label": "Pages"})[0] == ("201\N{EN DASH}400 of 601 keys Previous 1 2 3 4 Next")
+        assert f'<a id="back-{where}" rel="prev" href="?sort=id&amp;page=2">' in text
+        assert f'<a id="forth-{where}" rel="next" href="?sort=id&amp;page=4">' in text
+    assert texts(text, "nav", **{"aria-label": "Pages"})[0] == (
+        "401\N{EN DASH}600 of 1,001 keys Previous 1 2 3 4 \N{HORIZONTAL ELLIPSIS} 6 Next"
+    )
+
+
+def test_there_is_no_page_before_the_first_and_none_after_the_last():
+    snapshot = a_snapshot(*(an_api_key(id=number) for number in range(1, 602)))
+
     assert "back-above" not in request("/?sort=id", snapshot=snapshot).text
     assert "forth-above" not in request("/?sort=id&page=4", snapshot=snapshot).text
 
