@@ -120,7 +120,11 @@ def _names(keys: Sequence[ApiKey]) -> str:
 def _remarks_on_settings(state: AccountState, *, in_file: bool) -> Iterator[Remark]:
     if state.excluded:
         options = "keys.include and keys.exclude" if in_file else "--keys.include and --keys.exclude"
-        yield "bright_black", f"{state.excluded} keys are excluded by {options}", ""
+        yield (
+            "bright_black",
+            f"{'1 key is' if state.excluded == 1 else f'{state.excluded} keys are'} excluded by {options}",
+            "",
+        )
     own, theirs = state.configured_units_per_usd, state.facts.quota_units_per_usd
     if own is not None and theirs is not None and own != theirs:
         found = f"one US dollar is set to {own:g} quota units, but the gateway reports {theirs:g}"

@@ -35,6 +35,10 @@ class KeyFilter:
     include: re.Pattern[str] | None = None
     exclude: re.Pattern[str] | None = None
 
+    def __bool__(self) -> bool:
+        """Whether there is anything to filter by."""
+        return self.include is not None or self.exclude is not None
+
     def takes(self, key: Named) -> bool:
         """Whether *key* is exposed."""
         if self.exclude is not None and _matches(self.exclude, key):

@@ -182,9 +182,10 @@ class Refresher:
 
     async def _list(self, token: Secret) -> Listing:
         listing = await self._reader.list_keys(token, progress=self._progress)
-        if self._takes is None:
+        takes = self._takes
+        if takes is None:
             return listing
-        taken = tuple(filter(self._takes, listing.keys))
+        taken = await decode(lambda: tuple(filter(takes, listing.keys)))
         return msgspec.structs.replace(listing, keys=taken, excluded=len(listing.keys) - len(taken))
 
     def _progress(self) -> None:

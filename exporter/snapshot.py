@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from exporter.errors import ApiError, Reason
+from exporter.filters import Threshold, threshold_of
 from exporter.model import ApiKey, Balance, Facts, Listing, Obstacle, by_id
 
 DEFAULT_UNITS_PER_USD = 500_000.0
@@ -50,7 +51,8 @@ class AccountState:
     which holds nothing that a gateway sent as free text. *clock_skew* is how many seconds this machine's clock is ahead
     of the gateway's. *groups* maps each group to when it last had a key, so that counts fall to zero before they go.
     *missing* maps ids that the last listing did not show, without proving them gone, to when they were last seen.
-    *configured_units_per_usd* is None where the user leaves the factor to the gateway.
+    *configured_units_per_usd* is None where the user leaves the factor to the gateway. *thresholds* are the user's, the
+    first that matches a key applies; with *counts_only* no series per key is exposed.
     """
 
     name: str
@@ -74,6 +76,8 @@ class AccountState:
     groups: Mapping[str, float] = field(default_factory=nothing)
     missing: Mapping[int, float] = field(default_factory=nothing)
     next_refresh_at: float | None = None
+    thresholds: tuple[Threshold, ...] = ()
+    counts_only: bool = False
 
     def succeeded(self, reading: Reading) -> "AccountState":
         """Take over what a refresh read."""
@@ -129,6 +133,10 @@ class AccountState:
         if paying.preference == "subscription_only" or paying.remaining_quota is None:
             return paying.remaining_quota
         return None if wallet is None else max(wallet, 0) + paying.remaining_quota
+
+    def threshold(self, key: ApiKey) -> Threshold | None:
+        """Return what the user set for warnings about *key*, None where the common rules hold."""
+        return threshold_of(key, self.thresholds)
 
     def obstacle(self, key: ApiKey, now: float) -> Obstacle | None:
         """Return what stands in the way of a request with *key* at unix time *now*, None for nothing that is known."""

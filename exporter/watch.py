@@ -63,6 +63,7 @@ class Watch:
                 publish=self.publish,
                 count=telemetry.refresh_ended,
                 world=WORLD,
+                takes=account.key_filter.takes if account.key_filter else None,
             )
             for account, state in zip(settings.accounts, states, strict=True)
         ]
@@ -110,6 +111,8 @@ def initial_state(account: Account) -> AccountState:
         stale_after_seconds=account.stale_after,
         configured_units_per_usd=account.quota_per_usd,
         gateway=account.base_url,
+        thresholds=account.thresholds,
+        counts_only=account.counts_only,
     )
 
 
@@ -117,7 +120,12 @@ def initial_state(account: Account) -> AccountState:
 async def watching(settings: Settings) -> AsyncIterator[Watch]:
     """Open the clients of all accounts and give the watch over them; nothing runs yet."""
     telemetry = Telemetry(version=__version__)
-    telemetry.configured(shards=1, index=0, accounts=len(settings.accounts), at=WORLD.clock())
+    telemetry.configured(
+        shards=settings.shards_total,
+        index=settings.shard_index,
+        accounts=len(settings.accounts),
+        at=WORLD.clock(),
+    )
     async with contextlib.AsyncExitStack() as stack:
         rate_limits: dict[str, RateLimit] = {}
         clients = {}
@@ -135,6 +143,7 @@ async def watching(settings: Settings) -> AsyncIterator[Watch]:
                     ca_file=account.ca_file,
                     timeout=account.timeout,
                     concurrency=account.concurrency,
+                    max_keys=account.max_keys,
                     rate_limit=rate_limits[host],
                     on_request=functools.partial(telemetry.request_sent, account.name),
                 )
