@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from exporter.catalogue import SNAPSHOT_FAMILIES, Family
+from exporter.catalogue import EXPERIMENTAL, SNAPSHOT_FAMILIES, Family
 from exporter.config_file import PER_HOST
 from exporter.errors import FIXES
 from exporter.options import MODES, OPTIONS, THRESHOLD_OPTIONS, TOKEN_VARIABLE, Option, mode_flag
@@ -99,6 +99,11 @@ def _section(family: Family) -> str:
     return "\n".join(lines)
 
 
+def experimental() -> str:
+    """Return the list of the families that may still change."""
+    return "\n".join(f"- `{family.name}`" for family in FAMILIES if family.stage == EXPERIMENTAL)
+
+
 def reasons() -> str:
     """Return the table of reasons and what to do about each."""
     return table(("reason", "what to do"), [(f"`{reason}`", fix) for reason, fix in FIXES.items()])
@@ -122,6 +127,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "threshold-keys": threshold_keys,
     "metrics": metrics,
     "metrics-reference": reference,
+    "experimental": experimental,
     "reasons": reasons,
     "layers": layers,
 }
