@@ -129,11 +129,12 @@ def _run(given: dict[str, Any], environ: Mapping[str, str], *, command_line: Seq
     serve_command = shlex.join(word for word in command_line if word != mode_flag("check"))
     check = functools.partial(_check, serve_command=serve_command)
     instead: dict[str, Callable[..., int]] = {"once": _once, "check": check, "config_check": _check_config}
-    do = instead.get("".join(chosen), _serve)
+    serve = functools.partial(_serve, load=lambda: load_settings(given, environ, demo=demo))
+    do = instead.get("".join(chosen), serve)
     try:
         return do(settings, demo=demo)
     except StartError as error:
-        if do is _serve:
+        if do is serve:
             structlog.get_logger().error("cannot start", error=str(error))
         else:
             _complain(str(error))
@@ -197,8 +198,8 @@ def _page_counter() -> Callable[[], None]:
     return lambda: click.echo(f"\rpages read: {next(pages)}\r", err=True, nl=False)
 
 
-def _serve(settings: Settings, *, demo: bool) -> int:
-    asyncio.run(app.run(settings, demo=demo))
+def _serve(settings: Settings, *, demo: bool, load: Callable[[], Settings]) -> int:
+    asyncio.run(app.run(settings, load=load, demo=demo))
     return DONE
 
 

@@ -1,21 +1,18 @@
-"""Watch all accounts: one client and one refresher each, one current snapshot, one exposition made from it.
+"""Monitor all accounts: one client and one refresher each, one current snapshot, one exposition rendered from it.
 
-Talks to: the network, through the clients that it opens. Knows no server, no signal, no command line. Here alone are
-the clock, the sleep and the chance chosen that the refreshes live by.
+Talks to: the network, through the clients that it opens. Knows no server, no signal, no command line; clock, sleep and
+chance are arguments. Start and reload are the same step: the accounts become those of the settings.
 """
 
 import asyncio
 import contextlib
 import functools
-import gc
-import math
-import random
-import sys
-import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
-from exporter import __version__
+import structlog
+
 from exporter.cometapi.client import CometClient, open_client
 from exporter.cometapi.rate_limit import RateLimit
 from exporter.exposition import Exposition
@@ -26,47 +23,85 @@ from exporter.snapshot import AccountState, Snapshot
 from exporter.telemetry import Telemetry, process_collectors
 
 WITHDRAWAL_CHECK_SECONDS = 1.0
-# How long the thread that renders may keep the interpreter while a request waits for it, several times over; Python's
-# usual 5 ms let requests wait 50 ms and more at 100,000 keys, this about 20 ms, at no cost that could be measured.
-SWITCH_SECONDS = 0.0002
+CONFIGURED = ("interval_seconds", "stale_after_seconds", "configured_units_per_usd", "thresholds", "counts_only")
+"""What of an account's state the settings decide."""
+REQUESTS_A_REFRESH = 2
+"""At the least: one page of keys and the balance."""
 
-WORLD = Surroundings(clock=time.time, monotonic=time.monotonic, sleep=asyncio.sleep, chance=random.random)
+log = structlog.get_logger()
 
 
-def ticking() -> float:
-    """Return unix seconds from a clock that ticks eight times a second.
+@dataclass(slots=True, kw_only=True)
+class Watched:
+    """One account that is monitored, and what has to be closed when it no longer is."""
 
-    Eighths are short in binary and in decimal, so a countdown from them costs a fifth less to write and to deflate.
-    """
-    return math.floor(WORLD.clock() * 8) / 8
+    account: Account
+    client: CometClient
+    refresher: Refresher
+    resources: contextlib.AsyncExitStack
+    task: asyncio.Task[None] | None = None
+
+    def take_over(self, before: "Watched") -> None:
+        """Show what *before* knew until the first refresh ends, if it is the same account by address and user."""
+        old, new = before.account, self.account
+        if (old.base_url, old.user_id) == (new.base_url, new.user_id):
+            configured = {name: getattr(self.refresher.state, name) for name in CONFIGURED}
+            self.refresher.state = replace(before.refresher.state, **configured)
+
+    async def close(self) -> None:
+        """End its refreshes and close its connections."""
+        if self.task is not None:
+            self.task.cancel()
+            await asyncio.gather(self.task, return_exceptions=True)
+        await self.resources.aclose()
 
 
 class Watch:
-    """The accounts under watch: their refreshers, the current snapshot and the exposition made from it."""
+    """The monitored accounts, the current snapshot and the exposition rendered from it."""
 
-    def __init__(self, settings: Settings, clients: Mapping[str, CometClient], telemetry: Telemetry) -> None:
-        states = [initial_state(account) for account in settings.accounts]
-        self.snapshot = self._upcoming = Snapshot.of(states)
-        self._publishing = asyncio.Lock()
+    def __init__(self, *, world: Surroundings, telemetry: Telemetry, clock: Callable[[], float]) -> None:
+        self.snapshot = self._upcoming = Snapshot()
+        self.accounts: dict[str, Watched] = {}
         self.telemetry = telemetry
-        self.clients = clients
         self.exposition = Exposition(
-            current=lambda: self.snapshot,
-            own=(*telemetry.collectors, *process_collectors()),
-            clock=ticking,
+            current=lambda: self.snapshot, own=(*telemetry.collectors, *process_collectors()), clock=clock
         )
-        self.refreshers = [
-            Refresher(
-                state,
-                source=account.token,
-                reader=clients[account.name],
-                publish=self.publish,
-                count=telemetry.refresh_ended,
-                world=WORLD,
-                takes=account.key_filter.takes if account.key_filter else None,
-            )
-            for account, state in zip(settings.accounts, states, strict=True)
-        ]
+        self._world = world
+        self._rate_limits: dict[str, RateLimit] = {}
+        self._publishing = asyncio.Lock()
+        self._running: asyncio.TaskGroup | None = None
+
+    async def apply(self, settings: Settings) -> None:
+        """Monitor the accounts of *settings* from now on.
+
+        What did not change goes on undisturbed. A changed account begins again, and shows its last keys until its first
+        refresh ends, unless its address or its user changed. A removed one vanishes.
+        """
+        before = self.accounts
+        kept = {a.name for a in settings.accounts if a.name in before and before[a.name].account == a}
+        opened = await self._open_all([a for a in settings.accounts if a.name not in kept], settings)
+        for name in before.keys() - kept:
+            await before[name].close()
+            if name in opened:
+                opened[name].take_over(before[name])
+            else:
+                self.telemetry.forget(name)
+        self.accounts = {a.name: opened.get(a.name) or before[a.name] for a in settings.accounts}
+        self._upcoming = Snapshot.of(watched.refresher.state for watched in self.accounts.values())
+        await self._show()
+        self._start(list(opened.values()))
+        self.telemetry.configured(
+            shards=settings.shards_total,
+            index=settings.shard_index,
+            accounts=len(settings.accounts),
+            at=self._world.clock(),
+        )
+        self._warn_of_overload(settings)
+
+    async def close(self) -> None:
+        """End the monitoring of every account."""
+        for watched in self.accounts.values():
+            await watched.close()
 
     async def publish(self, state: AccountState) -> None:
         """Render one account's new state, and make it current when that is done.
@@ -74,33 +109,106 @@ class Watch:
         Until then scrapes go on with the old one. Accounts that end their refreshes meanwhile are rendered together.
         """
         self._upcoming = self._upcoming.with_account(state)
+        await self._show()
+
+    async def _show(self) -> None:
         async with self._publishing:
             upcoming = self._upcoming
             if upcoming is not self.snapshot:
                 await self.exposition.renew(upcoming)
                 self.snapshot = upcoming
 
-    async def _withdraw(self) -> None:
-        """Look every second for accounts whose data grew too old."""
-        while True:
-            await WORLD.sleep(WITHDRAWAL_CHECK_SECONDS)
-            for refresher in self.refreshers:
-                await refresher.withdraw_if_old()
-
     async def run_refreshes(self) -> None:
         """Run every account's refreshes until cancelled."""
-        sys.setswitchinterval(SWITCH_SECONDS)
-        gc.freeze()  # what the start has made stays: looking through it again and again would stop all for 15 ms
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._withdraw(), name="withdrawal")
-            for position, refresher in enumerate(self.refreshers):
-                delay = first_delay(position, len(self.refreshers), refresher.state.interval_seconds)
-                group.create_task(refresher.run(delay), name=f"refreshes of {refresher.state.name}")
+        async with asyncio.TaskGroup() as self._running:
+            self._start(list(self.accounts.values()))
+            while True:
+                await self._world.sleep(WITHDRAWAL_CHECK_SECONDS)
+                for watched in list(self.accounts.values()):
+                    await watched.refresher.withdraw_if_old()
+
+    def _start(self, accounts: list[Watched]) -> None:
+        if self._running is None:
+            return
+        for position, watched in enumerate(accounts):
+            delay = first_delay(position, len(accounts), watched.account.interval)
+            run = watched.refresher.run(delay)
+            watched.task = self._running.create_task(run, name=f"refreshes of {watched.account.name}")
+
+    @property
+    def refreshers(self) -> list[Refresher]:
+        """The refreshers of all accounts, in the order of the settings."""
+        return [watched.refresher for watched in self.accounts.values()]
 
     @property
     def is_alive(self) -> bool:
-        """Whether every account's refreshes have shown a sign of life in time."""
-        return all(refresher.heartbeat.is_alive for refresher in self.refreshers)
+        """Whether every account's refreshes have shown a sign of life in time, or wait for turns that are given."""
+        return all(
+            watched.refresher.heartbeat.is_alive or self._rate_limit_of(watched.account).is_serving_a_queue
+            for watched in self.accounts.values()
+        )
+
+    async def _open_all(self, accounts: Iterable[Account], settings: Settings) -> dict[str, Watched]:
+        opened: dict[str, Watched] = {}
+        try:
+            for account in accounts:
+                opened[account.name] = await self._open(account, settings.max_requests_per_minute)
+        except BaseException:
+            for watched in opened.values():
+                await watched.close()
+            raise
+        return opened
+
+    async def _open(self, account: Account, per_minute: int) -> Watched:
+        self.telemetry.prepare(account.name)
+        resources = contextlib.AsyncExitStack()
+        client = await resources.enter_async_context(
+            open_client(
+                base_url=account.base_url,
+                user_id=account.user_id,
+                ca_file=account.ca_file,
+                timeout=account.timeout,
+                concurrency=account.concurrency,
+                max_keys=account.max_keys,
+                rate_limit=self._rate_limit_of(account, per_minute),
+                on_request=functools.partial(self.telemetry.request_sent, account.name),
+            )
+        )
+        refresher = Refresher(
+            initial_state(account),
+            source=account.token,
+            reader=client,
+            publish=self.publish,
+            count=self.telemetry.refresh_ended,
+            world=self._world,
+            takes=account.key_filter.takes if account.key_filter else None,
+        )
+        return Watched(account=account, client=client, refresher=refresher, resources=resources)
+
+    def _rate_limit_of(self, account: Account, per_minute: int = 1) -> RateLimit:
+        host = urlsplit(account.base_url).netloc.lower()
+        if host not in self._rate_limits:
+            self._rate_limits[host] = RateLimit(per_minute, clock=self._world.monotonic, sleep=self._world.sleep)
+        return self._rate_limits[host]
+
+    def _warn_of_overload(self, settings: Settings) -> None:
+        for host, needed in requests_a_minute(settings.accounts).items():
+            if needed > settings.max_requests_per_minute:
+                log.warning(
+                    "refreshes will take longer than their interval: too many accounts for the rate limit",
+                    host=host,
+                    requests_per_minute_needed=round(needed, 1),
+                    requests_per_minute_allowed=settings.max_requests_per_minute,
+                )
+
+
+def requests_a_minute(accounts: Iterable[Account]) -> dict[str, float]:
+    """Return by host how many requests a minute the refreshes of *accounts* need at the least."""
+    needed: dict[str, float] = {}
+    for account in accounts:
+        host = urlsplit(account.base_url).netloc.lower()
+        needed[host] = needed.get(host, 0.0) + REQUESTS_A_REFRESH * 60 / account.interval
+    return needed
 
 
 def initial_state(account: Account) -> AccountState:
@@ -117,35 +225,13 @@ def initial_state(account: Account) -> AccountState:
 
 
 @contextlib.asynccontextmanager
-async def watching(settings: Settings) -> AsyncIterator[Watch]:
-    """Open the clients of all accounts and give the watch over them; nothing runs yet."""
-    telemetry = Telemetry(version=__version__)
-    telemetry.configured(
-        shards=settings.shards_total,
-        index=settings.shard_index,
-        accounts=len(settings.accounts),
-        at=WORLD.clock(),
-    )
-    async with contextlib.AsyncExitStack() as stack:
-        rate_limits: dict[str, RateLimit] = {}
-        clients = {}
-        for account in settings.accounts:
-            telemetry.prepare(account.name)
-            host = urlsplit(account.base_url).netloc.lower()
-            if host not in rate_limits:
-                rate_limits[host] = RateLimit(
-                    settings.max_requests_per_minute, clock=WORLD.monotonic, sleep=WORLD.sleep
-                )
-            clients[account.name] = await stack.enter_async_context(
-                open_client(
-                    base_url=account.base_url,
-                    user_id=account.user_id,
-                    ca_file=account.ca_file,
-                    timeout=account.timeout,
-                    concurrency=account.concurrency,
-                    max_keys=account.max_keys,
-                    rate_limit=rate_limits[host],
-                    on_request=functools.partial(telemetry.request_sent, account.name),
-                )
-            )
-        yield Watch(settings, clients, telemetry)
+async def watching(
+    settings: Settings, *, world: Surroundings, telemetry: Telemetry, clock: Callable[[], float]
+) -> AsyncIterator[Watch]:
+    """Monitor the accounts of *settings*; nothing runs yet."""
+    watch = Watch(world=world, telemetry=telemetry, clock=clock)
+    try:
+        await watch.apply(settings)
+        yield watch
+    finally:
+        await watch.close()

@@ -1,13 +1,11 @@
-"""Run the exporter, Prometheus and Alertmanager from local programs with the shipped files, all on loopback.
+"""Run the exporter, Prometheus and Alertmanager from local programs with the bundled files, all on loopback.
 
 `python scripts/stack.py` serves the demo; with `--real` the exporter takes its settings from the environment. Data and
-logs are kept in .stack/. Ctrl-C or SIGTERM ends everything that was started, and nothing else.
+logs are kept in .stack/. Ctrl-C or SIGTERM stops everything that was started, and nothing else.
 """
 
 import argparse
 import contextlib
-import http.server
-import json
 import os
 import shutil
 import signal
@@ -15,43 +13,18 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-import httpx
 import yaml
+from notifications import receiving
+from programs import Part, StackError, complain_of_end, pause, started, wait_ready
 
 ROOT = Path(__file__).resolve().parent.parent
-PATIENCE_SECONDS = 30.0
-FAREWELL_SECONDS = 10.0
-LONGEST_NOTIFICATION = 1 << 20
 PORTS = ("exporter", "prometheus", "alertmanager", "webhook")
 WEBHOOK_HELP = "print what Alertmanager posts to this port, 0 for not; default: %(default)s, as in alertmanager.yml"
 ACCOUNT_VARIABLES = ("COMETAPI_ACCESS_TOKEN", "COMETAPI_ACCESS_TOKEN_FILE", "COMETAPI_EXPORTER_CONFIG_FILE")
 DEBIAN_NAMES = {"alertmanager": "prometheus-alertmanager"}
-
-
-class StackError(Exception):
-    """Something that the user has to mend before the stack can run; the message says what."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """One program of the stack: its command, where it serves, and where its lines go."""
-
-    name: str
-    command: tuple[str, ...]
-    port: int
-    log: Path
-    environment: dict[str, str]
-
-    @property
-    def url(self) -> str:
-        """Where it serves."""
-        return f"http://127.0.0.1:{self.port}"
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -59,12 +32,12 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     variables = " or ".join(ACCOUNT_VARIABLES)
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     option = parser.add_argument
-    option("--real", action="store_true", help=f"watch a real account: needs {variables}")
+    option("--real", action="store_true", help=f"monitor a real account: requires {variables}")
     option("--exporter-port", type=int, default=10144, metavar="PORT", help="default: %(default)s")
     option("--prometheus-port", type=int, default=9090, metavar="PORT", help="default: %(default)s")
     option("--alertmanager-port", type=int, default=9093, metavar="PORT", help="default: %(default)s")
     option("--webhook-port", type=int, default=9095, metavar="PORT", help=WEBHOOK_HELP)
-    option("--interval", metavar="DURATION", help="scrape and evaluate this often, like 5s; default: as shipped")
+    option("--interval", metavar="DURATION", help="scrape and evaluate this often, like 5s; default: as in deploy/")
     option("--deploy", type=Path, default=ROOT / "deploy", metavar="DIR", help="the files; default: deploy/")
     option("--data", type=Path, default=ROOT / ".stack", metavar="DIR", help="data and logs; default: .stack/")
     return parser.parse_args(arguments)
@@ -79,8 +52,8 @@ def find_programs() -> dict[str, str]:
     }
     missing = [name for name, path in found.items() if path is None]
     if missing:
-        mend = "`make test` or `make stack` installs the exporter, scripts/install-test-tools the other two"
-        raise StackError(f"not installed: {', '.join(missing)} ({mend})")
+        fix = "`make test` or `make stack` installs the exporter, scripts/install-test-tools the other two"
+        raise StackError(f"not installed: {', '.join(missing)} ({fix})")
     return {name: str(path) for name, path in found.items()}
 
 
@@ -88,15 +61,15 @@ def refuse_busy_ports(options: argparse.Namespace) -> None:
     """Raise where a port is in use, or wanted twice."""
     wanted = {name: port for name in PORTS if (port := getattr(options, f"{name}_port"))}
     if len(set(wanted.values())) < len(wanted):
-        raise StackError(f"different ports are needed, not {', '.join(map(str, wanted.values()))}")
+        raise StackError(f"expected different ports, got {', '.join(map(str, wanted.values()))}")
     for name, port in wanted.items():
         try:
             socket.create_server(("127.0.0.1", port)).close()
         except OSError as error:
             reason = os.strerror(error.errno or 0)
-            raise StackError(f"127.0.0.1:{port} cannot be used: {reason}; --{name}-port gives another") from error
+            raise StackError(f"127.0.0.1:{port} cannot be used: {reason}; choose another with --{name}-port") from error
         except OverflowError as error:
-            raise StackError(f"--{name}-port: {port} is no port, they end at 65535") from error
+            raise StackError(f"--{name}-port: {port} is not a port: the highest is 65535") from error
 
 
 def account_environment(*, real: bool) -> dict[str, str]:
@@ -109,7 +82,7 @@ def account_environment(*, real: bool) -> dict[str, str]:
 
 
 def write_prometheus_config(options: argparse.Namespace, folder: Path) -> Path:
-    """Write the shipped prometheus.yml with the addresses of this stack; the rules are read where they are."""
+    """Write the bundled prometheus.yml with the addresses of this stack; the rules are read where they are."""
     source = options.deploy.resolve() / "prometheus"
     config = yaml.safe_load((source / "prometheus.yml").read_text(encoding="utf-8"))
     config["rule_files"] = [str(source / pattern) for pattern in config["rule_files"]]
@@ -164,115 +137,27 @@ def plan(options: argparse.Namespace) -> list[Part]:
     ]
 
 
-@contextlib.contextmanager
-def started(part: Part) -> Iterator[subprocess.Popen[bytes]]:
-    """Run *part* away from the terminal's signals; it ends with the block."""
-    with part.log.open("wb") as log:
-        process = subprocess.Popen(
-            part.command,
-            env=part.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(FAREWELL_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def wait_ready(part: Part, process: subprocess.Popen[bytes], stop: threading.Event) -> None:
-    """Wait until *part* says that it is ready; raise where it ends before, or never is."""
-    end = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < end:
-        complain_of_end(part, process)
-        with contextlib.suppress(httpx.TransportError):
-            if httpx.get(f"{part.url}/-/ready", trust_env=False, timeout=2).status_code == httpx.codes.OK:
-                return
-        pause(stop, 0.1)
-    raise StackError(f"{part.name} was not ready within {PATIENCE_SECONDS:g} s; its log: {part.log}")
-
-
-def pause(stop: threading.Event, seconds: float) -> None:
-    """Wait; leave all blocks in order where a signal has come."""
-    if stop.wait(seconds):
-        print("\nending", flush=True)
-        raise SystemExit(0)
-
-
-def complain_of_end(part: Part, process: subprocess.Popen[bytes]) -> None:
-    """Raise where *part* has ended, with its last lines."""
-    code = process.poll()
-    if code is not None:
-        last = "\n".join(part.log.read_text(encoding="utf-8", errors="replace").splitlines()[-5:])
-        raise StackError(f"{part.name} ended with code {code}; the end of {part.log}:\n{last}")
-
-
 def introduce(parts: list[Part]) -> None:
-    """Tell where everything is and what to look at."""
+    """Print where everything is and what to look at."""
     exporter, alertmanager, prometheus = (part.url for part in parts)
     config = parts[1].command[1].partition("=")[2]
     print(
         f"""
-  Exporter      {exporter}          the keys now; {exporter}/metrics
-  Prometheus    {prometheus}/alerts    what fires: the first after about four minutes
+  Exporter      {exporter}          all keys; {exporter}/metrics
+  Prometheus    {prometheus}/alerts    firing alerts: the first after about four minutes
                 {prometheus}/graph     try: sort(key:cometapi_key_remaining_quota:ratio)
-  Alertmanager  {alertmanager}           what was notified, what inhibits what, silences
+  Alertmanager  {alertmanager}           notifications, inhibitions, silences
 
-  Critical alerts are printed here as they are notified; e-mail and Slack need their addresses and secrets:
+  Critical alerts are printed here when Alertmanager sends them. For email and Slack, set addresses and secrets:
     edit {config}
     curl -X POST {alertmanager}/-/reload
   After a change to the rules:
     curl -X POST {prometheus}/-/reload
   Data and logs: {parts[0].log.parent}
-  Ctrl-C ends everything.
+  Press Ctrl-C to stop everything.
 """,
         flush=True,
     )
-
-
-class Notification(http.server.BaseHTTPRequestHandler):
-    """Print what Alertmanager posts: one line for each alert."""
-
-    timeout = 10
-
-    def do_POST(self) -> None:
-        """Take one notification."""
-        try:
-            sent = json.loads(self.rfile.read(min(int(self.headers.get("Content-Length", "0")), LONGEST_NOTIFICATION)))
-            lines = [f"{alert['status']}: {alert['annotations'].get('summary', '')}" for alert in sent["alerts"]]
-        except (ValueError, KeyError, TypeError, AttributeError):
-            self.send_error(400)
-            return
-        for line in lines:
-            print(f"{time.strftime('%H:%M:%S')} notified, {''.join(filter(str.isprintable, line))}", flush=True)
-        self.send_response(204)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing else."""
-
-
-@contextlib.contextmanager
-def receiving(port: int) -> Iterator[None]:
-    """Listen for notifications while the block runs; not at all where *port* is 0."""
-    if not port:
-        yield
-        return
-    with http.server.ThreadingHTTPServer(("127.0.0.1", port), Notification) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def watch(running: list[tuple[Part, subprocess.Popen[bytes]]], stop: threading.Event) -> NoReturn:
@@ -287,7 +172,8 @@ def run(options: argparse.Namespace, stop: threading.Event) -> None:
     """Start everything, say so, and end it after a signal."""
     with contextlib.ExitStack() as stack:
         parts = plan(options)
-        stack.enter_context(receiving(options.webhook_port))
+        if options.webhook_port:
+            stack.enter_context(receiving(options.webhook_port))
         running = []
         for part in parts:
             process = stack.enter_context(started(part))

@@ -32,16 +32,26 @@ class RateLimit:
         self._clock = clock
         self._sleep = sleep
         self._queue = asyncio.Lock()
+        self._waiting = 0
 
     async def turn(self) -> None:
         """Wait until the next request may be sent, and count it as sent.
 
         Raises RateLimited, with what is left, where the host asked for a pause too long to sit through.
         """
-        async with self._queue:
-            while (left := self._seconds_left()) > 0:
-                await self._sleep(left)
-            self._sent.append(self._clock())
+        self._waiting += 1
+        try:
+            async with self._queue:
+                while (left := self._seconds_left()) > 0:
+                    await self._sleep(left)
+                self._sent.append(self._clock())
+        finally:
+            self._waiting -= 1
+
+    @property
+    def is_serving_a_queue(self) -> bool:
+        """Whether requests wait for their turn while turns are given: a long wait is not a standstill."""
+        return self._waiting > 0 and bool(self._sent) and self._clock() - self._sent[-1] <= 2 * WINDOW_SECONDS
 
     def pause(self, seconds: float) -> None:
         """Send nothing for *seconds*, as the host asked; an absurd wish is cut to an hour."""

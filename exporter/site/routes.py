@@ -5,7 +5,7 @@ that the probes ask. A gzip scrape of everything is always answered, whatever th
 for; more expensive responses share a bound. Neither probe does any work.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -22,13 +22,17 @@ from exporter.snapshot import Snapshot
 
 HEALTHY_PATH = "/-/healthy"
 READY_PATH = "/-/ready"
+RELOAD_PATH = "/-/reload"
 RETRY_SECONDS = 5
 SAFE = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """What the responses need to know of the rest of the program."""
+    """What the responses need to know of the rest of the program.
+
+    *reload* reloads the configuration and returns every problem; None where a request may not do that.
+    """
 
     exposition: Exposition
     telemetry_path: str
@@ -36,6 +40,7 @@ class Site:
     clock: Callable[[], float]
     is_alive: Callable[[], bool]
     has_status_page: bool
+    reload: Callable[[], Awaitable[Sequence[str]]] | None = None
     bound: Bound = field(default_factory=Bound)
 
     def application(self) -> Starlette:
@@ -44,13 +49,20 @@ class Site:
             routes=[
                 *self._pages(),
                 Route(self.telemetry_path, self.metrics),
-                Route(HEALTHY_PATH, self.healthy),
-                Route(READY_PATH, self.ready),
+                Route(RELOAD_PATH, self.reload_configuration, methods=["POST", "PUT"]),
+                *self._probes(),
             ],
             exception_handlers={Busy: self.busy},
         )
         application.router.redirect_slashes = False  # a redirect would be built from the client's Host header
         return application
+
+    def probes(self) -> Starlette:
+        """Build the ASGI application that answers the two probes alone."""
+        return Starlette(routes=self._probes())
+
+    def _probes(self) -> list[Route]:
+        return [Route(HEALTHY_PATH, self.healthy), Route(READY_PATH, self.ready)]
 
     def _pages(self) -> list[Route]:
         if not self.has_status_page:
@@ -85,6 +97,13 @@ class Site:
         if self.read_snapshot().is_ready:
             return _word("ready", 200)
         return _word("the first refresh is under way", 503)
+
+    async def reload_configuration(self, _: Request) -> Response:
+        """Reload the configuration, and say every problem with it."""
+        if self.reload is None:
+            return _word("reloads by request are disabled: set --web.enable-lifecycle, or send SIGHUP", 403)
+        problems = await self.reload()
+        return _word("\n".join(problems), 500) if problems else _word("reloaded", 200)
 
     async def no_page(self, _: Request) -> Response:
         """Say where the metrics are, and nothing else."""

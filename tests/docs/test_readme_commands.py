@@ -29,9 +29,10 @@ RUN = {
     "make demo",
     "make stack",  # tests/e2e/test_stack.py runs what it calls
     "uv tool install .",
-    "python3 -m venv /opt/cometapi-exporter",
-    "/opt/cometapi-exporter/bin/pip install --require-hashes -r requirements.lock",
-    "/opt/cometapi-exporter/bin/pip install --no-deps .",
+    "sudo install -D -m 0600 /dev/stdin /etc/cometapi-exporter/token",
+    "sudo python3 -m venv /opt/cometapi-exporter",
+    "sudo /opt/cometapi-exporter/bin/pip install --require-hashes -r requirements.lock",
+    "sudo /opt/cometapi-exporter/bin/pip install --no-deps .",
     f"cometapi-exporter --check --cometapi.access-token-file={TOKEN}",
     f"cometapi-exporter --cometapi.access-token-file={TOKEN}",
     f"cometapi-exporter --once --cometapi.access-token-file={TOKEN} > c.new && mv c.new cometapi.prom",
@@ -130,10 +131,19 @@ def test_once_writes_a_file_for_the_textfile_collector(gateway, token, tmp_path)
     assert "process_" not in written
 
 
+def test_the_token_file_is_for_its_owner_alone(tmp_path):
+    path = tmp_path / "etc" / "token"
+    (command,) = [line for line in commands() if line.startswith("sudo install")]
+    arguments = shlex.split(command.removeprefix("sudo ").replace(TOKEN, str(path)))
+    subprocess.run(arguments, input=b"a-token\n", check=True, timeout=30)
+
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("a-token\n", 0o600)
+
+
 def test_pip_installs_it_pinned_by_hashes(tmp_path):
     home = tmp_path / "opt"
     for line in [line for line in commands() if "/opt/cometapi-exporter" in line]:
-        done = shell(line.replace("/opt/cometapi-exporter", str(home)), ROOT)
+        done = shell(line.removeprefix("sudo ").replace("/opt/cometapi-exporter", str(home)), ROOT)
         assert done.returncode == 0, done.stderr
 
     version = subprocess.run(

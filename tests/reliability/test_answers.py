@@ -10,13 +10,9 @@ from gateway import (
     Gateway,
     always,
     answer,
-    close_before_answer,
-    drip,
-    endless,
     gzip_bomb,
     hang,
     on_path,
-    reset,
     truncated,
 )
 from processes import Exporter, wait_until
@@ -33,39 +29,18 @@ def page(items: str, *, total: str = "3") -> bytes:
     return envelope(f'{{"page": 1, "page_size": 100, "total": {total}, "items": {items}}}')
 
 
+BANNED = b'{"success": false, "code": "AUTH_USER_DISABLED", "message": "no"}'
 FAULTS = {
-    "success-false": (answer(200, b'{"success": false, "message": "no"}', JSON), "rejected"),
-    "401": (answer(401, b'{"success": false, "code": "AUTH_INVALID", "message": "no"}', JSON), "unauthorized"),
-    "403": (answer(403, b'{"success": false, "message": "no"}', JSON), "unauthorized"),
-    "429-empty": (answer(429), "rate_limited"),
-    "429-absurd-pause-in-seconds": (answer(429, headers={"Retry-After": "x31536000"}), "rate_limited"),
-    "500": (answer(500), "server_error"),
-    "502-html": (answer(502, b"<html>bad gateway</html>", HTML), "server_error"),
-    "503": (answer(503), "server_error"),
-    "504": (answer(504), "server_error"),
-    "524": (answer(524), "server_error"),
-    "301": (answer(301, headers={"Location": "https://elsewhere.example/x?t=1"}), "invalid_response"),
-    "302": (answer(302, headers={"Location": "/login"}), "invalid_response"),
-    "200-html": (answer(200, b"<!doctype html><title>Welcome</title>", HTML), "invalid_response"),
-    "404-html": (answer(404, b"<html>not found</html>", HTML), "invalid_response"),
-    "empty-body": (answer(200, b"", JSON), "invalid_response"),
-    "half-json": (answer(200, page("[]")[:40], JSON), "invalid_response"),
-    "invalid-utf-8": (answer(200, b'{"success": true, "data": "\xff\xfe"}', JSON), "invalid_response"),
-    "deeply-nested": (answer(200, b'{"success": true, "data": ' + b"[" * 200_000, JSON), "invalid_response"),
-    "data-missing": (answer(200, b'{"success": true, "message": ""}', JSON), "invalid_response"),
-    "data-null": (answer(200, envelope("null"), JSON), "invalid_response"),
-    "total-a-string": (answer(200, page("[]", total='"3"'), JSON), "invalid_response"),
-    "total-1e400": (answer(200, page("[]", total="1e400"), JSON), "invalid_response"),
-    "items-an-object": (answer(200, page("{}"), JSON), "invalid_response"),
-    "a-bare-number": (answer(200, b"7", JSON), "invalid_response"),
-    "truncated": (truncated(), "unreachable"),
-    "reset": (reset(), "unreachable"),
-    "closed-before-the-answer": (close_before_answer(), "unreachable"),
-    "silence": (hang(30), "timeout"),
-    "a-byte-at-a-time": (drip(0.2), "timeout"),
-    "larger-than-8-MiB": (endless(40_000_000), "invalid_response"),
-    "gzip-bomb": (gzip_bomb(400_000_000), "invalid_response"),
+    "unauthorized": answer(401, b'{"success": false, "code": "AUTH_UNAUTHORIZED", "message": "no"}', JSON),
+    "account_disabled": answer(401, BANNED, JSON),
+    "rate_limited": answer(429),
+    "server_error": answer(503),
+    "timeout": hang(30),
+    "unreachable": truncated(),
+    "rejected": answer(200, b'{"success": false, "message": "no"}', JSON),
+    "invalid_response": gzip_bomb(400_000_000),
 }
+"""One for each reason; which faults lead to a reason is for tests/integration/cometapi and the samples to show."""
 
 
 def peak_memory_mb(pid: int) -> float:
@@ -74,8 +49,8 @@ def peak_memory_mb(pid: int) -> float:
     return int(line.split()[1]) / 1024
 
 
-@pytest.mark.parametrize(("fault", "reason"), FAULTS.values(), ids=FAULTS.keys())
-def test_a_bad_answer_is_counted_by_its_reason_keeps_the_keys_and_heals(fault, reason):
+@pytest.mark.parametrize("reason", FAULTS)
+def test_a_bad_answer_is_counted_by_its_reason_keeps_the_keys_and_heals(reason):
     with (
         Gateway(keys=wire_keys(3)) as gateway,
         Exporter(
@@ -89,7 +64,7 @@ def test_a_bad_answer_is_counted_by_its_reason_keeps_the_keys_and_heals(fault, r
         up = 'cometapi_up{account="default"}'
         exporter.wait_ready()
         assert exporter.samples()[up] == 1
-        gateway.faults = on_path(KEYS, fault)
+        gateway.faults = on_path(KEYS, FAULTS[reason])
         wait_until(lambda: exporter.samples()[up] == 0)
         bad = exporter.samples()
         assert bad[f'cometapi_exporter_refresh_failures_total{{account="default",reason="{reason}"}}'] >= 1
@@ -163,7 +138,7 @@ def test_a_passing_fault_is_tried_again_within_the_refresh():
     assert sum(value for name, value in samples.items() if 'code="502"' in name) == 2
 
 
-def test_a_refused_balance_fails_no_refresh_and_is_said_once():
+def test_a_refused_balance_fails_no_refresh_and_is_logged_once():
     with (
         Gateway(keys=wire_keys(3), account=None) as gateway,
         Exporter(

@@ -1,0 +1,87 @@
+"""Reload the file of accounts: on a signal, on request, or when it changes. A broken file changes nothing.
+
+Talks to: that file, and the log. Knows no server and no API: it is given how to load settings and how to apply them.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import structlog
+
+from exporter.errors import SettingsError, StartError
+from exporter.settings import Settings
+from exporter.telemetry import Telemetry
+from exporter.workers import Lane
+
+log = structlog.get_logger()
+
+Signature = tuple[int, ...] | None
+
+
+class Reloader:
+    """Reloads *path*, None where there is no such file; one reload at a time."""
+
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        load: Callable[[], Settings],
+        apply: Callable[[Settings], Awaitable[None]],
+        telemetry: Telemetry,
+    ) -> None:
+        self._path = path
+        self._load = load
+        self._apply = apply
+        self._telemetry = telemetry
+        self._turn = asyncio.Lock()
+        self._lane = Lane("configuration")
+
+    async def reload(self) -> tuple[str, ...]:
+        """Apply what the file says now; return every problem, none where that succeeded."""
+        if self._path is None:
+            log.info("nothing to reload: no --config.file is set; tokens and the web config are re-read as they change")
+            return ()
+        async with self._turn:
+            problems = await self._try()
+        if problems:
+            self._telemetry.reload_failed()
+            log.error("failed to reload configuration; keeping the previous one", problems="; ".join(problems))
+        else:
+            log.info("configuration reloaded", file=str(self._path))
+        return problems
+
+    async def _try(self) -> tuple[str, ...]:
+        try:
+            await self._apply(await self._lane.run(self._load))
+        except SettingsError as error:
+            return error.problems
+        except StartError as error:
+            return (str(error),)
+        except TimeoutError:
+            return (f"{self._path}: could not be read in time",)
+        return ()
+
+    async def follow(self, seconds: float, sleep: Callable[[float], Awaitable[None]]) -> None:
+        """Look at the file every *seconds*, and reload it when it has changed; for ever."""
+        seen = await self._signature()
+        while True:
+            await sleep(seconds)
+            now = await self._signature()
+            if now != seen:
+                seen = now
+                await self.reload()
+
+    async def _signature(self) -> Signature:
+        try:
+            return await self._lane.run(lambda: _signature(self._path))
+        except TimeoutError:
+            return None
+
+
+def _signature(path: Path | None) -> Signature:
+    try:
+        found = None if path is None else path.stat()
+    except OSError:
+        return None
+    return None if found is None else (found.st_mtime_ns, found.st_size, found.st_ino)

@@ -1,0 +1,185 @@
+"""Reloading the file of accounts in the running program: what changed changes, the rest is not disturbed."""
+
+import os
+import signal
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+from builders import CANARY_TOKEN, wire_keys
+from gateway import Gateway
+from processes import Exporter, Prometheus, scrape_config, wait_until
+
+RELOADED = "cometapi_exporter_config_last_reload_successful"
+
+
+class Fleet:
+    """An exporter over a file of accounts that a test rewrites; each account has a gateway."""
+
+    def __init__(self, folder: Path, stack: ExitStack, *names: str, flags: tuple[str, ...] = ()) -> None:
+        self.path = folder / "accounts.yml"
+        self.gateways = {name: stack.enter_context(Gateway(keys=wire_keys(3))) for name in (*names, "spare")}
+        self.accounts = {name: self.account(name) for name in names}
+        self.write()
+        self.exporter = stack.enter_context(
+            Exporter(f"--config.file={self.path}", "--collect.interval=300ms", *flags, TOKEN=CANARY_TOKEN)
+        )
+        self.exporter.wait_ready()
+
+    def account(self, name: str, **options: object) -> dict[str, object]:
+        return {"name": name, "base_url": self.gateways[name].url, "access_token_env": "TOKEN", **options}
+
+    def write(self) -> None:
+        self.path.write_text(yaml.safe_dump({"accounts": list(self.accounts.values())}))
+
+    def hang_up(self) -> None:
+        os.kill(self.exporter.process.pid, signal.SIGHUP)
+
+    def reload(self) -> None:
+        before = len(self.reloads())
+        self.write()
+        self.hang_up()
+        wait_until(lambda: len(self.reloads()) > before)
+
+    def reloads(self) -> list[dict[str, object]]:
+        return [entry for entry in self.exporter.log() if "reload" in entry["msg"]]
+
+    def named(self) -> set[str]:
+        return {line.split('account="')[1].split('"')[0] for line in self.exporter.samples() if 'account="' in line}
+
+    def refreshes(self, name: str) -> float:
+        return self.exporter.samples()[f'cometapi_exporter_refreshes_total{{account="{name}"}}']
+
+
+def open_descriptors(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+@pytest.fixture
+def fleet(tmp_path):
+    with ExitStack() as stack:
+        yield lambda *names, flags=(): Fleet(tmp_path, stack, *names, flags=flags)
+
+
+def test_an_account_is_added_and_one_removed_without_a_restart(fleet):
+    running = fleet("a", "b")
+    running.accounts["spare"] = running.account("spare")
+    del running.accounts["b"]
+    running.reload()
+
+    wait_until(lambda: running.named() == {"a", "spare"})
+    assert running.exporter.samples()["cometapi_exporter_accounts"] == 2
+
+
+def test_an_unchanged_account_keeps_its_counters_and_its_connection(fleet):
+    running = fleet("a", "b")
+    wait_until(lambda: running.refreshes("a") >= 3)
+    connections = running.gateways["a"].connections
+    running.accounts["b"] = running.account("b", interval="400ms")
+    before = running.refreshes("a")
+    running.reload()
+
+    assert running.refreshes("a") >= before
+    wait_until(lambda: running.refreshes("a") >= before + 3)
+    assert running.gateways["a"].connections == connections
+
+
+def test_a_changed_account_shows_its_last_keys_until_it_is_read_again(fleet):
+    running = fleet("a")
+    running.gateways["a"].delay = 30.0
+    running.accounts["a"] = running.account("a", interval="500ms")
+    running.reload()
+
+    assert sum(line.startswith("cometapi_key_status{") for line in running.exporter.samples()) == 3
+
+
+def test_an_account_at_another_address_starts_with_nothing(fleet):
+    running = fleet("a")
+    running.gateways["spare"].delay = 30.0
+    running.accounts["a"] = {**running.account("a"), "base_url": running.gateways["spare"].url}
+    running.reload()
+
+    wait_until(lambda: not any(line.startswith("cometapi_key_") for line in running.exporter.samples()))
+
+
+def test_a_broken_file_changes_nothing_and_is_reported(fleet):
+    running = fleet("a")
+    running.path.write_text("accounts: [{name: a, base_url: nonsense, surprise: 1}]")
+    running.hang_up()
+    (line,) = wait_until(running.reloads)
+    running.exporter.wait_ready()
+
+    assert running.exporter.samples()[RELOADED] == 0
+    assert line["level"] == "error"
+    assert "base_url" in line["problems"]
+    assert "surprise" in line["problems"]
+    assert running.named() == {"a"}
+    running.reload()
+    assert running.exporter.samples()[RELOADED] == 1
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_a_request_reloads_where_the_lifecycle_api_is_enabled(fleet, method):
+    running = fleet("a", "b", flags=("--web.enable-lifecycle",))
+    del running.accounts["b"]
+    running.write()
+    answer = httpx.request(method, f"{running.exporter.url}/-/reload", trust_env=False, timeout=20)
+
+    assert answer.status_code == 200
+    assert running.named() == {"a"}
+
+
+def test_a_request_to_reload_a_broken_file_is_answered_with_every_problem_and_no_secret(fleet):
+    running = fleet("a", flags=("--web.enable-lifecycle",))
+    running.path.write_text(f"accounts: [{{name: a, base_url: nonsense, access_token: {CANARY_TOKEN}}}]")
+    answer = httpx.post(f"{running.exporter.url}/-/reload", trust_env=False, timeout=20)
+
+    assert answer.status_code == 500
+    assert "base_url" in answer.text
+    assert "accounts[0].access_token: " in answer.text
+    assert CANARY_TOKEN not in answer.text + "".join(running.exporter.lines)
+
+
+def test_without_the_lifecycle_api_a_request_to_reload_is_forbidden(fleet):
+    running = fleet("a")
+
+    assert httpx.post(f"{running.exporter.url}/-/reload", trust_env=False).status_code == 403
+    assert httpx.get(f"{running.exporter.url}/-/reload", trust_env=False).status_code == 405
+
+
+def test_a_file_that_changes_is_reloaded_by_itself_where_that_is_wanted(fleet):
+    running = fleet("a", "b", flags=("--config.auto-reload-interval=1s",))
+    del running.accounts["b"]
+    running.write()
+
+    wait_until(lambda: running.named() == {"a"})
+
+
+def test_sighup_without_a_file_of_accounts_is_told_and_changes_nothing():
+    with (
+        Gateway(keys=wire_keys(1)) as gateway,
+        Exporter(COMETAPI_ACCESS_TOKEN=CANARY_TOKEN, COMETAPI_BASE_URL=gateway.url) as exporter,
+    ):
+        os.kill(exporter.process.pid, signal.SIGHUP)
+        wait_until(lambda: any("nothing to reload" in entry["msg"] for entry in exporter.log()))
+
+        assert exporter.wait_ready().process.poll() is None
+
+
+def test_fifty_reloads_under_load_leave_no_descriptor_and_no_gap(fleet, tmp_path):
+    running = fleet("a", "b")
+    pid = running.exporter.process.pid
+    with Prometheus(tmp_path, scrape_config(running.exporter.url)) as prometheus:
+        wait_until(lambda: prometheus.query('cometapi_key_status{account="a"}'))
+        before = open_descriptors(pid)
+        for number in range(50):
+            running.accounts["b"] = running.account("b", interval=f"{300 + number % 2}ms")
+            running.reload()
+        wait_until(lambda: open_descriptors(pid) <= before + 4)
+        scrapes = prometheus.value("count_over_time(up[1m])")
+        seen = prometheus.value('count_over_time(cometapi_key_status{account="a",key_id="1"}[1m])')
+
+        assert seen == scrapes
+        assert prometheus.value("min_over_time(up[1m])") == 1
