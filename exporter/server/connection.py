@@ -8,7 +8,6 @@ client has gone. What a connection is doing is read off h11's two state machines
 
 import asyncio
 import contextlib
-import enum
 import fcntl
 import logging
 import resource
@@ -18,7 +17,7 @@ import sys
 import termios
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import h11
 import uvicorn
@@ -35,6 +34,8 @@ NO_LINGER = struct.pack("ii", 1, 0)  # struct linger: on, for 0 s
 QUIET = logging.getLogger("uvicorn.error.connection")
 QUIET.setLevel(logging.ERROR)
 
+Phase = Literal["handshake", "head", "request", "discard", "idle", "close"]
+
 
 def connection_limit() -> int:
     """Return how many connections leave descriptors for everything else."""
@@ -42,31 +43,24 @@ def connection_limit() -> int:
     return MOST_CONNECTIONS if soft == resource.RLIM_INFINITY else min(MOST_CONNECTIONS, soft // 2)
 
 
-class Phase(enum.Enum):
-    """What a connection is doing."""
-
-    HANDSHAKE = enum.auto()
-    HEAD = enum.auto()
-    WORKING = enum.auto()
-    DISCARDING = enum.auto()
-    IDLE = enum.auto()
-    CLOSING = enum.auto()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How long and how much clients may ask of the server. Tests use small ones."""
+    """How long each phase may last, and how much clients may ask of the server. Tests use small limits."""
 
     handshake_seconds: float = 10.0
     head_seconds: float = 10.0
     """From connecting, or from the first byte of a later request, to its last header."""
-    idle_seconds: float = 75.0
-    """Between two requests: longer than the usual scrape interval."""
+    request_seconds: float = float("inf")
     response_seconds: float = 25.0
     """From the first byte of a response until the client's machine has acknowledged the last."""
     discard_seconds: float = 2.0
     """For the rest of a request body that was not asked for, after the response."""
+    idle_seconds: float = 75.0
+    """Between two requests: longer than the usual scrape interval."""
+    close_seconds: float = 25.0
     grace_seconds: float = 4.5
+    reload_seconds: float = 5.0
+    """Between two looks at the web config and its certificates."""
     head_bytes: int = 16 * 1024
     connections: int = field(default_factory=connection_limit)
     handshakes: int = 32
@@ -74,57 +68,57 @@ class Limits:
     unread_bytes: int = 64 * 1024 * 1024
     """What clients have not read yet of all responses together."""
 
-    def seconds(self, phase: Phase) -> float:
-        """Return how long *phase* may last; asyncio times a handshake, and what is unread a response."""
-        return {
-            Phase.HEAD: self.head_seconds,
-            Phase.IDLE: self.idle_seconds,
-            Phase.DISCARDING: self.discard_seconds,
-            Phase.CLOSING: self.response_seconds,
-        }.get(phase, float("inf"))
-
 
 class Connection(H11Protocol):
     """One connection, from the accept to its last byte; *on_body* is called before a large body is sent."""
 
+    handshake: asyncio.Task[None]
+
     def __init__(self, config: uvicorn.Config, state: ServerState, limits: Limits, on_body: Callable[[], None]) -> None:
         super().__init__(config, state, {})
-        self.app = self._answer
-        self.logger = QUIET
-        self.phase, self.since = Phase.HANDSHAKE, self.loop.time()
+        self.app, self.logger = self._answer, QUIET
+        self.phase: Phase = "handshake"
+        self.since = self.loop.time()
         self.sending_since: float | None = None
+        self._limits, self._on_body = limits, on_body
         self._rest_bytes = 0
-        self._limits = limits
-        self._on_body = on_body
         self._request: asyncio.Task[None] | None = None
-        self._has_answered = self._is_half_closed = False
+        self._has_answered = False
 
     @property
     def is_working(self) -> bool:
         """Whether a request is running that waits for us, not for its client."""
-        return self.phase is Phase.WORKING and not self.flow.write_paused
+        return self.phase == "request" and not self.flow.write_paused
 
     @property
     def unread_bytes(self) -> int:
-        """What the client's machine has not acknowledged of all that it was sent, in bytes."""
-        return self._rest_bytes + self.transport.get_write_buffer_size() + _unacknowledged_bytes(self._socket)
+        """How much of what it was sent the client's machine has not acknowledged."""
+        unsent = self._rest_bytes + self.transport.get_write_buffer_size()
+        with contextlib.suppress(OSError, ValueError):  # the kernel knows what it has sent. Source: tcp(7), SIOCOUTQ
+            answer = fcntl.ioctl(self._socket.fileno(), termios.TIOCOUTQ, bytes(4))
+            return unsent + int.from_bytes(answer, sys.byteorder)
+        return unsent
 
     def cut(self) -> None:
         """Close the connection now, and drop what the kernel still holds for it."""
         self.connections.discard(self)
+        if self.phase == "handshake":
+            self.handshake.cancel()
+            return
         with contextlib.suppress(OSError):
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
         self.transport.abort()
 
     def check(self) -> None:
-        """Close the connection where a deadline has passed."""
+        """Close the connection where a deadline has passed; asyncio times a handshake."""
+        if self.phase == "handshake":
+            return
         self._observe()
         now = self.loop.time()
-        self._settle()
         if self.sending_since is not None and now - self.sending_since >= self._limits.response_seconds:
             self.cut()
-        elif now - self.since >= self._limits.seconds(self.phase):
-            self.cut() if self.phase is Phase.CLOSING else self.transport.close()
+        elif now - self.since >= getattr(self._limits, f"{self.phase}_seconds"):
+            self.cut() if self.phase == "close" else self.transport.close()
 
     # What the transport reports
 
@@ -136,20 +130,14 @@ class Connection(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Pass *data* on in pieces: h11 measures a head only while it is incomplete."""
-        self._settle()
         for start in range(0, len(data), self._limits.head_bytes):
             if self.transport.is_closing() or self.conn.their_state in (h11.MUST_CLOSE, h11.CLOSED, h11.ERROR):
                 return
             super().data_received(data[start : start + self._limits.head_bytes])
         self._observe()
 
-    def eof_received(self) -> bool:  # type: ignore[override]
-        """Answer clients that half-close behind their request (`nc -N`); under TLS asyncio cannot."""
-        self._is_half_closed = True
-        return self.phase is Phase.WORKING and self.scheme == "http"
-
     def connection_lost(self, exc: Exception | None) -> None:
-        """Cancel the request that ran: its client has gone."""
+        """Cancel the request that runs: its client has gone, or at least closed its side."""
         super().connection_lost(exc)
         if self._request is not None:
             self._request.cancel()
@@ -162,15 +150,10 @@ class Connection(H11Protocol):
         super().on_response_complete()
         self._unset_keepalive_if_required()  # the deadlines here cover more
         self.phase, self.since = self._phase_now(), self.loop.time()
-        if self._is_half_closed and self.phase is not Phase.WORKING:
-            self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
         """Say what is wrong where that is still possible; a second response inside the first is not."""
-        if self.conn.our_state is h11.IDLE:
-            super().send_400_response(msg)
-        else:
-            self.transport.abort()
+        super().send_400_response(msg) if self.conn.our_state is h11.IDLE else self.transport.abort()
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._request = asyncio.current_task()
@@ -198,34 +181,20 @@ class Connection(H11Protocol):
         await send({**message, "body": body} if body else message)
         self._rest_bytes = 0
 
-    # Deadlines
-
     def _phase_now(self) -> Phase:
         ours, theirs = self.conn.our_state, self.conn.their_state
         if self.transport.is_closing():
-            return Phase.CLOSING
+            return "close"
         if ours is h11.IDLE:
-            return Phase.IDLE if self._has_answered and not self.conn.trailing_data[0] else Phase.HEAD
+            return "idle" if self._has_answered and not self.conn.trailing_data[0] else "head"
         if ours is h11.DONE and theirs is h11.SEND_BODY:
-            return Phase.DISCARDING
-        return Phase.WORKING if ours in (h11.SEND_RESPONSE, h11.SEND_BODY) else Phase.CLOSING
+            return "discard"
+        return "request" if ours in (h11.SEND_RESPONSE, h11.SEND_BODY) else "close"
 
     def _observe(self) -> None:
-        """Begin a new phase where there is one; further bytes do not prolong it."""
+        """Begin a new phase where there is one, which further bytes do not prolong; see what was read."""
         phase = self._phase_now()
-        if phase is not self.phase:
+        if phase != self.phase:
             self.phase, self.since = phase, self.loop.time()
-
-    def _settle(self) -> None:
-        """Forget the deadline of a response that has arrived."""
         if self.sending_since is not None and not self.unread_bytes:
             self.sending_since = None
-
-
-def _unacknowledged_bytes(sock: Any) -> int:  # noqa: ANN401 - asyncio's wrapper has no public name
-    """Ask the kernel what the peer has not acknowledged. Source: tcp(7), SIOCOUTQ."""
-    try:
-        answer = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4))
-    except (OSError, ValueError):
-        return 0
-    return int.from_bytes(answer, sys.byteorder)

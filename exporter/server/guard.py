@@ -9,7 +9,7 @@ import base64
 import binascii
 import hashlib
 import secrets
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
@@ -104,7 +104,7 @@ class Passwords:
     def __init__(self, check_password: CheckPassword) -> None:
         self._check_password = check_password
         self._secret = secrets.token_bytes(32)
-        self._good: OrderedDict[bytes, None] = OrderedDict()
+        self._good: dict[bytes, None] = {}
         self._one_at_a_time = asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, "passwords")
         self._waiting: Counter[str] = Counter()
@@ -115,19 +115,20 @@ class Passwords:
         Raises TooManyLogins where the line of the address *client*, or that of all, is full.
         """
         hashed = users.get(user)
-        digest = self._digest(user, password, hashed or "")
-        if self._remembers(digest):
+        # Tells results apart without keeping a password; another hash in the file is another result.
+        digest = hashlib.blake2b(repr((user, password, hashed)).encode(), key=self._secret).digest()
+        if digest in self._good:
             return True
         if self._waiting[client] >= MAX_WAITING_PER_CLIENT or self._waiting.total() >= MAX_WAITING:
             raise TooManyLogins
         self._waiting[client] += 1
         try:
             async with self._one_at_a_time:
-                return self._remembers(digest) or await self._judge(digest, password, hashed, users)
+                return digest in self._good or await self._check(digest, password, hashed, users)
         finally:
-            self._waiting -= Counter([client])  # forgets who has none left
+            self._waiting -= Counter([client])  # forgets addresses that have none left
 
-    async def _judge(self, digest: bytes, password: str, hashed: str | None, users: Mapping[str, str]) -> bool:
+    async def _check(self, digest: bytes, password: str, hashed: str | None, users: Mapping[str, str]) -> bool:
         against = hashed or _unknown_users_hash(users)
         secret = password.encode()[:BCRYPT_BYTES]  # bcrypt reads no more; the library refuses more
         loop = asyncio.get_running_loop()
@@ -136,22 +137,8 @@ class Passwords:
             return False
         self._good[digest] = None
         if len(self._good) > MAX_REMEMBERED:
-            self._good.popitem(last=False)
+            del self._good[next(iter(self._good))]
         return True
-
-    def _remembers(self, digest: bytes) -> bool:
-        if digest not in self._good:
-            return False
-        self._good.move_to_end(digest)
-        return True
-
-    def _digest(self, *parts: str) -> bytes:
-        """Tell results apart without keeping a password; another hash in the file is another result."""
-        keyed = hashlib.blake2b(key=self._secret)
-        for part in parts:
-            content = part.encode()
-            keyed.update(len(content).to_bytes(8) + content)
-        return keyed.digest()
 
 
 def _unknown_users_hash(users: Mapping[str, str]) -> str:

@@ -198,11 +198,11 @@ def test_all_wrong_settings_are_reported_at_once_each_by_flag_and_variable_with_
         "--shards.index (COMETAPI_EXPORTER_SHARDS_INDEX): expected a whole number from 0 to 999999999, got '-1'",
         (
             "--web.listen-address (COMETAPI_EXPORTER_LISTEN_ADDRESS): "
-            "expected a port from 0 to 65535 after the last colon, not '99999' in ':99999'"
+            'expected ":port", "host:port" or "[IPv6]:port" with a port from 0 to 65535, not \':99999\''
         ),
         (
             "--web.listen-address (COMETAPI_EXPORTER_LISTEN_ADDRESS): "
-            'expected ":port", "host:port" or "[IPv6]:port", not \'nowhere\', which has no port'
+            'expected ":port", "host:port" or "[IPv6]:port" with a port from 0 to 65535, not \'nowhere\''
         ),
         "--web.telemetry-path (COMETAPI_EXPORTER_TELEMETRY_PATH): expected a path such as /metrics, got 'metrics'",
         "--log.level (COMETAPI_EXPORTER_LOG_LEVEL): expected one of debug, info, warning, error, got 'loud'",

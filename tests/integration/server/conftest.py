@@ -159,7 +159,7 @@ def start() -> Iterator[Callable[..., RunningServer]]:
     def begin(
         app: Any = None, *, body: bytes = b"up 1\n", web_config: WebConfigFile | None = None, **limits: Any
     ) -> RunningServer:
-        server = RunningServer(app or page(body), Limits(**limits), web_config)
+        server = RunningServer(app or page(body), Limits(**{"reload_seconds": 0.05} | limits), web_config)
         server.start()
         servers.append(server)
         return server

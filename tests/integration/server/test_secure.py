@@ -35,7 +35,7 @@ def example(tmp_path: Path) -> Callable[[str], WebConfigFile]:
     def load(name: str) -> WebConfigFile:
         install(LEAF, tmp_path)
         CA.cert_pem.write_to_path(tmp_path / "client-ca.crt")
-        return WebConfigFile(Path(shutil.copy(EXAMPLES / name, tmp_path / "web.yml")), reload_seconds=0.05)
+        return WebConfigFile(Path(shutil.copy(EXAMPLES / name, tmp_path / "web.yml")))
 
     return load
 

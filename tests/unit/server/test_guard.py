@@ -293,14 +293,26 @@ def test_what_is_remembered_is_bounded_and_holds_no_password() -> None:
 
 
 def test_two_processes_remember_the_same_password_differently() -> None:
-    """The digest is keyed: one that leaked says nothing."""
-    assert Passwords(bcrypt.checkpw)._digest("a", "b", "c") != Passwords(bcrypt.checkpw)._digest("a", "b", "c")
+    """The digest is keyed: one that leaked reveals nothing."""
+
+    async def run() -> Passwords:
+        passwords = Passwords(bcrypt.checkpw)
+        await passwords.accept("alice", "open sesame", USERS, client="192.0.2.1")
+        return passwords
+
+    assert asyncio.run(run())._good.keys().isdisjoint(asyncio.run(run())._good)
 
 
 def test_credentials_are_told_apart_where_they_join() -> None:
-    passwords = Passwords(bcrypt.checkpw)
+    """The password of "ab" is not accepted with a letter of it moved into the name."""
+    hashed = bcrypt.hashpw(b"c", bcrypt.gensalt(4)).decode()
 
-    assert passwords._digest("ab", "c", "") != passwords._digest("a", "bc", "")
+    async def run() -> list[bool]:
+        passwords = Passwords(bcrypt.checkpw)
+        users = {"ab": hashed, "a": hashed}
+        return [await passwords.accept(*each, users, client="192.0.2.1") for each in (("ab", "c"), ("a", "bc"))]
+
+    assert asyncio.run(run()) == [True, False]
 
 
 def test_a_password_longer_than_bcrypt_reads_is_cut_as_other_tools_cut_it() -> None:
