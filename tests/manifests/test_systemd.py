@@ -184,7 +184,7 @@ def without_rights() -> list[str]:
     probe = subprocess.run(
         [require("setpriv"), *someone, *drop, EXPORTER, "--version"], capture_output=True, check=False
     )
-    user = someone if probe.returncode == 0 else []  # the tree may stand in a home that nobody else may enter
+    user = someone if probe.returncode == 0 else []  # the tree may be in a home folder that other users cannot enter
     freeze = 'mount --make-rprivate / && mount -o remount,bind,ro / && exec "$@"'
     return [require("unshare"), "--mount", "--", "sh", "-c", freeze, "sh", require("setpriv"), *user, *drop]
 
