@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from binaries import require
+from dashboards.demo_keys import BEGAN, DEMO
 from dashboards.queries import Prometheus
-from dashboards.sample_keys import open_metrics
+from dashboards.sample_history import open_metrics
 
 READY_SECONDS = 20
 STOP_SECONDS = 10
@@ -45,7 +46,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
 def _fill(promtool: str, folder: Path) -> None:
     history = folder / "history.om"
     with history.open("w", encoding="utf-8") as file:
-        file.writelines(open_metrics())
+        file.writelines(open_metrics(("demo", DEMO, BEGAN)))
     command = [promtool, "tsdb", "create-blocks-from", "--max-block-duration=48h", "openmetrics"]
     subprocess.run([*command, str(history), str(folder / "data")], check=True, capture_output=True, timeout=60)
 

@@ -4,9 +4,10 @@ Talks to: a Prometheus, and the page that `drawn/bundle.mjs` makes. The page its
 it asks for is answered here, from files of node_modules.
 """
 
+import contextlib
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 from binaries import require
 from dashboards.queries import Json, Moment, Prometheus, Query, panel_queries
-from playwright.sync_api import Browser, Page, Route
+from playwright.sync_api import Browser, Page, Route, sync_playwright
 
 FOLDER = Path(__file__).parent / "drawn"
 MODULES = FOLDER / "node_modules"
@@ -24,6 +25,7 @@ FONT = "@fontsource-variable/inter/files/inter-latin-wght-normal.woff2"
 PAGE = """<!doctype html><meta charset=utf-8><link rel=stylesheet href=page.css>
 <style>@font-face { font-family: Inter; font-weight: 100 900; src: url(fonts/inter) }</style>
 <script>window.__grafana_public_path__ = '/'</script><div id=page></div><script src=page.js></script>"""
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 NAVIGATION = 300
 """Width of Grafana's docked navigation, which the panels lack."""
 
@@ -59,6 +61,16 @@ def bundle() -> Path:
     if not BUNDLE.exists() or BUNDLE.stat().st_mtime < max(source.stat().st_mtime for source in sources):
         subprocess.run([node, FOLDER / "bundle.mjs"], check=True, timeout=120)
     return BUNDLE
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator[Browser]:
+    """Run a browser; skip or fail without the libraries that draw."""
+    bundle()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=require("chromium"), args=QUIET)
+        yield browser
+        browser.close()
 
 
 def draw(browser: Browser, source: Prometheus, view: View) -> Drawn:

@@ -87,14 +87,19 @@ def test_keys_are_offered_by_name_and_id_however_odd_the_name(prometheus: Promet
     assert ("twin · 10", "10") in options
     assert ('数据 "quoted" \\ back · 11', "11") in options
     assert (" · 12", "12") in options
-    assert len(options) == 20
+    assert len(options) == 21
 
 
 def test_accounts_and_groups_are_offered(prometheus: Prometheus) -> None:
     choices = variables(OVERVIEW)
     values = EVERYTHING | {"account": "main"}
 
-    assert [value for _, value in prometheus.options(choices["account"], values, SCREEN)] == ["crowd", "main", "solo"]
+    assert [value for _, value in prometheus.options(choices["account"], values, SCREEN)] == [
+        "crowd",
+        "demo",
+        "main",
+        "solo",
+    ]
     assert [value for _, value in prometheus.options(choices["group"], values, SCREEN)] == [
         "a",
         "default",
@@ -113,17 +118,17 @@ def test_only_new_quota_is_marked_as_such(prometheus: Prometheus, key: str) -> N
 @pytest.mark.parametrize(
     ("title", "expected"),
     [
-        ("Usable keys", 15),
-        ("Not usable", 1),
+        ("Usable keys", 16),
+        ("Probably dry", 1),
         ("Expire in 7 days", 2),
         ("Dry in 24 h", 1),
         ("Skipped keys", 0),
         ("Data age", 20),
         ("Exporter", 1),
         ("Unlimited keys", 1),
-        ("Account balance", 10_000),
+        ("Spendable", 11_000),
         ("Burn per day", 630.72),
-        ("Left on keys", 5_500),
+        ("Left on keys", 5_500.00004),
     ],
 )
 def test_two_replicas_count_once(prometheus: Prometheus, title: str, expected: float) -> None:
@@ -135,7 +140,6 @@ def test_two_replicas_count_once(prometheus: Prometheus, title: str, expected: f
     ("title", "key", "expected"),
     [
         ("Remaining", "2", 300),
-        ("Used", "2", 800),
         ("Share left", "2", 150 / 550),
         ("Burn per day", "2", 518.4),
         ("Lasts", "2", 50_000),
@@ -147,6 +151,8 @@ def test_two_replicas_count_once(prometheus: Prometheus, title: str, expected: f
         ("Burn per day", "14", 0),
         ("Burn per day", "15", 8.64),
         ("Lasts", "15", 1_000_000),
+        ("Requests left", "2", 150_000_000 / 36_500),
+        ("Usual request", "2", 0.073),
         ("Spent in range", "15", 2.88),
         ("Remaining", "3", inf),
         ("Lasts", "3", inf),
@@ -157,7 +163,8 @@ def test_two_replicas_count_once(prometheus: Prometheus, title: str, expected: f
 def test_one_key_is_told_truly(prometheus: Prometheus, title: str, key: str, expected: float) -> None:
     """An unlimited key (3) is never spent, and one (13) was never used: infinity, since no value means unknown.
 
-    A refund (14) is no negative burn and a top-up (15) does not touch it.
+    The account spent 3,650 units a second for 8 hours on 2,880 requests: 36,500 units each. A refund (14) is no
+    negative burn, and a top-up (15) does not touch it.
     """
     assert _number(prometheus, ONE_KEY, title, ONE | {"key": key}) == pytest.approx(expected, rel=1e-3, abs=1e-9)
 
@@ -167,9 +174,9 @@ def test_one_key_is_told_truly(prometheus: Prometheus, title: str, key: str, exp
     [
         ("Keys that stopped working", {"5", "6", "7", "8"}),
         ("Keys to renew", {"4", "19"}),
-        ("Keys running dry", {"2"}),
+        ("Keys running dry", {"2", "21"}),
         ("Next to expire", {"2", "4", "17", "18", "19"}),
-        ("All keys", {str(number) for number in range(1, 21)}),
+        ("All keys", {str(number) for number in range(1, 22)}),
     ],
 )
 def test_a_table_lists_its_keys_in_every_column(prometheus: Prometheus, title: str, ids: set[str]) -> None:
@@ -196,18 +203,38 @@ def test_the_calendar_counts_each_enabled_key_once(prometheus: Prometheus) -> No
         "7 to 30 days": 1,
         "30 to 90 days": 1,
         "later": 1,
-        "never": 10,
+        "never": 11,
     }
 
 
+def test_a_restart_adds_nothing_to_what_models_cost(prometheus: Prometheus) -> None:
+    """10 units a second for 8 hours, less the 5 minutes in which the counters started again, at 1,000,000 a dollar."""
+    spent = next(query for query in _queries(OVERVIEW, "Models") if query.name == "spent_usd")
+
+    series = prometheus.run(spent, EVERYTHING | {"account": "solo"}, SCREEN)
+
+    assert {one["metric"]["model"] for one in series} == {"gpt-5", "claude-opus", "small-model"}
+    assert sum(float(one["value"][1]) for one in series) == pytest.approx(0.285, rel=0.01)
+
+
+def test_a_model_has_the_price_of_its_tokens(prometheus: Prometheus) -> None:
+    """0.3 of what is spent buys a tenth of a token a unit: 10,000 units for 1,000 tokens."""
+    price = next(query for query in _queries(OVERVIEW, "Models") if query.name == "price_usd")
+
+    series = prometheus.run(price, EVERYTHING | {"account": "main"}, SCREEN)
+
+    prices = {one["metric"]["model"]: float(one["value"][1]) for one in series}
+    assert prices["claude-opus"] == pytest.approx(0.02, rel=0.01)
+
+
 def test_money_is_changed_at_the_rate_of_its_own_account(prometheus: Prometheus) -> None:
-    """5,000 million units are 10,000 USD at 500,000 units a dollar and 5,000 USD at a million."""
-    queries = _queries(OVERVIEW, "Account balance over time")
+    """5,500 million units are 11,000 USD at 500,000 units a dollar and 5,500 USD at a million."""
+    queries = _queries(OVERVIEW, "Spendable over time")
     graph = next(query for query in queries if query.is_range and query.name.endswith("_usd"))
 
     last = {one["metric"]["account"]: float(one["values"][-1][1]) for one in prometheus.run(graph, EVERYTHING, SCREEN)}
 
-    assert last == {"main": 10_000, "solo": 5_000, "crowd": 10_000}
+    assert last == {"main": 11_000, "solo": 5_500, "crowd": 11_000, "demo": 11_000}
 
 
 @pytest.mark.parametrize("query", LINES, ids=str)

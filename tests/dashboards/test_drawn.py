@@ -7,15 +7,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
-from binaries import require
 from dashboards.committed import ONE_KEY, OVERVIEW
-from dashboards.drawing import Drawn, View, bundle, draw
+from dashboards.drawing import Drawn, View, chromium, draw
 from dashboards.queries import Json, Moment, Prometheus
 from dashboards.sample_keys import END
 from dashboards.test_answers import EVERYTHING, ONE
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 ALIVE = Moment(end=END, seconds=8 * 3600)
 OUTAGE = Moment(end=END + 600, seconds=8 * 3600)
 """Ten minutes after the last scrape: Prometheus has no present value of anything."""
@@ -37,22 +35,19 @@ pytestmark = pytest.mark.xdist_group("drawn dashboards")
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    bundle()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=require("chromium"), args=QUIET)
-        yield browser
-        browser.close()
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture(scope="module")
-def see(chromium: Browser, prometheus: Prometheus) -> See:
+def see(browser: Browser, prometheus: Prometheus) -> See:
     """Return what gives one of the CASES, drawn once."""
     drawn: dict[str, Drawn] = {}
 
     def seen(name: str) -> Drawn:
         if name not in drawn:
-            drawn[name] = draw(chromium, prometheus, CASES[name])
+            drawn[name] = draw(browser, prometheus, CASES[name])
         return drawn[name]
 
     return seen
@@ -141,8 +136,10 @@ def test_a_key_that_never_expires_has_an_empty_cell_and_an_unlimited_one_is_call
     ("title", "columns"),
     [
         ("Keys that stopped working", {"Key", "State", "Left $", "Expires in", "Last used"}),
-        ("Keys to renew", {"Key", "Expires in", "Left $"}),
-        ("Keys running dry", {"Key", "Lasts", "Left $"}),
+        ("Keys to renew", {"Key", "Expires in", "Left $", "Requests"}),
+        ("Keys running dry", {"Key", "Lasts", "Left $", "Requests"}),
+        ("Accounts", {"Account", "Spendable $", "Lasts", "Burn/day $", "Request $"}),
+        ("Models", {"Model", "Spent $", "Requests", "Tokens", "1K tokens $"}),
         ("Next to expire", {"Key", "Expires at", "Expires in", "Left $"}),
         ("All keys", {"Key", "State", "Left $", "Lasts", "Expires in", "Last used"}),
     ],
@@ -156,8 +153,8 @@ def test_the_columns_that_a_table_is_about_are_whole(see: See, title: str, colum
     assert [cell["text"] for row in rows for name, cell in row.items() if name in columns and cell["is_cut"]] == []
 
 
-def test_without_the_navigation_no_table_is_wider_than_its_panel(chromium: Browser, prometheus: Prometheus) -> None:
-    drawn = draw(chromium, prometheus, replace(CASES["overview"], left=0))
+def test_without_the_navigation_no_table_is_wider_than_its_panel(browser: Browser, prometheus: Prometheus) -> None:
+    drawn = draw(browser, prometheus, replace(CASES["overview"], left=0))
 
     assert [title for title, panel in drawn.panels.items() if panel["scrolls"]] == []
 
@@ -169,14 +166,14 @@ def test_a_legend_lists_the_dearest_first(see: See) -> None:
 
 
 def test_a_falling_balance_can_be_read_from_its_axis(see: See) -> None:
-    axis = [text for text in see("overview").panels["Account balance over time"]["axes"] if "$" in text]
+    axis = [text for text in see("overview").panels["Spendable over time"]["axes"] if "$" in text]
 
     assert len(axis) >= 3
-    assert all(text.startswith("$10") and text[-3] == "." for text in axis), axis
+    assert all(text.startswith("$11") and text[-3] == "." for text in axis), axis
 
 
 def test_counts_have_whole_numbers_on_their_axis(see: See) -> None:
-    axis = see("overview").panels["Enabled and usable keys"]["axes"]
+    axis = see("overview").panels["Keys by state"]["axes"]
 
     assert [text for text in axis if "." in text] == []
 
@@ -186,6 +183,6 @@ def test_a_key_without_an_end_in_sight_is_said_to_have_none(see: See) -> None:
 
 
 def _rows(panel: Json) -> dict[str, dict[str, Json]]:
-    """Give the shown rows by key name, each as its cells by column."""
+    """Give the shown rows by their first cell, each as its cells by column."""
     rows = [dict(zip(panel["header"], row, strict=False)) for row in panel["rows"]]
-    return {row["Key"]["text"]: row for row in rows}
+    return {row[panel["header"][0]]["text"]: row for row in rows}

@@ -3,7 +3,7 @@
 Pure.
 """
 
-from . import look, panels, tables
+from . import columns, look, panels, tables
 from .expressions import KEY_LABELS
 from .expressions import OVERVIEW as SCOPE
 from .page import PanelBuilder
@@ -16,7 +16,7 @@ _WEEK = 7 * look.DAY
 
 def attention() -> list[PanelBuilder]:
     """Build the row's panels."""
-    return [*_is_known(), *_counts(), _broken_keys(), _expiring_keys(), _dry_keys()]
+    return [*_is_known(), *_counts(), _reasons(), _broken_keys(), _expiring_keys(), _dry_keys()]
 
 
 def _is_known() -> list[PanelBuilder]:
@@ -37,23 +37,26 @@ def _is_known() -> list[PanelBuilder]:
 
 
 def _counts() -> list[PanelBuilder]:
-    enabled, usable = f"sum({SCOPE.of_status('enabled')})", f"sum({SCOPE.usable_count()})"
     expiring = f"count({_within(SCOPE.expires_in(), _WEEK)} and {SCOPE.usable()})"
-    dry = f"count({SCOPE.runway()} < {look.DAY} and {SCOPE.usable()})"
+    running_dry = f"count({SCOPE.runway()} < {look.DAY} and {SCOPE.usable()})"
     return [
         panels.number(
             _small("Usable keys", "Keys that can serve requests now. Counts ignore the choice of single keys."),
-            Ask(expr=usable),
+            Ask(expr=f"sum({SCOPE.usable_count()})"),
             steps=look.ONE_IS_GOOD,
         ),
         panels.number(
-            _small("Not usable", "Keys that are reported as enabled but cannot serve requests."),
-            Ask(expr=f"{enabled} - {usable}"),
-            steps=look.NONE_IS_GOOD,
+            _small(
+                "Probably dry",
+                "Usable keys with less left than a usual request costs, and unused for 25 minutes: the gateway "
+                "refuses requests that the rest does not pay for.",
+            ),
+            Ask(expr=SCOPE.zero_if_none(f"count({SCOPE.dry()})")),
+            steps=look.NONE_IS_VITAL,
         ),
         panels.number(
             _small("Dry in 24 h", "Usable keys whose quota is spent within 24 hours at the present rate."),
-            Ask(expr=SCOPE.zero_if_none(dry)),
+            Ask(expr=SCOPE.zero_if_none(running_dry)),
             steps=look.NONE_IS_VITAL,
         ),
         panels.number(
@@ -64,24 +67,35 @@ def _counts() -> list[PanelBuilder]:
     ]
 
 
+def _reasons() -> PanelBuilder:
+    frame = Frame(
+        title="Why keys are not usable",
+        description="Keys that cannot serve requests, by the first reason that applies.",
+        width=8,
+        height=8,
+        unit=look.COUNT,
+    )
+    return panels.bars(frame, Ask(expr=f"sum by (reason) ({SCOPE.unusable_count()})", legend="{{reason}}"))
+
+
 def _broken_keys() -> PanelBuilder:
     dead, alive = f"{SCOPE.of_key('usable')} == 0", f"{SCOPE.of_key('status')} == 1"
     was_usable = f"max by ({KEY_LABELS}) (max_over_time({SCOPE.key_series('usable')}[1d])) == 1"
     broken = f"{dead} and ({was_usable} or {alive})"
     only = f"topk({_LISTED}, {SCOPE.of_key('used_quota')} and {broken})"
-    columns = [tables.state, tables.expiry, tables.remaining, tables.last_use]
+    shown = [columns.state, columns.expiry, columns.remaining, columns.last_use]
     return tables.key_table(
         Frame(
             title="Keys that stopped working",
             description="Keys that worked within the last day and do not now, or that are reported as enabled but are "
             f"not usable. At most {_LISTED}; keys dead for longer are in the table of all keys.",
-            width=24,
-            height=7,
+            width=16,
+            height=8,
             unit=look.COUNT,
             empty=panels.NONE_FOUND,
         ),
         SCOPE,
-        [column(SCOPE) for column in columns],
+        [column(SCOPE) for column in shown],
         only=only,
         sort_by="Last used",
         descending=True,
@@ -100,26 +114,26 @@ def _expiring_keys() -> PanelBuilder:
             empty=panels.NONE_FOUND,
         ),
         SCOPE,
-        [tables.expiry(SCOPE), tables.remaining(SCOPE)],
+        [columns.expiry(SCOPE), columns.remaining(SCOPE), columns.requests_left(SCOPE)],
         only=only,
         sort_by="Expires in",
     )
 
 
 def _dry_keys() -> PanelBuilder:
-    only = f"bottomk({_LISTED}, {SCOPE.runway()} < {_WEEK} and {SCOPE.usable()})"
+    only = f"bottomk({_LISTED}, 0 * {SCOPE.dry()} or {SCOPE.runway()} < {_WEEK} and {SCOPE.usable()})"
     return tables.key_table(
         Frame(
             title="Keys running dry",
-            description=f"The first {_LISTED} usable keys whose quota is spent within 7 days at the present rate, "
-            "which is computed from used quota, so top-ups do not affect it.",
+            description=f"The first {_LISTED} usable keys that probably ran dry, or whose quota is spent within 7 days "
+            "at the present rate. Requests: how many the rest pays for, at the account's usual price.",
             width=12,
             height=8,
             unit=look.COUNT,
             empty=panels.NONE_FOUND,
         ),
         SCOPE,
-        [tables.runway(SCOPE), tables.remaining(SCOPE), tables.rate(SCOPE)],
+        [columns.lasts_or_dry(SCOPE), columns.remaining(SCOPE), columns.requests_left(SCOPE)],
         only=only,
         sort_by="Lasts",
     )

@@ -3,7 +3,7 @@
 Pure.
 """
 
-from . import look, panels, tables
+from . import columns, look, panels, tables
 from .expressions import OVERVIEW as SCOPE
 from .page import PanelBuilder
 from .panels import Frame
@@ -56,7 +56,7 @@ def _expiry_list() -> PanelBuilder:
             empty=panels.NONE_FOUND,
         ),
         SCOPE,
-        [tables.expiry_date(SCOPE), tables.expiry(SCOPE), tables.remaining(SCOPE), tables.last_use(SCOPE)],
+        [columns.expiry_date(SCOPE), columns.expiry(SCOPE), columns.remaining(SCOPE)],
         only=only,
         sort_by="Expires in",
     )

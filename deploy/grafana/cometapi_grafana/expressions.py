@@ -8,7 +8,9 @@ look like one.
 from dataclasses import dataclass
 
 KEY_LABELS = "account, group, key_id, key_name"
+MODEL_LABELS = f"model, {KEY_LABELS}"
 SECONDS_PER_DAY = 86_400
+IDLE_SECONDS = 1_500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +53,10 @@ class Scope:
     def usable_count(self) -> str:
         """Count keys that can serve requests, by account and group."""
         return f"max by (account, group) (cometapi_keys_usable{{{self.group}}})"
+
+    def unusable_count(self) -> str:
+        """Count keys that cannot serve requests, by account, group and reason."""
+        return f"max by (account, group, reason) (cometapi_keys_unusable{{{self.group}}})"
 
     def usable(self) -> str:
         """Keep the keys that can serve requests now."""
@@ -98,9 +104,44 @@ class Scope:
         return f"clamp_min(max by (account) ({slope}), 0)"
 
     def account_runway(self) -> str:
-        """Seconds until an account's balance is spent at the present rate; infinity where nothing is spent."""
-        balance = self.of_account("cometapi_account_remaining_quota")
-        return self.or_endless(f"clamp_min({balance}, 0) / ({self.account_burn()} > 0)", balance)
+        """Seconds until an account can pay no more at the present rate; infinity where nothing is spent."""
+        left = self.spendable()
+        return self.or_endless(f"clamp_min({left}, 0) / ({self.account_burn()} > 0)", left)
+
+    def spendable(self) -> str:
+        """Quota units that an account can pay with: wallet, subscriptions or both; absent where nothing limits."""
+        return self.of_account("cometapi_account_spendable_quota")
+
+    def request_price(self) -> str:
+        """Quota units of an account's usual request: the mean of the last day, or else of all time."""
+        used, requests = "cometapi_account_used_quota", "cometapi_account_requests_total"
+        lately = f"(delta({used}{{{self.account}}}[1d]) > 0) / (increase({requests}{{{self.account}}}[1d]) > 0)"
+        always = f"{self.of_account(used)} / ({self.of_account(requests)} > 0)"
+        return f"(max by (account) ({lately}) or {always})"
+
+    def requests_left(self) -> str:
+        """How many usual requests the quota of a key pays for; no series where it is unlimited."""
+        return f"({self.of_key('remaining_quota')} / on (account) group_left () {self.request_price()})"
+
+    def dry(self) -> str:
+        """Keep the keys that probably ran dry: less is left than a request costs, and nothing is being spent.
+
+        A gateway reserves the price of a request before it serves it, so a dry key keeps a positive rest.
+        """
+        idle = f"time() - {self.of_key('last_used_timestamp_seconds')} > {IDLE_SECONDS}"
+        return f"(({self.requests_left()} < 1) and on ({KEY_LABELS}) ({idle}) and {self.usable()})"
+
+    def model_growth(self, metric: str, *, at_end: bool = False) -> str:
+        """Growth of models within the time range, summed step by step: a restart of the exporter adds nothing."""
+        series = f"cometapi_usage_{metric}_total{{{self.key}}}"
+        moment = " @ end()" if at_end else ""
+        grown = f"sum_over_time(clamp_min({series} - {series} offset 5m, 0)[$__range:5m]{moment})"
+        return f"max by ({MODEL_LABELS}) ({grown})"
+
+    def model_rate(self, metric: str) -> str:
+        """Growth of models within the hour before; no series where the exporter restarted within it."""
+        series = f"cometapi_usage_{metric}_total{{{self.key}}}[1h]"
+        return f"max by ({MODEL_LABELS}) (increase({series}) unless resets({series}) > 0)"
 
     def in_usd(self, expr: str) -> str:
         """Turn quota units into dollars; *expr* must keep the account label."""

@@ -12,12 +12,17 @@ from .page import PanelBuilder
 from .panels import Frame
 from .targets import Ask
 
+_BUILD = tables.RowLabels(
+    first={"job": "Job", "instance": "Instance", "version": "Version", "python_version": "Python"},
+    widths={"Version": 90, "Python": 90},
+)
 _MINE = 'and on (job, instance) cometapi_exporter_build_info{job=~"$job"}'
 
 
 def health_panels(scope: Scope) -> list[PanelBuilder]:
     """Build the row's panels."""
     return [
+        *_numbers(scope),
         _answers(scope),
         _age(scope),
         _refreshes(scope),
@@ -25,9 +30,37 @@ def health_panels(scope: Scope) -> list[PanelBuilder]:
         _requests(scope),
         _memory(),
         _cpu(),
-        _skipped(scope),
-        _builds(),
+        _builds(scope),
     ]
+
+
+def _numbers(scope: Scope) -> list[PanelBuilder]:
+    dropped = 'increase(cometapi_exporter_log_lines_dropped_total{job=~"$job"}[$__range])'
+    return [
+        _count("Skipped keys", "Keys that could not be read. They are missing on this page.", scope, "skipped_keys"),
+        _count("Excluded keys", "Keys left out by --keys.include and --keys.exclude.", scope, "excluded_keys"),
+        _count("Folded series", "Series of models that are summed as other.", scope, "usage_folded_series"),
+        panels.number(
+            _small("Configuration", "Rejected: the last reload failed, and the settings before it are still in use."),
+            Ask(expr='min(cometapi_exporter_config_last_reload_successful{job=~"$job"})'),
+            mappings=look.RELOADED,
+        ),
+        panels.number(
+            _small("Log lines lost", "Log lines that could not be written in time, in the time range."),
+            Ask(expr=f"round(sum({dropped}))"),
+            steps=look.NONE_IS_USUAL,
+        ),
+        panels.number(
+            _small("Clock skew", "The most that the exporter's clock differs from a gateway's.", look.SECONDS),
+            Ask(expr=f"max(abs({scope.of_account('cometapi_gateway_clock_skew_seconds')}))"),
+            steps=look.CLOCK_SKEW,
+        ),
+    ]
+
+
+def _count(title: str, description: str, scope: Scope, metric: str) -> PanelBuilder:
+    counted = Ask(expr=f"sum({scope.of_account(f'cometapi_exporter_{metric}')})")
+    return panels.number(_small(title, description), counted, steps=look.NONE_IS_GOOD)
 
 
 def _answers(scope: Scope) -> PanelBuilder:
@@ -46,16 +79,16 @@ def _age(scope: Scope) -> PanelBuilder:
 
 
 def _refreshes(scope: Scope) -> PanelBuilder:
-    ended, failed = (
-        f"rate({name}{{{scope.account}}}[$__rate_interval])"
-        for name in ("cometapi_exporter_refreshes_total", "cometapi_exporter_refresh_failures_total")
+    every, failed = (
+        f"rate(cometapi_exporter_{name}_total{{{scope.account}}}[$__rate_interval])"
+        for name in ("refreshes", "refresh_failures")
     )
     frame = _third("Refreshes per minute", "By success or by the reason for failing.", look.COUNT)
-    asks = (
-        Ask(expr=f"sum by (reason) ({failed}) * 60", legend="{{reason}}"),
-        Ask(expr=f"(sum({ended}) - sum({failed})) * 60", legend="success", name="B"),
+    return panels.stacked(
+        frame,
+        Ask(expr=f"(sum({every}) - sum({failed})) * 60", legend="success", name="success"),
+        Ask(expr=f"sum by (reason) ({failed}) * 60", legend="{{reason}}", name="failures"),
     )
-    return panels.stacked(frame, *asks)
 
 
 def _duration(scope: Scope) -> PanelBuilder:
@@ -86,34 +119,38 @@ def _memory() -> PanelBuilder:
     return panels.graph(frame, Ask(expr=f"max by (instance) ({used})", legend="{{instance}}"))
 
 
-def _skipped(scope: Scope) -> PanelBuilder:
-    frame = Frame(
-        title="Skipped keys",
-        description="Keys that the last refresh could not read. They are missing everywhere on this page.",
-        width=4,
-        height=8,
-        unit=look.COUNT,
-    )
-    skipped = scope.of_account("cometapi_exporter_skipped_keys")
-    return panels.number(frame, Ask(expr=f"sum({skipped})"), steps=look.NONE_IS_GOOD)
-
-
 def _cpu() -> PanelBuilder:
     used = f'rate(process_cpu_seconds_total{{job=~"$job"}}[$__rate_interval]) {_MINE}'
     frame = _third("CPU", "Share of one CPU that each exporter process uses.", look.SHARE)
     return panels.graph(frame, Ask(expr=f"max by (instance) ({used})", legend="{{instance}}"))
 
 
-def _builds() -> PanelBuilder:
-    frame = _wide("Exporters", "The running exporters, one row a replica.", look.COUNT)
-    builds = 'max by (job, instance, version, python_version) (cometapi_exporter_build_info{job=~"$job"})'
-    titles = {"job": "Job", "instance": "Instance", "version": "Version", "python_version": "Python"}
-    return tables.info_table(frame, builds, titles=titles)
+def _builds(scope: Scope) -> PanelBuilder:
+    frame = Frame(
+        title="Exporters",
+        description="The running exporters, one row for each replica or shard.",
+        width=16,
+        height=8,
+        unit=look.COUNT,
+    )
+    columns = [
+        _build_column("shard_index", "Shard"),
+        _build_column("shards", "Shards"),
+        _build_column("accounts", "Accounts"),
+    ]
+    return tables.row_table(frame, scope, columns, _BUILD, sort_by="Shard")
+
+
+def _build_column(metric: str, title: str) -> tables.Column:
+    labels = "job, instance, version, python_version"
+    value = f'cometapi_exporter_{metric}{{job=~"$job"}} * on (job, instance) group_left (version, python_version)'
+    expr = f'max by ({labels}) ({value} cometapi_exporter_build_info{{job=~"$job"}})'
+    return tables.Column(name=metric, title=title, expr=expr, unit=look.COUNT, width=90)
+
+
+def _small(title: str, description: str, unit: str = look.COUNT) -> Frame:
+    return Frame(title=title, description=description, width=4, height=4, unit=unit)
 
 
 def _third(title: str, description: str, unit: str) -> Frame:
     return Frame(title=title, description=description, width=8, height=8, unit=unit)
-
-
-def _wide(title: str, description: str, unit: str) -> Frame:
-    return Frame(title=title, description=description, width=12, height=8, unit=unit)

@@ -15,33 +15,21 @@ _DRAWN, _CHANGED = 10, 20
 
 def history() -> list[PanelBuilder]:
     """Build the row's panels."""
-    return [_status_history(), _usable_history(), _rate_history(), _remaining_history(), _changes()]
+    return [_state_history(), _rate_history(), _remaining_history(), _changes()]
 
 
-def _status_history() -> PanelBuilder:
+def _state_history() -> PanelBuilder:
     frame = Frame(
-        title="Keys by status",
-        description="How many keys the API reports as enabled, disabled, expired, exhausted or something unknown.",
-        width=12,
+        title="Keys by state",
+        description="Usable keys, and the others by the first reason why they cannot serve requests.",
+        width=24,
         height=8,
         unit=look.COUNT,
         decimals=0,
     )
-    by_status = f"sum by (status) ({SCOPE.of_status('.+')})"
-    return panels.colored_by_name(panels.stacked(frame, Ask(expr=by_status, legend="{{status}}")), look.STATUS_COLORS)
-
-
-def _usable_history() -> PanelBuilder:
-    frame = Frame(
-        title="Enabled and usable keys",
-        description="Keys between the two lines are reported as enabled but cannot serve requests.",
-        width=12,
-        height=8,
-        unit=look.COUNT,
-        decimals=0,
-    )
-    enabled = Ask(expr=f"sum({SCOPE.of_status('enabled')})", legend="enabled", name="enabled")
-    return panels.graph(frame, enabled, Ask(expr=f"sum({SCOPE.usable_count()})", legend="usable", name="usable"))
+    usable = Ask(expr=f"sum({SCOPE.usable_count()})", legend="usable", name="usable")
+    others = Ask(expr=f"sum by (reason) ({SCOPE.unusable_count()}) > 0", legend="{{reason}}", name="others")
+    return panels.colored_by_name(panels.stacked(frame, usable, others), look.STATE_COLORS)
 
 
 def _rate_history() -> PanelBuilder:

@@ -33,10 +33,12 @@ def _rate_history() -> PanelBuilder:
         for window in ("1h", "6h", "1d")
         for ask in money(SCOPE, Ask(expr=per_day(SCOPE.burn(window)), legend=f"over {window}", name=f"rate{window}"))
     ]
+    budget = Ask(expr=SCOPE.of_key("daily_budget_quota"), legend="budget", name="budget")
     frame = _graph(
-        "Burn per day over time", "The rate over three windows: a short one far above the long ones is unusual."
+        "Burn per day over time",
+        "The rate over three windows: a short one far above the long ones is unusual. Budget: as configured, if any.",
     )
-    return panels.graph(frame, *asks)
+    return panels.graph(frame, *asks, *money(SCOPE, budget))
 
 
 def _spending_history() -> PanelBuilder:

@@ -32,12 +32,15 @@ class Step(NamedTuple):
 
 
 PLAIN = (Step(None, "text"),)
+NONE_IS_USUAL = (Step(None, "text"), Step(1, "orange"))
+CLOCK_SKEW = (Step(None, "green"), Step(60, "red"))
 NONE_IS_GOOD = (Step(None, "green"), Step(1, "orange"))
 NONE_IS_VITAL = (Step(None, "green"), Step(1, "red"))
 ONE_IS_GOOD = (Step(None, "red"), Step(1, "green"))
 MORE_TIME_IS_GOOD = (Step(None, "red"), Step(DAY, "orange"), Step(7 * DAY, "green"))
 DATA_AGE = (Step(None, "green"), Step(180, "orange"), Step(600, "red"))
 REFRESHES_MISSED = (Step(None, "green"), Step(3, "orange"), Step(5, "red"))
+REQUESTS_LEFT = (Step(None, "red"), Step(1, "orange"), Step(100, "green"))
 SHARE_LEFT = (Step(None, "red"), Step(0.1, "orange"), Step(0.25, "green"))
 # Red at nothing and below, in quota units as in dollars.
 BALANCE = (Step(None, "red"), Step(1e-9, "green"))
@@ -90,6 +93,16 @@ def text_if_null(text: str, *, after: int = 0) -> list[model.ValueMapping]:
 
 
 STATUS_COLORS = {"enabled": "green", "disabled": "blue", "expired": "orange", "exhausted": "red", "unknown": "purple"}
+# A usable key, and why others are not.
+STATE_COLORS = {
+    "usable": "green",
+    "disabled": "blue",
+    "expired": "orange",
+    "exhausted": "red",
+    "unknown_status": "purple",
+    "account_exhausted": "dark-red",
+    "group_unavailable": "yellow",
+}
 STATUS = named_values(
     {
         "1": ("enabled", STATUS_COLORS["enabled"]),
@@ -110,4 +123,5 @@ STATE = named_values(
 )
 USABLE = named_values({"1": ("usable", "green"), "0": ("not usable", "red")})
 ANSWERS = named_values({"1": ("answers", "green"), "0": ("failing", "red")})
+RELOADED = named_values({"1": ("loaded", "green"), "0": ("rejected", "red")})
 EXPORTER = named_values({"1": ("up", "green"), "0": ("API fails", "red"), "-1": ("down", "red")})

@@ -13,6 +13,7 @@ from .expressions import ONE_KEY as SCOPE
 from .expressions import per_day
 from .key_history import key_history
 from .links import KEY_UID, to_overview
+from .models import models
 from .page import Page, PanelBuilder, new_page
 from .panels import Frame
 from .targets import Ask, money
@@ -115,7 +116,12 @@ def _money() -> list[PanelBuilder]:
             steps=look.SHARE_LEFT,
             mappings=unlimited,
         ),
-        panels.number(_money_number("Used", "What the key spent in its life."), *money(SCOPE, Ask(expr=used))),
+        panels.number(
+            _number("Requests left", "How many the rest pays for, at the account's usual price.", look.QUOTA),
+            Ask(expr=SCOPE.or_endless(SCOPE.requests_left(), is_unlimited)),
+            steps=look.REQUESTS_LEFT,
+            mappings=unlimited,
+        ),
         panels.number(
             _money_number("Spent in range", "What the key spent in the time range above, less refunds."),
             *money(SCOPE, Ask(expr=SCOPE.spent())),
@@ -139,29 +145,27 @@ def _money() -> list[PanelBuilder]:
 
 def _account() -> list[PanelBuilder]:
     age = f"time() - {SCOPE.of_account('cometapi_exporter_last_success_timestamp_seconds')}"
-    balance = SCOPE.of_account("cometapi_account_remaining_quota")
     created = f"{SCOPE.of_key('created_timestamp_seconds')} * 1000"
+    factor = f"max by (account, group) (cometapi_group_price_factor{{{SCOPE.group}}})"
     return [
         panels.number(
-            _money_number("Account balance", "What the account still has; every key stops when it is gone."),
-            *money(SCOPE, Ask(expr=balance)),
+            _money_number("Spendable", "What the account can pay with; at zero every key stops."),
+            *money(SCOPE, Ask(expr=SCOPE.spendable())),
             steps=look.BALANCE,
         ),
         panels.number(
-            _number("Balance lasts", "At the present rate of all its keys.", look.SECONDS),
+            _number("Account lasts", "At the present rate of all its keys.", look.SECONDS),
             Ask(expr=SCOPE.account_runway()),
             steps=look.MORE_TIME_IS_GOOD,
             mappings=look.text_if_endless("nothing spent"),
         ),
         panels.number(
-            _number("Requests", "Requests that the account has served in its life.", look.QUOTA),
-            Ask(expr=SCOPE.of_account("cometapi_account_requests_total")),
+            _money_number("Usual request", "The mean price of the account's requests of the last day."),
+            *money(SCOPE, Ask(expr=SCOPE.request_price())),
         ),
         panels.number(
-            _number("API", "Whether the last refresh of the account succeeded."),
-            Ask(expr=SCOPE.of_account("cometapi_up")),
-            steps=look.ONE_IS_GOOD,
-            mappings=look.ANSWERS,
+            _number("Price factor", "What the gateway multiplies prices by for the key's group."),
+            Ask(expr=f"{factor} and on (account, group) {SCOPE.of_key('status')}"),
         ),
         panels.number(
             _number("Data age", "Age of the data on this page.", look.SECONDS), Ask(expr=age), steps=look.DATA_AGE
@@ -173,6 +177,7 @@ def _account() -> list[PanelBuilder]:
 _ROWS: dict[str, Callable[[], list[PanelBuilder]]] = {
     "Can it work": _state,
     "Money and quota": _money,
+    "Spending by model": lambda: models(SCOPE),
     "History": key_history,
     "Account": _account,
 }

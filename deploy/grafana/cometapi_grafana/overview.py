@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from grafana_foundation_sdk.builders.dashboard import Row
 
-from . import look, tables
+from . import columns, look, tables
 from .annotations import any_status_change, failing_refreshes
 from .attention import attention
 from .expiries import expiries
@@ -15,6 +15,7 @@ from .expressions import OVERVIEW as SCOPE
 from .health import health_panels
 from .history import history
 from .links import OVERVIEW_UID, to_key
+from .models import models
 from .page import Page, PanelBuilder, new_page
 from .panels import Frame
 from .spending import spending
@@ -40,13 +41,14 @@ def overview() -> Page:
 
 
 def _every_key() -> list[PanelBuilder]:
-    columns = (
-        tables.state,
-        tables.remaining,
-        tables.rate,
-        tables.runway,
-        tables.expiry,
-        tables.last_use,
+    shown = (
+        columns.state,
+        columns.remaining,
+        columns.requests_left,
+        columns.rate,
+        columns.lasts,
+        columns.expiry,
+        columns.last_use,
     )
     frame = Frame(
         title="All keys",
@@ -56,7 +58,7 @@ def _every_key() -> list[PanelBuilder]:
         height=14,
         unit=look.COUNT,
     )
-    ordered = [column(SCOPE) for column in columns]
+    ordered = [column(SCOPE) for column in shown]
     return [tables.key_table(frame, SCOPE, ordered, sort_by="Last used", descending=True)]
 
 
@@ -64,6 +66,7 @@ _ROWS: dict[str, Callable[[], list[PanelBuilder]]] = {
     "What needs attention now": attention,
     "Money and quota": spending,
     "Expiry calendar": expiries,
+    "Spending by model": lambda: models(SCOPE),
     "Every key": _every_key,
     "History": history,
 }

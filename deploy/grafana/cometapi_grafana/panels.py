@@ -77,7 +77,7 @@ def graph(frame: Frame, *asks: Ask, key_links: bool = False) -> timeseries.Panel
 
 def stacked(frame: Frame, *asks: Ask) -> timeseries.Panel:
     """Draw parts of a whole as areas."""
-    panel = graph(frame, *asks).fill_opacity(60)
+    panel = graph(frame, *asks).fill_opacity(60).min(0)
     return panel.stacking(common.StackingConfig().mode(look_model.StackingMode.NORMAL).group("A"))
 
 

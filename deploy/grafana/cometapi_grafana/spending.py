@@ -4,33 +4,33 @@ Pure.
 """
 
 from . import look, panels
+from .accounts import accounts
 from .expressions import OVERVIEW as SCOPE
 from .expressions import per_day
 from .page import PanelBuilder
 from .panels import Frame
-from .targets import Ask, money
+from .targets import Ask, money, summed
 
 _DRAWN = 10
 
 
 def spending() -> list[PanelBuilder]:
     """Build the row's panels."""
-    return [*_money_numbers(), _top_keys(), _group_rate(), _balance_history()]
+    return [*_money_numbers(), _top_keys(), _group_rate(), _spendable_history(), accounts(SCOPE), _price_factors()]
 
 
 def _money_numbers() -> list[PanelBuilder]:
-    balance = SCOPE.of_account("cometapi_account_remaining_quota")
     left = f"clamp_min({SCOPE.of_key('remaining_quota')}, 0) and {SCOPE.usable()}"
     return [
         panels.number(
-            _money_frame("Account balance", "What the accounts still have; when it is gone every key stops."),
-            *money(SCOPE, Ask(expr=balance), total="sum"),
+            _money_frame("Spendable", "What the accounts can pay with, subscriptions too; at zero every key stops."),
+            *money(SCOPE, Ask(expr=SCOPE.spendable()), total=summed()),
             steps=look.BALANCE,
         ),
         panels.number(
             Frame(
-                title="Balance lasts",
-                description="Until the first account is empty at the present rate of all its keys.",
+                title="Lasts",
+                description="Until the first account can pay no more at the present rate of all its keys.",
                 width=4,
                 height=4,
                 unit=look.SECONDS,
@@ -41,15 +41,15 @@ def _money_numbers() -> list[PanelBuilder]:
         ),
         panels.number(
             _money_frame("Spent in range", "What the chosen keys spent in the time range above, less refunds."),
-            *money(SCOPE, Ask(expr=SCOPE.spent()), total="sum"),
+            *money(SCOPE, Ask(expr=SCOPE.spent()), total=summed()),
         ),
         panels.number(
             _money_frame("Burn per day", "What the chosen keys spend a day at their present rate."),
-            *money(SCOPE, Ask(expr=per_day(SCOPE.burn())), total="sum"),
+            *money(SCOPE, Ask(expr=per_day(SCOPE.burn())), total=summed()),
         ),
         panels.number(
             _money_frame("Left on keys", "What usable keys with a quota of their own may still spend."),
-            *money(SCOPE, Ask(expr=left), total="sum"),
+            *money(SCOPE, Ask(expr=left), total=summed()),
         ),
         panels.number(
             Frame(
@@ -91,17 +91,29 @@ def _group_rate() -> PanelBuilder:
     return panels.graph(frame, *money(SCOPE, ask))
 
 
-def _balance_history() -> PanelBuilder:
+def _spendable_history() -> PanelBuilder:
     frame = Frame(
-        title="Account balance over time",
-        description="What each account still has. Steps up are top-ups.",
+        title="Spendable over time",
+        description="What each account can pay with. Steps up are top-ups and resets of subscriptions.",
         width=8,
         height=9,
         unit=look.EXACT_DOLLARS,
         decimals=2,
     )
-    balance = SCOPE.of_account("cometapi_account_remaining_quota")
-    return panels.graph(frame, *money(SCOPE, Ask(expr=balance, legend="{{account}}")))
+    return panels.graph(frame, *money(SCOPE, Ask(expr=SCOPE.spendable(), legend="{{account}}")))
+
+
+def _price_factors() -> PanelBuilder:
+    factor = f"max by (account, group) (cometapi_group_price_factor{{{SCOPE.group}}})"
+    frame = Frame(
+        title="Price factor by group",
+        description=f"What the gateway multiplies prices by, at most {_DRAWN}: the dearest groups open to an account.",
+        width=8,
+        height=7,
+        unit=look.COUNT,
+        empty="Not available",
+    )
+    return panels.bars(frame, Ask(expr=f"topk({_DRAWN}, {factor})", legend="{{account}} / {{group}}"))
 
 
 def _money_frame(title: str, description: str) -> Frame:

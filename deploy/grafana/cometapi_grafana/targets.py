@@ -3,6 +3,7 @@
 Pure. Knows the data source variable and the money switch; may not know panels.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from grafana_foundation_sdk.builders.prometheus import Dataquery
@@ -41,19 +42,22 @@ def rows(ask: Ask) -> Dataquery:
     return _query(ask).instant().format(PromQueryFormat.TABLE)
 
 
-def money(scope: Scope, ask: Ask, total: str = "") -> tuple[Ask, Ask]:
+def money(scope: Scope, ask: Ask, total: Callable[[str], str] = str) -> tuple[Ask, Ask]:
     """Ask twice, in quota units and in USD: the money switch empties one of the two.
 
     Grafana does not expand variables in a unit, so each answer has its own unit by the query's name.
-    *total* is an aggregation such as `sum`, applied after accounts were converted at their own rates.
+    *total*, such as `summed()`, is applied after accounts were converted at their own rates.
     """
-    units, dollars = ask.expr, scope.in_usd(ask.expr)
-    if total:
-        units, dollars = f"{total}({units})", f"{total}({dollars})"
+    units, dollars = total(ask.expr), total(scope.in_usd(ask.expr))
     return (
         Ask(expr=shown_if_units(units), legend=ask.legend, name=f"{ask.name}_{IN_UNITS}"),
         Ask(expr=shown_if_usd(dollars), legend=ask.legend, name=f"{ask.name}_{IN_USD}"),
     )
+
+
+def summed(by: str = "") -> Callable[[str], str]:
+    """Add up, over everything or for each value of the labels *by*."""
+    return lambda expr: f"sum by ({by}) ({expr})"
 
 
 def _query(ask: Ask) -> Dataquery:
