@@ -8,20 +8,21 @@ here with the countdown computed at the scrape. *collector* makes the families a
 import itertools
 import sys
 import time
+from pathlib import Path
 
 from keyset import pages
-from prometheus_client import CollectorRegistry, Gauge, Info, start_http_server
-from prometheus_client.metrics_core import Metric
+from prometheus_client import CollectorRegistry, Gauge, start_http_server
 from prometheus_client.registry import Collector
 
-from exporter.catalogue import COUNTDOWN, KEY_LABELS
+from exporter.catalogue import COUNTDOWN, KEY_LABELS, SNAPSHOT_FAMILIES
 from exporter.cometapi.answer import Answer
 from exporter.cometapi.wire import parse_page
-from exporter.exposition import SnapshotCollector
-from exporter.metrics import families, key_labels
 from exporter.model import Balance
 from exporter.snapshot import AccountState, Snapshot
 from exporter.telemetry import Telemetry, process_collectors
+
+sys.path.append(str(Path(__file__).resolve().parent.parent / "tests"))
+from oracle import SnapshotCollector, metric_of
 
 BALANCE = Balance(remaining_quota=24_997_909, used_quota=10_027_091, requests=339)
 
@@ -44,26 +45,19 @@ def snapshot_of(count: int, now: int) -> Snapshot:
 
 
 def fill_with_gauges(registry: CollectorRegistry, snapshot: Snapshot, now: int) -> None:
-    for family in families(snapshot, now):
-        if family.type == "info":
-            fill_info(registry, family)
-        else:
-            labels = tuple(family.samples[0].labels) if family.samples else ()
-            gauge = Gauge(family.name, family.documentation, labels, registry=registry)
-            for sample in family.samples:
+    for family in SNAPSHOT_FAMILIES:
+        if family is not COUNTDOWN:
+            metric = metric_of(family, snapshot, now)
+            labels = tuple(metric.samples[0].labels) if metric.samples else ()
+            gauge = Gauge(family.name, family.help, labels, registry=registry)
+            for sample in metric.samples:
                 gauge.labels(**sample.labels).set(sample.value)
-    timer = Gauge(COUNTDOWN.family.name, COUNTDOWN.family.help, KEY_LABELS, registry=registry)
+    timer = Gauge(COUNTDOWN.name, COUNTDOWN.help, KEY_LABELS, registry=registry)
     for state in snapshot.accounts.values():
         for key in state.keys:
             if key.expires_at is not None:
-                timer.labels(*key_labels(state, key)).set_function(lambda end=key.expires_at: end - time.time())
-
-
-def fill_info(registry: CollectorRegistry, family: Metric) -> None:
-    info = Info(family.name, family.documentation, KEY_LABELS, registry=registry)
-    for sample in family.samples:
-        facts = {name: value for name, value in sample.labels.items() if name not in KEY_LABELS}
-        info.labels(**{name: sample.labels[name] for name in KEY_LABELS}).info(facts)
+                labels = (state.name, str(key.id), key.name, key.group)
+                timer.labels(*labels).set_function(lambda end=key.expires_at: end - time.time())
 
 
 def own_collectors() -> tuple[Collector, ...]:

@@ -28,8 +28,8 @@ from exporter import __version__
 from exporter.credentials import LiteralToken, Secret
 from exporter.demo.server import demo_gateway
 from exporter.errors import StartError
+from exporter.exposition import Exposition
 from exporter.logs import dropped_lines
-from exporter.metrics import countdown, families
 from exporter.refresher import Outcome, Surroundings
 from exporter.reload import Reloader
 from exporter.rendering import Form
@@ -190,11 +190,10 @@ async def read_once(settings: Settings, *, demo: bool = False) -> str | None:
             settings = await stack.enter_async_context(simulated(settings))
         watch = await stack.enter_async_context(monitoring(settings))
         await asyncio.gather(*(refresher.refresh(is_last=True) for refresher in watch.refreshers))
-        snapshot, now = watch.snapshot, WORLD.clock()
-        if all(state.failing is not None for state in snapshot.accounts.values()):
+        if all(state.failing is not None for state in watch.snapshot.accounts.values()):
             return None
-        own = [metric for collector in watch.telemetry.collectors for metric in collector.collect()]
-        return Form.TEXT.encode([*families(snapshot, now), countdown(snapshot, now), *own]).decode()
+        once = Exposition(current=lambda: watch.snapshot, own=watch.telemetry.collectors, clock=WORLD.clock)
+        return b"".join([chunk async for chunk in once.plain(Form.TEXT)]).decode()
 
 
 async def try_accounts(

@@ -74,11 +74,37 @@ def _new(*families: Family) -> tuple[Family, ...]:
     return tuple(replace(family, stage=EXPERIMENTAL) for family in families)
 
 
+def surroundings(state: AccountState) -> object:
+    """Return what the series of keys depend on besides the key and the time."""
+    groups, spendable = state.facts.groups, state.spendable_quota
+    money = state.quota_units_per_usd if state.thresholds else None
+    return (
+        state.counts_only,
+        groups and groups.keys(),
+        spendable is not None and spendable <= 0,
+        state.thresholds,
+        money,
+    )
+
+
+def _threshold(field: str) -> OfKey:
+    """Read *field* of the threshold that applies to a key, dollars as quota units."""
+
+    def value(state: AccountState, key: ApiKey, _: float) -> Value:
+        threshold = state.threshold(key) if state.thresholds else None
+        found: Value = None if threshold is None else getattr(threshold, field)
+        is_money = field.endswith("_usd")
+        return found if found is None or not is_money else found * state.quota_units_per_usd
+
+    return value
+
+
 def _restrictions(key: ApiKey) -> tuple[str, ...]:
     facts = (key.has_model_limits, key.has_ip_allowlist, key.has_cross_group_retry)
     return tuple("true" if fact else "false" for fact in facts)
 
 
+EXPIRY = _key("expiry_timestamp_seconds", "Unix time at which the key expires.", lambda _, key, __: key.expires_at)
 USABLE = _key(
     "usable",
     "Whether the key can serve requests now (enabled, not expired, quota left, account can pay, group available).",
@@ -88,7 +114,7 @@ KEY_FAMILIES = (
     _key("remaining_quota", "Quota units left; can be negative.", lambda _, key, __: key.remaining_quota),
     _key("used_quota", "Quota units spent; can fall after a refund.", lambda _, key, __: key.used_quota),
     _key("unlimited_quota", "Whether the gateway skips quota checks for the key.", lambda _, key, __: key.is_unlimited),
-    _key("expiry_timestamp_seconds", "Unix time at which the key expires.", lambda _, key, __: key.expires_at),
+    EXPIRY,
     _key(
         "status",
         "Status code reported by the API: 1 enabled, 2 disabled, 3 expired, 4 exhausted.",
@@ -105,9 +131,17 @@ KEY_FAMILIES = (
         more=_restrictions,
     ),
     *_new(
-        _key("low_quota_threshold", "Quota units below which to warn, as configured.", lambda *_: None),
-        _key("expiry_warning_threshold_seconds", "Seconds before expiry to warn, as configured.", lambda *_: None),
-        _key("daily_budget_quota", "Quota units to spend in a day before a warning, as configured.", lambda *_: None),
+        _key("low_quota_threshold", "Quota units below which to warn, as configured.", _threshold("low_quota_usd")),
+        _key(
+            "expiry_warning_threshold_seconds",
+            "Seconds before expiry to warn, as configured.",
+            _threshold("expiry_warning"),
+        ),
+        _key(
+            "daily_budget_quota",
+            "Quota units to spend in a day before a warning, as configured.",
+            _threshold("daily_budget_usd"),
+        ),
     ),
 )
 COUNTDOWN = _key(

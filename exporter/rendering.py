@@ -1,40 +1,32 @@
-"""Render the part of the exposition that changes only with a refresh's end, an expiry or a withdrawal.
+"""Render accounts, piece by piece, into stretches of a deflate stream.
 
-Knows prometheus_client's encoders and zlib; nothing of HTTP, the API or settings. The time is an argument.
+Pure: no HTTP, no clock (the time is an argument); knows the rows of `catalogue` and the library's format of a number.
 
 The trick. Between two refreshes only the countdown (`cometapi_key_expires_in_seconds`) and the process's own counters
-change. So everything else, the head, is encoded once when a refresh ends and deflated once, ended by a full flush. A
-scrape encodes only the tail, deflates it as the last blocks of the same stream and closes the gzip member with the
-checksum and the length continued over both. Every client sees one ordinary gzip member, and the decoded bytes are the
-very ones that the library's encoder gives for the same snapshot at the same instant.
-
-Rendering 100,000 keys stays quick and small: the library writes each key's labels once, for all its lines; the lines
-and their deflate stream serve both forms; pieces of 1,000 keys keep no thread waiting and no family in memory whole;
-lists of texts and keys stand side by side, since a tuple for each key is a stop of the garbage collector's.
+change. Everything else, the head, is kept deflated in stretches: one for each family and piece of about 1,000 keys,
+ended by a full flush, so that it fits into any place of the stream, with its checksum, which can be combined with that
+of what comes before. A refresh renders only the stretches in which a value changed; an expiry only those of the piece
+that holds the key. A scrape encodes the tail, deflates it as the last block of the stream, and closes the gzip member.
+Clients see one ordinary gzip member; inflated, it is byte for byte what the library's encoder returns for the same
+snapshot at the same time. Chosen families are some of the stretches, a plain answer is inflated stretch by stretch.
 """
 
-import struct
-import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import cache, partial
 
-from prometheus_client.exposition import generate_latest as encode_text
-from prometheus_client.metrics_core import Metric
-from prometheus_client.openmetrics.exposition import generate_latest as encode_openmetrics
-from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from exporter import metrics
-from exporter.catalogue import ACCOUNT_FAMILIES, COUNTDOWN, KEY_FAMILIES, KEY_LABELS, Family
-from exporter.model import ApiKey
-from exporter.snapshot import AccountState, Snapshot
+from exporter.catalogue import ACCOUNT_FAMILIES, COUNTDOWN, EXPIRY, KEY_FAMILIES, Family, Tally, surroundings
+from exporter.model import ApiKey, Obstacle
+from exporter.snapshot import AccountState
+from exporter.stretches import Stretch, deflate
 
-_EOF = b"# EOF\n"
-_number: Callable[[float], str] = floatToGoString
-_GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
-COMPRESSION_LEVEL = 6
 KEYS_A_PIECE = 1000
+_number: Callable[[float], str] = floatToGoString
 
 
 class Form(Enum):
@@ -43,131 +35,173 @@ class Form(Enum):
     TEXT = "text/plain; version=0.0.4; charset=utf-8"
     OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
-    def encode(self, made: Iterable[Metric]) -> bytes:
-        """Encode the metrics *made* with the library, without the mark that ends an OpenMetrics exposition."""
-        encoder = encode_text if self is Form.TEXT else encode_openmetrics
-        return encoder(_Made(made)).removesuffix(_EOF)
-
     @property
     def end(self) -> bytes:
         """What closes a whole exposition."""
-        return b"" if self is Form.TEXT else _EOF
+        return b"" if self is Form.TEXT else b"# EOF\n"
+
+    def comments(self, family: Family) -> str:
+        """Return the two comment lines of *family*; OpenMetrics names a counter without its ending."""
+        name = family.name if self is Form.TEXT else family.name.removesuffix("_total")
+        return f"# HELP {name} {family.help}\n# TYPE {name} {family.kind}\n"
+
+
+# Accounts, by pieces.
 
 
 @dataclass(frozen=True, slots=True)
-class _Made(Collector):
-    made: Iterable[Metric]
+class View:
+    """Some keys of an account at a unix time."""
 
-    def collect(self) -> Iterable[Metric]:
-        return self.made
+    state: AccountState
+    keys: Sequence[ApiKey]
+    now: float
+
+    def values(self, family: Family) -> list[float | None]:
+        """Read the values of *family*."""
+        return [family.of_key(self.state, key, self.now) for key in self.keys] if family.of_key else []
+
+    def texts(self, family: Family) -> list[str]:
+        """Write the labels of each key as they are in the lines of *family*."""
+        name, more = self.state.name, family.more or _nothing_more
+        return [_labels(family.labels, (name, str(key.id), key.name, key.group, *more(key))) for key in self.keys]
+
+    def has_same_keys(self, other: "View") -> bool:
+        """Whether the same keys are shown, under the same names."""
+        mine, theirs = ([(key.id, key.name, key.group) for key in view.keys] for view in (self, other))
+        return self.state.counts_only == other.state.counts_only and mine == theirs
+
+    def agrees(self, other: "View", family: Family) -> bool:
+        """Whether *family* has the same lines as for *other*, which has the same keys."""
+        more = family.more or _nothing_more
+        return self.values(family) == other.values(family) and list(map(more, self.keys)) == list(map(more, other.keys))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
-    """The rendered part in one form: deflated, ended by a full flush, with checksum and length of the plain bytes.
+class Piece:
+    """Some keys of an account: a stretch for each family that has series, and how many keys are in which condition.
 
-    *countdown_series* has, by pieces, the unix time at which each of the countdown's series ends, by its labels.
+    *expiries* has the expiry of each key that has one, by the text of its labels. All of it holds *until* a unix time.
     """
 
-    form: Form
-    countdown_series: Sequence[Mapping[str, int]]
-    deflated: tuple[bytes, ...] = ()
-    checksum: int = 0
-    length: int = 0
+    view: View
+    stretches: Mapping[str, Stretch]
+    expiries: Mapping[str, int]
+    tally: Tally
+    until: float
 
-    def followed_by(self, plain: bytes, deflated: bytes) -> "Head":
-        """Return the head with *plain* at its end, which *deflated* brings to its deflate stream."""
-        checksum, length = zlib.crc32(plain, self.checksum), self.length + len(plain)
-        return replace(self, deflated=(*self.deflated, deflated), checksum=checksum, length=length)
-
-    def countdown(self, now: float) -> bytes:
-        """Encode the countdown family as the library would at unix time *now*."""
-        pieces = (
-            _encode_lines(COUNTDOWN, ends, [end - now for end in ends.values()]) for ends in self.countdown_series
+    def holds(self, view: View) -> bool:
+        """Whether the piece is still what *view* shows."""
+        return (
+            self.view.now <= view.now < self.until
+            and surroundings(self.view.state) == surroundings(view.state)
+            and self.view.keys == view.keys
         )
-        return b"".join([self.form.encode([metrics.empty(COUNTDOWN)]), *pieces])
-
-    def closed_by(self, tail: bytes) -> bytes:
-        """Return the gzip member of the head and *tail*."""
-        deflater = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS)
-        trailer = struct.pack("<II", zlib.crc32(tail, self.checksum), (self.length + len(tail)) & 0xFFFFFFFF)
-        return b"".join((_GZIP_HEADER, *self.deflated, deflater.compress(tail), deflater.flush(), trailer))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rendering:
-    """The heads made from one snapshot, good until the unix time *until*; None for as long as the snapshot."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Rendered:
+    """An account in pieces, with the lines of the families that have no series per key."""
 
-    snapshot: Snapshot
-    heads: dict[Form, Head]
-    until: float | None
+    state: AccountState
+    now: float
+    pieces: Sequence[Piece]
+    lines: Mapping[str, str]
 
-    def holds(self, snapshot: Snapshot, now: float) -> bool:
-        """Whether this is still what *snapshot* says at unix time *now*."""
-        return self.snapshot is snapshot and (self.until is None or now < self.until)
+    def holds(self, now: float) -> bool:
+        """Whether no key has expired since, and no clock was set back."""
+        return self.now <= now < min((piece.until for piece in self.pieces), default=math.inf)
 
 
-def render(snapshot: Snapshot, now: float) -> Rendering:
-    """Render the heads of *snapshot* as of unix time *now*, in every form."""
-    fresh = [state for state in snapshot.accounts.values() if state.serves_data]
-    pieces = [
-        (state, state.keys[start : start + KEYS_A_PIECE])
-        for state in fresh
-        for start in range(0, len(state.keys), KEYS_A_PIECE)
-    ]
-    written = [(state, _label_texts(state, keys), keys) for state, keys in pieces]
-    expiring = [
-        {text: key.expires_at for text, key in zip(texts, keys, strict=True) if key.expires_at is not None}
-        for _, texts, keys in written
-    ]
-    heads = [Head(form=form, countdown_series=expiring) for form in Form]
-    for family in KEY_FAMILIES:
-        lines = (_key_lines(family, state, texts, keys, now) for state, texts, keys in written)
-        heads = _with_metric(heads, metrics.empty(family), lines)
-    for family in ACCOUNT_FAMILIES:
-        heads = _with_metric(heads, metrics.per_account(family, snapshot, now))
-    return Rendering(
-        snapshot=snapshot, heads={head.form: head for head in heads}, until=metrics.next_change(snapshot, now)
+def jobs(state: AccountState, now: float, before: Rendered | None) -> Iterator[Callable[[], Piece]]:
+    """Yield what renders the pieces of *state* one by one, using of *before* what still holds."""
+    old = {piece.view.keys[-1].id: piece for piece in before.pieces} if before else {}
+    for keys in _cut(state.keys if state.serves_data else ()):
+        yield partial(_piece, View(state, keys, now), old.get(keys[-1].id))
+
+
+def finish(state: AccountState, now: float, pieces: Sequence[Piece]) -> Rendered:
+    """Add to the *pieces* of an account the lines that are about no key."""
+    tally: Counter[tuple[str, str, Obstacle | None]] = Counter()
+    for piece in pieces:
+        tally.update(piece.tally)
+    shown = [family for family in ACCOUNT_FAMILIES if family.always or state.serves_data]
+    lines = {family.name: _account_lines(family, state, tally) for family in shown}
+    return Rendered(state=state, now=now, pieces=pieces, lines=lines)
+
+
+def render(state: AccountState, now: float, before: Rendered | None = None) -> Rendered:
+    """Render an account at once."""
+    return finish(state, now, [job() for job in jobs(state, now, before)])
+
+
+def _cut(keys: Sequence[ApiKey]) -> Iterator[Sequence[ApiKey]]:
+    """Cut *keys* into pieces, at borders of their own, so that one key more or less changes one piece."""
+    start = 0
+    for end, key in enumerate(keys, 1):
+        is_border = key.id * 2654435761 % 2**32 < 2**32 // KEYS_A_PIECE
+        if is_border or end - start == 2 * KEYS_A_PIECE or end == len(keys):
+            yield keys[start:end]
+            start = end
+
+
+def _piece(view: View, old: Piece | None) -> Piece:
+    if old is not None and old.holds(view):
+        return replace(old, view=view)
+    before = old if old is not None and old.view.has_same_keys(view) else None
+    families = () if view.state.counts_only else KEY_FAMILIES
+    changed = [family for family in families if before is None or not view.agrees(before.view, family)]
+    texts = view.texts(COUNTDOWN) if changed else []
+    ends = [key.expires_at for key in view.keys]
+    return Piece(
+        view=view,
+        stretches=_stretches(view, texts, changed, before),
+        expiries=before.expiries
+        if before and EXPIRY not in changed
+        else {text: end for text, end in zip(texts, ends, strict=False) if end is not None},
+        tally=Counter((key.group, key.status_word, view.state.obstacle(key, view.now)) for key in view.keys),
+        until=min((end + 1 for end in ends if end is not None and end + 1 > view.now), default=math.inf),
     )
 
 
-def _lines(metric: Metric) -> bytes:
-    """Encode the samples of *metric* without its two comment lines: they are the same in both forms."""
-    return Form.TEXT.encode([metric]).split(b"\n", 2)[2]
+def _stretches(view: View, texts: Sequence[str], changed: Iterable[Family], before: Piece | None) -> dict[str, Stretch]:
+    """Render the families that *changed*, and keep the others of *before*."""
+    lines = {
+        family.name: key_lines(family, view.texts(family) if family.more else texts, view.values(family))
+        for family in changed
+    }
+    kept = {name: stretch for name, stretch in (before.stretches if before else {}).items() if name not in lines}
+    shown = {name: text for name, text in lines.items() if text}
+    return kept | dict(zip(shown, deflate(shown.values()), strict=True))
 
 
-def _label_texts(state: AccountState, keys: Iterable[ApiKey]) -> list[str]:
-    """Have the library write the labels of each key as they stand in its lines, `{account="...",...}`."""
-    family, name, value = metrics.empty(COUNTDOWN), COUNTDOWN.name, " 0.0"
-    for key in keys:
-        labels = dict(zip(KEY_LABELS, metrics.key_labels(state, key), strict=True))
-        family.add_sample(name, labels, 0.0)
-    return [line[len(name) : -len(value)] for line in _lines(family).decode().split("\n")[:-1]]
+# The text.
 
 
-def _key_lines(family: Family, state: AccountState, texts: Iterable[str], keys: Sequence[ApiKey], now: float) -> bytes:
-    if family.more is not None:
-        metric = metrics.empty(family)
-        metrics.add_keys(metric, family, state, keys, now)
-        return _lines(metric)
-    return _encode_lines(family, texts, [family.of_key(state, key, now) for key in keys] if family.of_key else [])
+def _nothing_more(_: ApiKey) -> tuple[str, ...]:
+    return ()
 
 
-def _encode_lines(family: Family, texts: Iterable[str], values: Iterable[float | None]) -> bytes:
+@cache
+def _template(names: tuple[str, ...]) -> str:
+    return "{{" + ",".join(f'{name}="{{{names.index(name)}}}"' for name in sorted(names)) + "}}"
+
+
+def _labels(names: tuple[str, ...], values: Sequence[str]) -> str:
+    escaped = [value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"") for value in values]
+    return _template(names[: len(values)]).format(*escaped)
+
+
+def key_lines(family: Family, texts: Iterable[str], values: Iterable[float | None]) -> str:
+    """Write a line for each key that has a value; *texts* are its labels."""
     name, series = family.name, zip(texts, values, strict=True)
-    return "".join([f"{name}{text} {_number(value)}\n" for text, value in series if value is not None]).encode()
+    return "".join([f"{name}{text} {_number(value)}\n" for text, value in series if value is not None])
 
 
-def _with_metric(heads: Iterable[Head], metric: Metric, lines: Iterable[bytes] = ()) -> list[Head]:
-    """Add *metric* as the library encodes it in each form, then *lines*, which are the same in all."""
-    return _with_stretch([_with_stretch([head], [head.form.encode([metric])])[0] for head in heads], lines)
-
-
-def _with_stretch(heads: list[Head], pieces: Iterable[bytes]) -> list[Head]:
-    """Add a stretch to the deflate streams; it refers to nothing before it, so the same fits into each."""
-    deflater = zlib.compressobj(COMPRESSION_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
-    for piece in pieces:
-        deflated = deflater.compress(piece)
-        heads = [head.followed_by(piece, deflated) for head in heads]
-    end = deflater.flush(zlib.Z_FULL_FLUSH)
-    return [head.followed_by(b"", end) for head in heads]
+def _account_lines(family: Family, state: AccountState, tally: Tally) -> str:
+    series = family.of_account(state, tally) if family.of_account else ()
+    return "".join(
+        f"{family.name}{_labels(family.labels, (state.name, *labels))} {_number(value)}\n"
+        for labels, value in series
+        if value is not None
+    )

@@ -24,69 +24,38 @@ from exporter.errors import SUCCESS, Reason
 
 REFRESH_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
 
-BUILD_INFO = Family(
-    name="cometapi_exporter_build_info",
-    labels=("version", "python_version"),
-    help="Exporter version and Python version. Constant 1.",
-)
-REFRESHES = Family(name="cometapi_exporter_refreshes_total", kind="counter", help="Refreshes.")
-FAILURES = Family(
-    name="cometapi_exporter_refresh_failures_total",
-    kind="counter",
-    labels=("account", "reason"),
-    help="Refreshes that failed or did not settle, by reason.",
-)
-REFRESH_DURATION = Family(
-    name="cometapi_exporter_refresh_duration_seconds", kind="histogram", help="Duration of a whole refresh."
-)
-API_REQUESTS = Family(
-    name="cometapi_exporter_api_requests_total",
-    kind="counter",
-    labels=("account", "endpoint", "code"),
-    help="API requests by endpoint and HTTP status code (`none` if there was no response).",
-)
-SHARDS = Family(
-    name="cometapi_exporter_shards", labels=(), stage=EXPERIMENTAL, help="Number of shards that share the accounts."
-)
-SHARD_INDEX = Family(
-    name="cometapi_exporter_shard_index", labels=(), stage=EXPERIMENTAL, help="Which of the shards this is, from 0."
-)
-ACCOUNTS = Family(
-    name="cometapi_exporter_accounts", labels=(), stage=EXPERIMENTAL, help="Number of accounts that this shard reads."
-)
-RELOAD_SUCCESSFUL = Family(
-    name="cometapi_exporter_config_last_reload_successful",
-    labels=(),
-    stage=EXPERIMENTAL,
-    help="Whether the last reload of the configuration succeeded.",
-)
-RELOADED_AT = Family(
-    name="cometapi_exporter_config_last_reload_success_timestamp_seconds",
-    labels=(),
-    stage=EXPERIMENTAL,
-    help="Unix time of the last successful reload of the configuration.",
-)
-DROPPED_LINES = Family(
-    name="cometapi_exporter_log_lines_dropped_total",
-    kind="counter",
-    labels=(),
-    stage=EXPERIMENTAL,
-    help="Log lines that could not be written in time.",
-)
 
-TELEMETRY_FAMILIES = (
-    BUILD_INFO,
-    REFRESHES,
-    FAILURES,
-    REFRESH_DURATION,
-    API_REQUESTS,
-    SHARDS,
-    SHARD_INDEX,
-    ACCOUNTS,
-    RELOAD_SUCCESSFUL,
-    RELOADED_AT,
-    DROPPED_LINES,
+def _own(name: str, text: str, *labels: str, kind: str = "gauge", stage: str = "stable") -> Family:
+    return Family(name=f"cometapi_exporter_{name}", help=text, labels=labels, kind=kind, stage=stage)
+
+
+BUILD_INFO = _own("build_info", "Exporter version and Python version. Constant 1.", "version", "python_version")
+REFRESHES = _own("refreshes_total", "Refreshes.", "account", kind="counter")
+FAILURES = _own(
+    "refresh_failures_total",
+    "Refreshes that failed or did not settle, by reason.",
+    *("account", "reason"),
+    kind="counter",
 )
+REFRESH_DURATION = _own("refresh_duration_seconds", "Duration of a whole refresh.", "account", kind="histogram")
+API_REQUESTS = _own(
+    "api_requests_total",
+    "API requests by endpoint and HTTP status code (`none` if there was no response).",
+    *("account", "endpoint", "code"),
+    kind="counter",
+)
+SHARDS = _own("shards", "Number of shards that share the accounts.", stage=EXPERIMENTAL)
+SHARD_INDEX = _own("shard_index", "Which of the shards this is, from 0.", stage=EXPERIMENTAL)
+ACCOUNTS = _own("accounts", "Number of accounts that this shard reads.", stage=EXPERIMENTAL)
+RELOAD_SUCCESSFUL = _own("config_last_reload_successful", "Whether the last reload succeeded.", stage=EXPERIMENTAL)
+RELOADED_AT = _own(
+    "config_last_reload_success_timestamp_seconds", "Unix time of the last successful reload.", stage=EXPERIMENTAL
+)
+DROPPED_LINES = _own(
+    "log_lines_dropped_total", "Log lines that were not written in time.", kind="counter", stage=EXPERIMENTAL
+)
+CONFIGURED = (SHARDS, SHARD_INDEX, ACCOUNTS, RELOAD_SUCCESSFUL, RELOADED_AT)
+TELEMETRY_FAMILIES = (BUILD_INFO, REFRESHES, FAILURES, REFRESH_DURATION, API_REQUESTS, *CONFIGURED, DROPPED_LINES)
 
 
 def _gauge(family: Family) -> Gauge:
@@ -115,23 +84,16 @@ class Telemetry:
         build = _gauge(BUILD_INFO)
         build.labels(version, platform.python_version()).set(1)
         self._refreshes, self._failures, self._requests = map(_counter, (REFRESHES, FAILURES, API_REQUESTS))
-        self._duration = Histogram(
-            REFRESH_DURATION.name,
-            REFRESH_DURATION.help,
-            REFRESH_DURATION.labels,
-            buckets=REFRESH_BUCKETS,
-            registry=None,
-        )
-        self._shard = tuple(map(_gauge, (SHARDS, SHARD_INDEX, ACCOUNTS)))
-        self._reload = tuple(map(_gauge, (RELOAD_SUCCESSFUL, RELOADED_AT)))
+        its = REFRESH_DURATION
+        self._duration = Histogram(its.name, its.help, its.labels, buckets=REFRESH_BUCKETS, registry=None)
+        self._configured = {family.name: _gauge(family) for family in CONFIGURED}
         self.collectors: tuple[Collector, ...] = (
             build,
             self._refreshes,
             self._failures,
             self._duration,
             self._requests,
-            *self._shard,
-            *self._reload,
+            *self._configured.values(),
             _DroppedLines(dropped_lines),
         )
 
@@ -160,12 +122,12 @@ class Telemetry:
 
     def configured(self, *, shards: int, index: int, accounts: int, at: float) -> None:
         """Note what was configured successfully at unix time *at*, at the start or by a reload."""
-        for gauge, value in zip((*self._shard, *self._reload), (shards, index, accounts, 1, at), strict=True):
+        for gauge, value in zip(self._configured.values(), (shards, index, accounts, 1, at), strict=True):
             gauge.set(value)
 
     def reload_failed(self) -> None:
         """Note that the last reload failed."""
-        self._reload[0].set(0)
+        self._configured[RELOAD_SUCCESSFUL.name].set(0)
 
 
 def process_collectors() -> tuple[Collector, ...]:

@@ -22,7 +22,8 @@ from exporter.settings import Account, Settings
 from exporter.snapshot import AccountState, Snapshot
 from exporter.telemetry import Telemetry, process_collectors
 
-WITHDRAWAL_CHECK_SECONDS = 1.0
+CHECK_SECONDS = 1.0
+"""How often to look for data that grew too old and for keys that expired."""
 CONFIGURED = ("interval_seconds", "stale_after_seconds", "configured_units_per_usd", "thresholds", "counts_only")
 """What of an account's state the settings decide."""
 REQUESTS_A_REFRESH = 2
@@ -60,7 +61,7 @@ class Watch:
     """The monitored accounts, the current snapshot and the exposition rendered from it."""
 
     def __init__(self, *, world: Surroundings, telemetry: Telemetry, clock: Callable[[], float]) -> None:
-        self.snapshot = self._upcoming = Snapshot()
+        self.snapshot = Snapshot()
         self.accounts: dict[str, Watched] = {}
         self.telemetry = telemetry
         self.exposition = Exposition(
@@ -68,7 +69,6 @@ class Watch:
         )
         self._world = world
         self._rate_limits: dict[str, RateLimit] = {}
-        self._publishing = asyncio.Lock()
         self._running: asyncio.TaskGroup | None = None
 
     async def apply(self, settings: Settings) -> None:
@@ -84,11 +84,14 @@ class Watch:
             await before[name].close()
             if name in opened:
                 opened[name].take_over(before[name])
-            else:
-                self.telemetry.forget(name)
         self.accounts = {a.name: opened.get(a.name) or before[a.name] for a in settings.accounts}
-        self._upcoming = Snapshot.of(watched.refresher.state for watched in self.accounts.values())
-        await self._show()
+        await self.exposition.renew(*(watched.refresher.state for watched in opened.values()))
+        self.snapshot = Snapshot.of(
+            opened[name].refresher.state if name in opened else self.snapshot.accounts[name] for name in self.accounts
+        )
+        for name in before.keys() - self.accounts.keys():
+            self.telemetry.forget(name)
+            self.exposition.forget(name)
         self._start(list(opened.values()))
         self.telemetry.configured(
             shards=settings.shards_total,
@@ -104,28 +107,19 @@ class Watch:
             await watched.close()
 
     async def publish(self, state: AccountState) -> None:
-        """Render one account's new state, and make it current when that is done.
-
-        Until then scrapes go on with the old one. Accounts that end their refreshes meanwhile are rendered together.
-        """
-        self._upcoming = self._upcoming.with_account(state)
-        await self._show()
-
-    async def _show(self) -> None:
-        async with self._publishing:
-            upcoming = self._upcoming
-            if upcoming is not self.snapshot:
-                await self.exposition.renew(upcoming)
-                self.snapshot = upcoming
+        """Render one account's new state, and make it current when that is done; scrapes go on with the old one."""
+        await self.exposition.renew(state)
+        self.snapshot = self.snapshot.with_account(state)
 
     async def run_refreshes(self) -> None:
         """Run every account's refreshes until cancelled."""
         async with asyncio.TaskGroup() as self._running:
             self._start(list(self.accounts.values()))
             while True:
-                await self._world.sleep(WITHDRAWAL_CHECK_SECONDS)
+                await self._world.sleep(CHECK_SECONDS)
                 for watched in list(self.accounts.values()):
                     await watched.refresher.withdraw_if_old()
+                await self.exposition.catch_up()
 
     def _start(self, accounts: list[Watched]) -> None:
         if self._running is None:

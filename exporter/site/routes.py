@@ -11,10 +11,10 @@ from types import MappingProxyType
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from exporter.exposition import Exposition
+from exporter.exposition import Exposition, chunks
 from exporter.site.bound import Bound, Busy
 from exporter.site.negotiate import accepts_gzip, choose_form
 from exporter.site.status import StatusPage
@@ -24,6 +24,7 @@ HEALTHY_PATH = "/-/healthy"
 READY_PATH = "/-/ready"
 RELOAD_PATH = "/-/reload"
 RETRY_SECONDS = 5
+FEW_PARTS = 200  # of a gzip scrape: more are not joined, so that many slow readers share them
 SAFE = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
 
@@ -77,14 +78,17 @@ class Site:
         form = choose_form(request.headers.get("accept", ""))
         gzipped = accepts_gzip(request.headers.get("accept-encoding", ""))
         names = request.query_params.getlist("name[]")
-        if names:
-            body = await self.bound.run(lambda: self.exposition.chosen(names, form, gzipped=gzipped))
-        elif gzipped:
-            body = await self.exposition.whole(form, gzipped=True)
-        else:
-            body = await self.bound.run(lambda: self.exposition.whole(form, gzipped=False))
         headers = SAFE | {"Vary": "Accept, Accept-Encoding", "Content-Type": form.value}
-        return Response(body, headers=headers | ({"Content-Encoding": "gzip"} if gzipped else {}))
+        if not gzipped:
+            return StreamingResponse(self.exposition.plain(form, names), headers=headers)
+        if names:
+            parts = await self.bound.run(lambda: self.exposition.gzipped(form, names))
+        else:
+            parts = await self.exposition.gzipped(form)
+        headers |= {"Content-Encoding": "gzip", "Content-Length": str(sum(map(len, parts)))}
+        if len(parts) <= FEW_PARTS:
+            return Response(b"".join(parts), headers=headers)
+        return StreamingResponse(chunks(parts), headers=headers)
 
     async def healthy(self, _: Request) -> Response:
         """Say whether the refreshes are alive, whatever the gateway does."""

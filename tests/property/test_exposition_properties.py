@@ -2,18 +2,19 @@
 
 import asyncio
 import gzip
+from unittest.mock import patch
 
 from domain import NOW, a_balance, a_listing, a_reading, a_state, an_api_key, failure
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prometheus_client import CollectorRegistry, Counter
-from prometheus_client.exposition import generate_latest as library_text
-from prometheus_client.openmetrics.exposition import generate_latest as library_openmetrics
+from oracle import library_bytes
+from prometheus_client import Counter
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
+from scraped import Scraped
 
+from exporter.catalogue import SNAPSHOT_FAMILIES
 from exporter.errors import Reason
-from exporter.exposition import Exposition
 from exporter.model import label_text
 from exporter.rendering import Form
 from exporter.snapshot import Snapshot
@@ -51,7 +52,6 @@ def states(draw, name="main"):
 
 
 snapshots = st.builds(lambda a, b: Snapshot.of([a, b]), states("main"), states("Zweites"))
-steps = st.lists(st.floats(0, 4) | st.integers(0, 6), min_size=1, max_size=3)
 
 
 def own_counter():
@@ -60,40 +60,35 @@ def own_counter():
     return counter
 
 
-def library_bytes(registry: CollectorRegistry, form: Form) -> bytes:
-    return library_text(registry) if form is Form.TEXT else library_openmetrics(registry)
+@given(st.lists(st.tuples(snapshots, st.floats(-3, 4) | st.integers(0, 6)), min_size=1, max_size=5))
+@settings(max_examples=100, deadline=None)
+def test_after_any_refreshes_expiries_and_jumps_of_the_clock_each_byte_is_the_librarys(history):
+    scraped, own = Scraped(history[0][0], own=[counter := own_counter()]), [counter]
 
+    async def refresh(snapshot: Snapshot) -> None:
+        for state in snapshot.accounts.values():
+            await scraped.exposition.renew(state)
+        scraped.snapshot = snapshot
 
-@given(snapshots, steps)
-@settings(max_examples=60, deadline=None)
-def test_every_form_and_packing_is_byte_for_byte_what_the_library_gives_at_that_instant(snapshot, waits):
-    now = [float(NOW)]
-    exposition = Exposition(current=lambda: snapshot, own=[own_counter()], clock=lambda: now[0])
-
-    async def check() -> None:
-        for wait in waits:
-            now[0] += wait
+    with patch("exporter.rendering.KEYS_A_PIECE", 3):
+        for snapshot, wait in history:
+            asyncio.run(refresh(snapshot))
+            scraped.world.now += wait
+            scraped.catch_up()
             for form in Form:
-                expected = library_bytes(exposition.registry, form)
-                assert await exposition.whole(form, gzipped=False) == expected
-                assert gzip.decompress(await exposition.whole(form, gzipped=True)) == expected
-
-    asyncio.run(check())
+                expected = library_bytes(form, snapshot, scraped.world.now, own)
+                assert scraped.plain(form=form) == expected
+                assert gzip.decompress(scraped.packed(form=form)) == expected
 
 
-@given(st.lists(snapshots, min_size=2, max_size=3))
-@settings(max_examples=20, deadline=None)
-def test_after_each_exchange_the_bytes_are_those_of_the_new_snapshot(history):
-    current = [history[0]]
-    exposition = Exposition(current=lambda: current[0], own=[], clock=lambda: NOW)
+@given(snapshots, st.sets(st.sampled_from([family.name for family in SNAPSHOT_FAMILIES]), min_size=1))
+@settings(max_examples=60, deadline=None)
+def test_chosen_families_are_those_of_the_library_in_the_same_order(snapshot, chosen):
+    scraped = Scraped(snapshot, own=[own_counter()])
 
-    async def check() -> None:
-        for snapshot in history:
-            current[0] = snapshot
-            expected = library_bytes(exposition.registry, Form.TEXT)
-            assert gzip.decompress(await exposition.whole(Form.TEXT, gzipped=True)) == expected
-
-    asyncio.run(check())
+    for form in Form:
+        expected = library_bytes(form, snapshot, NOW, names=chosen)
+        assert scraped.plain(*chosen, form=form) == gzip.decompress(scraped.packed(*chosen, form=form)) == expected
 
 
 @given(names, names)
@@ -101,12 +96,7 @@ def test_after_each_exchange_the_bytes_are_those_of_the_new_snapshot(history):
 def test_any_name_of_a_key_or_group_comes_back_from_both_parsers(name, group):
     key = an_api_key(id=7, name=label_text(name), group=label_text(group), expires_at=NOW + 5)
     snapshot = Snapshot.of([a_state().succeeded(a_reading(a_listing(key), at=NOW))])
-    exposition = Exposition(current=lambda: snapshot, own=[], clock=lambda: NOW)
-
-    async def texts() -> list[str]:
-        return [(await exposition.whole(form, gzipped=False)).decode() for form in Form]
-
-    text, openmetrics = asyncio.run(texts())
+    text, openmetrics = (Scraped(snapshot).plain(form=form).decode() for form in Form)
     for parsed in (parse_text(text), parse_openmetrics(openmetrics)):
         found = [sample for family in parsed for sample in family.samples if "key_name" in sample.labels]
         assert len(found) == 10
@@ -117,9 +107,8 @@ def test_any_name_of_a_key_or_group_comes_back_from_both_parsers(name, group):
 @settings(max_examples=40, deadline=None)
 def test_the_counts_agree_with_the_keys_beside_them(listed, wait):
     snapshot = Snapshot.of([a_state().succeeded(a_reading(a_listing(*listed), at=NOW))])
-    exposition = Exposition(current=lambda: snapshot, own=[], clock=lambda: NOW + wait)
     value: dict[str, float] = {}
-    for family in parse_openmetrics(asyncio.run(exposition.whole(Form.OPENMETRICS, gzipped=False)).decode()):
+    for family in parse_openmetrics(Scraped(snapshot, now=NOW + wait).plain(form=Form.OPENMETRICS).decode()):
         value[family.name] = sum(sample.value for sample in family.samples)
 
     assert value["cometapi_keys"] == len({key.id for key in listed})

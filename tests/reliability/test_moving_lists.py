@@ -1,6 +1,7 @@
 """Towards the API, 4: moving lists. Keys are created and deleted while the pages are read, refresh after refresh."""
 
 import asyncio
+import gzip
 import random
 import re
 import time
@@ -94,7 +95,8 @@ async def play(gateway: Gateway, automation: Automation, refreshes: int) -> Figu
             refresher.state = outcome.state
             await watch.publish(outcome.state)
             shown = Counter(
-                int(key_id) for key_id in KEY.findall(await watch.exposition.whole(Form.TEXT, gzipped=False))
+                int(key_id)
+                for key_id in KEY.findall(gzip.decompress(b"".join(await watch.exposition.gzipped(Form.TEXT))))
             )
             figures.settled += outcome.label == "success"
             figures.inconsistent += outcome.label == "inconsistent"

@@ -5,18 +5,22 @@ import gzip
 import os
 import subprocess
 import zlib
-from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from binaries import require
-from domain import NOW, FakeWorld, a_balance, a_read_state, a_snapshot, a_state, an_api_key, failure
+from domain import NOW, a_balance, a_read_state, a_snapshot, a_state, an_api_key, failure
+from msgspec.structs import replace as replace_key
 from prometheus_client import Counter
+from scraped import Scraped
 
 from exporter.errors import Reason
-from exporter.exposition import Exposition
-from exporter.rendering import Form, render
+from exporter.exposition import chunks
+from exporter.filters import Threshold
+from exporter.rendering import Form, jobs, render
 from exporter.snapshot import Snapshot
+from exporter.stretches import combine, deflate
 from exporter.telemetry import Telemetry
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -46,24 +50,6 @@ def odd_snapshot():
             a_state(name="new", configured_units_per_usd=1_000.0),
         ]
     )
-
-
-class Scraped:
-    """An exposition of a snapshot that a test exchanges, in a time that a test turns."""
-
-    def __init__(self, snapshot, *, own=()):
-        self.snapshot = snapshot
-        self.world = FakeWorld()
-        self.exposition = Exposition(current=lambda: self.snapshot, own=own, clock=self.world.clock)
-
-    def whole(self, form=Form.TEXT, *, gzipped=False):
-        return asyncio.run(self.exposition.whole(form, gzipped=gzipped))
-
-    def text(self):
-        return self.whole().decode()
-
-    def chosen(self, *names, form=Form.TEXT, gzipped=False):
-        return asyncio.run(self.exposition.chosen(names, form, gzipped=gzipped))
 
 
 def lines(text, name):
@@ -142,7 +128,7 @@ def telemetry():
 )
 def test_the_whole_is_as_reviewed(form, file):
     """After a change on purpose: run with REFRESH_GOLDEN=1, and review the difference."""
-    served = Scraped(odd_snapshot(), own=telemetry()).whole(form)
+    served = Scraped(odd_snapshot(), own=telemetry()).plain(form=form)
 
     if os.environ.get(REFRESH):
         (GOLDEN / file).write_bytes(served)
@@ -164,36 +150,48 @@ def test_promtool_finds_nothing_to_say_about_the_reviewed_text():
 @pytest.mark.parametrize("form", FORMS)
 def test_the_packed_answer_is_exactly_one_gzip_member(form):
     scraped = Scraped(odd_snapshot())
-    packed = scraped.whole(form, gzipped=True)
+    packed = scraped.packed(form=form)
     unpacker = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
 
     plain = unpacker.decompress(packed)
 
     assert (unpacker.eof, unpacker.unused_data, unpacker.unconsumed_tail) == (True, b"", b"")
-    assert plain == gzip.decompress(packed) == scraped.whole(form)
+    assert plain == gzip.decompress(packed) == scraped.plain(form=form)
     assert len(packed) < len(plain) / 2
 
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("gzipped", PACKINGS)
 def test_without_accounts_or_collectors_the_answer_is_still_whole(form, gzipped):
-    body = Scraped(Snapshot.of([])).whole(form, gzipped=gzipped)
-    text = (gzip.decompress(body) if gzipped else body).decode()
+    text = Scraped(Snapshot.of([])).body(form=form, gzipped=gzipped).decode()
 
     assert text.startswith("# HELP cometapi_key_remaining_quota ")
     assert text.endswith("# EOF\n") is (form is Form.OPENMETRICS)
     assert text.count("# TYPE") == 36
 
 
-def test_when_an_expiry_has_passed_the_next_scrape_tells_it_without_a_refresh():
+def test_an_expiry_is_caught_up_with_before_the_next_refresh_and_no_scrape_waits_for_it():
     scraped = Scraped(a_snapshot(an_api_key(expires_at=NOW + 9)))
-    usable = []
 
-    for _ in range(3):
-        usable.append(lines(scraped.text(), "cometapi_key_usable")[0][-3:])
-        scraped.world.pass_by(5)
+    def usable():
+        return [lines(scraped.text(), name)[0][-3:] for name in ("cometapi_key_usable", "cometapi_keys_usable")]
 
-    assert usable == ["1.0", "1.0", "0.0"]
+    scraped.catch_up()
+    before = usable()
+    scraped.world.pass_by(10)
+    meanwhile = usable()
+    scraped.catch_up()
+
+    assert (before, meanwhile, usable()) == (["1.0", "1.0"], ["1.0", "1.0"], ["0.0", "0.0"])
+
+
+def test_a_clock_that_is_set_back_brings_an_expired_key_back():
+    scraped = Scraped(a_snapshot(an_api_key(expires_at=NOW + 9)), now=NOW + 20)
+    expired = lines(scraped.text(), "cometapi_key_usable")[0][-3:]
+    scraped.world.now = NOW
+    scraped.catch_up()
+
+    assert (expired, lines(scraped.text(), "cometapi_key_usable")[0][-3:]) == ("0.0", "1.0")
 
 
 def test_after_the_withdrawal_the_next_scrape_has_no_keys():
@@ -228,32 +226,6 @@ def test_a_new_snapshot_is_served_even_to_those_who_ask_before_it_was_rendered()
     assert [key_id(line) for line in lines(scraped.text(), "cometapi_key_status")] == ["2"]
 
 
-def test_between_two_changes_nothing_is_rendered_again():
-    scraped = Scraped(a_snapshot(an_api_key(expires_at=NOW + 9)))
-
-    async def renewals():
-        first = await scraped.exposition.renew()
-        scraped.world.pass_by(9)
-        second = await scraped.exposition.renew()
-        scraped.world.pass_by(1)
-        return first is second, second is await scraped.exposition.renew()
-
-    assert asyncio.run(renewals()) == (True, False)
-
-
-def test_many_who_come_at_once_have_it_rendered_once(monkeypatch):
-    scraped = Scraped(a_snapshot(an_api_key(id=1)))
-    rendered = []
-    monkeypatch.setattr("exporter.exposition.render", lambda *seen: rendered.append(seen) or render(*seen))
-    scraped.snapshot = a_snapshot(an_api_key(id=2))
-
-    async def crowd():
-        return await asyncio.gather(*(scraped.exposition.whole(Form.TEXT, gzipped=False) for _ in range(20)))
-
-    assert len(set(asyncio.run(crowd()))) == 1
-    assert len(rendered) == 1
-
-
 def test_the_processs_own_counters_are_as_of_the_scrape():
     counter = Counter("own_things", "Things.", registry=None)
     scraped = Scraped(a_snapshot(), own=[counter])
@@ -279,9 +251,10 @@ def test_two_families_of_one_name_are_refused_at_the_start():
         (["cometapi_up", "nobody", ""], {"cometapi_up"}),
     ],
 )
+@pytest.mark.parametrize("gzipped", PACKINGS)
 @pytest.mark.parametrize("form", FORMS)
-def test_chosen_names_alone_are_served(names, served, form):
-    body = Scraped(odd_snapshot(), own=telemetry()).chosen(*names, form=form).decode()
+def test_chosen_names_alone_are_served(names, served, form, gzipped):
+    body = Scraped(odd_snapshot(), own=telemetry()).body(*names, form=form, gzipped=gzipped).decode()
 
     assert {line.split("{")[0] for line in body.splitlines() if not line.startswith("#")} == served
     assert body.endswith("# EOF\n") is (form is Form.OPENMETRICS)
@@ -292,25 +265,175 @@ def test_chosen_names_say_the_same_as_the_whole_and_are_packed_alike(form):
     scraped = Scraped(odd_snapshot(), own=telemetry())
     scraped.world.pass_by(1.5)
     name = "cometapi_key_expires_in_seconds"
-    packed = scraped.chosen(name, form=form, gzipped=True)
+    chosen = scraped.body(name, form=form, gzipped=True).decode()
 
-    assert lines(gzip.decompress(packed).decode(), name) == lines(scraped.whole(form).decode(), name)
-
-
-def test_a_rendering_holds_for_its_snapshot_until_its_moment():
-    snapshot = a_snapshot(an_api_key(expires_at=NOW + 9))
-    rendering = render(snapshot, NOW)
-    twin = replace(snapshot)
-
-    assert [rendering.holds(snapshot, now) for now in (NOW, NOW + 9.9, NOW + 10)] == [True, True, False]
-    assert not rendering.holds(twin, NOW)
+    assert lines(chosen, name) == lines(scraped.plain(form=form).decode(), name)
 
 
-def test_the_order_and_the_bounds_of_pieces_are_not_seen(monkeypatch):
-    """Large accounts are rendered piece by piece; a small piece shows that none is lost at an edge."""
-    snapshot = a_snapshot(*(an_api_key(id=id_, expires_at=NOW + id_ if id_ % 2 else None) for id_ in range(1, 12)))
-    whole = Scraped(snapshot).text()
-    monkeypatch.setattr("exporter.rendering.KEYS_A_PIECE", 3)
+# What is rendered again.
 
-    assert Scraped(snapshot).text() == whole
-    assert whole.count('key_id="11"') == 10
+
+def some_keys(count, **over):
+    """Build keys of which every fourth ends a piece, with these facts."""
+    return [an_api_key(id=number, expires_at=NOW + 3600, **over) for number in range(count, 0, -1)]
+
+
+@pytest.fixture
+def small_pieces(monkeypatch):
+    monkeypatch.setattr("exporter.rendering.KEYS_A_PIECE", 4)
+
+
+def stretches(rendered):
+    """List the stretches of the pieces by name of family and position of the piece."""
+    return {(name, n): s for n, piece in enumerate(rendered.pieces) for name, s in piece.stretches.items()}
+
+
+def changed(before, after):
+    """Name the stretches of *after* that are not those of *before*."""
+    kept = {id(stretch) for stretch in stretches(before).values()}
+    return {place for place, stretch in stretches(after).items() if id(stretch) not in kept}
+
+
+def rendered_twice(keys, others, *, now=NOW, **over):
+    """Render an account with *keys*, then with *others* at *now*."""
+    before = render(a_read_state(*keys), NOW)
+    return before, render(a_read_state(*others, **over), now, before)
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_a_refresh_without_changes_renders_no_piece_again():
+    before, after = rendered_twice(some_keys(40), some_keys(40), now=NOW + 60)
+
+    assert len(before.pieces) > 5
+    assert changed(before, after) == set()
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_a_key_that_was_used_changes_its_piece_in_the_families_of_use_alone():
+    keys = some_keys(40)
+    used = [replace_key(key, used_quota=key.used_quota + 5) if key.id == 20 else key for key in keys]
+    before, after = rendered_twice(keys, used)
+
+    (place,) = changed(before, after)
+    assert place[0] == "cometapi_key_used_quota"
+    assert any(key.id == 20 for key in after.pieces[place[1]].view.keys)
+
+
+@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.parametrize("gone", [1, 20, 40], ids=["oldest", "middle", "newest"])
+def test_a_key_more_or_less_changes_one_piece(gone):
+    keys = some_keys(40)
+    fewer = [key for key in keys if key.id != gone]
+    for old, new in ((keys, fewer), (fewer, keys)):
+        before, after = rendered_twice(old, new)
+        assert len({position for _, position in changed(before, after)}) <= 2
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_an_expiry_renders_one_stretch_of_the_piece_of_its_key():
+    keys = [replace_key(key, expires_at=NOW + 5) if key.id == 20 else key for key in some_keys(40)]
+    before, after = rendered_twice(keys, keys, now=NOW + 6)
+
+    assert {name for name, _ in changed(before, after)} == {"cometapi_key_usable"}
+    assert len(changed(before, after)) == 1
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_an_account_that_cannot_pay_any_more_changes_what_its_keys_can_do():
+    keys = some_keys(40)
+    before, after = rendered_twice(keys, keys, balance=a_balance(remaining_quota=0))
+
+    assert {name for name, _ in changed(before, after)} == {"cometapi_key_usable"}
+    assert len(changed(before, after)) == len(after.pieces)
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_new_thresholds_change_the_families_of_thresholds_alone():
+    keys = some_keys(40)
+    before, after = rendered_twice(keys, keys, thresholds=(Threshold(low_quota_usd=1.0),))
+
+    assert {name for name, _ in changed(before, after)} == {"cometapi_key_low_quota_threshold"}
+
+
+def test_a_new_name_changes_every_line_of_the_key():
+    before, after = rendered_twice([an_api_key(name="old")], [an_api_key(name="new")])
+
+    assert changed(before, after) == set(stretches(after))
+
+
+def test_no_piece_is_larger_than_two_thousand_keys_and_none_is_lost():
+    keys = [an_api_key(id=number * 97) for number in range(30_000, 0, -1)]
+    pieces = render(a_read_state(*keys), NOW).pieces
+    sizes = [len(piece.view.keys) for piece in pieces]
+
+    assert (sum(sizes), max(sizes) <= 2000, 20 < len(sizes) < 60) == (30_000, True, True)
+
+
+def test_other_accounts_keep_what_is_rendered_when_one_is_refreshed():
+    one, other = a_read_state(an_api_key(), name="one"), a_read_state(an_api_key(), name="other")
+    scraped = Scraped(Snapshot.of([one, other]))
+    scraped.text()
+    seen = []
+    renewed = a_read_state(an_api_key(used_quota=77), name="one")
+
+    async def refresh():
+        with patch("exporter.exposition.jobs", lambda state, *rest: seen.append(state.name) or jobs(state, *rest)):
+            await scraped.exposition.renew(renewed)
+        scraped.snapshot = scraped.snapshot.with_account(renewed)
+
+    asyncio.run(refresh())
+    assert [line[-4:] for line in lines(scraped.text(), "cometapi_key_used_quota")] == ["77.0", "00.0"]
+    assert seen == ["one"]
+
+
+def test_until_a_new_state_is_rendered_scrapes_get_the_old_one():
+    scraped = Scraped(a_snapshot(an_api_key(id=1)))
+    renewed = a_read_state(an_api_key(id=2))
+
+    async def scenario():
+        renewing = asyncio.create_task(scraped.exposition.renew(renewed))
+        await asyncio.sleep(0)
+        during = b"".join(await scraped.exposition.gzipped(Form.TEXT))
+        await renewing
+        scraped.snapshot = Snapshot.of([renewed])
+        return during, b"".join(await scraped.exposition.gzipped(Form.TEXT))
+
+    texts = [gzip.decompress(body).decode() for body in asyncio.run(scenario())]
+    assert [[key_id(line) for line in lines(text, "cometapi_key_status")] for text in texts] == [["1"], ["2"]]
+
+
+def test_with_counts_only_no_text_of_a_key_is_rendered_or_kept():
+    state = a_read_state(*some_keys(3), counts_only=True)
+    text = Scraped(Snapshot.of([state])).text()
+    (piece,) = render(state, NOW).pieces
+
+    assert "key_id" not in text
+    assert lines(text, "cometapi_keys_usable") == ['cometapi_keys_usable{account="main",group=""} 3.0']
+    assert (piece.stretches, piece.expiries) == ({}, {})
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 255, 256, 4097, 100_003])
+def test_checksums_of_stretches_combine_to_that_of_the_whole(length):
+    texts = ["first", "x" * length, "last"]
+    found = list(deflate(texts))
+
+    assert combine(found) == (zlib.crc32("".join(texts).encode()), 9 + length)
+    assert b"".join(stretch.plain for stretch in found) == "".join(texts).encode()
+
+
+def test_a_reader_that_is_slow_keeps_a_chunk_and_no_whole_text():
+    scraped = Scraped(a_snapshot(*some_keys(3000)))
+
+    async def sizes():
+        return [len(chunk) async for chunk in scraped.exposition.plain(Form.TEXT)]
+
+    found = asyncio.run(sizes())
+    assert sum(found) > 2_000_000
+    assert max(found) < 400_000
+
+
+def test_a_large_gzip_member_is_sent_by_chunks():
+    async def sent():
+        return [chunk async for chunk in chunks([b"x" * 40_000, b"", b"y" * 40_000, b"z"])]
+
+    assert [len(chunk) for chunk in asyncio.run(sent())] == [80_000, 1]

@@ -1,13 +1,15 @@
-"""A snapshot becomes families: which series, which values, and which are absent."""
+"""Which series a snapshot has in the exposition, with which values, and which are absent."""
 
+import re
 from dataclasses import replace
 
 import pytest
 from domain import NOW, a_balance, a_listing, a_read_state, a_reading, a_snapshot, a_state, an_api_key, failure
+from scraped import Scraped
 
 from exporter.catalogue import SNAPSHOT_FAMILIES
 from exporter.errors import Reason
-from exporter.metrics import countdown, describe, families, next_change
+from exporter.filters import Threshold
 from exporter.model import Facts, Subscriptions
 from exporter.snapshot import Snapshot
 
@@ -18,9 +20,6 @@ ALWAYS = {
     "cometapi_exporter_excluded_keys",
 }
 NOT_YET = {
-    "cometapi_key_low_quota_threshold",
-    "cometapi_key_expiry_warning_threshold_seconds",
-    "cometapi_key_daily_budget_quota",
     "cometapi_usage_quota_total",
     "cometapi_usage_tokens_total",
     "cometapi_usage_requests_total",
@@ -35,16 +34,15 @@ FACTS = Facts(
 
 def a_full_state(name="main"):
     """Build an account of which everything is known."""
-    state = a_read_state(an_api_key(expires_at=NOW + 9), balance=a_balance(), facts=FACTS, name=name)
+    thresholds = (Threshold(low_quota_usd=2.5, expiry_warning=3600.0, daily_budget_usd=1.0),)
+    key = an_api_key(expires_at=NOW + 9)
+    state = a_read_state(key, balance=a_balance(), facts=FACTS, name=name, thresholds=thresholds)
     return replace(state, clock_skew=-1.5, excluded=3)
 
 
 def samples(snapshot, name, now=NOW):
-    """List the samples called *name* as (labels without those of the key, value)."""
-    found = []
-    for metric in (*families(snapshot, now), countdown(snapshot, now)):
-        found += [sample for sample in metric.samples if sample.name == name]
-    return found
+    """List the samples called *name*."""
+    return Scraped(snapshot, now=now).samples(name)
 
 
 def value(snapshot, name, now=NOW, **labels):
@@ -194,6 +192,22 @@ def test_what_an_account_can_still_spend_and_the_facts_of_its_gateway_are_expose
     assert value(snapshot, "cometapi_gateway_info", version="v0.9.2") == 1
 
 
+def test_the_first_threshold_that_matches_a_key_applies_and_leaves_out_what_it_does_not_say():
+    thresholds = (
+        Threshold(keys=re.compile("vip/.*"), low_quota_usd=2.5, daily_budget_usd=0.0),
+        Threshold(keys=re.compile(".*/key 2"), low_quota_usd=9.0, expiry_warning=3600.0),
+    )
+    keys = (an_api_key(id=1), an_api_key(id=2), an_api_key(id=3, name="key 2", group="vip"))
+    snapshot = a_snapshot(*keys, thresholds=thresholds, configured_units_per_usd=1_000.0)
+
+    def found(name):
+        return {int(s.labels["key_id"]): s.value for s in samples(snapshot, f"cometapi_key_{name}")}
+
+    assert found("low_quota_threshold") == {2: 9_000, 3: 2_500}
+    assert found("expiry_warning_threshold_seconds") == {2: 3600}
+    assert found("daily_budget_quota") == {3: 0}
+
+
 def test_a_group_without_a_number_for_its_price_has_no_price_factor():
     found = samples(Snapshot.of([a_full_state()]), "cometapi_group_price_factor")
 
@@ -234,9 +248,8 @@ def test_an_account_that_cannot_pay_makes_its_keys_unusable():
 
 def test_before_the_first_refresh_only_the_configuration_is_known():
     snapshot = Snapshot.of([a_state()])
-    metrics = [*families(snapshot, NOW), countdown(snapshot, NOW)]
 
-    assert {sample.name for metric in metrics for sample in metric.samples} == ALWAYS
+    assert {line.split("{")[0] for line in Scraped(snapshot).text().splitlines() if line[0] != "#"} == ALWAYS
 
 
 @pytest.mark.parametrize(
@@ -264,46 +277,18 @@ def test_past_stale_after_keys_counts_and_balance_go_and_our_own_series_stay():
     fresh, stale = a_full_state("fresh"), a_full_state("stale")
 
     def served(state):
-        snapshot = Snapshot.of([fresh, state])
-        metrics = (*families(snapshot, NOW), countdown(snapshot, NOW))
-        return {s.name for metric in metrics for s in metric.samples if s.labels["account"] == "stale"}
+        text = Scraped(Snapshot.of([fresh, state])).text()
+        return {line.split("{")[0] for line in text.splitlines() if 'account="stale"' in line}
 
     own = ALWAYS | {"cometapi_up", "cometapi_exporter_last_success_timestamp_seconds"}
     assert len(served(stale)) == len(SNAPSHOT_FAMILIES) - len(NOT_YET)
     assert served(stale.withdrawn()) == own
 
 
-def test_what_is_described_is_what_is_served_in_order():
-    snapshot = Snapshot.of([a_full_state()])
-    served = [*families(snapshot, NOW), countdown(snapshot, NOW)]
+@pytest.mark.parametrize("family", SNAPSHOT_FAMILIES, ids=lambda family: family.name)
+def test_every_family_is_served_with_the_labels_of_its_row(family):
+    found = samples(Snapshot.of([a_full_state()]), family.name)
 
-    assert [(m.name, m.type, m.documentation) for m in describe()] == [
-        (m.name, m.type, m.documentation) for m in served
-    ]
-    assert {metric.name for metric in served if not metric.samples} == {name.removesuffix("_total") for name in NOT_YET}
-    assert not any(metric.samples for metric in describe())
-
-
-def test_the_catalogue_names_the_labels_that_are_served():
-    snapshot = Snapshot.of([a_full_state()])
-    served = [*families(snapshot, NOW), countdown(snapshot, NOW)]
-
-    assert {metric.samples[0].name: tuple(metric.samples[0].labels) for metric in served if metric.samples} == {
-        family.name: family.labels for family in SNAPSHOT_FAMILIES if family.name not in NOT_YET
-    }
-
-
-@pytest.mark.parametrize(
-    ("now", "moment"),
-    [(NOW, NOW + 11), (NOW + 10.9, NOW + 11), (NOW + 11, NOW + 21), (NOW + 21, None)],
-)
-def test_the_next_change_is_the_second_after_an_expiry(now, moment):
-    snapshot = a_snapshot(
-        an_api_key(id=1, expires_at=NOW + 20), an_api_key(id=2, expires_at=NOW + 10), an_api_key(id=3)
+    assert {tuple(sorted(sample.labels)) for sample in found} == (
+        set() if family.name in NOT_YET else {tuple(sorted(family.labels))}
     )
-
-    assert next_change(snapshot, now) == moment
-
-
-def test_without_data_nothing_is_ahead():
-    assert next_change(Snapshot.of([a_state()]), NOW) is None

@@ -6,6 +6,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from promises import REASONS
 
+from exporter.exposition import encode
 from exporter.rendering import Form
 from exporter.telemetry import TELEMETRY_FAMILIES, Telemetry, process_collectors
 
@@ -23,7 +24,7 @@ def value(telemetry, name, **labels):
 
 
 def text(telemetry):
-    return Form.TEXT.encode([metric for each in telemetry.collectors for metric in each.collect()]).decode()
+    return encode(Form.TEXT, [metric for each in telemetry.collectors for metric in each.collect()]).decode()
 
 
 def test_every_reason_of_an_account_is_there_at_zero_from_the_start(telemetry):

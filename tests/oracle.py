@@ -1,0 +1,70 @@
+"""The exposition as the client library makes it of the catalogue's rows: what every byte is compared with.
+
+Slow and simple: a registry collects all families of a snapshot again each time.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.exposition import generate_latest as library_text
+from prometheus_client.metrics_core import Metric
+from prometheus_client.openmetrics.exposition import generate_latest as library_openmetrics
+from prometheus_client.registry import Collector
+
+from exporter.catalogue import SNAPSHOT_FAMILIES, Family
+from exporter.rendering import Form
+from exporter.snapshot import AccountState, Snapshot
+
+
+class SnapshotCollector(Collector):
+    """The families of the current snapshot at this time."""
+
+    def __init__(
+        self, current: Callable[[], Snapshot], clock: Callable[[], float], names: Collection[str] = ()
+    ) -> None:
+        self._current = current
+        self._clock = clock
+        self._families = [family for family in SNAPSHOT_FAMILIES if not names or family.name in names]
+
+    def describe(self) -> list[Metric]:
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        snapshot, now = self._current(), self._clock()
+        return (metric_of(family, snapshot, now) for family in self._families)
+
+
+def metric_of(family: Family, snapshot: Snapshot, now: float) -> Metric:
+    """Make the library's metric of *family* with every series of *snapshot*."""
+    kind = CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily
+    metric = kind(family.name, family.help, labels=family.labels)
+    for state in snapshot.accounts.values():
+        for labels, value in _series(family, state, now):
+            if value is not None:
+                named = dict(zip(family.labels, (state.name, *labels), strict=False))
+                metric.add_sample(family.name, named, float(value))
+    return metric
+
+
+def _series(family: Family, state: AccountState, now: float) -> Iterator[tuple[tuple[str, ...], float | None]]:
+    if family.of_key and state.serves_data and not state.counts_only:
+        for key in state.keys:
+            more = family.more(key) if family.more else ()
+            yield (str(key.id), key.name, key.group, *more), family.of_key(state, key, now)
+    if family.of_account and (family.always or state.serves_data):
+        keys = state.keys if state.serves_data else ()
+        tally = Counter((key.group, key.status_word, state.obstacle(key, now)) for key in keys)
+        yield from family.of_account(state, tally)
+
+
+def library_bytes(
+    form: Form, snapshot: Snapshot, now: float, own: Iterable[Collector] = (), names: Collection[str] = ()
+) -> bytes:
+    """Encode *snapshot* (or its families called *names*) and the process's *own* collectors as the library does."""
+    registry = CollectorRegistry()
+    registry.register(SnapshotCollector(lambda: snapshot, lambda: now, names))
+    for collector in own:
+        registry.register(collector)
+    return library_text(registry) if form is Form.TEXT else library_openmetrics(registry)

@@ -1,0 +1,50 @@
+"""Scrape an exposition without a server, in a time that a test turns."""
+
+import asyncio
+import gzip
+
+from domain import FakeWorld
+from prometheus_client.parser import text_string_to_metric_families
+
+from exporter.exposition import Exposition
+from exporter.rendering import Form
+
+
+class Scraped:
+    """An exposition of a snapshot that a test exchanges."""
+
+    def __init__(self, snapshot, *, own=(), now=None):
+        self.snapshot = snapshot
+        self.world = FakeWorld() if now is None else FakeWorld(now=now)
+        self.exposition = Exposition(current=lambda: self.snapshot, own=own, clock=self.world.clock)
+
+    def plain(self, *names, form=Form.TEXT):
+        """Return the plain answer in one."""
+
+        async def chunks():
+            return [chunk async for chunk in self.exposition.plain(form, names)]
+
+        return b"".join(asyncio.run(chunks()))
+
+    def packed(self, *names, form=Form.TEXT):
+        """Return the gzip member in one."""
+        return b"".join(asyncio.run(self.exposition.gzipped(form, names)))
+
+    def body(self, *names, form=Form.TEXT, gzipped=False):
+        """Return the answer, unpacked where it was packed."""
+        if gzipped:
+            return gzip.decompress(self.packed(*names, form=form))
+        return self.plain(*names, form=form)
+
+    def text(self, *names):
+        """Return the plain answer as text."""
+        return self.plain(*names).decode()
+
+    def catch_up(self):
+        """Do what is done every second."""
+        asyncio.run(self.exposition.catch_up())
+
+    def samples(self, name):
+        """List the samples called *name*."""
+        families = text_string_to_metric_families(self.text())
+        return [sample for family in families for sample in family.samples if sample.name == name]
