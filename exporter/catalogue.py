@@ -77,26 +77,19 @@ def _new(*families: Family) -> tuple[Family, ...]:
 def surroundings(state: AccountState) -> object:
     """Return what the series of keys depend on besides the key and the time."""
     groups, spendable = state.facts.groups, state.spendable_quota
-    money = state.quota_units_per_usd if state.thresholds else None
-    return (
-        state.counts_only,
-        groups and groups.keys(),
-        spendable is not None and spendable <= 0,
-        state.thresholds,
-        money,
-    )
+    is_dry = spendable is not None and spendable <= 0
+    return (state.counts_only, groups and groups.keys(), is_dry, state.thresholds, state.quota_units_per_usd)
 
 
-def _threshold(field: str) -> OfKey:
-    """Read *field* of the threshold that applies to a key, dollars as quota units."""
+def _threshold(name: str, text: str, field: str) -> Family:
+    """Make a family of *field* of the threshold that applies to a key; dollars become quota units."""
 
     def value(state: AccountState, key: ApiKey, _: float) -> Value:
         threshold = state.threshold(key) if state.thresholds else None
         found: Value = None if threshold is None else getattr(threshold, field)
-        is_money = field.endswith("_usd")
-        return found if found is None or not is_money else found * state.quota_units_per_usd
+        return found * state.quota_units_per_usd if found is not None and field.endswith("_usd") else found
 
-    return value
+    return _key(name, text, value)
 
 
 def _restrictions(key: ApiKey) -> tuple[str, ...]:
@@ -131,17 +124,9 @@ KEY_FAMILIES = (
         more=_restrictions,
     ),
     *_new(
-        _key("low_quota_threshold", "Quota units below which to warn, as configured.", _threshold("low_quota_usd")),
-        _key(
-            "expiry_warning_threshold_seconds",
-            "Seconds before expiry to warn, as configured.",
-            _threshold("expiry_warning"),
-        ),
-        _key(
-            "daily_budget_quota",
-            "Quota units to spend in a day before a warning, as configured.",
-            _threshold("daily_budget_usd"),
-        ),
+        _threshold("low_quota_threshold", "Quota units below which to warn.", "low_quota_usd"),
+        _threshold("expiry_warning_threshold_seconds", "Seconds before expiry to warn.", "expiry_warning"),
+        _threshold("daily_budget_quota", "Quota units to spend in a day before a warning.", "daily_budget_usd"),
     ),
 )
 COUNTDOWN = _key(
