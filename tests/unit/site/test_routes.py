@@ -252,7 +252,7 @@ def test_of_a_crowd_of_expensive_requests_one_is_at_work_and_sixteen_wait():
     begun, refused, codes = crowd(scenario)
 
     assert (begun, codes.count(200), codes.count(503)) == (1, 17, 283)
-    assert {answer.headers["retry-after"] for answer in refused} == {"5"}
+    assert {(answer.headers["retry-after"], answer.headers["connection"]) for answer in refused} == {("5", "close")}
 
 
 @pytest.mark.parametrize("kind", EXPENSIVE)
