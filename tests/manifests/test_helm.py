@@ -43,7 +43,21 @@ REFUSED = {
 def rendered(render_all: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
     """Return what Helm makes of every case, good and bad, by name."""
     good = {name: {"values": values} for name, values in CASES.items()}
-    named = {"a release with a dot": {"values": CASES["minimal"], "release": "my.release"}}
+    (first,), (_, second) = CASES["minimal"]["accounts"], CASES["accounts"]["accounts"]
+    shared = [
+        {"name": name, "existingSecret": "shared", "baseUrl": f"https://{name}.example.org"} for name in ("a", "b")
+    ]
+    named = {
+        "a release with a dot": {"values": CASES["minimal"], "release": "my.release"},
+        "other options": {
+            "values": {
+                "accounts": [{**first, "baseUrl": "https://gateway.example.org"}],
+                "thresholds": [{"daily_budget_usd": 5}],
+            }
+        },
+        "the second account alone": {"values": {"accounts": [second]}},
+        "two accounts of one token": {"values": {"accounts": shared}},
+    }
     bad = {
         name: {**case, "values": {**({} if case.get("alone") else CASES["minimal"]), **case["values"]}}
         for name, case in REFUSED.items()
@@ -88,9 +102,9 @@ def mounted_secrets(pod: dict[str, Any]) -> dict[str, tuple[str, str]]:
 
 def test_each_token_is_mounted_from_its_own_secret(rendered):
     assert mounted_secrets(pod_of(resources(rendered, "accounts"))) == {
-        f"{SECRETS}/0/token": ("production-token", "access"),
-        f"{SECRETS}/1/token": ("research-token", "token"),
-        f"{SECRETS}/1/ca.crt": ("private-ca", "root.pem"),
+        f"{SECRETS}/production-token/access": ("production-token", "access"),
+        f"{SECRETS}/research-token/token": ("research-token", "token"),
+        f"{SECRETS}/private-ca/root.pem": ("private-ca", "root.pem"),
     }
 
 
@@ -109,7 +123,7 @@ def test_the_exporter_understands_its_file_as_the_values_meant_it(rendered, tmp_
     for path in mounted_secrets(pod_of(found)):
         place = tmp_path / Path(path).relative_to(SECRETS)
         place.parent.mkdir(exist_ok=True)
-        place.write_bytes(trustme.CA().cert_pem.bytes() if place.name == "ca.crt" else b"token")
+        place.write_bytes(trustme.CA().cert_pem.bytes() if place.name == "root.pem" else b"token")
     file = tmp_path / "config.yml"
     file.write_text(config_in(found).replace(SECRETS, str(tmp_path)), encoding="utf-8")
 
@@ -142,16 +156,30 @@ def test_every_selector_finds_the_pods(rendered, case):
     assert unfound_pods(resources(rendered, case)) == []
 
 
-def test_other_accounts_mean_another_pod_and_no_token_is_in_the_cluster_s_objects(rendered):
-    sums = {
-        case: the(resources(rendered, case), "Deployment")["spec"]["template"]["metadata"]["annotations"][
-            "checksum/config"
-        ]
-        for case in ("minimal", "accounts", "client-certificates")
-    }
+def test_another_gateway_or_threshold_needs_no_other_pod(rendered):
+    pods = [pod_of(resources(rendered, case)) for case in ("minimal", "other options")]
+    files = [config_in(resources(rendered, case)) for case in ("minimal", "other options")]
 
-    assert sums["minimal"] != sums["accounts"]
-    assert sums["minimal"] == sums["client-certificates"]
+    assert pods[0] == pods[1]
+    assert files[0] != files[1]
+    assert environment_of(pods[0])["COMETAPI_EXPORTER_AUTO_RELOAD_INTERVAL"] == "30s"
+
+
+def test_an_account_keeps_its_path_when_the_one_before_it_goes(rendered):
+    """Until the pods are replaced, the old ones read the new file: it must not lead them to another token."""
+    found = resources(rendered, "accounts"), resources(rendered, "the second account alone")
+    paths = [
+        {account["name"]: account["access_token_file"] for account in yaml.safe_load(config_in(each))["accounts"]}
+        for each in found
+    ]
+
+    assert paths[1] == {"research": paths[0]["research"]}
+
+
+def test_two_accounts_with_one_secret_mount_it_once(rendered):
+    pod = pod_of(resources(rendered, "two accounts of one token"))
+
+    assert list(mounted_secrets(pod)) == [f"{SECRETS}/shared/token"]
 
 
 @pytest.mark.parametrize(

@@ -58,16 +58,30 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- default 50 .Values.collect.max_requests_per_minute }}
 {{- end }}
 
+{{/* The files of all Secrets by their path. A path names Secret and key: it never comes to mean another token. */}}
+{{- define "cometapi-exporter.secretFiles" -}}
+{{- $files := dict }}
+{{- range .Values.accounts }}
+{{- $key := default "token" .secretKey }}
+{{- $_ := set $files (printf "%s/%s" .existingSecret $key) (dict "secret" .existingSecret "key" $key) }}
+{{- with .caSecret }}
+{{- $key := default "ca.crt" .key }}
+{{- $_ := set $files (printf "%s/%s" .name $key) (dict "secret" .name "key" $key) }}
+{{- end }}
+{{- end }}
+{{- toYaml $files }}
+{{- end }}
+
 {{/* The exporter's YAML file, with tokens and CA certificates at the paths where the pod mounts them. */}}
 {{- define "cometapi-exporter.config" -}}
 {{- $accounts := list }}
-{{- range $index, $account := .Values.accounts }}
-{{- $entry := dict "name" $account.name "access_token_file" (printf "/var/run/secrets/cometapi-exporter/%d/token" $index) }}
+{{- range $account := .Values.accounts }}
+{{- $entry := dict "name" $account.name "access_token_file" (printf "/var/run/secrets/cometapi-exporter/%s/%s" $account.existingSecret (default "token" $account.secretKey)) }}
 {{- with $account.baseUrl }}{{ $_ := set $entry "base_url" . }}{{ end }}
 {{- with $account.userId }}{{ $_ := set $entry "user_id" (int64 .) }}{{ end }}
 {{- with $account.quotaPerUsd }}{{ $_ := set $entry "quota_per_usd" . }}{{ end }}
 {{- with $account.allowInsecureHttp }}{{ $_ := set $entry "allow_insecure_http" . }}{{ end }}
-{{- if $account.caSecret }}{{ $_ := set $entry "ca_file" (printf "/var/run/secrets/cometapi-exporter/%d/ca.crt" $index) }}{{ end }}
+{{- with $account.caSecret }}{{ $_ := set $entry "ca_file" (printf "/var/run/secrets/cometapi-exporter/%s/%s" .name (default "ca.crt" .key)) }}{{ end }}
 {{- range $section := list "collect" "keys" "thresholds" }}
 {{- with get $account $section }}{{ $_ := set $entry $section . }}{{ end }}
 {{- end }}

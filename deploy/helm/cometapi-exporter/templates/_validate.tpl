@@ -57,7 +57,7 @@
 {{- $problems = append $problems (printf "podLabels: %s selects the pods, use nameOverride instead" $label) }}
 {{- end }}
 {{- end }}
-{{- $reserved := dict "COMETAPI_EXPORTER_CONFIG_FILE" "accounts" "COMETAPI_EXPORTER_LOG_LEVEL" "log.level" "COMETAPI_EXPORTER_LOG_FORMAT" "log.format" "COMETAPI_EXPORTER_WEB_CONFIG_FILE" "webConfig" "COMETAPI_EXPORTER_LISTEN_ADDRESS" "service.port" "COMETAPI_EXPORTER_PROBE_LISTEN_ADDRESS" "webConfig" "COMETAPI_EXPORTER_SHARDS_TOTAL" "shards" "COMETAPI_EXPORTER_SHARDS_INDEX" "shards" }}
+{{- $reserved := dict "COMETAPI_EXPORTER_CONFIG_FILE" "accounts" "COMETAPI_EXPORTER_AUTO_RELOAD_INTERVAL" "accounts" "COMETAPI_EXPORTER_LOG_LEVEL" "log.level" "COMETAPI_EXPORTER_LOG_FORMAT" "log.format" "COMETAPI_EXPORTER_WEB_CONFIG_FILE" "webConfig" "COMETAPI_EXPORTER_LISTEN_ADDRESS" "service.port" "COMETAPI_EXPORTER_PROBE_LISTEN_ADDRESS" "webConfig" "COMETAPI_EXPORTER_SHARDS_TOTAL" "shards" "COMETAPI_EXPORTER_SHARDS_INDEX" "shards" }}
 {{- range $index, $variable := .Values.extraEnv }}
 {{- with get $reserved $variable.name }}
 {{- $problems = append $problems (printf "extraEnv[%d]: %s is set by the chart, use %s instead" $index $variable.name .) }}
