@@ -1,4 +1,4 @@
-"""Judge an answer before anybody reads its content: whether it is one of this API, and says yes.
+"""Judge an answer before its content is read: whether it is one of this API, and whether it says yes.
 
 Pure: knows no HTTP client, no clock, no keys. The errors never quote the answer's free text: a `message` may hold
 anything, and a `Location` only lends its origin.
@@ -13,43 +13,79 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from exporter.errors import InvalidResponse, RateLimited, Rejected, ServerFault, Unauthorized
+from exporter.errors import AccountDisabled, ApiError, InvalidResponse, RateLimited, Rejected, ServerFault, Unauthorized
 
 UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+SAFE_CODES = frozenset(
+    {
+        "AUTH_UNAUTHORIZED",
+        "AUTH_USER_INVALID",
+        "AUTH_USER_DISABLED",
+        "AUTH_INTERNAL_ERROR",
+        "AUTH_SESSION_REVOKED",
+        "AUTH_TOKEN_EXPIRED",
+    }
+)
+"""The codes that gateways of this family are known to send: these alone may be printed."""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """One HTTP answer as it came: header names in lower case, *received_at* in unix seconds."""
+    """One HTTP answer as it came: header names in lower case, *received_at* in unix seconds.
+
+    *user_id* is the one that the request named, None where it named none.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     received_at: float
+    user_id: int | None = None
 
 
 class _Verdict(msgspec.Struct):
     success: bool
 
 
+class _Refusal(msgspec.Struct):
+    code: str = ""
+
+
 _decode_verdict = msgspec.json.Decoder(_Verdict).decode
+_decode_refusal = msgspec.json.Decoder(_Refusal).decode
 
 
 def check_status(answer: Answer) -> None:
     """Raise the ApiError that the status stands for; return for one that promises content."""
     status = answer.status
     if status in {401, 403}:
-        raise Unauthorized(f"the gateway refused the access token (HTTP {status})")
-    if status == 429:  # noqa: PLR2004 - the number is the name that everybody knows
+        raise _refusal(answer)
+    if status == 429:  # noqa: PLR2004 - the number is the well-known name
         raise RateLimited("too many requests (HTTP 429)", retry_after=retry_after(answer))
     if status >= 500:  # noqa: PLR2004 - likewise
-        raise ServerFault(f"the gateway is in trouble (HTTP {status})")
+        raise ServerFault(f"the gateway has a problem (HTTP {status})", retry_after=retry_after(answer))
     if 300 <= status < 400:  # noqa: PLR2004 - likewise
         raise InvalidResponse(
             f"redirects are not followed (HTTP {status} to {_origin_of(answer)}): is the base URL right?"
         )
     if status >= 400:  # noqa: PLR2004 - likewise
         check_verdict(answer)
-        raise InvalidResponse(f"no API of this dialect answers there (HTTP {status}): is the base URL right?")
+        raise InvalidResponse(f"there is no API of this kind (HTTP {status}): is the base URL right?")
+
+
+def _refusal(answer: Answer) -> ApiError:
+    """Say why the gateway refuses the token, as far as it says so itself."""
+    try:
+        code = _decode_refusal(answer.body).code
+    except UNDECODABLE:
+        code = ""
+    said = f"HTTP {answer.status}, {code}" if code in SAFE_CODES else f"HTTP {answer.status}"
+    if code == "AUTH_USER_DISABLED":
+        return AccountDisabled(f"the gateway reports the account as disabled ({said})")
+    if answer.user_id is None:
+        return Unauthorized(f"the gateway refused the access token ({said}), or it requires a user ID: none is set")
+    return Unauthorized(
+        f"the gateway refused the access token ({said}), or user ID {answer.user_id} does not own the token"
+    )
 
 
 def check_verdict(answer: Answer) -> None:
@@ -80,7 +116,7 @@ def retry_after(answer: Answer) -> float | None:
 
 
 def clock_skew(answer: Answer) -> float | None:
-    """Return how many seconds the receiving machine's clock is ahead of the sender's; None where it tells no time."""
+    """Return how many seconds the receiving machine's clock is ahead of the sender's; None where it names no time."""
     moment = _moment(answer.headers.get("date", ""))
     return None if moment is None else answer.received_at - moment
 

@@ -1,13 +1,12 @@
-"""List one account's keys and read its balance: pages in order, some at a time, paced and tried again.
+"""Read one account: its keys page by page, its balance, and what changes slowly, within the rate limit.
 
-Talks to: the API, through `connections`. Knows no snapshots, metrics or schedules; whoever calls gets a whole listing
-or one ApiError. The access token is an argument of each call and is kept nowhere.
+Talks to: the API, through `connections`. Knows no snapshots, metrics or schedules; a call returns the whole of what it
+reads, or raises one ApiError. The access token is an argument of each call and is kept nowhere.
 """
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,44 +15,46 @@ import stamina.instrumentation
 
 from exporter.cometapi.answer import Answer, clock_skew
 from exporter.cometapi.connections import Connections, connect
+from exporter.cometapi.facts import Status, parse_groups, parse_status, parse_subscriptions
 from exporter.cometapi.paging import MOST_KEYS, Walk, union
 from exporter.cometapi.rate_limit import LONGEST_WAIT_SECONDS, RateLimit
 from exporter.cometapi.wire import Page, parse_balance, parse_page
 from exporter.credentials import Secret
-from exporter.errors import ApiError, RateLimited
+from exporter.errors import AccountDisabled, ApiError, InvalidResponse, Rejected, Unauthorized
 from exporter.model import Balance, Facts, Listing
+from exporter.workers import decode
 
 KEYS_PATH = "/api/token/"
 ACCOUNT_PATH = "/api/user/self"
+STATUS_PATH = "/api/status"
+GROUPS_PATH = "/api/user/self/groups"
+SUBSCRIPTIONS_PATH = "/api/subscription/self"
+USER_HEADERS = (
+    "New-Api-User",
+    "Veloera-User",
+    "Rix-Api-User",
+    "voapi-user",
+    "X-Api-User",
+    "User-id",
+    "neo-api-user",
+)
+"""The names under which gateways of the family ask for the user ID; each ignores the others."""
 PAGE_SIZE = 100
 RELISTINGS = 2
 ATTEMPTS = 3
+ASK_AGAIN_SECONDS = 3600.0
+NOT_REPORTED = (Unauthorized, AccountDisabled, Rejected, InvalidResponse)
 
 Parsed = TypeVar("Parsed")
-
-
-@dataclass(frozen=True, slots=True)
-class ApiVariant:
-    """How to ask for a page: the number of the first one, and the parameter that wishes for a size."""
-
-    first_page: int
-    size_parameter: str
-
-    def params(self, index: int) -> dict[str, str]:
-        """Return the query for the page *index*, counted from 0."""
-        return {"p": str(index + self.first_page), self.size_parameter: str(PAGE_SIZE)}
-
-
-NEW_API = ApiVariant(first_page=1, size_parameter="page_size")
-BARE_LIST = ApiVariant(first_page=0, size_parameter="size")
 
 
 class CometClient:
     """The API of one account.
 
-    *on_request* is told the path and the HTTP status, or `none`, of every request. Mutable are the *variant* of
-    the API that the gateway's last answer showed; whether the last listing changed while it was read; and *clock_skew*:
-    how many seconds this machine's clock is ahead of the gateway's, None until an answer says what time it is.
+    *on_request* gets the path of every request, and the HTTP status, `none` where no answer came, or `cancelled`.
+    Mutable are the number of the gateway's *first_page*; whether the last listing changed while it was read; until when
+    refused endpoints are not asked again; and *clock_skew*: how many seconds this machine's clock is ahead of the
+    gateway's, None until an answer says what time it is.
     """
 
     def __init__(
@@ -68,23 +69,46 @@ class CometClient:
         on_request: Callable[[str, str], None],
     ) -> None:
         self._connections = connections
-        self._headers = {} if user_id is None else {"New-Api-User": str(user_id)}
+        self._user_id = user_id
+        self._headers = {} if user_id is None else dict.fromkeys(USER_HEADERS, str(user_id))
         self._rate_limit = rate_limit
         self._timeout = timeout
         self._concurrency = concurrency
         self._max_keys = max_keys
         self._on_request = on_request
         self._is_moving = False
-        self.variant = NEW_API
+        self._refused_until: dict[tuple[str, int], float] = {}
+        self.first_page = 1
         self.clock_skew: float | None = None
 
     async def read_balance(self, token: Secret) -> Balance:
         """Read the account's own quota; raises ApiError."""
         return await self._get(token, ACCOUNT_PATH, {}, parse_balance)
 
-    async def read_facts(self, _token: Secret) -> Facts:
-        """Read what changes slowly."""
-        return Facts()
+    async def read_facts(self, token: Secret) -> Facts:
+        """Read what changes slowly; what is refused or has another shape is None, and asked again after an hour.
+
+        Raises the ApiError of trouble that passes.
+        """
+        status = await self._read_if_offered(token, STATUS_PATH, parse_status) or Status()
+        return Facts(
+            version=status.version or None,
+            quota_units_per_usd=status.quota_per_unit or None,
+            groups=await self._read_if_offered(token, GROUPS_PATH, parse_groups),
+            subscriptions=await self._read_if_offered(token, SUBSCRIPTIONS_PATH, parse_subscriptions),
+            has_usage=status.enable_data_export,
+        )
+
+    async def _read_if_offered(self, token: Secret, path: str, parse: Callable[[Answer], Parsed]) -> Parsed | None:
+        """Read *path*, or return None where the gateway refused it to this token within the last hour."""
+        place = (path, hash(token.reveal()))
+        if self._rate_limit.clock() < self._refused_until.get(place, float("-inf")):
+            return None
+        try:
+            return await self._get(token, path, {}, parse)
+        except NOT_REPORTED:
+            self._refused_until[place] = self._rate_limit.clock() + ASK_AGAIN_SECONDS
+            return None
 
     async def list_keys(self, token: Secret, *, progress: Callable[[], None] = lambda: None) -> Listing:
         """Read every page, again where it is not proven that all keys came; *progress* is called for each page.
@@ -104,9 +128,9 @@ class CometClient:
     async def _list_once(self, token: Secret, progress: Callable[[], None], *, careful: bool) -> Listing:
         walk = Walk(max_keys=self._max_keys, careful=careful)
         await self._read_pages(token, walk, progress, at_once=1, most=1)
-        variant = BARE_LIST if walk.is_bare_list else NEW_API
-        if variant != self.variant:
-            self.variant = variant
+        first_page = 0 if walk.is_bare_list else 1
+        if first_page != self.first_page:
+            self.first_page = first_page
             walk = Walk(max_keys=self._max_keys, careful=careful)
         await self._read_pages(token, walk, progress, at_once=self._concurrency)
         return walk.listing()
@@ -138,7 +162,9 @@ class CometClient:
             await _cancel(under_way)
 
     async def _page(self, token: Secret, index: int) -> Page:
-        return await self._get(token, KEYS_PATH, self.variant.params(index), parse_page)
+        """Read the page *index*, counted from 0; some gateways read the one name of the size, some the other."""
+        params = {"p": str(index + self.first_page), "page_size": str(PAGE_SIZE), "size": str(PAGE_SIZE)}
+        return await self._get(token, KEYS_PATH, params, parse_page)
 
     async def _get(self, token: Secret, path: str, params: dict[str, str], parse: Callable[[Answer], Parsed]) -> Parsed:
         async for attempt in stamina.retry_context(on=_is_worth_another_try, attempts=ATTEMPTS, timeout=None):
@@ -148,8 +174,9 @@ class CometClient:
 
     async def _try(self, token: Secret, path: str, params: dict[str, str], parse: Callable[[Answer], Parsed]) -> Parsed:
         try:
-            return parse(await self._send(token, path, params))
-        except RateLimited as error:
+            answer = await self._send(token, path, params)
+            return await decode(lambda: parse(answer))
+        except ApiError as error:
             if error.retry_after is not None:
                 self._rate_limit.pause(error.retry_after)
             raise
@@ -159,9 +186,14 @@ class CometClient:
         code = "none"
         try:
             headers = {"Authorization": token.reveal(), **self._headers}
-            answer = await self._connections.fetch(path, params=params, headers=headers, timeout=self._timeout)
+            answer = await self._connections.fetch(
+                path, params=params, headers=headers, timeout=self._timeout, user_id=self._user_id
+            )
             code = str(answer.status)
             self.clock_skew = clock_skew(answer)
+        except asyncio.CancelledError:
+            code = "cancelled"
+            raise
         finally:
             self._on_request(path, code)
         return answer
@@ -197,10 +229,12 @@ async def open_client(
 
 
 def _is_worth_another_try(error: Exception) -> bool:
-    """Whether the refresh itself should try again: trouble that passes, or a pause short enough to sit through."""
-    if isinstance(error, RateLimited):
-        return error.retry_after is not None and error.retry_after <= LONGEST_WAIT_SECONDS
-    return isinstance(error, ApiError) and error.transient
+    """Whether to try again at once: after trouble that passes, or a pause short enough to wait for."""
+    if not isinstance(error, ApiError):
+        return False
+    if error.retry_after is not None:
+        return error.retry_after <= LONGEST_WAIT_SECONDS
+    return error.transient
 
 
 async def _cancel(tasks: Iterable[asyncio.Task[Page]]) -> None:

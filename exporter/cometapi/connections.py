@@ -49,12 +49,15 @@ class Connections:
         params: Mapping[str, str],
         headers: Mapping[str, str],
         timeout: float,  # noqa: ASYNC109 - passed on
+        user_id: int | None = None,
     ) -> Answer:
         """Do what `exchange.fetch` does, with connections that work."""
         pool = self._pool
         pool.users += 1
         try:
-            return await exchange.fetch(pool.http, path, params=params, headers=headers, timeout=timeout)
+            return await exchange.fetch(
+                pool.http, path, params=params, headers=headers, timeout=timeout, user_id=user_id
+            )
         except BaseException:
             if pool is self._pool:
                 self._pool = _Pool(self._open_pool())

@@ -20,6 +20,7 @@ from exporter.errors import ApiError, InvalidResponse, TimedOut, Unreachable
 
 LARGEST_BODY = 8 * 1024 * 1024
 _GZIP = 16 + zlib.MAX_WBITS
+_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST")
 _UNREADABLE_ADDRESS = (httpx.InvalidURL, UnicodeError)
 
 
@@ -30,6 +31,7 @@ async def fetch(
     params: Mapping[str, str],
     headers: Mapping[str, str],
     timeout: float,  # noqa: ASYNC109 - the whole answer's deadline, part of what this function promises
+    user_id: int | None = None,
 ) -> Answer:
     """GET *path* within *timeout* seconds in all; raises TimedOut, Unreachable or InvalidResponse (too large)."""
     try:
@@ -43,11 +45,18 @@ async def fetch(
                 headers={name.lower(): value for name, value in response.headers.items()},
                 body=body,
                 received_at=time.time(),
+                user_id=user_id,
             )
     except (TimeoutError, httpx.TimeoutException):
-        raise TimedOut(f"no whole answer within {timeout:g} s") from None
+        raise TimedOut(f"no complete response from {_address(http)} within {timeout:g} s") from None
     except (httpx.HTTPError, *_UNREADABLE_ADDRESS) as error:
-        raise _no_answer(error) from None
+        raise _no_answer(error, http.base_url.host, _address(http)) from None
+
+
+def _address(http: httpx.AsyncClient) -> str:
+    url = http.base_url
+    host = f"[{url.host}]" if ":" in url.host else url.host
+    return f"{host}:{url.port or (443 if url.scheme == 'https' else 80)}"
 
 
 async def _read_body(response: httpx.Response) -> bytes:
@@ -79,17 +88,17 @@ async def _decoded(response: httpx.Response) -> AsyncIterator[bytes]:
         raise Unreachable("the answer's gzip broke off")
 
 
-def _no_answer(error: Exception) -> ApiError:
-    """Say what kept us from an answer, from the causes that the library kept.
+def _no_answer(error: Exception, host: str, address: str) -> ApiError:
+    """Say why there is no answer, from the causes that the library kept.
 
     The library reads the target of a redirect even where it does not follow it, and may stumble over it.
     """
     causes = tuple(_causes(error))
     if any(isinstance(cause, _UNREADABLE_ADDRESS) for cause in causes):
         return InvalidResponse("the base URL, or where it redirects to, is no address")
-    known = (fault for cause in causes if (fault := _fault_of(cause)) is not None)
-    broke = "the connection broke before the answer was whole"
-    return Unreachable(next(known, "no connection" if isinstance(error, httpx.ConnectError) else broke))
+    known = (fault for cause in causes if (fault := _fault_of(cause, host, address)) is not None)
+    broke = f"the connection to {address} broke before the response was complete"
+    return Unreachable(next(known, f"cannot connect to {address}" if isinstance(error, httpx.ConnectError) else broke))
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -101,16 +110,18 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         cause = first or cause.__cause__ or cause.__context__
 
 
-def _fault_of(cause: BaseException) -> str | None:
+def _fault_of(cause: BaseException, host: str, address: str) -> str | None:
     match cause:
         case ssl.SSLCertVerificationError():
-            return f"TLS: the certificate is not trusted: {cause.verify_message}"
+            return f"TLS: the certificate of {address} is not trusted: {cause.verify_message}"
         case ssl.SSLError():
-            return f"TLS: no secure connection: {cause.reason or 'broken off'}"
+            is_plain = cause.reason in _NO_TLS
+            broken = f"TLS: no secure connection to {address}: {cause.reason or 'broken off'}"
+            return f"{address} does not speak TLS: is the base URL http:// instead?" if is_plain else broken
         case socket.gaierror():
-            return "the host's name cannot be resolved"
+            return f"cannot resolve {host}"
         case ConnectionRefusedError():
-            return "the connection was refused"
+            return f"cannot connect to {address}: connection refused"
         case ConnectionResetError():
-            return "the connection was reset"
+            return f"the connection to {address} was reset"
     return None

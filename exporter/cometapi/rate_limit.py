@@ -1,6 +1,6 @@
 """Keep the requests to one host within its rate limit, over all accounts that share it.
 
-No clock and no sleep of its own: both are arguments. Knows nothing of HTTP.
+Clock and sleep are arguments. Knows nothing of HTTP.
 
 Any window of a minute holds at most the allowed number of requests, and all of them may come at once, so that an
 ordinary refresh is not slowed. A leaky bucket cannot promise that: its burst comes on top of its rate.
@@ -29,7 +29,7 @@ class RateLimit:
         self._sent: deque[float] = deque(maxlen=per_minute)
         self._per_minute = per_minute
         self._paused_until = float("-inf")
-        self._clock = clock
+        self.clock = clock
         self._sleep = sleep
         self._queue = asyncio.Lock()
         self._waiting = 0
@@ -37,30 +37,30 @@ class RateLimit:
     async def turn(self) -> None:
         """Wait until the next request may be sent, and count it as sent.
 
-        Raises RateLimited, with what is left, where the host asked for a pause too long to sit through.
+        Raises RateLimited, with what is left, where the host asked for a pause too long to wait for.
         """
         self._waiting += 1
         try:
             async with self._queue:
                 while (left := self._seconds_left()) > 0:
                     await self._sleep(left)
-                self._sent.append(self._clock())
+                self._sent.append(self.clock())
         finally:
             self._waiting -= 1
 
     @property
     def is_serving_a_queue(self) -> bool:
         """Whether requests wait for their turn while turns are given: a long wait is not a standstill."""
-        return self._waiting > 0 and bool(self._sent) and self._clock() - self._sent[-1] <= 2 * WINDOW_SECONDS
+        return self._waiting > 0 and bool(self._sent) and self.clock() - self._sent[-1] <= 2 * WINDOW_SECONDS
 
     def pause(self, seconds: float) -> None:
-        """Send nothing for *seconds*, as the host asked; an absurd wish is cut to an hour."""
-        until = self._clock() + min(seconds, LONGEST_PAUSE_SECONDS)
+        """Send nothing for *seconds*, as the host asked; more than an hour counts as an hour."""
+        until = self.clock() + min(seconds, LONGEST_PAUSE_SECONDS)
         self._paused_until = max(self._paused_until, until)
 
     def _seconds_left(self) -> float:
         """How long the next request has to wait, as far as is known: a pause may be asked for during any wait."""
-        now = self._clock()
+        now = self.clock()
         pause = self._paused_until - now
         if pause > LONGEST_WAIT_SECONDS:
             raise RateLimited("the gateway asked for a pause that is not over yet", retry_after=pause)

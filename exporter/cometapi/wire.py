@@ -1,14 +1,15 @@
 """Turn one raw answer of the API into keys or a balance, or into a typed error.
 
 Pure: knows no HTTP client, no clock, no retries and no paging; the only file that knows the fields of a key and of an
-account. The structs have no field for a key's secret, so the decoder never makes a string of it.
+account. The structs have no field for a key's secret, so the decoder never makes a string of it. What a gateway sends
+is bounded before it is decoded: a page holds at most 10,000 items.
 
 Source: the API's public documentation and the published source of New API, the gateway behind it.
 """
 
 import re
 import sys
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -19,16 +20,25 @@ from exporter.model import ApiKey, Balance, label_text
 
 NEVER = -1
 
-_ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(?P<half>u[dD][89a-fA-F]..)|.)", re.DOTALL)
+MOST_ITEMS = 10_000
+MOST_VALUES = 50 * MOST_ITEMS
+REPLACEMENT = rb"\ufffd"
 
+# One escape of a surrogate, or two that belong together. It begins with letters, so that it is found at the speed of a
+# plain search, however many other escapes there are.
+_SURROGATES = re.compile(rb"\\u[dD](?:[89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|[89a-fA-F][0-9a-fA-F]{2})")
+_ONE_ESCAPE = 6
+_BACKSLASH = ord("\\")
+
+Item = TypeVar("Item")
 Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
     """One page of keys.
 
-    *total* and *size* are what the gateway says, None for the older dialects that answer a bare list. *unreadable*
-    are the ids of items that could not be read, *nameless* counts those that did not even tell their id. *is_null*
+    *total* and *size* are what the gateway says, None for the older variants that answer a bare list. *unreadable*
+    are the ids of items that could not be read, *nameless* counts those whose id could not be read either. *is_null*
     marks a page that is null instead of a list, as some forks answer past the end.
     """
 
@@ -60,6 +70,8 @@ class _Key(msgspec.Struct, gc=False):
     model_limits_enabled: bool | None = None
     allow_ips: str | None = None
     cross_group_retry: bool | None = None
+    models: object = None  # one-api's name for the model limits
+    subnet: object = None  # one-api's name for the address list
 
 
 class _KeyId(msgspec.Struct):
@@ -81,7 +93,8 @@ class _RawKeys(msgspec.Struct):
 class _Account(msgspec.Struct):
     quota: Int64
     used_quota: Int64
-    request_count: Int64
+    request_count: Int64 | None = None
+    id: Int64 | None = None
 
 
 class _ListEnvelope(msgspec.Struct):
@@ -109,6 +122,8 @@ _decode_key_id = msgspec.json.Decoder(_KeyId).decode
 def parse_page(answer: Answer) -> Page:
     """Read one page of keys; a key that cannot be read is set aside, a wrong envelope raises an ApiError."""
     check_status(answer)
+    if answer.body.count(b",") > MOST_VALUES:
+        raise InvalidResponse(f"the page has more than {MOST_VALUES} values")
     try:
         envelope = _decode_list(answer.body)
     except UNDECODABLE:
@@ -117,11 +132,11 @@ def parse_page(answer: Answer) -> Page:
         reject()
     data = envelope.data
     if isinstance(data, _Keys):
-        keys = tuple(_api_key(key) for key in data.items or ())
+        keys = tuple(_api_key(key) for key in _bounded(data.items or []))
         return Page(keys=keys, total=data.total, size=data.page_size)
     if data is None:
         return Page(keys=(), is_bare_list=True, is_null=True)
-    return Page(keys=tuple(_api_key(key) for key in data), is_bare_list=True)
+    return Page(keys=tuple(_api_key(key) for key in _bounded(data)), is_bare_list=True)
 
 
 def parse_balance(answer: Answer) -> Balance:
@@ -132,7 +147,15 @@ def parse_balance(answer: Answer) -> Balance:
         data = _decode_account(answer.body).data
     except UNDECODABLE as error:
         raise InvalidResponse(what_came_instead(answer, error)) from None
-    return Balance(remaining_quota=data.quota, used_quota=data.used_quota, requests=data.request_count)
+    return Balance(
+        remaining_quota=data.quota, used_quota=data.used_quota, requests=data.request_count, account_id=data.id
+    )
+
+
+def _bounded(items: list[Item]) -> list[Item]:
+    if len(items) > MOST_ITEMS:
+        raise InvalidResponse(f"the page has more than {MOST_ITEMS} keys")
+    return items
 
 
 def _parse_page_key_by_key(answer: Answer) -> Page:
@@ -142,7 +165,7 @@ def _parse_page_key_by_key(answer: Answer) -> Page:
     except UNDECODABLE as error:
         raise InvalidResponse(what_came_instead(answer, error)) from None
     keys, unreadable, nameless = [], [], 0
-    for raw in (data.items if isinstance(data, _RawKeys) else data) or ():
+    for raw in _bounded((data.items if isinstance(data, _RawKeys) else data) or []):
         try:
             keys.append(_api_key(_decode_key(raw)))
         except UNDECODABLE:
@@ -159,7 +182,17 @@ def _parse_page_key_by_key(answer: Answer) -> Page:
 
 def without_half_pairs(body: bytes) -> bytes:
     """Write the replacement character for each escape of half a surrogate pair, which no decoder here can skip."""
-    return _ESCAPE.sub(lambda escape: rb"\ufffd" if escape["half"] else escape[0], body)
+    return _SURROGATES.sub(_whole_or_replaced, body)
+
+
+def _whole_or_replaced(found: re.Match[bytes]) -> bytes:
+    escapes, rest = found[0][:_ONE_ESCAPE], found[0][_ONE_ESCAPE:]
+    before = found.start()
+    while before > 0 and found.string[before - 1] == _BACKSLASH:
+        before -= 1
+    if (found.start() - before) % 2:  # the backslash is itself escaped, so the first escape is none
+        return escapes + (REPLACEMENT if rest else b"")
+    return found[0] if rest else REPLACEMENT
 
 
 def _id_of(raw: msgspec.Raw) -> int | None:
@@ -169,7 +202,12 @@ def _id_of(raw: msgspec.Raw) -> int | None:
         return None
 
 
+def _has_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
 def _api_key(wire: _Key) -> ApiKey:
+    is_unused = wire.accessed_time == wire.created_time and wire.used_quota <= 0
     return ApiKey(
         id=wire.id,
         name=label_text(wire.name or ""),
@@ -179,8 +217,8 @@ def _api_key(wire: _Key) -> ApiKey:
         used_quota=wire.used_quota,
         expires_at=None if wire.expired_time == NEVER else wire.expired_time,
         created_at=wire.created_time or None,
-        last_used_at=wire.accessed_time or None,
-        has_model_limits=bool(wire.model_limits_enabled),
-        has_ip_allowlist=bool((wire.allow_ips or "").strip()),
+        last_used_at=None if is_unused else wire.accessed_time or None,
+        has_model_limits=bool(wire.model_limits_enabled) or _has_text(wire.models),
+        has_ip_allowlist=_has_text(wire.allow_ips) or _has_text(wire.subnet),
         has_cross_group_retry=bool(wire.cross_group_retry),
     )

@@ -77,7 +77,11 @@ def test_the_request_is_what_the_gateway_documents(reading):
         reading(user_id=42).keys(gateway.url)
 
     (request,) = gateway.requests
-    assert (request.method, request.path, dict(request.query)) == ("GET", "/api/token/", {"p": "1", "page_size": "100"})
+    assert (request.method, request.path, dict(request.query)) == (
+        "GET",
+        "/api/token/",
+        {"p": "1", "page_size": "100", "size": "100"},
+    )
     assert request.headers["authorization"] == "CANARYaccessTokenMustNeverBeSeen"
     assert request.headers["new-api-user"] == "42"
 
@@ -100,7 +104,7 @@ def test_the_balance_is_read(reading):
     with Gateway(account=a_wire_account(quota=-5, used_quota=7, request_count=9)) as gateway:
         balance = reading().balance(gateway.url)
 
-    assert balance == Balance(remaining_quota=-5, used_quota=7, requests=9)
+    assert balance == Balance(remaining_quota=-5, used_quota=7, requests=9, account_id=1)
 
 
 @pytest.mark.parametrize(("count", "asked"), [(0, 1), (30, 1), (100, 2), (230, 3)])

@@ -1,10 +1,22 @@
 """What a status, a verdict and a Retry-After mean, and that nothing free of the answer gets out."""
 
+import json
+
+import msgspec
 import pytest
 from builders import CANARY_KEY, CANARY_TOKEN
 
 from exporter.cometapi.answer import Answer, check_status, check_verdict, clock_skew, retry_after, what_came_instead
-from exporter.errors import ApiError, InvalidResponse, RateLimited, Reason, Rejected, ServerFault, Unauthorized
+from exporter.errors import (
+    AccountDisabled,
+    ApiError,
+    InvalidResponse,
+    RateLimited,
+    Reason,
+    Rejected,
+    ServerFault,
+    Unauthorized,
+)
 
 RECEIVED_AT = 784_111_777.0  # Sun, 06 Nov 1994 08:49:37 GMT
 
@@ -205,3 +217,49 @@ def test_the_date_tells_how_far_this_machine_s_clock_is_ahead(date, skew):
 
 def test_an_answer_without_a_date_tells_no_skew():
     assert clock_skew(an_answer()) is None
+
+
+# Refusals
+
+
+def a_refusal(code: object, *, user_id: int | None = None, status: int = 401) -> ApiError:
+    body = json.dumps({"success": False, "code": code, "message": CANARY_TOKEN}).encode()
+    return error_of(msgspec.structs.replace(an_answer(status, body), user_id=user_id))
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_banned_account_is_told_from_a_wrong_token(status):
+    error = a_refusal("AUTH_USER_DISABLED", status=status)
+
+    assert type(error) is AccountDisabled
+    assert str(error) == f"the gateway reports the account as disabled (HTTP {status}, AUTH_USER_DISABLED)"
+
+
+def test_a_refusal_says_whether_a_user_id_was_sent():
+    without, with_one = str(a_refusal("")), str(a_refusal("", user_id=8))
+
+    assert without == "the gateway refused the access token (HTTP 401), or it requires a user ID: none is set"
+    assert with_one == "the gateway refused the access token (HTTP 401), or user ID 8 does not own the token"
+
+
+@pytest.mark.parametrize(
+    "code", ["AUTH_UNAUTHORIZED", "AUTH_USER_INVALID", "AUTH_SESSION_REVOKED", "AUTH_TOKEN_EXPIRED"]
+)
+def test_the_code_of_a_refusal_is_printed_where_it_is_known(code):
+    assert f"(HTTP 401, {code})" in str(a_refusal(code))
+
+
+@pytest.mark.parametrize("code", [f"AUTH_{CANARY_KEY}", "", None, 7, ["AUTH_TOKEN_EXPIRED"]])
+def test_any_other_code_is_not_printed(code):
+    error = a_refusal(code)
+
+    assert type(error) is Unauthorized
+    assert "(HTTP 401)" in str(error)
+    assert "CANARY" not in str(error)
+
+
+@pytest.mark.parametrize(("header", "pause"), [({"Retry_After": "7"}, 7.0), ({}, None)])
+def test_a_503_may_ask_for_a_pause(header, pause):
+    lowered = {name.lower(): value for name, value in header.items()}
+
+    assert error_of(an_answer(503, **lowered)).retry_after == pause

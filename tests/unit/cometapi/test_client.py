@@ -26,7 +26,7 @@ from exporter.errors import (
     TooManyKeys,
     Unauthorized,
 )
-from exporter.model import Balance, Listing
+from exporter.model import Balance, Facts, Listing
 
 BASE = "https://gateway.example"
 TOKEN = Secret(CANARY_TOKEN)
@@ -156,9 +156,10 @@ def test_the_headers_are_the_raw_token_and_the_user_where_there_is_one(user_id, 
 
     (call,) = route.calls
     assert call.request.headers["authorization"] == CANARY_TOKEN
-    assert call.request.headers.get("new-api-user") == sent
+    names = ("New-Api-User", "Veloera-User", "Rix-Api-User", "voapi-user", "X-Api-User", "User-id", "neo-api-user")
+    assert [call.request.headers.get(name) for name in names] == [sent] * 7
     assert call.request.url.query == b""
-    assert balance == Balance(remaining_quota=24_997_909, used_quota=10_027_091, requests=339)
+    assert balance == Balance(remaining_quota=24_997_909, used_quota=10_027_091, requests=339, account_id=1)
 
 
 def test_the_user_goes_with_every_page_too():
@@ -172,7 +173,7 @@ def test_pages_are_asked_for_by_number_from_one_a_hundred_at_a_time():
     session = Session(in_turn(lambda: a_page(3, 2, total=3, size=2), lambda: a_page(1, total=3, size=2)))
 
     assert ids_of(session.list_keys()) == [3, 2, 1]
-    assert session.queries == ["p=1&page_size=100", "p=2&page_size=100"]
+    assert session.queries == ["p=1&page_size=100&size=100", "p=2&page_size=100&size=100"]
     assert {request.url.path for request in session.asked} == {"/api/token/"}
 
 
@@ -192,6 +193,25 @@ def test_a_request_without_an_answer_is_counted_as_none():
 
     assert session.failure().reason == "unreachable"
     assert session.counted == [("/api/token/", "none")] * 3
+
+
+def test_a_request_that_the_exporter_gives_up_is_counted_as_cancelled():
+    asked = asyncio.Event()
+
+    async def never(_request):
+        asked.set()
+        await asyncio.Event().wait()
+
+    async def give_up(client):
+        task = asyncio.create_task(client.read_balance(TOKEN))
+        await asked.wait()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    session = Session(never)
+    session.use(give_up)
+
+    assert session.counted == [("/api/user/self", "cancelled")]
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 524])
@@ -240,6 +260,20 @@ def test_a_short_pause_that_the_gateway_asks_for_is_sat_out():
     assert ids_of(session.list_keys()) == [1]
     assert session.now == 4.0
     assert len(session.asked) == 2
+
+
+def test_a_short_pause_is_waited_for_after_a_503_too():
+    session = Session(in_turn(lambda: an_answer(503, Retry_After="3"), lambda: a_page(1, total=1)))
+
+    assert ids_of(session.list_keys()) == [1]
+    assert session.now == 3.0
+
+
+def test_a_503_with_a_long_pause_fails_at_once_and_tells_the_pause():
+    session = Session(lambda _: an_answer(503, Retry_After="120"))
+    error = session.failure()
+
+    assert (type(error), error.retry_after, len(session.asked)) == (ServerFault, 120.0, 1)
 
 
 def test_a_long_pause_fails_at_once_and_holds_back_the_next_requests_too():
@@ -307,7 +341,7 @@ def test_what_does_not_settle_in_three_listings_is_their_union():
     assert [query[:3] for query in session.queries] == ["p=1", "p=2", "p=1", "p=2", "p=1"]
 
 
-def test_a_bare_list_turns_the_client_to_the_older_dialect_for_good():
+def test_a_bare_list_makes_the_client_count_pages_from_zero_from_then_on():
     pages = {"0": (3, 2), "1": (1,)}
     session = Session(lambda request: a_bare_page(*pages[request.url.params["p"]]))
 
@@ -318,11 +352,11 @@ def test_a_bare_list_turns_the_client_to_the_older_dialect_for_good():
 
     assert [ids_of(listing) for listing in listings] == [[3, 2, 1], [3, 2, 1]]
     assert session.queries == [
-        "p=1&page_size=100",
-        "p=0&size=100",
-        "p=1&size=100",
-        "p=0&size=100",
-        "p=1&size=100",
+        "p=1&page_size=100&size=100",
+        "p=0&page_size=100&size=100",
+        "p=1&page_size=100&size=100",
+        "p=0&page_size=100&size=100",
+        "p=1&page_size=100&size=100",
     ]
 
 
@@ -333,14 +367,14 @@ def test_null_beyond_the_end_of_an_older_gateway_s_list_makes_the_client_ask_fro
     )
 
     assert ids_of(session.list_keys()) == [2, 1]
-    assert session.queries == ["p=1&page_size=100", "p=0&size=100", "p=1&size=100"]
+    assert session.queries == ["p=1&page_size=100&size=100", "p=0&page_size=100&size=100", "p=1&page_size=100&size=100"]
 
 
 def test_null_from_the_first_page_on_is_an_invalid_response_and_no_empty_account():
     session = Session(lambda _: an_answer(content=NULL_PAGE))
 
     assert isinstance(session.failure(), InvalidResponse)
-    assert session.queries == ["p=1&page_size=100", "p=0&size=100"]
+    assert session.queries == ["p=1&page_size=100&size=100", "p=0&page_size=100&size=100"]
 
 
 def test_a_gateway_that_was_upgraded_turns_the_client_back():
@@ -363,7 +397,7 @@ def test_a_gateway_that_was_upgraded_turns_the_client_back():
     listing = session.use(before_and_after)
 
     assert (ids_of(listing), listing.settled, listing.verified) == ([2, 1], True, True)
-    assert session.queries == ["p=0&size=100", "p=1&page_size=100"]
+    assert session.queries == ["p=0&page_size=100&size=100", "p=1&page_size=100&size=100"]
 
 
 def test_one_page_that_cannot_be_had_fails_the_listing_and_leaves_nothing_under_way():
@@ -458,3 +492,66 @@ def test_more_keys_than_allowed_fail_as_soon_as_they_have_come():
 
     assert isinstance(session.failure(), TooManyKeys)
     assert len(session.asked) == 4
+
+
+# What changes slowly
+
+FACTS = {
+    "/api/status": {"version": "v1.0", "quota_per_unit": 1000, "enable_data_export": True},
+    "/api/user/self/groups": {"vip": {"desc": "x", "ratio": 1.5}},
+    "/api/subscription/self": {"billing_preference": "wallet_first", "subscriptions": None},
+}
+
+
+def the_facts(request):
+    return an_answer(content={"success": True, "data": FACTS[request.url.path]})
+
+
+def test_what_changes_slowly_is_read_in_one_go():
+    facts = Session(the_facts).use(lambda client: client.read_facts(TOKEN))
+
+    assert facts == Facts(version="v1.0", quota_units_per_usd=1000.0, groups={"vip": 1.5}, has_usage=True)
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        lambda: an_answer(401),
+        lambda: an_answer(403),
+        lambda: an_answer(404),
+        lambda: an_answer(content={"success": False}),
+        lambda: an_answer(content={"success": True, "data": 1}),
+    ],
+    ids=["401", "403", "404", "no", "other shape"],
+)
+def test_what_is_refused_or_has_another_shape_is_not_reported_and_asked_again_after_an_hour(refusal):
+    session = Session(lambda request: refusal() if request.url.path.endswith("groups") else the_facts(request))
+
+    async def four_times(client):
+        groups = []
+        for session.now in (0.0, 600.0, 3_599.0, 3_600.0):
+            groups.append((await client.read_facts(TOKEN)).groups)
+        return groups
+
+    assert session.use(four_times) == [None] * 4
+    paths = [request.url.path for request in session.asked]
+    assert [paths.count(path) for path in FACTS] == [4, 2, 4]
+
+
+def test_another_token_is_asked_at_once_what_was_refused_to_the_first():
+    session = Session(lambda request: an_answer(401) if request.headers["authorization"] == "a" else the_facts(request))
+
+    async def both(client):
+        return [(await client.read_facts(Secret(token))).groups for token in ("a", "b")]
+
+    assert session.use(both) == [None, {"vip": 1.5}]
+
+
+def test_trouble_that_passes_is_no_refusal():
+    session = Session(lambda request: an_answer(503) if request.url.path.endswith("groups") else the_facts(request))
+
+    async def fail(client):
+        with pytest.raises(ServerFault):
+            await client.read_facts(TOKEN)
+
+    session.use(fail)

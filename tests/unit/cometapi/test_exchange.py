@@ -2,6 +2,8 @@
 
 import asyncio
 import gzip
+import socket
+import ssl
 import time
 import tracemalloc
 import zlib
@@ -201,7 +203,7 @@ def test_an_answer_that_takes_longer_than_the_deadline_is_timed_out():
     async def never(_request):
         await asyncio.Event().wait()
 
-    with pytest.raises(TimedOut, match=r"no whole answer within 0\.01 s"):
+    with pytest.raises(TimedOut, match=r"no complete response from gateway.example:443 within 0\.01 s"):
         fetch(never, timeout=0.01)
 
 
@@ -244,9 +246,37 @@ def test_every_other_error_of_the_library_is_unreachable_and_never_quoted(kind):
     assert error.__suppress_context__
 
 
+def a_tls_error(reason):
+    error = ssl.SSLError()
+    error.reason = reason
+    return error
+
+
 def test_no_connection_is_told_from_a_broken_one():
-    assert str(fetch_failing(httpx.ConnectError("x"))) == "no connection"
-    assert str(fetch_failing(httpx.ReadError("x"))) == "the connection broke before the answer was whole"
+    assert str(fetch_failing(httpx.ConnectError("x"))) == "cannot connect to gateway.example:443"
+    broken = "the connection to gateway.example:443 broke before the response was complete"
+    assert str(fetch_failing(httpx.ReadError("x"))) == broken
+
+
+@pytest.mark.parametrize(
+    ("cause", "message"),
+    [
+        (socket.gaierror(-2, "x"), "cannot resolve gateway.example"),
+        (ConnectionRefusedError("x"), "cannot connect to gateway.example:443: connection refused"),
+        (ConnectionResetError("x"), "the connection to gateway.example:443 was reset"),
+        (
+            a_tls_error("WRONG_VERSION_NUMBER"),
+            "gateway.example:443 does not speak TLS: is the base URL http:// instead?",
+        ),
+        (a_tls_error("UNEXPECTED_EOF"), "TLS: no secure connection to gateway.example:443: UNEXPECTED_EOF"),
+    ],
+    ids=["name", "refused", "reset", "plain http", "tls"],
+)
+def test_an_error_of_the_network_names_the_host_and_what_happened(cause, message):
+    error = httpx.ConnectError("x")
+    error.__cause__ = cause
+
+    assert str(fetch_failing(error)) == message
 
 
 def test_of_several_addresses_of_a_host_the_first_failure_is_told():
@@ -255,7 +285,7 @@ def test_of_several_addresses_of_a_host_the_first_failure_is_told():
     error = httpx.ConnectError("x")
     error.__cause__ = refused
 
-    assert str(fetch_failing(error)) == "the connection was refused"
+    assert str(fetch_failing(error)) == "cannot connect to gateway.example:443: connection refused"
 
 
 def test_an_error_in_the_middle_of_the_body_is_unreachable():

@@ -1,12 +1,13 @@
 """One raw answer becomes keys or a balance: what is read, what is defaulted, what is set aside, what fails."""
 
 import json
+import time
 
 import pytest
 from builders import CANARY_EMAIL, CANARY_KEY, CANARY_TOKEN, a_wire_account, a_wire_key
 
 from exporter.cometapi.answer import Answer
-from exporter.cometapi.wire import Page, parse_balance, parse_page
+from exporter.cometapi.wire import Page, parse_balance, parse_page, without_half_pairs
 from exporter.errors import InvalidResponse, Rejected, Unauthorized
 from exporter.model import ApiKey, Balance
 
@@ -96,6 +97,39 @@ def test_a_time_that_the_gateway_does_not_have_is_none(field, sent):
     key = read(**{field: sent})
 
     assert {"created_time": key.created_at, "accessed_time": key.last_used_at}[field] is None
+
+
+@pytest.mark.parametrize(
+    ("created", "accessed", "used", "last_used"),
+    [
+        (1_750_000_000, 1_750_000_000, 0, None),
+        (1_750_000_000, 1_750_000_000, -5, None),
+        (1_750_000_000, 1_750_000_000, 1, 1_750_000_000),
+        (1_750_000_000, 1_750_000_001, 0, 1_750_000_001),
+    ],
+    ids=["never", "refunded", "used within its first second", "used for nothing"],
+)
+def test_a_key_that_was_last_used_when_it_was_created_and_spent_nothing_was_never_used(
+    created, accessed, used, last_used
+):
+    assert read(created_time=created, accessed_time=accessed, used_quota=used).last_used_at == last_used
+
+
+@pytest.mark.parametrize(
+    ("restriction", "expected"),
+    [
+        ({"models": "gpt-4o"}, (True, False)),
+        ({"subnet": "192.0.2.0/24"}, (False, True)),
+        ({"models": "", "subnet": " "}, (False, False)),
+        ({"models": None, "subnet": None}, (False, False)),
+        ({"models": ["of", "another", "type"], "subnet": 7}, (False, False)),
+    ],
+    ids=["models", "subnet", "empty", "null", "other types"],
+)
+def test_the_restrictions_of_one_api_are_read(restriction, expected):
+    key = read(**restriction)
+
+    assert (key.has_model_limits, key.has_ip_allowlist) == expected
 
 
 def test_an_unlimited_key_has_no_remaining_quota():
@@ -347,7 +381,7 @@ def test_a_wrong_envelope_is_never_quoted(field, value):
 def test_the_account_is_read_without_its_personal_data():
     balance = parse_balance(an_answer(success(a_wire_account())))
 
-    assert balance == Balance(remaining_quota=24_997_909, used_quota=10_027_091, requests=339)
+    assert balance == Balance(remaining_quota=24_997_909, used_quota=10_027_091, requests=339, account_id=1)
     assert CANARY_EMAIL not in repr(balance)
 
 
@@ -370,3 +404,55 @@ def test_an_account_that_cannot_be_read_names_the_path(field, value):
         parse_balance(an_answer(success(account)))
 
     assert "canary" not in str(caught.value).lower()
+
+
+def test_an_account_without_a_count_of_requests_is_read():
+    account = a_wire_account()
+    del account["request_count"]
+
+    assert parse_balance(an_answer(success(account))).requests is None
+
+
+def test_a_page_of_ten_thousand_keys_is_read_and_one_more_is_refused():
+    keys = [a_wire_key(key_id) for key_id in range(1, 10_002)]
+
+    assert len(parse_page(an_answer(success(keys[:-1]))).keys) == 10_000
+    with pytest.raises(InvalidResponse, match="more than 10000 keys"):
+        parse_page(an_answer(success(keys)))
+
+
+def test_a_page_of_unreadable_keys_is_refused_before_one_is_read():
+    with pytest.raises(InvalidResponse, match="more than 10000 keys"):
+        parse_page(an_answer(success([{"id": 1}] * 10_001)))
+
+
+def test_a_page_of_millions_of_values_is_refused_before_it_is_decoded():
+    body = b'{"success":true,"data":{"items":[' + b",".join([b"0"] * 4_000_000) + b"]}}"
+    started = time.perf_counter()
+    with pytest.raises(InvalidResponse, match="more than 500000 values"):
+        parse_page(an_answer(body))
+
+    assert time.perf_counter() - started < 0.25
+
+
+def test_millions_of_escapes_cost_no_more_than_letters_do():
+    """A name of two million line breaks beside a name that needs repair."""
+    broken = with_raw("name", rb'"\ud800' + rb"\n" * 2_000_000 + rb'"', other=a_wire_key(3))
+    started = time.perf_counter()
+    page = parse_page(an_answer(broken))
+
+    assert len(page.keys) == 2
+    assert time.perf_counter() - started < 0.5
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (rb"\\ud83d\udc00", rb"\\ud83d\ufffd"),
+        (rb"\\\ud83d\udd11", rb"\\\ud83d\udd11"),
+        (rb"\\\\ud800", rb"\\\\ud800"),
+        (rb"\ud83d\ud83d\udd11", rb"\ufffd\ud83d\udd11"),
+    ],
+)
+def test_only_an_escape_that_is_one_is_repaired(written, read):
+    assert without_half_pairs(written) == read
