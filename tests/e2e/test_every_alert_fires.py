@@ -46,19 +46,38 @@ EXPECTED = {
     ("CometAPIKeyUnusable", "main", "8"),
     ("CometAPIKeySpendingSpike", "main", "9"),
     ("CometAPIKeyUnused", "main", "10"),
+    ("CometAPIKeyProbablyDry", "main", "13"),
+    ("CometAPIKeyQuotaLow", "main", "13"),
+    ("CometAPIKeyOverDailyBudget", "main", "14"),
+    ("CometAPIGroupUnavailable", "main", None),
+    ("CometAPIGroupPriceRaised", "main", None),
+    ("CometAPIModelShareDoubled", "main", None),
+    ("CometAPIGatewayClockSkew", "main", None),
+    ("CometAPIListingUnsettled", "main", None),
     ("CometAPIKeysSkipped", "main", None),
     ("CometAPIAccountBalanceLow", "low", None),
     ("CometAPIAccountBalanceRunningOut", "burning", None),
+    ("CometAPIAccountProbablyDry", "dry", None),
+    ("CometAPIAccountBalanceLow", "dry", None),
     ("CometAPIAccountBalanceExhausted", "empty", None),
     ("CometAPIAccountWithoutKeys", "emptied", None),
     ("CometAPITokenRefused", "refused", None),
     ("CometAPIRefreshFailing", "refused", None),
     ("CometAPIRateLimited", "limited", None),
     ("CometAPIRefreshFailing", "limited", None),
+    ("CometAPIAccountBanned", "banned", None),
+    ("CometAPIRefreshFailing", "banned", None),
+    ("CometAPITooManyKeys", "many", None),
+    ("CometAPIRefreshFailing", "many", None),
+    *(("CometAPIAccountNeverRead", account, None) for account in ("refused", "limited", "banned", "many")),
     ("CometAPIRefreshFailing", "failing", None),
     ("CometAPIDataStale", "failing", None),
     ("CometAPIExporterDown", None, None),
     ("CometAPIThresholdMissing", None, None),
+    ("CometAPILogLinesDropped", None, None),
+    ("CometAPIConfigReloadFailed", None, None),
+    ("CometAPIShardMissing", None, None),
+    ("CometAPIShardsDisagree", None, None),
 }
 """Alert, account and key: everything that must fire, and nothing else may."""
 
@@ -66,7 +85,7 @@ Series = dict[str, Iterable[tuple[float, float]]]
 
 
 def keys(now: int) -> list[dict[str, Any]]:
-    """Return the keys of account main, one for each kind of problem; the last one is healthy."""
+    """Return the keys of account main, one for each kind of problem; key 12 is healthy."""
     fine = {"created_time": now - 30 * DAY, "accessed_time": now - HOUR, "remain_quota": 90 * USD, "used_quota": USD}
     troubles: list[dict[str, Any]] = [
         {"id": 1, "expired_time": now + 3 * DAY},
@@ -81,6 +100,8 @@ def keys(now: int) -> list[dict[str, Any]]:
         {"id": 10, "accessed_time": now - 91 * DAY},
         {"id": 11} | BROKEN,
         {"id": 12},
+        {"id": 13, "remain_quota": 1_494, "used_quota": 90_006},  # of a usual request of about 29,600
+        {"id": 14, "used_quota": 12 * USD},  # within the last 12 hours
     ]
     return [a_wire_key(**fine | trouble) for trouble in troubles]
 
@@ -99,8 +120,10 @@ def gateways(now: int) -> Iterator[dict[str, Gateway]]:
         "low": one(usd=9),
         "burning": one(usd=12, used=6 * USD),  # 1 USD an hour until now
         "empty": one(usd=0),
+        "dry": Gateway(keys=one().keys, account=a_wire_account(quota=10, used_quota=370_000, request_count=10_000)),
         "emptied": one(listed=False),  # had keys an hour ago
         "refused": one(faults=always(answer(401, b'{"success":false,"code":"AUTH_TOKEN_INVALID","message":"no"}'))),
+        "many": Gateway(keys=[a_wire_key(1), a_wire_key(2)]),  # one is allowed
         "limited": one(faults=on_path(KEYS_PATH, answer(429))),
         "failing": one(faults=always(answer(500))),  # read an hour ago
     }
@@ -108,18 +131,28 @@ def gateways(now: int) -> Iterator[dict[str, Gateway]]:
         yield {name: stack.enter_context(gateway) for name, gateway in troubles.items()}
 
 
+def series(name: str, labels: dict[str, str]) -> str:
+    """Return a series as it is written in the exposition."""
+    pairs = ",".join(f'{label}="{value}"' for label, value in labels.items())
+    return f"{name}{{{pairs}}}"
+
+
 def history(now: float, instance: str) -> Series:
     """Return what Prometheus has stored from before; up to *now* for series that rules read at present.
 
-    The counters of the exporter at *instance* stand at 0, so that its next failures are an increase.
+    The counters of the exporter at *instance* are at 0, so that its next failures are an increase. What no simulated
+    gateway and no exporter of this test does is what `another` exporter has seen.
     """
 
     def key(name: str, number: int) -> str:
         return f'{name}{{job="cometapi-exporter",account="main",key_id="{number}",key_name="key {number}",group=""}}'
 
-    def recorded(name: str, account: str, number: int | None = None) -> str:
-        one = "" if number is None else f',key_id="{number}"'
-        return f'{name}{{job="cometapi-exporter",account="{account}"{one}}}'
+    def recorded(name: str, account: str, number: int | None = None, **more: str) -> str:
+        labels = {"job": "cometapi-exporter", "account": account} | more
+        return series(name, labels if number is None else labels | {"key_id": str(number)})
+
+    def another(name: str, **labels: str) -> str:
+        return series(name, {"job": "cometapi-exporter", "instance": "another"} | labels)
 
     def failures(account: str, reason: str) -> str:
         labels = f'job="cometapi-exporter",instance="{instance}",account="{account}",reason="{reason}"'
@@ -129,6 +162,9 @@ def history(now: float, instance: str) -> Series:
         """Draw a line between two moments, given in seconds ago: a sample a minute."""
         steps = (since - until) // MINUTE
         return [(now - since + MINUTE * step, start + (end - start) * step / steps) for step in range(steps + 1)]
+
+    def present(value: float) -> list[tuple[float, float]]:
+        return line(HOUR, 0, value, value)
 
     return {
         key("cometapi_key_usable", 7): line(HOUR, HOUR // 2, 1, 1),
@@ -144,6 +180,36 @@ def history(now: float, instance: str) -> Series:
         recorded("cometapi_exporter_last_success_timestamp_seconds", "failing"): line(HOUR, 0, now - HOUR, now - HOUR),
         failures("refused", "unauthorized"): line(HOUR, 0, 0, 0),
         failures("limited", "rate_limited"): line(HOUR, 0, 0, 0),
+        another("cometapi_up", account="banned"): present(0),
+        another("cometapi_exporter_refresh_failures_total", account="banned", reason="account_disabled"): line(
+            HOUR, 0, 0, 30
+        ),
+        failures("many", "too_many_keys"): line(HOUR, 0, 0, 0),
+        recorded("key:cometapi_key_used_quota:max", "main", 14): line(12 * HOUR, 0, 0, 12 * USD),
+        key("cometapi_key_daily_budget_quota", 14): line(HOUR, 0, 10 * USD, 10 * USD),
+        another("cometapi_keys_unusable", account="main", group="closed", reason="group_unavailable"): present(1),
+        another("cometapi_key_status", account="main", key_id="99", group="closed"): present(1),
+        another("cometapi_key_usable", account="main", key_id="99", group="closed"): present(0),
+        another("cometapi_key_last_used_timestamp_seconds", account="main", key_id="99", group="closed"): present(
+            now - DAY
+        ),
+        another("cometapi_group_price_factor", account="main", group="vip"): present(1.5),
+        recorded("group:cometapi_group_price_factor:max", "main", group="vip"): line(2 * HOUR, HOUR, 1, 1),
+        recorded("model:cometapi_usage_quota:increase1h", "main", model="old"): line(192 * HOUR, 0, USD, USD),
+        recorded("model:cometapi_usage_quota:increase1h", "main", model="new"): line(23 * HOUR, 0, USD, USD),
+        another("cometapi_gateway_clock_skew_seconds", account="main"): present(90),
+        another("cometapi_exporter_refresh_failures_total", account="main", reason="inconsistent"): line(
+            HOUR, 0, 0, 30
+        ),
+        another("cometapi_exporter_refreshes_total", account="main"): line(HOUR, 0, 0, 60),
+        another("cometapi_exporter_log_lines_dropped_total"): line(HOUR, 0, 0, 30),
+        another("cometapi_exporter_config_last_reload_successful"): present(0),
+        another("cometapi_exporter_shards", job="one-of-two"): present(2),
+        another("cometapi_exporter_shard_index", job="one-of-two"): present(0),
+        another("cometapi_exporter_shards", job="of-one-or-two"): present(1),
+        another("cometapi_exporter_shards", job="of-one-or-two", pod="b"): present(2),
+        another("cometapi_exporter_shard_index", job="of-one-or-two"): present(0),
+        another("cometapi_exporter_shard_index", job="of-one-or-two", pod="b"): present(1),
         "cometapi:threshold:of_an_older_file": line(HOUR, 0, 1, 1),
     }
 
@@ -163,6 +229,8 @@ def write_accounts(folder: Path, running: dict[str, Gateway]) -> Path:
         {"name": name, "base_url": gateway.url, "access_token_env": "TOKEN"} for name, gateway in running.items()
     ]
     path = folder / "accounts.yml"
+    limits = {"many": {"keys": {"max": 1}}}
+    entries = [entry | limits.get(entry["name"], {}) for entry in entries]
     path.write_text(yaml.safe_dump({"accounts": entries, "collect": {"interval": "1s"}}), encoding="utf-8")
     return path
 

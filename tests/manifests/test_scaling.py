@@ -36,11 +36,18 @@ def test_a_group_has_twelve_series_and_an_account_about_fifty(series):
     assert 40 <= len(series) - len(of_keys_and_groups) <= 60
 
 
-def test_the_rules_record_ten_series_a_key():
+def test_the_rules_record_sixteen_series_a_key():
     rules = (ROOT / "deploy/prometheus/rules/records.yml").read_text(encoding="utf-8")
 
-    assert len(re.findall(r"record: key:", rules)) == 10
-    assert "| series a key that the recording rules add | 10 |" in PAGE.read_text(encoding="utf-8")
+    assert len(re.findall(r"record: key:", rules)) == 16
+    assert "| series a key that the recording rules add | 16 |" in PAGE.read_text(encoding="utf-8")
+
+
+def test_no_rule_reads_what_the_page_drops():
+    (pattern,) = re.findall(r"regex: (cometapi_key_.+)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    rules = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "deploy/prometheus/rules").glob("*.yml"))
+
+    assert [name for name in re.findall(r"cometapi_key_\w+", rules) if re.fullmatch(pattern, name)] == []
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=["fewer-series", "remote-write"])

@@ -23,6 +23,24 @@ CONFIG = ROOT / "deploy/alertmanager/alertmanager.yml"
 ALERTS = ROOT / "deploy/prometheus/rules/alerts.yml"
 RUNBOOKS = ROOT / "docs/runbooks.md"
 
+STALE = (
+    "CometAPIKeyExpiringSoon",
+    "CometAPIKeyQuotaLow",
+    "CometAPIKeyQuotaRunningOut",
+    "CometAPIKeyOverDailyBudget",
+    "CometAPIKeySpendingSpike",
+    "CometAPIKeyUnused",
+    "CometAPIAccountBalanceLow",
+    "CometAPIGroupPriceRaised",
+    "CometAPIModelShareDoubled",
+    "CometAPIRateLimited",
+    "CometAPIRefreshFailing",
+    "CometAPIListingUnsettled",
+    "CometAPIKeysSkipped",
+    "CometAPIGatewayClockSkew",
+)
+"""Warnings and infos that say nothing while the data is stale."""
+
 SILENCES = {
     "CometAPIKeyExpiredButEnabled": (
         "CometAPIKeyExpiringSoon",
@@ -30,6 +48,7 @@ SILENCES = {
         "CometAPIKeyQuotaLow",
         "CometAPIKeyQuotaRunningOut",
         "CometAPIKeyQuotaExhausted",
+        "CometAPIKeyProbablyDry",
         "CometAPIKeyUnusable",
     ),
     "CometAPIKeyExpiryImminent": ("CometAPIKeyExpiringSoon",),
@@ -38,14 +57,18 @@ SILENCES = {
         "CometAPIKeyExpiryImminent",
         "CometAPIKeyQuotaLow",
         "CometAPIKeyQuotaRunningOut",
+        "CometAPIKeyProbablyDry",
         "CometAPIKeyUnusable",
     ),
+    "CometAPIKeyProbablyDry": ("CometAPIKeyQuotaLow", "CometAPIKeyQuotaRunningOut"),
     "CometAPIKeyDisabledInUse": (
         "CometAPIKeyExpiringSoon",
         "CometAPIKeyExpiryImminent",
         "CometAPIKeyQuotaLow",
         "CometAPIKeyQuotaRunningOut",
         "CometAPIKeyQuotaExhausted",
+        "CometAPIKeyProbablyDry",
+        "CometAPIKeyOverDailyBudget",
         "CometAPIKeyUnusable",
         "CometAPIKeySpendingSpike",
     ),
@@ -54,67 +77,50 @@ SILENCES = {
         "CometAPIKeyExpiryImminent",
         "CometAPIKeyQuotaLow",
         "CometAPIKeyQuotaRunningOut",
+        "CometAPIKeyProbablyDry",
     ),
     "CometAPIKeyQuotaRunningOut": ("CometAPIKeyQuotaLow",),
-    "CometAPIAccountBalanceExhausted": ("CometAPIAccountBalanceLow", "CometAPIAccountBalanceRunningOut"),
-    "CometAPIAccountBalanceRunningOut": ("CometAPIAccountBalanceLow",),
-    "CometAPITokenRefused": (
-        "CometAPIKeyExpiringSoon",
-        "CometAPIKeyQuotaLow",
-        "CometAPIKeyQuotaRunningOut",
-        "CometAPIKeySpendingSpike",
-        "CometAPIKeyUnused",
-        "CometAPIAccountBalanceLow",
-        "CometAPIRateLimited",
-        "CometAPIRefreshFailing",
-        "CometAPIDataStale",
-        "CometAPIKeysSkipped",
-    ),
-    "CometAPIRateLimited": ("CometAPIRefreshFailing",),
-    "CometAPIDataStale": (
-        "CometAPIKeyExpiringSoon",
-        "CometAPIKeyQuotaLow",
-        "CometAPIKeyQuotaRunningOut",
-        "CometAPIKeySpendingSpike",
-        "CometAPIKeyUnused",
-        "CometAPIAccountBalanceLow",
-        "CometAPIRateLimited",
-        "CometAPIRefreshFailing",
-        "CometAPIKeysSkipped",
-    ),
-    "CometAPIExporterDown": (
-        "CometAPIKeyExpiringSoon",
-        "CometAPIKeyExpiryImminent",
-        "CometAPIKeyExpiredButEnabled",
-        "CometAPIKeyQuotaLow",
-        "CometAPIKeyQuotaRunningOut",
-        "CometAPIKeyQuotaExhausted",
-        "CometAPIKeyDisabledInUse",
-        "CometAPIKeyUnusable",
-        "CometAPIKeySpendingSpike",
-        "CometAPIKeyUnused",
+    "CometAPIAccountBalanceExhausted": (
         "CometAPIAccountBalanceLow",
         "CometAPIAccountBalanceRunningOut",
-        "CometAPIAccountBalanceExhausted",
-        "CometAPIAccountWithoutKeys",
-        "CometAPITokenRefused",
-        "CometAPIRateLimited",
-        "CometAPIRefreshFailing",
-        "CometAPIDataStale",
-        "CometAPIKeysSkipped",
+        "CometAPIAccountProbablyDry",
+        "CometAPIKeyProbablyDry",
+        "CometAPIKeyUnusable",
     ),
+    "CometAPIAccountProbablyDry": (
+        "CometAPIAccountBalanceLow",
+        "CometAPIAccountBalanceRunningOut",
+        "CometAPIKeyProbablyDry",
+    ),
+    "CometAPIAccountBalanceRunningOut": ("CometAPIAccountBalanceLow",),
+    "CometAPIGroupUnavailable": ("CometAPIKeyUnusable",),
+    "CometAPITokenRefused": (*STALE, "CometAPIDataStale", "CometAPIAccountNeverRead"),
+    "CometAPIAccountBanned": (*STALE, "CometAPIDataStale", "CometAPIAccountNeverRead"),
+    "CometAPITooManyKeys": (*STALE, "CometAPIDataStale", "CometAPIAccountNeverRead"),
+    "CometAPIRateLimited": ("CometAPIRefreshFailing",),
+    "CometAPIAccountNeverRead": ("CometAPIRefreshFailing",),
+    "CometAPIDataStale": STALE,
 }
 
 RULES = [rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
 SEVERITIES = {rule["alert"]: rule["labels"]["severity"] for rule in RULES if "alert" in rule}
-WITH_ACCOUNT = [name for name in SEVERITIES if name != "CometAPIThresholdMissing"]
+WITHOUT_ACCOUNT = {
+    "CometAPILogLinesDropped",
+    "CometAPIConfigReloadFailed",
+    "CometAPIShardMissing",
+    "CometAPIShardsDisagree",
+    "CometAPIThresholdMissing",
+}
+WITH_ACCOUNT = [name for name in SEVERITIES if name not in WITHOUT_ACCOUNT]
+SILENCES["CometAPIExporterDown"] = tuple(name for name in WITH_ACCOUNT if name != "CometAPIExporterDown")
 ABOUT_A_KEY = re.compile("CometAPIKey[A-Z]")
 
 
 def an_alert(name: str, account: str, key_id: str = "7", job: str = "cometapi-exporter") -> dict[str, str]:
-    """Return the labels that alert *name* carries: the key's only where it is about a key."""
+    """Return the labels that alert *name* carries: a key's only if it is about a key."""
     labels = {"alertname": name, "severity": SEVERITIES[name], "job": job, "account": account}
-    return labels | ({"key_id": key_id, "key_name": "batch"} if ABOUT_A_KEY.match(name) else {})
+    labels |= {"key_id": key_id, "key_name": "batch"} if ABOUT_A_KEY.match(name) else {}
+    return labels | ({"group": "vip"} if ABOUT_A_KEY.match(name) or name.startswith("CometAPIGroup") else {})
 
 
 def call(url: str, body: object = None) -> Any:
@@ -213,6 +219,24 @@ def test_a_job_that_is_gone_as_a_whole_silences_its_accounts_alone(alertmanager:
     ]
 
     assert silenced(alertmanager, sent) == {("of the job", "7", "CometAPIKeyUnusable")}
+
+
+def test_a_missing_shard_silences_the_alerts_about_each_of_its_accounts(alertmanager: str) -> None:
+    missing = {"alertname": "CometAPIShardMissing", "severity": "critical", "job": "sharded"}
+    gone = [{"alertname": "CometAPIExporterDown", "severity": "critical", "job": job} for job in ("sharded", "alive")]
+    sent = [missing, *gone, *(an_alert("CometAPIExporterDown", f"of {one['job']}", job=one["job"]) for one in gone)]
+
+    assert silenced(alertmanager, sent) == {("of sharded", "", "CometAPIExporterDown")}
+
+
+def test_an_unavailable_group_silences_its_own_keys_alone(alertmanager: str) -> None:
+    sent = [
+        an_alert("CometAPIGroupUnavailable", "groups"),
+        an_alert("CometAPIKeyUnusable", "groups", key_id="1"),
+        an_alert("CometAPIKeyUnusable", "groups", key_id="2") | {"group": "another"},
+    ]
+
+    assert silenced(alertmanager, sent) == {("groups", "1", "CometAPIKeyUnusable")}
 
 
 def test_inhibition_names_only_alerts_that_exist() -> None:

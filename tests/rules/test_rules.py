@@ -21,27 +21,41 @@ SCENARIOS = sorted(Path(__file__).parent.glob("*.test.yml"))
 RUNBOOKS = ROOT / "docs/runbooks.md"
 RUNBOOK_BASE = "https://github.com/cometapi-exporter/cometapi-exporter/blob/main/docs/runbooks.md#"
 
-
 EXPECTED_SEVERITIES = {
     "CometAPIKeyExpiringSoon": "warning",
     "CometAPIKeyExpiryImminent": "critical",
     "CometAPIKeyExpiredButEnabled": "critical",
     "CometAPIKeyQuotaLow": "warning",
     "CometAPIKeyQuotaRunningOut": "warning",
+    "CometAPIKeyProbablyDry": "critical",
     "CometAPIKeyQuotaExhausted": "critical",
+    "CometAPIKeyOverDailyBudget": "warning",
     "CometAPIKeyDisabledInUse": "critical",
     "CometAPIKeyUnusable": "critical",
     "CometAPIKeySpendingSpike": "warning",
     "CometAPIKeyUnused": "info",
     "CometAPIAccountBalanceLow": "warning",
     "CometAPIAccountBalanceRunningOut": "critical",
+    "CometAPIAccountProbablyDry": "critical",
     "CometAPIAccountBalanceExhausted": "critical",
+    "CometAPIGroupUnavailable": "critical",
     "CometAPIAccountWithoutKeys": "critical",
+    "CometAPIGroupPriceRaised": "info",
+    "CometAPIModelShareDoubled": "warning",
     "CometAPITokenRefused": "critical",
+    "CometAPIAccountBanned": "critical",
+    "CometAPITooManyKeys": "critical",
     "CometAPIRateLimited": "warning",
     "CometAPIRefreshFailing": "warning",
+    "CometAPIAccountNeverRead": "critical",
     "CometAPIDataStale": "critical",
+    "CometAPIListingUnsettled": "warning",
     "CometAPIKeysSkipped": "warning",
+    "CometAPIGatewayClockSkew": "warning",
+    "CometAPILogLinesDropped": "warning",
+    "CometAPIConfigReloadFailed": "warning",
+    "CometAPIShardMissing": "critical",
+    "CometAPIShardsDisagree": "critical",
     "CometAPIExporterDown": "critical",
     "CometAPIThresholdMissing": "warning",
 }
@@ -64,7 +78,7 @@ each_alert = pytest.mark.parametrize("name", ALERTS)
 
 def run(*command: str) -> str:
     """Run a program and return its output; if it fails, fail the test with that output."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
