@@ -9,10 +9,10 @@ COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo stack test lint check test-wheel docs golden screenshot bench soak dist sbom mixin changelog lock clean
+.PHONY: help demo stack test lint check test-wheel docs golden screenshot dashboard-pictures bench soak dist sbom mixin changelog lock clean
 
 help: ## list the tasks
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 $(VENV): requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11"; exit 1; }
@@ -49,6 +49,9 @@ golden: $(VENV) ## write the golden files again; look at the difference
 
 screenshot: $(VENV) ## take the pictures of the status page again
 	$(BIN)/python scripts/screenshot.py
+
+dashboard-pictures: $(VENV) ## take the pictures of the dashboards again (needs scripts/install-dashboard-tools)
+	$(BIN)/python scripts/dashboard_pictures.py
 
 bench: $(VENV) ## measure against the peers and write docs/performance.md
 	$(BIN)/python benchmarks/run.py --write

@@ -24,7 +24,8 @@ class PastDemoKey:
 
     @property
     def name(self) -> str:
-        return self.key.name
+        # The usual fonts lack other scripts, which pictures would show as boxes.
+        return self.key.name if self.key.name.isascii() else "evaluation-cluster"
 
     @property
     def group(self) -> str:

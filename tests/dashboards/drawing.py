@@ -32,7 +32,7 @@ NAVIGATION = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """What a person looks at, and how."""
+    """What a person looks at, and how; *is_folded* leaves collapsed rows collapsed."""
 
     dashboard: Json
     values: Mapping[str, str]
@@ -40,6 +40,7 @@ class View:
     width: int = 1440
     left: int = NAVIGATION
     theme: str = "dark"
+    is_folded: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,14 +90,16 @@ def draw(browser: Browser, source: Prometheus, view: View) -> Drawn:
         "to": view.moment.end,
         "theme": view.theme,
         "left": view.left,
+        "folded": view.is_folded,
     }
     seen: list[Json] = page.evaluate("given => draw(given)", given)
     return Drawn(page=page, panels={panel["title"]: panel for panel in seen}, complaints=complaints)
 
 
-def picture(drawn: Drawn, path: Path) -> None:
-    """Save what was drawn as PNG, from its top to its bottom."""
-    drawn.page.set_viewport_size({"width": 1440, "height": drawn.page.evaluate("document.body.scrollHeight")})
+def picture(drawn: Drawn, path: Path, height: int | None = None) -> None:
+    """Save what was drawn as PNG, from its top to its bottom or down to *height*."""
+    whole: int = drawn.page.evaluate("document.body.scrollHeight")
+    drawn.page.set_viewport_size({"width": 1440, "height": height or whole})
     drawn.page.screenshot(path=path)
 
 

@@ -63,9 +63,14 @@ def _money(account: str, keys: tuple[PastKey, ...], at: int) -> Iterator[Sample]
     yield "cometapi_quota_units_per_usd", labels, UNITS_PER_USD[account]
     for group in sorted({key.group for key in keys} - {""})[:5]:
         yield "cometapi_group_price_factor", labels | {"group": group}, 1 + len(group) % 3 / 2
+    before = 10_000_000 if account == "solo" and at < RESTARTED else 0
+    if account != "demo":
+        yield from _usage(labels, used + before)
+
+
+def _usage(labels: dict[str, str], used: int) -> Iterator[Sample]:
     for model, (share, tokens_a_unit, units_a_request) in MODELS.items():
-        before = 10_000_000 if account == "solo" and at < RESTARTED else 0
-        of_model, units = labels | {"model": model}, int((used + before) * share)
+        of_model, units = labels | {"model": model}, int(used * share)
         yield "cometapi_usage_quota_total", of_model, units
         yield "cometapi_usage_tokens_total", of_model, int(units * tokens_a_unit)
         yield "cometapi_usage_requests_total", of_model, units // units_a_request
@@ -99,10 +104,8 @@ def _key(account: str, key: PastKey, at: int) -> Iterator[Sample]:
             yield f"cometapi_key_{name}", labels, value
     restrictions = {"model_limits": "false", "ip_allowlist": "true", "cross_group_retry": "false"}
     yield "cometapi_key_info", labels | restrictions, 1
-    if key.id == 2:
-        yield "cometapi_usage_quota_total", labels | {"model": "gpt-5"}, key.used_at(at)
-        yield "cometapi_usage_tokens_total", labels | {"model": "gpt-5"}, key.used_at(at) * 2
-        yield "cometapi_usage_requests_total", labels | {"model": "gpt-5"}, key.used_at(at) // 1000
+    if key.id == 2 or account == "demo":
+        yield from _usage(labels, key.used_at(at))
 
 
 def _counts(account: str, keys: tuple[PastKey, ...], at: int) -> Iterator[Sample]:

@@ -84,6 +84,7 @@ def stacked(frame: Frame, *asks: Ask) -> timeseries.Panel:
 def bars(frame: Frame, *asks: Ask, key_links: bool = False) -> bargauge.Panel:
     """Compare present values as horizontal bars."""
     panel = _framed(bargauge.Panel(), frame, asks).thresholds(look.thresholds((look.Step(None, "blue"),)))
+    panel = panel.mappings(look.text_if_null(frame.empty))
     panel = panel.orientation(look_model.VizOrientation.HORIZONTAL).reduce_options(_last_value()).min(0)
     panel = panel.display_mode(look_model.BarGaugeDisplayMode.BASIC)
     if key_links:

@@ -1,4 +1,4 @@
-// Draws a whole dashboard on Grafana's grid: `await draw({dashboard, answers, from, to, theme, left})`.
+// Draws a whole dashboard on Grafana's grid: `await draw({dashboard, answers, from, to, theme, left, folded})`.
 // The browser's page that Python opens; it asks nobody: *answers* are Prometheus', by panel id and refId.
 import { Component } from 'react';
 import { createRoot } from 'react-dom/client';
@@ -18,12 +18,12 @@ CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {
   return fillText.call(this, text, ...rest);
 };
 
-window.draw = async ({ dashboard, answers, from, to, theme: name, left }) => {
+window.draw = async ({ dashboard, answers, from, to, theme: name, left, folded }) => {
   const theme = getThemeById(name);
   await Promise.all(['400', '500'].map((weight) => document.fonts.load(`${weight} 14px Inter`)));
   const range = { from: dateTime(from * 1000), to: dateTime(to * 1000) };
   range.raw = { from: range.from, to: range.to };
-  const panels = dashboard.panels.flatMap((panel) => [panel, ...(panel.panels ?? [])]);
+  const panels = dashboard.panels.flatMap((panel) => [panel, ...(folded ? [] : panel.panels ?? [])]);
   const shown = [];
   for (const panel of panels) {
     const frames = panel.type === 'row' ? [] : await framesOf(panel, answers[panel.id], name);
