@@ -30,7 +30,7 @@ class Bound:
         Cancelled while it waits, it never begins. Cancelled later, it keeps its place until it has ended: a thread
         cannot be stopped, and a second one beside it would break the bound.
         """
-        if self._waiting >= self._queue and not patient:
+        if self._free.locked() and self._waiting >= self._queue and not patient:
             raise Busy
         self._waiting += 1
         try:

@@ -10,7 +10,7 @@ from typing import Any
 
 from exporter.model import ApiKey, Obstacle
 from exporter.site.choose import NO_GROUP, WORST, Choice, Entry, Query, choose
-from exporter.site.verdict import Health, is_never_funded, share_left
+from exporter.site.verdict import Health, is_never_funded, low_quota_usd, share_left
 from exporter.site.words import YEAR, count, duration, money, percent, short, utc
 from exporter.snapshot import AccountState, Snapshot
 
@@ -22,7 +22,10 @@ LONGEST_FORECAST = 10 * YEAR
 HEALTH_WORDS: Mapping[Health, tuple[str, str]] = {
     Health.DEAD: ("Not working", "used within the last 7 days, but requests fail"),
     Health.DRY: ("Probably dry", "less is left than a usual request costs, and nothing was spent for 25 minutes"),
-    Health.CRITICAL: ("Critical", "expires within a day, or under 2 % of the quota left"),
+    Health.CRITICAL: (
+        "Critical",
+        "expires within a day, or under 2 % of the quota left",
+    ),
     Health.WARNING: ("Warning", "expires within a week, or under 10 % of the quota left"),
     Health.ENDED: ("Inactive", "expired, exhausted or never funded, and not in use"),
     Health.OK: ("OK", "no action needed"),
@@ -172,7 +175,8 @@ def badge(entry: Entry, now: float) -> str:
     if verdict.health in (Health.CRITICAL, Health.WARNING):
         if verdict.by_expiry and key.expires_at is not None:
             return f"EXPIRES IN {short(key.expires_at - now)}"
-        return f"{percent(share_left(key) or 0.0)} LEFT"
+        own_limit = low_quota_usd(entry.account, key) is not None
+        return f"{money(entry.usd(key.remaining_quota or 0)) if own_limit else percent(share_left(key) or 0.0)} LEFT"
     return HEALTH_WORDS[verdict.health][0].upper()
 
 

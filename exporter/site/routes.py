@@ -1,11 +1,11 @@
-"""Answer clients: the metrics, the two probes and, where it is switched on, the status page.
+"""Answer clients: the metrics, the two probes and, where it is enabled, the status page.
 
 Talks to: Starlette, which calls it. Knows no API, no token, no refresh: it is given the exposition and the questions
 that the probes ask. A gzip scrape of everything is always answered, whatever the gateway does and other clients ask
 for; more expensive responses share a bound. Neither probe does any work.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -80,7 +80,9 @@ class Site:
         names = request.query_params.getlist("name[]")
         headers = SAFE | {"Vary": "Accept, Accept-Encoding", "Content-Type": form.value}
         if not gzipped:
-            return StreamingResponse(self.exposition.plain(form, names), headers=headers)
+            pieces = self.exposition.plain(form, names)
+            first = await self.bound.run(lambda: anext(pieces, None))
+            return StreamingResponse(self._in_turns(first, pieces), headers=headers)
         if names:
             parts = await self.bound.run(lambda: self.exposition.gzipped(form, names))
         else:
@@ -89,6 +91,12 @@ class Site:
         if len(parts) <= FEW_PARTS:
             return Response(b"".join(parts), headers=headers)
         return StreamingResponse(chunks(parts), headers=headers)
+
+    async def _in_turns(self, piece: bytes | None, later: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """Give *piece* and each one behind it when its turn comes: a slow reader holds nothing meanwhile."""
+        while piece is not None:
+            yield piece
+            piece = await self.bound.run(lambda: anext(later, None), patient=True)
 
     async def healthy(self, _: Request) -> Response:
         """Say whether the refreshes are alive, whatever the gateway does."""

@@ -1,7 +1,7 @@
 """Judge a key for people: how it is, what stands in its way, how urgent that is.
 
-Pure: an account's state, a key and a time in, a verdict out. The limits are the default thresholds of the alert rules,
-plus 2 % of the quota.
+Pure: an account's state, a key and a time in, a verdict out. The limits are the thresholds that the user set for the
+key, else the default thresholds of the alert rules; a fifth of the limit on quota is critical.
 """
 
 import math
@@ -14,7 +14,7 @@ from exporter.snapshot import AccountState
 
 DAY = 86_400
 CRITICAL_SECONDS, WARNING_SECONDS = DAY, 7 * DAY
-CRITICAL_SHARE, WARNING_SHARE = 0.02, 0.1
+LOW_PARTS, CRITICAL_PART = 10, 0.2  # low is less than a tenth of all quota
 IN_USE_SECONDS = 7 * DAY
 
 
@@ -55,7 +55,7 @@ def judge(state: AccountState, key: ApiKey, now: float) -> Verdict:
     obstacle = state.obstacle(key, now)
     idle = math.inf if key.last_used_at is None else now - key.last_used_at
     if obstacle is None:
-        return Verdict(Health.DRY, None, idle) if state.is_probably_dry(key, now) else _judge_usable(key, now)
+        return Verdict(Health.DRY, None, idle) if state.is_probably_dry(key, now) else _judge_usable(state, key, now)
     if obstacle is Obstacle.DISABLED:
         return Verdict(Health.DEAD if idle < DAY else Health.DISABLED, obstacle, idle)
     in_use = idle < IN_USE_SECONDS or (key.status == KeyStatus.ENABLED and _has_just_expired(key, now))
@@ -84,12 +84,28 @@ def _has_just_expired(key: ApiKey, now: float) -> bool:
     return key.expires_at is not None and 0 <= now - key.expires_at < WARNING_SECONDS
 
 
-def _judge_usable(key: ApiKey, now: float) -> Verdict:
-    left = share_left(key)
-    share, life = math.inf if left is None else left, math.inf if key.expires_at is None else key.expires_at - now
-    urgency = min(life / WARNING_SECONDS, share / WARNING_SHARE)
-    if life < CRITICAL_SECONDS or share < CRITICAL_SHARE:
-        return Verdict(Health.CRITICAL, None, urgency, life / CRITICAL_SECONDS < share / CRITICAL_SHARE)
-    return Verdict(
-        Health.WARNING if urgency < 1 else Health.OK, None, urgency, life / WARNING_SECONDS < share / WARNING_SHARE
-    )
+def low_quota_usd(state: AccountState, key: ApiKey) -> float | None:
+    """Return below how many US dollars the user wants to be warned of *key*; None for the common share."""
+    threshold = state.threshold(key)
+    return None if threshold is None else threshold.low_quota_usd
+
+
+def _judge_usable(state: AccountState, key: ApiKey, now: float) -> Verdict:
+    threshold = state.threshold(key)
+    warning = WARNING_SECONDS if threshold is None or threshold.expiry_warning is None else threshold.expiry_warning
+    life = math.inf if key.expires_at is None else key.expires_at - now
+    by_expiry, by_quota = life / max(warning, 1), _quota_urgency(state, key)
+    urgency = min(by_expiry, by_quota)
+    if life < CRITICAL_SECONDS or by_quota < CRITICAL_PART:
+        return Verdict(Health.CRITICAL, None, urgency, life / CRITICAL_SECONDS < by_quota / CRITICAL_PART)
+    return Verdict(Health.WARNING if urgency < 1 else Health.OK, None, urgency, by_expiry < by_quota)
+
+
+def _quota_urgency(state: AccountState, key: ApiKey) -> float:
+    """Return what is left as a multiple of the limit below which to warn."""
+    share, usd = share_left(key), low_quota_usd(state, key)
+    if share is None or key.remaining_quota is None:
+        return math.inf
+    if usd is None:
+        return share * LOW_PARTS
+    return key.remaining_quota / (usd * state.quota_units_per_usd) if usd else math.inf

@@ -46,6 +46,15 @@ def test_work_beyond_the_bound_waits_and_beyond_the_queue_is_refused():
     assert asyncio.run(scenario()) == (2, [False] * 5 + [True] * 4, ["done"] * 5)
 
 
+def test_without_a_queue_work_is_done_where_there_is_a_free_place():
+    async def scenario():
+        bound, work = Bound(at_once=1, queue=0), Work("done")
+        work.let_go.set()
+        return await bound.run(work)
+
+    assert asyncio.run(scenario()) == "done"
+
+
 def test_patient_work_waits_whatever_the_queue():
     async def scenario():
         bound, work = Bound(at_once=1, queue=0), Work("done")

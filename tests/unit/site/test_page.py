@@ -6,6 +6,7 @@ import pytest
 from domain import DAY, NOW, a_balance, a_read_state, a_snapshot, a_state, an_api_key, failure
 
 from exporter.errors import Reason
+from exporter.filters import Threshold
 from exporter.model import Facts, Obstacle, Subscriptions
 from exporter.site.choose import Entry, Query, choose
 from exporter.site.page import (
@@ -31,9 +32,9 @@ HOUR = 3_600
 NEVER_USED = {"used_quota": 0, "last_used_at": None}
 
 
-def an_entry(*, facts=None, balance=None, name="main", **key):
+def an_entry(*, facts=None, balance=None, name="main", thresholds=(), **key):
     built = an_api_key(**key)
-    state = a_read_state(built, name=name, balance=balance, facts=facts)
+    state = a_read_state(built, name=name, balance=balance, facts=facts, thresholds=thresholds)
     return Entry(state, built, judge(state, built, NOW))
 
 
@@ -48,6 +49,7 @@ def an_entry(*, facts=None, balance=None, name="main", **key):
         ({"expires_at": NOW + 3 * DAY}, "EXPIRES IN 3 d"),
         ({"remaining_quota": 26, "used_quota": 974}, "2.6 % LEFT"),
         ({"remaining_quota": 9, "used_quota": 991, "expires_at": NOW + 6 * DAY}, "0.9 % LEFT"),
+        ({"remaining_quota": 1_250_000, "thresholds": (Threshold(low_quota_usd=5.0),)}, "$2.50 LEFT"),
         ({"status": 2}, "DISABLED"),
         ({"status": 3}, "EXPIRED"),
         ({"status": 3, "expires_at": NOW + DAY}, "EXPIRED"),

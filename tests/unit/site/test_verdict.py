@@ -1,8 +1,11 @@
 """How a key is judged: as the alerts judge it."""
 
+import re
+
 import pytest
 from domain import DAY, NOW, a_balance, a_read_state, an_api_key
 
+from exporter.filters import Threshold
 from exporter.model import Facts, Obstacle
 from exporter.site.verdict import Health, is_never_funded, judge, share_left, total_quota
 
@@ -140,3 +143,32 @@ def test_of_two_dead_keys_the_one_used_last_is_worse():
     lately, long_ago = (judged(an_api_key(status=4, last_used_at=NOW - idle)) for idle in (60, DAY))
 
     assert lately.rank < long_ago.rank
+
+
+@pytest.mark.parametrize(
+    ("threshold", "facts", "health", "by_expiry"),
+    [
+        ({"low_quota_usd": 5.0}, {"remaining_quota": 2_499_999, "used_quota": 0}, Health.WARNING, False),
+        ({"low_quota_usd": 5.0}, {"remaining_quota": 2_500_000, "used_quota": 0}, Health.OK, False),
+        ({"low_quota_usd": 5.0}, {"remaining_quota": 499_999, "used_quota": 0}, Health.CRITICAL, False),
+        ({"low_quota_usd": 5.0}, {"remaining_quota": 2_500_000, "used_quota": 10**12}, Health.OK, False),
+        ({"low_quota_usd": 0.0}, {"remaining_quota": 1, "used_quota": 999}, Health.OK, False),
+        ({"low_quota_usd": 5.0}, {"remaining_quota": None}, Health.OK, False),
+        ({"expiry_warning": 30.0 * DAY}, {"expires_at": NOW + 30 * DAY - 1}, Health.WARNING, True),
+        ({"expiry_warning": 30.0 * DAY}, {"expires_at": NOW + 30 * DAY}, Health.OK, True),
+        ({"expiry_warning": 2.0 * DAY}, {"expires_at": NOW + 3 * DAY}, Health.OK, True),
+        ({"expiry_warning": 0.0}, {"expires_at": NOW + DAY - 1}, Health.CRITICAL, True),
+        ({}, {"remaining_quota": 99, "used_quota": 901}, Health.WARNING, False),
+    ],
+)
+def test_a_threshold_of_the_user_takes_the_place_of_the_common_limit(threshold, facts, health, by_expiry):
+    verdict = judged(an_api_key(**facts), thresholds=(Threshold(**threshold),))
+
+    assert (verdict.health, verdict.by_expiry) == (health, by_expiry)
+
+
+def test_a_threshold_holds_for_the_keys_that_it_names_alone():
+    threshold = Threshold(keys=re.compile("vip/.*"), low_quota_usd=5.0)
+
+    assert judged(an_api_key(group="vip"), thresholds=(threshold,)).health is Health.WARNING
+    assert judged(an_api_key(group="other"), thresholds=(threshold,)).health is Health.OK
