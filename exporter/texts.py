@@ -61,7 +61,7 @@ class Parsing:
 
     def _parse_each(self, option: Option, given: Given) -> tuple[Any, ...]:
         texts = [text.strip() for text in given.text.split(",") if text.strip()]
-        return tuple(self.parse(option, Given(text, given.where)) for text in texts or [option.default or ""])
+        return tuple(self.parse(option, Given(text, given.where)) for text in texts or [given.text])
 
     def parse(self, option: Option, given: Given) -> Any:  # noqa: ANN401 - likewise
         """Return what *given* means; note a problem and return the default where it means nothing."""

@@ -162,6 +162,18 @@ def test_excluded_keys_are_counted(in_file, options):
     assert remarks(state, in_file=in_file) == [f"main: 12 keys are excluded by {options}"]
 
 
+def test_one_excluded_key_is_counted_in_the_singular():
+    state = a_state().succeeded(a_reading(a_listing(an_api_key(), excluded=1)))
+
+    assert remarks(state)[0].startswith("main: 1 key is excluded by ")
+
+
+def test_five_keys_are_all_named():
+    closed = [an_api_key(id=id_, group="gone") for id_ in range(1, 6)]
+
+    assert " more" not in remarks(a_read_state(*closed, facts=Facts(groups={})))[0]
+
+
 def test_another_money_factor_of_the_gateway_is_reported():
     state = a_read_state(configured_units_per_usd=1_000.0, facts=Facts(quota_units_per_usd=500_000.0))
 

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.filters import KeyFilter, Threshold, shard_of, threshold_of
@@ -45,7 +45,18 @@ def test_include_and_exclude_match_the_whole_of_group_and_name_and_exclude_wins(
     assert chosen(include, exclude) == expected
 
 
+def test_a_filter_without_patterns_is_false():
+    some = parse_pattern("x")
+
+    assert [bool(each) for each in (KeyFilter(), KeyFilter(include=some), KeyFilter(exclude=some))] == [
+        False,
+        True,
+        True,
+    ]
+
+
 @given(keys)
+@settings(deadline=None)
 def test_an_escaped_group_and_name_matches_that_key_whatever_they_contain(key):
     only = KeyFilter(include=parse_pattern(re.escape(f"{key.group}/{key.name}")))
 
@@ -55,6 +66,7 @@ def test_an_escaped_group_and_name_matches_that_key_whatever_they_contain(key):
 
 
 @given(keys)
+@settings(deadline=None)
 def test_dot_star_matches_every_key(key):
     assert KeyFilter(include=parse_pattern(".*")).takes(key)
     assert threshold_of(key, [Threshold(low_quota_usd=1.0)]) is not None
@@ -78,6 +90,7 @@ def test_a_key_that_no_threshold_matches_has_none():
 
 
 @given(st.text(max_size=30), st.integers(1, 20))
+@settings(deadline=None)
 def test_every_account_has_a_shard_and_keeps_it_or_moves_to_the_new_one(name, total):
     before, after = shard_of(name, total), shard_of(name, total + 1)
 

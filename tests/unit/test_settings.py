@@ -142,6 +142,11 @@ def test_several_listen_addresses_by_repeating_the_flag_or_by_commas_in_the_vari
     assert load(**TOKEN, **{variable: " 127.0.0.1:1 , [::1]:2, "}).listen == TWO
 
 
+@pytest.mark.parametrize("text", ["", ",", " , "])
+def test_a_listen_address_that_names_none_is_wrong(text):
+    assert len(problems(f"--web.listen-address={text}", **TOKEN)) == 1
+
+
 def test_files_that_are_there_are_taken(tmp_path):
     (tmp_path / "ca.pem").write_bytes(trustme.CA(key_type=trustme.KeyType.ECDSA).cert_pem.bytes())
     (tmp_path / "web.yml").write_text("")
