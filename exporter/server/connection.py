@@ -28,6 +28,7 @@ from uvicorn.server import ServerState
 from exporter.server.heads import in_origin_form, refusal
 
 MOST_CONNECTIONS = 256
+NEW_SECONDS = 1.0
 PIECE_BYTES = 64 * 1024
 NO_LINGER = struct.pack("ii", 1, 0)  # struct linger: on, for 0 s
 # Clients make uvicorn warn (garbage, upgrades); only our own failures are worth a line.
@@ -89,6 +90,11 @@ class Connection(H11Protocol):
     def is_working(self) -> bool:
         """Whether a request is running that waits for us, not for its client."""
         return self.phase == "request" and not self.flow.write_paused
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it has not had the time to ask for anything."""
+        return not self._has_answered and self.loop.time() - self.since < NEW_SECONDS
 
     @property
     def unread_bytes(self) -> int:

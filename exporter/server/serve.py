@@ -5,6 +5,8 @@ Talks to: the event loop and the listening sockets. May not know: what is served
 
 import asyncio
 import contextlib
+import functools
+import itertools
 import socket
 import traceback
 from collections.abc import Sequence
@@ -113,7 +115,9 @@ class _Server:
     async def _accept(self, listener: socket.socket) -> None:
         """Accept forever. asyncio's own way knows no limit on connections and hides those in a handshake."""
         loop = asyncio.get_running_loop()
-        while True:
+        for number in itertools.count():
+            if number % max(1, self._limits.connections // 16) == 0:
+                await asyncio.sleep(0)  # for those accepted so far: sock_accept returns at once while more are waiting
             try:
                 sock, _ = await loop.sock_accept(listener)
             except ConnectionError:
@@ -127,13 +131,15 @@ class _Server:
                 self._connections.add(connection)
                 connection.handshake = loop.create_task(self._connect(sock, connection))
                 self._state.tasks.add(connection.handshake)
-                connection.handshake.add_done_callback(self._state.tasks.discard)
+                connection.handshake.add_done_callback(functools.partial(self._connected, sock))
             else:
                 sock.close()
-            await asyncio.sleep(0)  # sock_accept returns without a pause while more are waiting
 
     def _make_room(self) -> bool:
-        """Cut the connection that has been longest without a running request; False if each has one."""
+        """Cut the connection that has been longest without a running request; False if each has one.
+
+        One that came a moment ago goes after all others: what it asks may be waiting to be read.
+        """
         handshakes = [each for each in self._connections if each.phase == "handshake"]
         if len(handshakes) >= self._limits.handshakes:
             min(handshakes, key=attrgetter("since")).cut()
@@ -141,7 +147,7 @@ class _Server:
             return True
         quiet = [each for each in self._connections if not each.is_working]
         if quiet:
-            min(quiet, key=attrgetter("since")).cut()
+            min(quiet, key=attrgetter("is_new", "since")).cut()
         return bool(quiet)
 
     async def _connect(self, sock: socket.socket, connection: Connection) -> None:
@@ -157,6 +163,11 @@ class _Server:
         except (OSError, asyncio.CancelledError) as exc:  # the client's affair, or cut
             traceback.clear_frames(exc.__traceback__)  # else the TLS buffers wait for the garbage collector
             self._connections.discard(connection)
+
+    def _connected(self, sock: socket.socket, handshake: asyncio.Task[None]) -> None:
+        self._state.tasks.discard(handshake)
+        if handshake.cancelled():  # before it began
+            sock.close()
 
     def _bound_unread(self) -> None:
         """Cut the oldest readers while all together have more to read than allowed, but never the newest."""
