@@ -9,7 +9,7 @@ COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo stack test lint check test-wheel docs golden screenshot dashboard-pictures bench soak dist sbom mixin changelog lock clean
+.PHONY: help demo stack test lint check test-newest test-wheel docs golden screenshot dashboard-pictures bench soak dist sbom mixin changelog lock clean
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -62,6 +62,10 @@ soak: $(VENV) ## half an hour of faults, looking for leaks
 dist: $(VENV) ## build wheel and sdist
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation
+
+test-newest: $(VENV) ## build the newest Prometheus, Alertmanager and VictoriaMetrics and test with them
+	scripts/install-newest-tools
+	PATH="$(CURDIR)/.newest/bin:$$PATH" $(BIN)/python -m pytest -n 2 tests/newest tests/rules tests/dashboards tests/e2e
 
 test-wheel: ## build the wheel and run the tests against it, installed
 	scripts/test-wheel $(PYTHON)

@@ -63,7 +63,7 @@ def test_prometheus_2_takes_the_openmetrics_form(exporter, tmp_path):
             if entry["metric"] in {"cometapi_key_info", "cometapi_key", "cometapi_exporter_refreshes"}
         }
 
-        assert types == {"cometapi_key": "info", "cometapi_exporter_refreshes": "counter"}
+        assert types == {"cometapi_key_info": "gauge", "cometapi_exporter_refreshes": "counter"}
 
 
 def _metadata(prometheus):
