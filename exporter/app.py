@@ -86,6 +86,7 @@ async def run(settings: Settings, *, load: Callable[[], Settings], demo: bool = 
             clock=WORLD.clock,
             is_alive=lambda: watch.is_alive,
             has_status_page=settings.has_status_page,
+            in_file=settings.config_file is not None,
             reload=reloader.reload if settings.has_lifecycle else None,
         )
         async with asyncio.TaskGroup() as tasks:

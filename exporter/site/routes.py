@@ -32,7 +32,8 @@ SAFE = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 class Site:
     """What the responses need to know of the rest of the program.
 
-    *reload* reloads the configuration and returns every problem; None where a request may not do that.
+    With *in_file*, advice names the keys of the accounts file instead of flags. *reload* reloads the configuration and
+    returns every problem; None where a request may not do that.
     """
 
     exposition: Exposition
@@ -41,6 +42,7 @@ class Site:
     clock: Callable[[], float]
     is_alive: Callable[[], bool]
     has_status_page: bool
+    in_file: bool = False
     reload: Callable[[], Awaitable[Sequence[str]]] | None = None
     bound: Bound = field(default_factory=Bound)
 
@@ -68,10 +70,13 @@ class Site:
     def _pages(self) -> list[Route]:
         if not self.has_status_page:
             return [Route("/", self.no_page)]
-        page = StatusPage(
-            read_snapshot=self.read_snapshot, clock=self.clock, telemetry_path=self.telemetry_path, bound=self.bound
-        )
-        return page.routes()
+        return StatusPage(
+            read_snapshot=self.read_snapshot,
+            clock=self.clock,
+            telemetry_path=self.telemetry_path,
+            bound=self.bound,
+            in_file=self.in_file,
+        ).routes()
 
     async def metrics(self, request: Request) -> Response:
         """Answer a scrape."""

@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.resources import files
 
 import jinja2
@@ -17,7 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from exporter import __version__
-from exporter.errors import FIXES
+from exporter.errors import fix
 from exporter.model import STATUS_LABELS
 from exporter.site import page, verdict, words
 from exporter.site.api import document
@@ -67,13 +68,16 @@ class StatusPage:
         clock: Callable[[], float],
         telemetry_path: str,
         bound: Bound,
+        in_file: bool = False,
     ) -> None:
         self._read_snapshot = read_snapshot
         self._clock = clock
         self._bound = bound
         self._static = static_files()
         addresses = {name: f".{address}" for name, (address, _) in self._static.items()}
-        self._template = _template(static=addresses, telemetry_path=f".{telemetry_path}")
+        self._template = _template(
+            static=addresses, telemetry_path=f".{telemetry_path}", fix=partial(fix, in_file=in_file)
+        )
 
     def routes(self) -> list[Route]:
         """List what is served where."""
@@ -131,7 +135,7 @@ def static_files() -> dict[str, tuple[str, Response]]:
     return found
 
 
-def _template(**addresses: object) -> jinja2.Template:
+def _template(**given: object) -> jinja2.Template:
     """Prepare the template. Its links are relative, so that the page also works below a path of a reverse proxy."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("exporter.site"),
@@ -142,12 +146,11 @@ def _template(**addresses: object) -> jinja2.Template:
         auto_reload=False,
     )
     environment.filters |= {function.__name__: function for function in FILTERS} | {"code": _code}
-    environment.globals |= addresses | {
+    environment.globals |= given | {
         "version": __version__,
         "keys_path": f".{KEYS_PATH}",
         "statuses": STATUS_LABELS,
         "healths": page.HEALTH_WORDS,
-        "fixes": FIXES,
         "no_group": NO_GROUP,
         "worst": WORST,
     }

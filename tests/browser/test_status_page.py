@@ -198,6 +198,14 @@ def test_a_failure_shows_when_you_return_to_the_page_with_its_reason_error_and_f
     assert names(page) == ["key 1"]
 
 
+def test_a_page_that_is_refused_says_with_which_status(open_page, demo):
+    page = open_page(f"{demo.url}/", expected="503")
+    page.route("**/*", lambda route: route.fulfill(status=503))
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+    expect(page.locator("#lost")).to_contain_text("The exporter has answered 503 since")
+
+
 def test_a_long_list_is_cut_into_pages(open_page, watch):
     watched, _ = watch(*(a_wire_key(number) for number in range(1, 402)))
     page = open_page(f"{watched.url}/?sort=id")

@@ -15,12 +15,12 @@
     const timer = setTimeout(() => mine.abort(), PATIENCE_MS);
     try {
       const answer = await fetch(url, { signal: mine.signal, credentials: "same-origin" });
-      if (!answer.ok) throw new Error(`status ${answer.status}`);
+      if (!answer.ok) throw new Error(`answered ${answer.status}`);
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-      if (!PARTS.every((id) => fresh.getElementById(id))) throw new Error("not the status page");
+      if (!PARTS.every((id) => fresh.getElementById(id))) throw new Error("answered something else");
       if (running === mine) replace(fresh);
-    } catch {
-      if (running === mine) lost();
+    } catch (error) {
+      if (running === mine) lost(error.name === "Error" ? error.message : "not answered");
     } finally {
       clearTimeout(timer);
       if (running === mine) running = null;
@@ -52,9 +52,9 @@
     }
   }
 
-  function lost() {
+  function lost(what) {
     if (!banner.hidden) return;
-    banner.textContent = `The exporter has not answered since ${new Date().toLocaleTimeString()}. This is the last known data.`;
+    banner.textContent = `The exporter has ${what} since ${new Date().toLocaleTimeString()}. This is the last known data.`;
     banner.hidden = false;
     document.body.classList.add("lost");
     schedule();
@@ -146,5 +146,5 @@
   openHelp();
   schedule();
   setInterval(tick, 1000);
-  setInterval(() => document.hidden || fetch("./-/healthy").catch(lost), ALIVE_MS);
+  setInterval(() => document.hidden || fetch("./-/healthy").catch(() => lost("not answered")), ALIVE_MS);
 })();

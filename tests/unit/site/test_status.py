@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 
 from exporter.errors import Reason
 from exporter.site.bound import Bound
+from exporter.site.choose import Query
 from exporter.site.status import StatusPage
 from exporter.snapshot import Snapshot
 
@@ -164,6 +165,19 @@ def test_an_account_that_fails_says_the_last_error_and_the_fix_with_flags_whole(
     assert texts(text, "p", **{"class": "state"}) == ["down: rate_limited"]
     assert texts(text, "q") == ["429 from gw.example <b>"]
     assert "<code>--collect.max-requests-per-minute</code>" in text
+
+
+def test_with_an_accounts_file_the_fix_names_its_keys():
+    state = a_read_state(an_api_key()).failed(failure(Reason.TIMEOUT), NOW - 60)
+    page = StatusPage(
+        read_snapshot=lambda: Snapshot.of([state]),
+        clock=lambda: NOW,
+        telemetry_path="/metrics",
+        bound=Bound(),
+        in_file=True,
+    )
+
+    assert "Fix: check the network, or lengthen collect.timeout." in page.render(Query()).decode()
 
 
 def test_the_chosen_health_and_no_other_is_marked():
