@@ -44,4 +44,4 @@ class Bound:
     def _ended(self, task: "asyncio.Future[T]") -> None:
         self._free.release()
         if not task.cancelled():
-            task.exception()  # seen: nobody may be waiting for it any more
+            task.exception()  # retrieved: its client may have left

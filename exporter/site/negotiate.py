@@ -1,7 +1,7 @@
-"""Choose the form and the packing of an answer from what the client says it accepts.
+"""Choose the format and the compression of a response from what the client says it accepts.
 
 Pure: headers in, a choice out. Source: RFC 9110 section 12.5, as far as scrapers use it: the highest weight wins,
-OpenMetrics where both weigh the same, and the text form for whoever names neither.
+OpenMetrics where both weigh the same, and the text format where neither is named.
 """
 
 from collections.abc import Iterator

@@ -85,7 +85,7 @@ def _has_just_expired(key: ApiKey, now: float) -> bool:
 
 
 def low_quota_usd(state: AccountState, key: ApiKey) -> float | None:
-    """Return below how many US dollars the user wants to be warned of *key*; None for the common share."""
+    """Return below how many US dollars to warn of *key*, as the user set it; None for the common share."""
     threshold = state.threshold(key)
     return None if threshold is None else threshold.low_quota_usd
 

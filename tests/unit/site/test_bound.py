@@ -1,6 +1,7 @@
 """Expensive work takes turns, in a queue with an end."""
 
 import asyncio
+import gc
 
 import pytest
 
@@ -115,3 +116,21 @@ def test_work_that_fails_says_so_and_makes_room():
         return await bound.run(next_one)
 
     assert asyncio.run(scenario()) == "done"
+
+
+def test_work_that_fails_after_its_client_has_left_is_not_reported_as_forgotten():
+    async def scenario():
+        reported = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["message"]))
+        bound, failing, ended = Bound(), Work(ValueError("no")), Work()
+        for work in (failing, ended):
+            (task,) = await started(bound.run(work))
+            task.cancel()
+            await settle()
+            work.let_go.set()
+            await settle()
+            del task
+        gc.collect()
+        return reported
+
+    assert asyncio.run(scenario()) == []

@@ -289,7 +289,10 @@ def test_another_static_address_is_404(name):
     assert request(f"/-/static/{name}").status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/", "/api/v1/keys"])
+STYLE = PAGE._static["status.css"][0]
+
+
+@pytest.mark.parametrize("path", ["/", "/api/v1/keys", STYLE])
 def test_head_says_what_get_would_and_nothing_else_is_allowed(path):
     head = request(path, method="HEAD")
 

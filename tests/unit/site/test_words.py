@@ -18,6 +18,8 @@ HOUR = 3_600
         (-0.0025, "\N{MINUS SIGN}$0.0025"),
         (0.000002, "<$0.0001"),
         (-12, "\N{MINUS SIGN}$12.00"),
+        (999_999, "$999,999.00"),
+        (1_000_000, "$1.00M"),
         (1_234_000, "$1.23M"),
         (2.5e9, "$2.50B"),
         (1.8e13, "$18.00T"),
@@ -83,6 +85,7 @@ def test_a_moment_lies_ahead_or_behind():
 
 def test_a_time_no_calendar_holds_is_its_number():
     assert (utc(NOW), utc(2**62), utc(-1)) == ("2025-06-15 15:06:40 UTC", "4611686018427387904", "-1")
+    assert (utc(0), utc(253_402_300_799)) == ("1970-01-01 00:00:00 UTC", "9999-12-31 23:59:59 UTC")
 
 
 def test_one_is_counted_without_an_s():
