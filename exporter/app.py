@@ -33,6 +33,7 @@ from exporter.logs import dropped_lines
 from exporter.refresher import Outcome, Surroundings
 from exporter.reload import Reloader
 from exporter.rendering import Form
+from exporter.server.connection import Limits
 from exporter.server.listen import ListenAddress, ListenError, bind, urls
 from exporter.server.serve import serve
 from exporter.server.tls import WebConfigFile
@@ -93,7 +94,7 @@ async def run(settings: Settings, *, load: Callable[[], Settings], demo: bool = 
             running = [tasks.create_task(watch.run_refreshes()), *_reloading(tasks, settings, reloader, hang_up)]
             running[0].add_done_callback(lambda _: stop.set())
             if probe_sockets:
-                tasks.create_task(serve(site.probes(), probe_sockets, stop=stop))
+                tasks.create_task(serve(site.probes(), probe_sockets, stop=stop, limits=Limits(connections=16)))
             await serve(site.application(), sockets, stop=stop, web_config=web_config)
             log.info("stopping")
             for task in running:
