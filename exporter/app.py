@@ -41,6 +41,7 @@ from exporter.settings import Settings
 from exporter.site.routes import Site
 from exporter.telemetry import Telemetry
 from exporter.watch import Watch, watching
+from exporter.workers import LookUps
 
 LAST_RESORT_SECONDS = 4.9
 # How long the thread that renders may keep the interpreter while a request waits for it, several times over; Python's
@@ -143,6 +144,7 @@ def tune_the_interpreter() -> None:
 
 def monitoring(settings: Settings) -> contextlib.AbstractAsyncContextManager[Watch]:
     """Monitor the accounts of *settings*, with the world as it is."""
+    asyncio.get_running_loop().set_default_executor(LookUps())
     telemetry = Telemetry(version=__version__, dropped_lines=dropped_lines)
     return watching(settings, world=WORLD, telemetry=telemetry, clock=ticking)
 

@@ -9,8 +9,8 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 LANE_SECONDS = 5.0
 
@@ -69,3 +69,39 @@ def _work(function: Callable[[], Result], future: "asyncio.Future[Result]") -> N
 def _settle(future: "asyncio.Future[Result]", settle: Callable[[], None]) -> None:
     with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
         future.get_loop().call_soon_threadsafe(lambda: None if future.done() else settle())
+
+
+class LookUps(ThreadPoolExecutor):
+    """The event loop's default executor, for name look-ups alone.
+
+    asyncio resolves names in its default executor, where a few look-ups without an answer would keep all others
+    waiting. Here each name has a daemon thread, shared by all that ask for it meanwhile.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self._running: dict[object, Future[Any]] = {}
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":  # noqa: ANN401 - any call
+        """Run the call in a thread of its own, or wait for the same one that is running already."""
+        call = (function, args)
+        future = self._running.get(call)
+        if future is None:
+            future = self._running[call] = Future()
+            future.set_running_or_notify_cancel()
+            threading.Thread(target=self._run, args=(call, future, kwargs), name="look-up", daemon=True).start()
+        return future
+
+    def _run(self, call: tuple[Callable[..., Any], tuple[Any, ...]], future: "Future[Any]", kwargs: Any) -> None:  # noqa: ANN401 - likewise
+        function, args = call
+        try:
+            result = function(*args, **kwargs)
+        except BaseException as error:  # noqa: BLE001 - handed to the caller as it is
+            self._running.pop(call, None)
+            future.set_exception(error)
+        else:
+            self._running.pop(call, None)
+            future.set_result(result)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002 - the library's signature
+        """Wait for nothing: a look-up may hang for good."""

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -110,11 +110,11 @@ class Process:
 
 
 class Exporter(Process):
-    """The installed exporter, serving on a free loopback port; *url* is where."""
+    """The installed exporter, serving on a free loopback port; *url* is where. *before* are the words that start it."""
 
-    def __init__(self, *flags: str, **variables: str) -> None:
+    def __init__(self, *flags: str, before: Sequence[str] = (), **variables: str) -> None:
         serving = () if any("listen-address" in flag for flag in flags) else ("--web.listen-address=127.0.0.1:0",)
-        super().__init__([EXPORTER, "--log.format=json", *serving, *flags], clean_environment(**variables))
+        super().__init__([*before, EXPORTER, "--log.format=json", *serving, *flags], clean_environment(**variables))
         self.urls: list[str] = wait_until(self._addresses)
         self.url = self.urls[0]
 

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from exporter.workers import Lane
+from exporter.workers import Lane, LookUps
 
 
 def test_a_lane_hands_over_results_and_errors():
@@ -41,3 +41,44 @@ def test_a_call_that_hangs_in_one_lane_holds_up_no_other():
         return result
 
     assert asyncio.run(play()) == 7
+
+
+def look_up(names, asked, end):
+    """Resolve *names* in a loop whose look-ups of "silent" hang until *end*."""
+
+    def resolve(name):
+        asked.append(name)
+        if name == "silent":
+            end.wait(10)
+        return name.upper()
+
+    async def play():
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(LookUps())
+        hanging = [loop.run_in_executor(None, resolve, "silent") for _ in range(50)]
+        found = [await loop.run_in_executor(None, resolve, name) for name in names]
+        end.set()
+        return found, set(await asyncio.gather(*hanging))
+
+    return asyncio.run(play())
+
+
+def test_fifty_look_ups_that_hang_keep_no_other_waiting_and_take_one_thread():
+    asked = []
+
+    assert look_up(["a", "b"], asked, threading.Event()) == (["A", "B"], {"SILENT"})
+    assert sorted(asked) == ["a", "b", "silent"]
+
+
+def test_a_look_up_that_fails_is_an_error_and_the_next_one_asks_again():
+    def fail():
+        raise OSError("no such name")
+
+    async def play():
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(LookUps())
+        for _ in range(2):
+            with pytest.raises(OSError, match="no such name"):
+                await loop.run_in_executor(None, fail)
+
+    asyncio.run(play())
