@@ -33,8 +33,8 @@ from gateway import (
 )
 from processes import Exporter
 
+from exporter.app import monitoring
 from exporter.settings import load_settings
-from exporter.watch import watching
 
 SEED = 20261123
 FAULTS = (
@@ -152,7 +152,7 @@ async def from_inside(refreshes: int) -> bool:
         gateway.faults, gateway.before_page = trouble.fault, trouble.move
         given = {"base_url": gateway.url, "max_requests_per_minute": "1000000", "timeout": "200ms"}
         settings = load_settings(given, {"COMETAPI_ACCESS_TOKEN": CANARY_TOKEN})
-        async with watching(settings) as watch:
+        async with monitoring(settings) as watch:
             for _ in range(refreshes):
                 await watch.refreshers[0].refresh()
             left = len(asyncio.all_tasks()) - 1

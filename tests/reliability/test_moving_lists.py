@@ -14,9 +14,9 @@ import stamina
 from builders import CANARY_TOKEN, a_wire_key
 from gateway import Gateway
 
+from exporter.app import monitoring
 from exporter.rendering import Form
 from exporter.settings import load_settings
-from exporter.watch import watching
 
 KEY = re.compile(rb'^cometapi_key_status\{.*key_id="(\d+)"', re.MULTILINE)
 
@@ -85,7 +85,7 @@ async def play(gateway: Gateway, automation: Automation, refreshes: int) -> Figu
         {"base_url": gateway.url, "max_requests_per_minute": "1000000"}, {"COMETAPI_ACCESS_TOKEN": CANARY_TOKEN}
     )
     figures = Figures()
-    async with watching(settings) as watch:
+    async with monitoring(settings) as watch:
         (refresher,) = watch.refreshers
         for automation.refresh in range(refreshes):
             before = automation.living()
