@@ -1,4 +1,4 @@
-"""The demo's keys as part of an imagined past: what the pictures of the dashboards show.
+"""The demo's keys as part of the sample history: what the pictures of the dashboards show.
 
 Pure. The demo began three hours before the pictures are taken.
 """

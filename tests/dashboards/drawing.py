@@ -1,7 +1,7 @@
 """Draw a dashboard with Grafana's own libraries in Chromium, and report what a person would see.
 
-Talks to: a Prometheus, and the page that `drawn/bundle.mjs` makes. The page itself talks to nobody: every address that
-it asks for is answered here, from files of node_modules.
+Talks to: a Prometheus, and the page that `drawn/bundle.mjs` makes. The page itself sends nothing to the network: every
+address that it asks for is answered here, from files of node_modules.
 """
 
 import contextlib

@@ -1,7 +1,7 @@
 """Read the queries out of a Grafana dashboard and ask a real Prometheus, as Grafana would.
 
 Knows Grafana's JSON and Prometheus's HTTP API; knows nothing of which metrics exist, so any source of
-data can stand behind the Prometheus.
+data will do.
 """
 
 import json

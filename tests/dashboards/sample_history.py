@@ -1,4 +1,4 @@
-"""Eight hours of an imagined past as OpenMetrics text with timestamps: every family of the exporter, two replicas.
+"""Eight hours of sample history as OpenMetrics text with timestamps: every family of the exporter, two replicas.
 
 Pure and deterministic. Written from the metrics' promises, without the exporter's code.
 """

@@ -1,4 +1,4 @@
-"""The keys of an imagined past, in which everything happens that a dashboard must show.
+"""The keys of the sample history, in which everything happens that a dashboard must show.
 
 Pure and deterministic.
 """
@@ -31,7 +31,7 @@ class PastKey(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleKey:
-    """A key: its figures at END, and what was otherwise until *changed_ago* seconds before it.
+    """A key: its values at END, and what was otherwise until *changed_ago* seconds before it.
 
     Until then *used_before* more was used (a refund gave it back) and *granted* less was left.
     """

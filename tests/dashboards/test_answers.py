@@ -160,7 +160,7 @@ def test_two_replicas_count_once(prometheus: Prometheus, title: str, expected: f
         ("Last used", "13", inf),
     ],
 )
-def test_one_key_is_told_truly(prometheus: Prometheus, title: str, key: str, expected: float) -> None:
+def test_one_key_is_shown_truly(prometheus: Prometheus, title: str, key: str, expected: float) -> None:
     """An unlimited key (3) is never spent, and one (13) was never used: infinity, since no value means unknown.
 
     The account spent 3,650 units a second for 8 hours on 2,880 requests: 36,500 units each. A refund (14) is no
@@ -227,7 +227,7 @@ def test_a_model_has_the_price_of_its_tokens(prometheus: Prometheus) -> None:
     assert prices["claude-opus"] == pytest.approx(0.02, rel=0.01)
 
 
-def test_money_is_changed_at_the_rate_of_its_own_account(prometheus: Prometheus) -> None:
+def test_money_is_converted_at_the_rate_of_its_own_account(prometheus: Prometheus) -> None:
     """5,500 million units are 11,000 USD at 500,000 units a dollar and 5,500 USD at a million."""
     queries = _queries(OVERVIEW, "Spendable over time")
     graph = next(query for query in queries if query.is_range and query.name.endswith("_usd"))

@@ -159,7 +159,7 @@ def test_without_the_navigation_no_table_is_wider_than_its_panel(browser: Browse
     assert [title for title, panel in drawn.panels.items() if panel["scrolls"]] == []
 
 
-def test_a_legend_lists_the_dearest_first(see: See) -> None:
+def test_a_legend_lists_the_largest_first(see: See) -> None:
     legend = see("overview").panels["Burn per day, top keys"]["legend"]
 
     assert [text.strip() for text in legend[0]][1:3] == ["prod-batch · 2", "$518.40"]

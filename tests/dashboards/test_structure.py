@@ -45,7 +45,7 @@ def test_panel_ids_are_unique(dashboard: Json) -> None:
 
 
 @each
-def test_no_two_panels_lie_over_each_other(dashboard: Json) -> None:
+def test_no_two_panels_overlap(dashboard: Json) -> None:
     for one, other in combinations(all_panels(dashboard), 2):
         assert not _overlap(one["gridPos"], other["gridPos"]), (one["title"], other["title"])
 
@@ -96,7 +96,7 @@ def test_query_names_are_unique_within_a_panel(dashboard: Json) -> None:
 
 
 @each
-def test_money_asked_in_units_and_in_dollars_wears_the_right_unit(dashboard: Json) -> None:
+def test_money_asked_in_units_and_in_dollars_has_the_right_unit(dashboard: Json) -> None:
     for panel in drawn_panels(dashboard):
         names = {target["refId"] for target in panel["targets"]}
         in_units = {name for name in names if name.endswith("_units")}

@@ -154,7 +154,7 @@ class Scope:
 
 
 def per_day(expr: str) -> str:
-    """Turn a figure per second into one per day."""
+    """Turn a value per second into one per day."""
     return f"({expr}) * {SECONDS_PER_DAY}"
 
 

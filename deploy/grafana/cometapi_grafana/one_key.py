@@ -130,17 +130,18 @@ def _money() -> list[PanelBuilder]:
             _money_number("Burn per day", "What the key spends a day at its present rate."),
             *money(SCOPE, Ask(expr=per_day(SCOPE.burn()))),
         ),
-        panels.number(
-            _number(
-                "Lasts",
-                "Until the quota is spent at the present rate. No limit: nothing is spent, or the key is unlimited.",
-                look.SECONDS,
-            ),
-            Ask(expr=SCOPE.or_endless(SCOPE.runway())),
-            steps=look.MORE_TIME_IS_GOOD,
-            mappings=look.text_if_endless("no limit"),
-        ),
+        _lasts(),
     ]
+
+
+def _lasts() -> PanelBuilder:
+    frame = _number(
+        "Lasts",
+        "Until the quota is spent at the present rate. No limit: nothing is spent, or the key is unlimited.",
+        look.SECONDS,
+    )
+    lasts = Ask(expr=SCOPE.or_endless(SCOPE.runway()))
+    return panels.number(frame, lasts, steps=look.MORE_TIME_IS_GOOD, mappings=look.text_if_endless("no limit"))
 
 
 def _account() -> list[PanelBuilder]:

@@ -3,6 +3,8 @@
 Pure.
 """
 
+from dataclasses import replace
+
 from . import look, panels
 from .accounts import accounts
 from .expressions import OVERVIEW as SCOPE
@@ -28,13 +30,7 @@ def _money_numbers() -> list[PanelBuilder]:
             steps=look.BALANCE,
         ),
         panels.number(
-            Frame(
-                title="Lasts",
-                description="Until the first account can pay no more at the present rate of all its keys.",
-                width=4,
-                height=4,
-                unit=look.SECONDS,
-            ),
+            _small("Lasts", "Until the first account can pay no more, at the present rate of its keys.", look.SECONDS),
             Ask(expr=f"min({SCOPE.account_runway()})"),
             steps=look.MORE_TIME_IS_GOOD,
             mappings=look.text_if_endless("nothing spent"),
@@ -48,17 +44,11 @@ def _money_numbers() -> list[PanelBuilder]:
             *money(SCOPE, Ask(expr=per_day(SCOPE.burn())), total=summed()),
         ),
         panels.number(
-            _money_frame("Left on keys", "What usable keys with a quota of their own may still spend."),
+            _money_frame("Left on keys", "What usable keys with their own quota may still spend."),
             *money(SCOPE, Ask(expr=left), total=summed()),
         ),
         panels.number(
-            Frame(
-                title="Unlimited keys",
-                description="Keys without a quota of their own: only the account's balance stops them.",
-                width=4,
-                height=4,
-                unit=look.COUNT,
-            ),
+            _small("Unlimited keys", "Keys without their own quota: only the account's limits them.", look.COUNT),
             Ask(expr=f"sum({SCOPE.of_key('unlimited_quota')})"),
         ),
     ]
@@ -107,7 +97,7 @@ def _price_factors() -> PanelBuilder:
     factor = f"max by (account, group) (cometapi_group_price_factor{{{SCOPE.group}}})"
     frame = Frame(
         title="Price factor by group",
-        description=f"What the gateway multiplies prices by, at most {_DRAWN}: the dearest groups open to an account.",
+        description=f"What the gateway multiplies prices by, at most {_DRAWN} groups: those with the highest.",
         width=8,
         height=7,
         unit=look.COUNT,
@@ -116,5 +106,9 @@ def _price_factors() -> PanelBuilder:
     return panels.bars(frame, Ask(expr=f"topk({_DRAWN}, {factor})", legend="{{account}} / {{group}}"))
 
 
+def _small(title: str, description: str, unit: str) -> Frame:
+    return Frame(title=title, description=description, width=4, height=4, unit=unit)
+
+
 def _money_frame(title: str, description: str) -> Frame:
-    return Frame(title=title, description=description, width=4, height=4, unit=look.DOLLARS, empty="Not available")
+    return replace(_small(title, description, look.DOLLARS), empty="Not available")

@@ -1,5 +1,5 @@
 // Draws a whole dashboard on Grafana's grid: `await draw({dashboard, answers, from, to, theme, left, folded})`.
-// The browser's page that Python opens; it asks nobody: *answers* are Prometheus', by panel id and refId.
+// The browser's page that Python opens. It sends no request: *answers* are those of Prometheus, by panel id and refId.
 import { Component } from 'react';
 import { createRoot } from 'react-dom/client';
 import { flushSync } from 'react-dom';
