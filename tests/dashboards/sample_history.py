@@ -104,6 +104,8 @@ def _key(account: str, key: PastKey, at: int) -> Iterator[Sample]:
             yield f"cometapi_key_{name}", labels, value
     restrictions = {"model_limits": "false", "ip_allowlist": "true", "cross_group_retry": "false"}
     yield "cometapi_key_info", labels | restrictions, 1
+    if key.name == "next year":
+        yield "ALERTS", labels | {"alertname": "CometAPIKeyProbablyDry", "alertstate": "firing"}, 1
     if key.id == 2 or account == "demo":
         yield from _usage(labels, key.used_at(at))
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 KEY_LABELS = "account, group, key_id, key_name"
 MODEL_LABELS = f"model, {KEY_LABELS}"
 SECONDS_PER_DAY = 86_400
-IDLE_SECONDS = 1_500
+# As in the bundled rules: unused for so long while in use, and no longer in use.
+IDLE_SECONDS, IN_USE_SECONDS = 1_500, 604_800
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,10 +127,15 @@ class Scope:
     def dry(self) -> str:
         """Keep the keys that probably ran dry: less is left than a request costs, and nothing is being spent.
 
-        A gateway reserves the price of a request before it serves it, so a dry key keeps a positive rest.
+        A gateway reserves the price of a request before it serves it, so a dry key keeps a positive rest. The bundled
+        alert knows more, so a key counts as well where it fires; without the rules that part selects nothing. Idle time
+        ends with the last refresh, or every key would look idle while refreshes fail.
         """
-        idle = f"time() - {self.of_key('last_used_timestamp_seconds')} > {IDLE_SECONDS}"
-        return f"(({self.requests_left()} < 1) and on ({KEY_LABELS}) ({idle}) and {self.usable()})"
+        last_refresh = f"({self.of_account('cometapi_exporter_last_success_timestamp_seconds')} - {IDLE_SECONDS})"
+        idle = f"{self.of_key('last_used_timestamp_seconds')} < on (account) group_left () {last_refresh}"
+        judged = f"{self.requests_left()} < 1 and ({idle} > time() - {IN_USE_SECONDS}) and {self.usable()}"
+        alert = f'ALERTS{{alertname="CometAPIKeyProbablyDry", alertstate="firing", {self.key}}}'
+        return f"(({judged}) or max by ({KEY_LABELS}) ({alert}))"
 
     def model_growth(self, metric: str, *, at_end: bool = False) -> str:
         """Growth of models within the time range, summed step by step: a restart of the exporter adds nothing."""
