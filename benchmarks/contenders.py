@@ -13,9 +13,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from client import OPENMETRICS, REQUESTS, Client, Request
 from keyset import pages
 from machine import Failed, Program, free_port, is_open, wait_until
-from visitor import OPENMETRICS, WISHES, Visitor, Wish
 
 HERE = Path(__file__).resolve().parent
 EXPORTER = Path(sys.executable).with_name("cometapi-exporter")
@@ -38,31 +38,45 @@ class Server:
     port: int
     is_static: bool = False
 
-    def path(self, wish: Wish) -> str:
+    def path(self, request: Request) -> str:
         if not self.is_static:
             return "/metrics"
-        return "/openmetrics" if wish.accept == OPENMETRICS else "/text"
+        return "/openmetrics" if request.accept == OPENMETRICS else "/text"
 
 
-def start_gateway(stack: ExitStack, folder: Path, count: int, now: int, *, delay: float = 0.0) -> str:
+def start_gateway(
+    stack: ExitStack, folder: Path, count: int, now: int, *, delay: float = 0.0, share: float = 0.0, expiries: float = 0
+) -> str:
     """Start the simulated gateway and return its URL."""
     log = folder / f"gateway-{free_port()}.log"
-    program = Program([sys.executable, HERE / "gateway.py", count, now, delay], log)
+    program = Program([sys.executable, HERE / "gateway.py", count, now, delay, share, expiries], log)
     stack.enter_context(program)
     wait_until(lambda: program.check_alive() and program.output().endswith("\n"), what="the gateway")
     return f"http://127.0.0.1:{program.output().strip()}"
 
 
-def start_ours(stack: ExitStack, folder: Path, url: str, *, interval: str = "60s") -> Server:
-    """Start the installed exporter, and wait until its first refresh has ended."""
+def start_ours(stack: ExitStack, folder: Path, url: str, *, interval: str = "60s", accounts: int = 1) -> Server:
+    """Start the installed exporter with some *accounts* of one gateway, and wait until their first refreshes ended."""
     port = free_port()
     flags = [
-        f"--cometapi.base-url={url}",
         f"--collect.interval={interval}",
         "--collect.max-requests-per-minute=1000000",
         f"--web.listen-address=127.0.0.1:{port}",
     ]
-    environ = {"COMETAPI_ACCESS_TOKEN": "benchmark", "NO_PROXY": "127.0.0.1"}
+    environ = {"NO_PROXY": "127.0.0.1"}
+    if accounts == 1:
+        environ |= {"COMETAPI_ACCESS_TOKEN": "benchmark", "COMETAPI_BASE_URL": url}
+    else:
+        environ |= {f"TOKEN_{number}": f"benchmark{number}" for number in range(accounts)}
+        file = folder / f"accounts-{port}.yml"
+        file.write_text(
+            "accounts:\n"
+            + "".join(
+                f"  - {{name: account{number}, base_url: {url}, access_token_env: TOKEN_{number}}}\n"
+                for number in range(accounts)
+            )
+        )
+        flags.append(f"--config.file={file}")
     program = stack.enter_context(Program([EXPORTER, *flags], folder / f"ours-{port}.log", environ))
     server = Server(name=OURS, program=program, port=port)
     wait_until(lambda: program.check_alive() and is_ready(port), what="the exporter's first refresh")
@@ -71,8 +85,8 @@ def start_ours(stack: ExitStack, folder: Path, url: str, *, interval: str = "60s
 
 def is_ready(port: int) -> bool:
     try:
-        with Visitor(port) as visitor:
-            return visitor.get("/-/ready").body == b"ready\n"
+        with Client(port) as client:
+            return client.get("/-/ready").body == b"ready\n"
     except Failed:
         return False
 
@@ -136,11 +150,11 @@ def start_nginx(stack: ExitStack, folder: Path, model: Server | None) -> Server 
 
 def copy_answers(model: Server, root: Path) -> None:
     """Ask for the packed answers alone, so that the model's peak memory is not that of plain ones."""
-    with Visitor(model.port) as visitor:
-        for wish in WISHES:
-            if wish.is_gzipped:
-                packed = visitor.scrape(model.path(wish), wish).body
-                name = "openmetrics" if wish.accept == OPENMETRICS else "text"
+    with Client(model.port) as client:
+        for request in REQUESTS:
+            if request.is_gzipped:
+                packed = client.scrape(model.path(request), request).body
+                name = "openmetrics" if request.accept == OPENMETRICS else "text"
                 (root / f"{name}.gz").write_bytes(packed)
                 (root / name).write_bytes(gzip.decompress(packed))
 
@@ -164,10 +178,10 @@ server {{ listen 127.0.0.1:{port}; root {root};
 """
 
 
-def series_of(server: Server, wish: Wish) -> set[str]:
+def series_of(server: Server, request: Request) -> set[str]:
     """Return the series about keys and accounts that *server* serves, with its labels in one order."""
-    with Visitor(server.port) as visitor:
-        text = visitor.scrape(server.path(wish), wish).text()
+    with Client(server.port) as client:
+        text = client.scrape(server.path(request), request).text()
     lines = (line for line in text.split("\n") if line.startswith("cometapi_") and "_exporter_" not in line)
     return {sorted_labels(line.rpartition(" ")[0]) for line in lines}
 

@@ -1,17 +1,22 @@
-"""Be a gateway whose answers are ready before they are asked for; a process of its own.
+"""Be a gateway whose answers are ready before they are requested; a process of its own.
 
-`gateway.py KEYS UNIX_TIME DELAY_SECONDS` prints the port and serves on loopback until its standard input ends, or for
-half an hour at most. Each answer comes DELAY_SECONDS after its request.
+`gateway.py KEYS UNIX_TIME DELAY_SECONDS [SHARE [EXPIRIES]]` prints the port and serves on loopback until its standard
+input ends, or for half an hour at most. Each answer comes DELAY_SECONDS after its request. Each token is an account
+with the same keys, of which SHARE were used between two listings and EXPIRIES expire each second.
 """
 
 import asyncio
 import re
 import sys
+from collections import Counter
+from collections.abc import Sequence
 
-from keyset import ACCOUNT, pages
+from keyset import ACCOUNT, Change, pages
 
 LIFE_SECONDS = 1800
 PAGE = re.compile(rb"GET /api/token/\?(?:[^ ]*&)?p=(\d+)")
+TOKEN = re.compile(rb"\r\nauthorization: ([^\r]+)", re.IGNORECASE)
+NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
 
 
 def answer(body: bytes) -> bytes:
@@ -19,37 +24,54 @@ def answer(body: bytes) -> bytes:
     return head.encode() + body
 
 
+class Listings:
+    """The versions of the list; each account is shown the next with its next listing."""
+
+    def __init__(self, versions: Sequence[list[bytes]]) -> None:
+        self._versions = versions
+        self._begun: Counter[bytes] = Counter()
+
+    def page(self, token: bytes, number: int) -> bytes:
+        self._begun[token] += number == 1
+        version = self._versions[self._begun[token] % len(self._versions)]
+        return version[min(number, len(version)) - 1]
+
+
 class Conversation(asyncio.Protocol):
-    def __init__(self, listing: list[bytes], delay: float) -> None:
-        self.listing = listing
+    def __init__(self, listings: Listings, delay: float) -> None:
+        self.listings = listings
         self.delay = delay
         self.account = answer(ACCOUNT)
-        self.asked = b""
+        self.received = b""
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
-        self.asked += data
-        while b"\r\n\r\n" in self.asked:
-            request, _, self.asked = self.asked.partition(b"\r\n\r\n")
+        self.received += data
+        while b"\r\n\r\n" in self.received:
+            request, _, self.received = self.received.partition(b"\r\n\r\n")
             if self.delay:
                 asyncio.get_running_loop().call_later(self.delay, self._answer, request)
             else:
                 self._answer(request)
 
     def _answer(self, request: bytes) -> None:
-        page = PAGE.match(request)
-        if self.transport is not None and not self.transport.is_closing():
-            number = min(int(page[1]), len(self.listing)) if page else 0
-            self.transport.write(self.listing[number - 1] if page else self.account)
+        if self.transport is None or self.transport.is_closing():
+            return
+        page, token = PAGE.match(request), TOKEN.search(request)
+        if page:
+            self.transport.write(self.listings.page(token[1] if token else b"", int(page[1])))
+        else:
+            self.transport.write(self.account if request.startswith(b"GET /api/user/self ") else NOT_FOUND)
 
 
-async def serve(count: int, now: int, delay: float) -> None:
-    listing = [answer(page) for page in pages(count, now)]
+async def serve(count: int, now: int, delay: float, share: float = 0.0, expiries: float = 0.0) -> None:
+    changes = [Change(share=share, version=version, expiries=expiries) for version in ((0, 1) if share else (0,))]
+    listings = Listings([[answer(page) for page in pages(count, now, change)] for change in changes])
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Conversation(listing, delay), "127.0.0.1", 0, backlog=64)
+    server = await loop.create_server(lambda: Conversation(listings, delay), "127.0.0.1", 0, backlog=64)
     print(server.sockets[0].getsockname()[1], flush=True)
     async with asyncio.timeout(LIFE_SECONDS):
         await loop.run_in_executor(None, sys.stdin.read)
@@ -57,4 +79,4 @@ async def serve(count: int, now: int, delay: float) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])))
+    asyncio.run(serve(int(sys.argv[1]), int(sys.argv[2]), *map(float, sys.argv[3:])))

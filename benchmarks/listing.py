@@ -18,14 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx
 from contenders import start_gateway
 from keyset import PAGE_SIZE
 from machine import Failed
 
 from exporter.cometapi.answer import Answer
-from exporter.cometapi.client import CometClient
-from exporter.cometapi.connections import Connections
+from exporter.cometapi.client import open_client
 from exporter.cometapi.rate_limit import RateLimit
 from exporter.cometapi.wire import parse_page
 from exporter.credentials import Secret
@@ -89,16 +87,16 @@ def run(who: str, url: str, pages: int, *, per_minute: int = 10_000_000, seconds
 
 
 async def list_with_ours(url: str, pages: int, concurrency: int, per_minute: int) -> tuple[float, float]:
-    async with Connections(lambda: httpx.AsyncClient(base_url=url, timeout=None, trust_env=False)) as connections:
-        rate_limit = RateLimit(per_minute, clock=time.monotonic, sleep=asyncio.sleep)
-        client = CometClient(
-            connections,
-            user_id=None,
-            rate_limit=rate_limit,
-            timeout=10,
-            concurrency=concurrency,
-            on_request=lambda _path, _code: None,
-        )
+    rate_limit = RateLimit(per_minute, clock=time.monotonic, sleep=asyncio.sleep)
+    async with open_client(
+        base_url=url,
+        user_id=None,
+        ca_file=None,
+        timeout=10,
+        concurrency=concurrency,
+        rate_limit=rate_limit,
+        on_request=lambda _path, _code: None,
+    ) as client:
 
         async def work() -> int:
             return len((await client.list_keys(Secret("benchmark"))).keys)

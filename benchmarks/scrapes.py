@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from client import REQUESTS, Client, Request
 from contenders import (
     COLLECTOR,
     GAUGES,
@@ -24,9 +25,8 @@ from contenders import (
     start_python,
 )
 from machine import Failed
-from visitor import WISHES, Visitor, Wish
 
-LOAD_WISH = WISHES[0]
+LOAD_REQUEST = REQUESTS[0]
 LOAD_CONNECTIONS = 4
 
 
@@ -41,7 +41,7 @@ class Effort:
 
 @dataclass(slots=True, kw_only=True)
 class Figures:
-    """What one server showed at one size; times in seconds, by wish. CPU and throughput are of the first wish."""
+    """What one server showed at one size; times in seconds, by request. CPU and throughput are of the first request."""
 
     times: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     wire_bytes: dict[str, int] = field(default_factory=dict)
@@ -50,12 +50,12 @@ class Figures:
     cpu_seconds: float | None = None
     per_second: float | None = None
 
-    def median(self, wish: Wish = LOAD_WISH) -> float | None:
-        times = self.times.get(wish.name)
+    def median(self, request: Request = LOAD_REQUEST) -> float | None:
+        times = self.times.get(request.name)
         return statistics.median(times) if times else None
 
-    def worst_hundredth(self, wish: Wish = LOAD_WISH) -> float | None:
-        times = sorted(self.times.get(wish.name, ()))
+    def worst_hundredth(self, request: Request = LOAD_REQUEST) -> float | None:
+        times = sorted(self.times.get(request.name, ()))
         return times[min(len(times) - 1, int(len(times) * 0.99))] if times else None
 
 
@@ -63,7 +63,7 @@ def measure(folder: Path, count: int, effort: Effort, go: Path | None) -> dict[s
     """Start every server with *count* keys and measure; the name of the server leads to its figures."""
     now = int(time.time())
     with ExitStack() as stack:
-        ours = start_ours(stack, folder, start_gateway(stack, folder, count, now), interval="1h")
+        ours = start_ours(stack, folder, start_gateway(stack, folder, count, now), interval="30m")
         nginx = start_nginx(stack, folder, ours)
         others = [start_go(stack, folder, go, count, now)] if go else []
         others += [start_python(stack, folder, kind, count, now) for kind in (COLLECTOR, GAUGES)]
@@ -71,8 +71,8 @@ def measure(folder: Path, count: int, effort: Effort, go: Path | None) -> dict[s
         check_same_series(servers)
         figures = {server.name: Figures() for server in servers}
         spent: dict[str, float] = dict.fromkeys(figures, 0.0)
-        for half, wishes in enumerate((WISHES[:2], WISHES[2:]), start=1):
-            go_round(servers, wishes, effort, figures, spent, most_seconds=half * effort.seconds)
+        for half, requests in enumerate((REQUESTS[:2], REQUESTS[2:]), start=1):
+            go_round(servers, requests, effort, figures, spent, most_seconds=half * effort.seconds)
             for server in servers:
                 peak = server.program.peak_bytes()
                 figures[server.name].peak_gzip = figures[server.name].peak_gzip or peak
@@ -85,16 +85,16 @@ def measure(folder: Path, count: int, effort: Effort, go: Path | None) -> dict[s
 def check_same_series(servers: Sequence[Server]) -> None:
     """Scrape everybody once, which also warms them up, and see that they say the same."""
     first, *rest = servers
-    expected = series_of(first, LOAD_WISH)
+    expected = series_of(first, LOAD_REQUEST)
     for server in rest:
-        difference = series_of(server, LOAD_WISH) ^ expected
+        difference = series_of(server, LOAD_REQUEST) ^ expected
         if difference:
             raise Failed(f"{server.name} serves other series than {first.name}: {sorted(difference)[:4]}")
 
 
 def go_round(
     servers: Sequence[Server],
-    wishes: Sequence[Wish],
+    requests: Sequence[Request],
     effort: Effort,
     figures: dict[str, Figures],
     spent: dict[str, float],
@@ -103,16 +103,16 @@ def go_round(
 ) -> None:
     """Scrape one after the other, again and again, until each has had its time or its number of passes."""
     with ExitStack() as stack:
-        visitors = {server.name: stack.enter_context(Visitor(server.port)) for server in servers}
+        clients = {server.name: stack.enter_context(Client(server.port)) for server in servers}
         for _ in range(effort.passes):
-            for wish in wishes:
+            for request in requests:
                 for server in servers:
                     if spent[server.name] > most_seconds:
                         continue
-                    visit = visitors[server.name].scrape(server.path(wish), wish)
-                    spent[server.name] += visit.seconds
-                    figures[server.name].times[wish.name].append(visit.seconds)
-                    figures[server.name].wire_bytes[wish.name] = visit.wire_bytes
+                    response = clients[server.name].scrape(server.path(request), request)
+                    spent[server.name] += response.seconds
+                    figures[server.name].times[request.name].append(response.seconds)
+                    figures[server.name].wire_bytes[request.name] = response.wire_bytes
 
 
 def load(server: Server, effort: Effort, figures: Figures, *, connections: int) -> None:
@@ -123,9 +123,9 @@ def load(server: Server, effort: Effort, figures: Figures, *, connections: int) 
 
     def keep_scraping() -> None:
         count = 0
-        with Visitor(server.port) as visitor:
+        with Client(server.port) as client:
             while count == 0 or time.monotonic() < end:
-                visitor.scrape(server.path(LOAD_WISH), LOAD_WISH)
+                client.scrape(server.path(LOAD_REQUEST), LOAD_REQUEST)
                 count += 1
         counts.append(count)
 

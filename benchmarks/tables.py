@@ -5,12 +5,12 @@ Pure: figures in, text out.
 
 from collections.abc import Iterable, Mapping
 
+from client import REQUESTS
 from contenders import COLLECTOR, GAUGES, GO, NGINX, OURS, TITLES
 from listing import Listing
 from scrapes import Figures
 from stall import Stall
 from upkeep import Upkeep
-from visitor import WISHES
 
 MIB = 1024 * 1024
 Sizes = Mapping[int, Mapping[str, Figures]]
@@ -56,7 +56,7 @@ def _one_size(figures: Mapping[str, Figures]) -> str:
         for name, its in figures.items()
     ]
     main = table(header, rows)
-    names = [wish.name for wish in WISHES]
+    names = [request.name for request in REQUESTS]
     forms = table(
         ("server", *(f"{name}: p50, bytes" for name in names), "peak memory, gzip only", "with plain"),
         [(TITLES[name], *_forms(its), _mib(its.peak_gzip), _mib(its.peak_all)) for name, its in figures.items()],
@@ -66,8 +66,8 @@ def _one_size(figures: Mapping[str, Figures]) -> str:
 
 def _forms(its: Figures) -> list[str]:
     return [
-        f"{ms(its.median(wish))}, {its.wire_bytes[wish.name]:,}" if wish.name in its.wire_bytes else NO_FIGURE
-        for wish in WISHES
+        f"{ms(its.median(request))}, {its.wire_bytes[request.name]:,}" if request.name in its.wire_bytes else NO_FIGURE
+        for request in REQUESTS
     ]
 
 

@@ -38,7 +38,7 @@ def measure(folder: Path, counts: list[int], *, seconds: int) -> dict[tuple[str,
     with ExitStack() as stack:
         jobs: dict[tuple[str, int], Server] = {}
         for count in counts:
-            ours = start_ours(stack, folder, start_gateway(stack, folder, count, now), interval="1h")
+            ours = start_ours(stack, folder, start_gateway(stack, folder, count, now), interval="30m")
             nginx = start_nginx(stack, folder, ours)
             jobs[OURS, count] = ours
             if nginx is None:

@@ -95,7 +95,7 @@ class Piece:
         return (
             self.view.now <= view.now < self.until
             and surroundings(self.view.state) == surroundings(view.state)
-            and self.view.keys == view.keys
+            and (self.view.keys is view.keys or self.view.keys == view.keys)
         )
 
 
@@ -115,8 +115,12 @@ class Rendered:
 
 def jobs(state: AccountState, now: float, before: Rendered | None) -> Iterator[Callable[[], Piece]]:
     """Yield what renders the pieces of *state* one by one, using of *before* what still holds."""
-    old = {piece.view.keys[-1].id: piece for piece in before.pieces} if before else {}
-    for keys in _cut(state.keys if state.serves_data else ()):
+    known = before.pieces if before else ()
+    old = {piece.view.keys[-1].id: piece for piece in known}
+    keys_of_pieces = _cut(state.keys if state.serves_data else ())
+    if before and before.state is state:
+        keys_of_pieces = (piece.view.keys for piece in known)
+    for keys in keys_of_pieces:
         yield partial(_piece, View(state, keys, now), old.get(keys[-1].id))
 
 

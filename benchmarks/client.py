@@ -17,7 +17,7 @@ DEADLINE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class Request:
     """What is asked for, as a column of the tables calls it."""
 
     name: str
@@ -25,16 +25,16 @@ class Wish:
     is_gzipped: bool
 
 
-WISHES = (
-    Wish(name="OpenMetrics, gzip", accept=OPENMETRICS, is_gzipped=True),
-    Wish(name="text, gzip", accept=TEXT, is_gzipped=True),
-    Wish(name="OpenMetrics, plain", accept=OPENMETRICS, is_gzipped=False),
-    Wish(name="text, plain", accept=TEXT, is_gzipped=False),
+REQUESTS = (
+    Request(name="OpenMetrics, gzip", accept=OPENMETRICS, is_gzipped=True),
+    Request(name="text, gzip", accept=TEXT, is_gzipped=True),
+    Request(name="OpenMetrics, plain", accept=OPENMETRICS, is_gzipped=False),
+    Request(name="text, plain", accept=TEXT, is_gzipped=False),
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Visit:
+class Response:
     """One answer: how long it took, how many bytes came over the wire, and the body as it came."""
 
     seconds: float
@@ -46,7 +46,7 @@ class Visit:
         return (gzip.decompress(self.body) if is_gzipped else self.body).decode()
 
 
-class Visitor:
+class Client:
     """One connection at a time to one server."""
 
     def __init__(self, port: int) -> None:
@@ -60,11 +60,11 @@ class Visitor:
     def __exit__(self, *_: object) -> None:
         self._leave()
 
-    def scrape(self, path: str, wish: Wish) -> Visit:
-        encoding = "Accept-Encoding: gzip\r\n" if wish.is_gzipped else ""
-        return self.get(path, f"Accept: {wish.accept}\r\n{encoding}")
+    def scrape(self, path: str, request: Request) -> Response:
+        encoding = "Accept-Encoding: gzip\r\n" if request.is_gzipped else ""
+        return self.get(path, f"Accept: {request.accept}\r\n{encoding}")
 
-    def get(self, path: str, headers: str = "") -> Visit:
+    def get(self, path: str, headers: str = "") -> Response:
         """GET *path*; the time runs from before the request (and the connection, where one is needed)."""
         request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{self._port}\r\n{headers}\r\n".encode()
         began = time.perf_counter()
@@ -79,7 +79,7 @@ class Visitor:
         if not head.startswith((b"HTTP/1.1 200", b"HTTP/1.0 200")):
             raise Failed(f"expected 200, got {head[:60]!r}")
         body = _dechunked(pieces) if b"transfer-encoding: chunked" in head.lower() else pieces
-        return Visit(seconds=seconds, wire_bytes=len(head) + 4 + len(pieces), body=body)
+        return Response(seconds=seconds, wire_bytes=len(head) + 4 + len(pieces), body=body)
 
     def _receive(self, connection: socket.socket) -> tuple[bytes, bytes, bool]:
         pieces, received, length, head = [], 0, None, b""
