@@ -1,7 +1,7 @@
 """Measure this exporter beside others, in one run, and print tables; `--write` puts them into docs/performance.md.
 
 Needs the development environment. Go, nginx, Prometheus and aiohttp are used where they are found, and missed loudly.
-Everything listens on loopback, ends by its own process id, and is bounded: about eight minutes, `--quick` two.
+Everything listens on loopback, ends by its own process id, and is bounded: about fourteen minutes, `--quick` four.
 """
 
 import argparse
@@ -15,6 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+import crowd
+import fleet
 import listing
 import scrapes
 import stall
@@ -22,6 +24,7 @@ import tables
 import takein
 import upkeep
 from contenders import build_go
+from goals import Measured, goals
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 FULL = {
@@ -41,49 +44,72 @@ T = TypeVar("T")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="1,000 keys, 20,000 for the stall, no quiet minute")
+    parser.add_argument(
+        "--quick", action="store_true", help="1,000 keys, 20,000 for expiries and slow readers, no quiet minute"
+    )
     parser.add_argument("--write", action="store_true", help=f"put the tables into {DOCUMENT.name}")
     arguments = parser.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="cometapi-bench-") as folder:
-        text = measure(Path(folder), quick=arguments.quick)
+        text = report(measure(Path(folder), quick=arguments.quick))
     text += f"\n\nThe run took {time.monotonic() - began:.0f} s."
     print(f"\n{text}")
     if arguments.write:
         write(text)
 
 
-def measure(folder: Path, *, quick: bool) -> str:
+def measure(folder: Path, *, quick: bool) -> Measured:
+    """Measure everything, one step after the other."""
     go = step("building the Go server", lambda: build_go(folder))
     sizes = {
         count: step(f"scraping {count:,} keys", partial(scrapes.measure, folder, count, effort, go))
         for count, effort in (QUICK if quick else FULL).items()
     }
-    durations = step(
-        "letting Prometheus scrape",
-        lambda: takein.measure(folder, [1000] if quick else [1000, 10_000], seconds=15 if quick else 40),
-    )
-    stalled = step(
-        "watching refreshes end",
-        lambda: stall.measure(folder, 20_000 if quick else 100_000, refreshes=2 if quick else 4, most_seconds=90),
-    )
+    counts = [1000] if quick else [1000, 10_000]
+    durations = step("letting Prometheus scrape", lambda: takein.measure(folder, counts, seconds=15 if quick else 40))
+    stalls = [
+        step(
+            f"watching {count:,} keys",
+            partial(stall.measure, folder, count, refreshes=4, most_seconds=60, expiries=each),
+        )
+        for count, each in (((20_000, 50.0),) if quick else ((100_000, 0.0), (100_000, 1.0), (20_000, 50.0)))
+    ]
+    totals = {10_000: [1, 50]} if quick else {10_000: [1, 10, 50], 50_000: [1, 50]}
+    fleets = step("refreshing fleets", lambda: fleet.measure(folder, totals, rounds=3))
+    slow = step("reading slowly", lambda: crowd.measure(folder, 20_000 if quick else 100_000, seconds=8))
     listed = step("listing pages", lambda: listing.measure(folder, 10, repeats=5))
     if not quick:
         listed += step("listing many pages", lambda: listing.measure(folder, 1000, repeats=1))
-    minute = None if quick else step("a quiet minute", lambda: upkeep.measure(folder, 1000))
+    return Measured(
+        sizes=sizes,
+        takein=durations,
+        stalls=stalls,
+        crowd=slow,
+        listings=listed,
+        upkeep=None if quick else step("a quiet minute", lambda: upkeep.measure(folder, 1000)),
+        fleets=fleets,
+    )
+
+
+def report(measured: Measured) -> str:
+    """Write what was measured as a part of the document."""
     parts = [
         f"Measured on {machine()}.",
         "## The goals",
-        tables.goals(sizes, stalled, listed, minute, durations),
+        goals(measured),
         "## Scrapes side by side",
         SCRAPES_NOTE,
-        tables.scrapes(sizes),
-        *(["## What Prometheus says a scrape took", tables.takein(durations)] if durations else []),
-        "## While refreshes end",
-        tables.stalls(stalled),
+        tables.scrapes(measured.sizes),
+        *(["## What Prometheus says a scrape took", tables.takein(measured.takein)] if measured.takein else []),
+        "## While refreshes end and keys expire",
+        tables.stalls(measured.stalls),
+        "## Refreshes of fleets",
+        tables.fleets(measured.fleets),
+        "## Slow readers",
+        tables.crowds(measured.crowd),
         "## Listing, 50 ms an answer, four at a time",
-        tables.listings(listed),
-        *(["## A quiet minute, and the pace limit", tables.upkeep(minute)] if minute else []),
+        tables.listings(measured.listings),
+        *(["## A quiet minute, and the rate limit", tables.upkeep(measured.upkeep)] if measured.upkeep else []),
     ]
     return "\n\n".join(parts)
 

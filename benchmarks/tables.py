@@ -1,4 +1,4 @@
-"""Write what was measured as Markdown: tables of figures and ratios, and the goals with how far each is met.
+"""Write what was measured as Markdown: tables of figures and ratios.
 
 Pure: figures in, text out.
 """
@@ -6,7 +6,9 @@ Pure: figures in, text out.
 from collections.abc import Iterable, Mapping
 
 from client import REQUESTS
-from contenders import COLLECTOR, GAUGES, GO, NGINX, OURS, TITLES
+from contenders import NGINX, OURS, TITLES
+from crowd import Crowd
+from fleet import Fleets
 from listing import Listing
 from scrapes import Figures
 from stall import Stall
@@ -75,18 +77,38 @@ def _mib(size: int) -> str:
     return f"{size / MIB:.0f} MiB"
 
 
-def stalls(stall: Stall) -> str:
+def stalls(found: Iterable[Stall]) -> str:
+    rows = []
+    for stall in found:
+        what = f"{stall.expiries:g} expiries a second" if stall.expiries else f"{stall.refreshes} refreshes end"
+        name = f"{stall.keys:,} keys, {what}"
+        rows += [
+            (name, "`/-/healthy`", *_waits(stall, stall.waits)),
+            (name, "a word from an idle nginx (baseline noise)", *_waits(stall, stall.control)),
+            (name, "scrapes", *_waits(stall, stall.scrapes)),
+        ]
+    return table(("while", "request", "times", "p50", "p99", "worst"), rows)
+
+
+def fleets(found: Fleets) -> str:
     rows = [
-        ("`/-/healthy` of this exporter", *_waits(stall, stall.waits)),
-        ("a word from an idle nginx meanwhile (the machine's own noise)", *_waits(stall, stall.control)),
-        ("scrapes of this exporter meanwhile", *_waits(stall, stall.scrapes)),
+        (
+            f"{it.accounts} {TIMES} {it.keys:,}",
+            f"{it.share:.0%}",
+            ms(it.cpu_seconds),
+            ms(it.cpu_seconds / (it.accounts * it.keys) * 1000),
+            ratio(it.cpu_seconds, found.cpu(1, it.accounts * it.keys)),
+        )
+        for it in found.fleets
     ]
-    heading = table(("asked for", "times", "p50", "p99", "worst"), rows)
-    return (
-        f"{heading}\n\n{stall.refreshes} refreshes of {stall.keys:,} keys ended in {stall.seconds:.0f} s; "
-        f"a refresh took {stall.cpu_per_refresh:.2g} s of CPU, scrapes meanwhile included; "
-        f"peak memory {_mib(stall.peak_bytes)}."
-    )
+    header = (f"accounts {TIMES} keys", "keys used in between", "CPU", "for 1,000 keys", "against one account")
+    note = f"Listing {found.listed_keys:,} keys takes {ms(found.listing_cpu_seconds)} of CPU of it by itself."
+    return f"{table(header, rows)}\n\n{note}"
+
+
+def crowds(crowd: Crowd) -> str:
+    rows = [("nothing yet", _mib(crowd.idle_bytes)), *((kind, _mib(peak)) for kind, peak in crowd.peaks.items())]
+    return table((f"{crowd.readers} slow readers of", "peak memory so far"), rows)
 
 
 def _waits(stall: Stall, waits: list[float]) -> list[str]:
@@ -113,7 +135,7 @@ def upkeep(it: Upkeep) -> str:
     return (
         f"A quiet minute at {it.keys:,} keys, one refresh in it: {it.idle_cpu_seconds:.2f} s of CPU, "
         f"{it.idle_cpu_seconds / 60:.2%} of one core.\n\n"
-        f"Where the pace limit binds, the listing took {it.paced_seconds:.2f} s; "
+        f"Where the rate limit binds, the listing took {it.paced_seconds:.2f} s; "
         f"the limit allows {it.paced_ideal_seconds:.2f} s."
     )
 
@@ -125,88 +147,3 @@ def takein(found: Mapping[tuple[str, int], float]) -> str:
         for count in counts
     ]
     return table(("keys", "nginx", "this exporter", "ratio"), rows)
-
-
-# The goals.
-
-
-def goals(
-    sizes: Sizes, stall: Stall | None, found: Iterable[Listing], minute: Upkeep | None, scrape_durations: Takein
-) -> str:
-    rows = [
-        *_scrape_goals(sizes.get(1000, {})),
-        *_takein_goals(scrape_durations),
-        *_stall_goals(stall),
-        *(_listing_goal(it) for it in found if it.who == "this exporter"),
-        *_upkeep_goals(minute),
-    ]
-    return table(("goal", "asked", "measured", ""), rows)
-
-
-def at_most(goal: str, limit: float, figure: float | None, unit: str) -> tuple[str, str, str, str]:
-    if figure is None:
-        return (goal, f"≤ {limit:g} {unit}", NO_FIGURE, "not measured")
-    verdict = "**met**" if figure <= limit else f"**missed** by {figure / limit - 1:.0%}"
-    return (goal, f"≤ {limit:.4g} {unit}", f"{figure:.3g} {unit}", verdict)
-
-
-def at_least(goal: str, limit: float, figure: float | None, unit: str) -> tuple[str, str, str, str]:
-    if figure is None:
-        return (goal, f"≥ {limit:g} {unit}", NO_FIGURE, "not measured")
-    verdict = "**met**" if figure >= limit else f"**missed** by {1 - figure / limit:.0%}"
-    return (goal, f"≥ {limit:.4g} {unit}", f"{figure:.3g} {unit}", verdict)
-
-
-def _scrape_goals(figures: Mapping[str, Figures]) -> list[tuple[str, str, str, str]]:
-    def times(name: str, *, cpu: bool) -> float | None:
-        if name not in figures or OURS not in figures:
-            return None
-        its, ours = figures[name], figures[OURS]
-        one, other = (its.cpu_seconds, ours.cpu_seconds) if cpu else (its.median(), ours.median())
-        return one / other if one and other else None
-
-    slower = times(NGINX, cpu=False)
-    return [
-        at_most("1. scrape, 1,000 keys, against nginx's static file", 8, 1 / slower if slower else None, TIMES),
-        at_least("1. Go's CPU a scrape against ours", 30, times(GO, cpu=True), TIMES),
-        at_least("1. the usual Python exporter's CPU against ours", 100, times(GAUGES, cpu=True), TIMES),
-        at_least("(for comparison) a Python collector's CPU against ours", 100, times(COLLECTOR, cpu=True), TIMES),
-    ]
-
-
-def _takein_goals(found: Takein) -> list[tuple[str, str, str, str]]:
-    limits = {1000: 1.1, 10_000: 1.2}
-    return [
-        at_most(
-            f"1. Prometheus's scrape duration against nginx, {count:,} keys",
-            limit,
-            found[OURS, count] / found[NGINX, count] if found and (OURS, count) in found else None,
-            TIMES,
-        )
-        for count, limit in limits.items()
-    ]
-
-
-def _stall_goals(stall: Stall | None) -> list[tuple[str, str, str, str]]:
-    if stall is None:
-        return []
-    worst = max(stall.waits) * 1e3
-    allowed = (50e6 + 2500 * stall.keys) / 1e6
-    return [
-        at_most(f"2. worst wait while refreshes end, {stall.keys:,} keys", 20, worst, "ms"),
-        at_most(f"3. peak memory, {stall.keys:,} keys", allowed, stall.peak_bytes / 1e6, "MB"),
-    ]
-
-
-def _listing_goal(it: Listing) -> tuple[str, str, str, str]:
-    limit = 1.3 if it.pages < 100 else 1.1
-    return at_most(f"4. listing {it.pages:,} pages against the ideal", limit, it.seconds / it.ideal_seconds, TIMES)
-
-
-def _upkeep_goals(it: Upkeep | None) -> list[tuple[str, str, str, str]]:
-    if it is None:
-        return []
-    return [
-        at_most("4. paced listing against the limit", 1.05, it.paced_seconds / it.paced_ideal_seconds, TIMES),
-        at_most("5. idle, 1,000 keys, of one core", 0.5, it.idle_cpu_seconds / 60 * 100, "%"),
-    ]

@@ -1,6 +1,6 @@
-"""Measure a quiet minute, and a listing that the pace limit binds, at the same time: both mostly wait.
+"""Measure a quiet minute, and a listing that the rate limit binds, at the same time: both mostly wait.
 
-Talks to: the exporter at its usual interval, and the listing process with its pace limit.
+Talks to: the exporter at its usual interval, and the listing process with its rate limit.
 """
 
 import threading

@@ -151,6 +151,9 @@ class Refresher:
             self._report.crashed(bug)
         return Outcome(state=self.state.failed(error, self._world.clock()), label=error.reason.value, failure=error)
 
+    async def _loses_too_many(self, listing: Listing) -> bool:
+        return await decode(lambda: self.state.loses_too_many(listing, self._account.balance))
+
     async def _read(self) -> Outcome:
         began_at, began = self._world.clock(), self._world.monotonic()
         self._last_token = None
@@ -158,9 +161,9 @@ class Refresher:
         self._account.begin(token)
         listing = await self._list(token)
         await self._account.settle()
-        if self.state.loses_too_many(listing, self._account.balance):
+        if await self._loses_too_many(listing):
             listing = await self._list(token)
-            if self.state.loses_too_many(listing, self._account.balance):
+            if await self._loses_too_many(listing):
                 listing = msgspec.structs.replace(listing, settled=False)
         self._report.skipped(listing)
         reading = Reading(

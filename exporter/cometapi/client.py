@@ -133,7 +133,7 @@ class CometClient:
             self.first_page = first_page
             walk = Walk(max_keys=self._max_keys, careful=careful)
         await self._read_pages(token, walk, progress, at_once=self._concurrency)
-        return walk.listing()
+        return await decode(walk.listing)
 
     async def _read_pages(
         self,
