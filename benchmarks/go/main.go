@@ -1,5 +1,5 @@
 // Command bench serves the benchmark's key set with Go's client library: a collector that makes constant metrics
-// anew at each scrape, as exporters written in Go do. It ends with its standard input.
+// again at each scrape, as exporters written in Go do. It ends with its standard input.
 //
 //	bench PAGES_FILE ADDRESS
 //
@@ -61,17 +61,19 @@ var (
 	lastUsed  = perKey("last_used_timestamp_seconds", "Unix time at which the key was last used.")
 	info      = prometheus.NewDesc("cometapi_key_info", "1, with what restricts the key.",
 		append(append([]string{}, keyLabels...), "model_limits", "ip_allowlist", "cross_group_retry"), nil)
-	keys       = perAccount("keys", "How many keys have this status.", "group", "status")
-	keysUsable = perAccount("keys_usable", "How many keys would serve a request now.", "group")
-	accounts   = map[*prometheus.Desc]float64{
-		perAccount("account_remaining_quota", "Quota units the account has left."):               24997909,
-		perAccount("account_used_quota", "Quota units the account has spent."):                   10027091,
-		perAccount("account_requests", "Requests the account has made."):                         339,
-		perAccount("quota_units_per_usd", "How many quota units are one US dollar."):             500000,
-		perAccount("up", "1 if the last round could read the account's keys, else 0."):           1,
-		perAccount("exporter_last_success_timestamp_seconds", "When the served data was read."):  float64(time.Now().Unix()),
-		perAccount("exporter_refresh_interval_seconds", "Seconds between the starts of rounds."): 60,
-		perAccount("exporter_skipped_keys", "Keys of the last listing that were left out."):      0,
+	keys         = perAccount("keys", "How many keys have this status.", "group", "status")
+	keysUsable   = perAccount("keys_usable", "Number of keys that can currently serve requests.", "group")
+	keysUnusable = perAccount("keys_unusable", "Number of keys that cannot serve requests, by reason.", "group", "reason")
+	requests     = perAccount("account_requests_total", "Requests to models as counted by the API.")
+	accounts     = map[*prometheus.Desc]float64{
+		perAccount("account_remaining_quota", "Quota units the account has left."):                      24997909,
+		perAccount("account_used_quota", "Quota units the account has spent."):                          10027091,
+		perAccount("account_spendable_quota", "Quota units that the account can still spend."):          24997909,
+		perAccount("quota_units_per_usd", "How many quota units are one US dollar."):                    500000,
+		perAccount("up", "Whether the last refresh of the account succeeded."):                          1,
+		perAccount("exporter_last_success_timestamp_seconds", "When the served data was read."):         float64(time.Now().Unix()),
+		perAccount("exporter_refresh_interval_seconds", "Seconds between the starts of two refreshes."): 60,
+		perAccount("exporter_skipped_keys", "Keys of the last listing that were left out."):             0,
 	}
 )
 
@@ -79,7 +81,7 @@ type collector struct{ keys []key }
 
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{remaining, used, unlimited, expiresIn, expiry, status, usable, created, lastUsed,
-		info, keys, keysUsable} {
+		info, keys, keysUsable, keysUnusable, requests} {
 		ch <- desc
 	}
 }
@@ -89,7 +91,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(desc *prometheus.Desc, value float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
 	}
-	counts, usables := map[[2]string]float64{}, map[string]float64{}
+	counts, unusables, usables := map[[2]string]float64{}, map[[2]string]float64{}, map[string]float64{}
 	for i := range c.keys {
 		k := &c.keys[i]
 		if !k.UnlimitedQuota {
@@ -104,7 +106,13 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 			gauge(expiresIn, left, k.labels...)
 			gauge(expiry, float64(k.ExpiredTime), k.labels...)
 		}
-		isUsable := k.Status == 1 && (k.UnlimitedQuota || k.RemainQuota > 0) && !hasExpired
+		reason := obstacles[k.Status]
+		if reason == "" && hasExpired {
+			reason = "expired"
+		} else if reason == "" && !k.UnlimitedQuota && k.RemainQuota <= 0 {
+			reason = "exhausted"
+		}
+		isUsable := reason == ""
 		gauge(status, float64(k.Status), k.labels...)
 		gauge(usable, one(isUsable), k.labels...)
 		gauge(created, float64(k.CreatedTime), k.labels...)
@@ -114,19 +122,28 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		gauge(info, 1, k.restrictedLabels...)
 		counts[[2]string{k.Group, statuses[k.Status]}]++
 		usables[k.Group] += one(isUsable)
+		unusables[[2]string{k.Group, reason}]++
 	}
 	for group, count := range usables {
 		gauge(keysUsable, count, "default", group)
 		for _, word := range statuses {
 			gauge(keys, counts[[2]string{group, word}], "default", group, word)
 		}
+		for _, reason := range reasons {
+			gauge(keysUnusable, unusables[[2]string{group, reason}], "default", group, reason)
+		}
 	}
+	ch <- prometheus.MustNewConstMetric(requests, prometheus.CounterValue, 339, "default")
 	for desc, value := range accounts {
 		gauge(desc, value, "default")
 	}
 }
 
-var statuses = []string{"unknown", "enabled", "disabled", "expired", "exhausted"}
+var (
+	statuses  = []string{"unknown", "enabled", "disabled", "expired", "exhausted"}
+	obstacles = []string{"unknown_status", "", "disabled", "expired", "exhausted"}
+	reasons   = []string{"disabled", "expired", "exhausted", "unknown_status", "account_exhausted", "group_unavailable"}
+)
 
 func one(fact bool) float64 {
 	if fact {
