@@ -146,5 +146,6 @@
   openHelp();
   schedule();
   setInterval(tick, 1000);
-  setInterval(() => document.hidden || fetch("./-/healthy").catch(() => lost("not answered")), ALIVE_MS);
+  const alive = () => fetch("./-/healthy", { signal: AbortSignal.timeout(ALIVE_MS) });
+  setInterval(() => document.hidden || alive().catch(() => lost("not answered")), ALIVE_MS);
 })();

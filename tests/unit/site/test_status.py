@@ -101,6 +101,14 @@ def test_where_the_reported_status_misleads_it_is_said(facts, words):
     assert row(an_api_key(**facts))[2] == words
 
 
+def test_a_key_of_an_account_that_fails_says_how_old_what_is_known_of_it_is():
+    state = a_read_state(an_api_key(), at=NOW - 600).failed(failure(Reason.TIMEOUT), NOW - 60)
+
+    text = request(snapshot=Snapshot.of([state])).text
+
+    assert texts(text, "td", **{"class": "health"}) == ["OK as of 10 minutes ago"]
+
+
 def test_an_unlimited_key_has_no_bar_and_what_never_was_is_never():
     key = an_api_key(remaining_quota=None, last_used_at=None, name="")
 
