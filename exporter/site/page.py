@@ -140,22 +140,28 @@ def trouble(state: AccountState, now: float) -> str:
 
 
 def notes(state: AccountState) -> list[str]:
-    """Say what else there is to know of an account."""
-    units, reported, paying = state.quota_units_per_usd, state.facts.quota_units_per_usd, state.facts.subscriptions
+    """Say what is odd about an account, although its refreshes succeed."""
+    units, reported = state.quota_units_per_usd, state.facts.quota_units_per_usd
     found = []
     if state.skipped:
         found.append(f"{count(state.skipped, 'key')} could not be read")
     if state.excluded:
         found.append(f"{count(state.excluded, 'key')} excluded by filters")
     if reported is not None and reported != units:
-        found.append(f"{units:g} quota units per USD are configured, the gateway reports {reported:g}")
+        found.append(f"{units:,.9g} quota units per USD are configured, the gateway reports {reported:,.9g}")
     if state.clock_skew is not None and abs(state.clock_skew) > LARGEST_SKEW_SECONDS:
         side = "ahead of" if state.clock_skew > 0 else "behind"
         found.append(f"this machine's clock is {duration(abs(state.clock_skew))} {side} the gateway's")
-    if paying is not None:
-        left = "no limit" if paying.remaining_quota is None else f"{money(paying.remaining_quota / units)} left"
-        found.append(f"subscriptions: {left}")
     return found
+
+
+def subscriptions(state: AccountState) -> str:
+    """Say what is left of an account's subscriptions; "" where there are none."""
+    paying = state.facts.subscriptions
+    if paying is None:
+        return ""
+    left = paying.remaining_quota
+    return f"subscriptions: {'no limit' if left is None else f'{money(left / state.quota_units_per_usd)} left'}"
 
 
 def usable_keys(state: AccountState, now: float) -> int:

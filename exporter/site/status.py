@@ -36,7 +36,8 @@ WORTH_PACKING_BYTES = 1_400
 
 FILTERS = (
     *(words.count, words.duration, words.moment, words.money, words.percent, words.utc),
-    *(page.badge, page.lasts, page.notes, page.restrictions, page.selector, page.trouble, page.usable_keys),
+    *(page.badge, page.lasts, page.restrictions, page.selector),
+    *(page.notes, page.subscriptions, page.trouble, page.usable_keys),
     *(verdict.share_left, verdict.total_quota),
 )
 

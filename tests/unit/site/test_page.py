@@ -20,6 +20,7 @@ from exporter.site.page import (
     restrictions,
     selector,
     shown,
+    subscriptions,
     title,
     trouble,
     usable_keys,
@@ -145,12 +146,10 @@ def test_an_account_that_is_well_has_no_trouble():
         ({"excluded": 1_200}, "1,200 keys excluded by filters"),
         (
             {"facts": Facts(quota_units_per_usd=1_000_000.0)},
-            "500000 quota units per USD are configured, the gateway reports 1e+06",
+            "500,000 quota units per USD are configured, the gateway reports 1,000,000",
         ),
         ({"clock_skew": 61.0}, "this machine's clock is 61 seconds ahead of the gateway's"),
         ({"clock_skew": -180.0}, "this machine's clock is 3 minutes behind the gateway's"),
-        ({"facts": Facts(subscriptions=Subscriptions(remaining_quota=500_000))}, "subscriptions: $1.00 left"),
-        ({"facts": Facts(subscriptions=Subscriptions(remaining_quota=None))}, "subscriptions: no limit"),
     ],
 )
 def test_what_else_is_odd_about_an_account_is_noted(facts, note):
@@ -160,6 +159,18 @@ def test_what_else_is_odd_about_an_account_is_noted(facts, note):
 @pytest.mark.parametrize("facts", [{"clock_skew": 60.0}, {"facts": Facts(quota_units_per_usd=500_000.0)}])
 def test_what_is_as_it_should_be_is_not_noted(facts):
     assert notes(replace(a_read_state(), **facts)) == []
+
+
+@pytest.mark.parametrize(
+    ("running", "words"),
+    [
+        (None, ""),
+        (Subscriptions(remaining_quota=500_000), "subscriptions: $1.00 left"),
+        (Subscriptions(remaining_quota=None), "subscriptions: no limit"),
+    ],
+)
+def test_what_is_left_of_subscriptions_is_said(running, words):
+    assert subscriptions(a_read_state(facts=Facts(subscriptions=running))) == words
 
 
 def test_keys_that_an_empty_account_cannot_serve_are_not_usable():
