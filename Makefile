@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 ADDRESS ?= 127.0.0.1:10144
+DEPLOY ?= deploy
 BIN := .venv/bin
 VENV := .venv/.installed
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
@@ -25,7 +26,7 @@ demo: $(VENV) ## serve a simulated account on http://127.0.0.1:10144
 	$(BIN)/cometapi-exporter --demo --collect.interval=10s --web.listen-address=$(ADDRESS)
 
 stack: $(VENV) ## the demo with a local Prometheus and Alertmanager, as deploy/ configures them
-	$(BIN)/python scripts/stack.py
+	$(BIN)/python scripts/stack.py --deploy=$(DEPLOY)
 
 test: $(VENV) ## every test; missing programs are skipped loudly (scripts/install-test-tools installs them)
 	$(BIN)/python -m pytest -n 2

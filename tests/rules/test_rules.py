@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from binaries import require
-from promises import SERIES
+from promises import REASONS, SERIES
 
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = ROOT / "deploy/prometheus"
@@ -185,6 +185,19 @@ def test_every_section_about_an_alert_has_an_alert() -> None:
     headings = re.findall(r"^## (CometAPI\w+)$", RUNBOOKS.read_text(), flags=re.MULTILINE)
 
     assert headings == list(ALERTS)
+
+
+def test_every_reason_has_a_heading() -> None:
+    headings = re.findall(r"^### (\w+)$", RUNBOOKS.read_text(), flags=re.MULTILINE)
+
+    assert sorted(headings) == sorted(REASONS)
+
+
+def test_links_within_the_runbooks_lead_to_a_heading() -> None:
+    text = RUNBOOKS.read_text()
+    headings = {heading.lower() for heading in re.findall(r"^##+ (\w+)$", text, flags=re.MULTILINE)}
+
+    assert set(re.findall(r"\(#([^)]+)\)", text)) <= headings
 
 
 @each_alert

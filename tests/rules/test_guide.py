@@ -1,0 +1,76 @@
+"""What docs/alerting.md shows for your own Prometheus and Alertmanager is accepted by their own checkers."""
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from binaries import require
+
+ROOT = Path(__file__).parents[2]
+GUIDE = (ROOT / "docs/alerting.md").read_text(encoding="utf-8")
+BLOCKS = [yaml.safe_load(block) for block in re.findall(r"^```yaml\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)]
+RECEIVERS = [block["receivers"][0] for block in BLOCKS if "receivers" in block]
+BUNDLED = yaml.safe_load((ROOT / "deploy/alertmanager/alertmanager.yml").read_text(encoding="utf-8"))
+
+
+def check(program: str, what: str, document: dict[str, Any], folder: Path) -> str:
+    """Run `promtool check …` or `amtool …` on *document*, and return its output; fail the test if it fails."""
+    path = folder / "config.yml"
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    done = subprocess.run(
+        [require(program), *what.split(), path], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_guide_shows_a_webhook_slack_and_pagerduty() -> None:
+    assert [receiver["name"] for receiver in RECEIVERS] == ["webhook", "slack", "pagerduty"]
+
+
+@pytest.mark.parametrize("receiver", RECEIVERS, ids=lambda receiver: receiver["name"])
+def test_a_receiver_fits_into_the_bundled_configuration(receiver: dict[str, Any], tmp_path: Path) -> None:
+    others = [each for each in BUNDLED["receivers"] if each["name"] != receiver["name"]]
+    document = BUNDLED | {"receivers": [*others, receiver], "route": {"receiver": receiver["name"]}}
+
+    assert "receivers" in check("amtool", "check-config", document, tmp_path)
+
+
+def test_the_route_and_the_inhibition_fit_into_a_configuration_of_yours(tmp_path: Path) -> None:
+    (route,) = [block["route"] for block in BLOCKS if "route" in block]
+    document = {
+        "route": {"receiver": "everybody"} | route,
+        "receivers": [{"name": "everybody"}, {"name": "your-team"}],
+        "inhibit_rules": BUNDLED["inhibit_rules"],
+    }
+
+    assert "2 receivers" in check("amtool", "check-config", document, tmp_path)
+    command = f"config routes test --verify.receivers=your-team --config.file={tmp_path / 'config.yml'}"
+    done = subprocess.run([require("amtool"), *command.split(), "alertname=CometAPIKeyUnused"], timeout=60, check=False)
+    assert done.returncode == 0
+
+
+def test_the_inhibition_touches_no_alert_of_others() -> None:
+    names = [
+        re.findall(r'alertname =~? "?(.+?)"?$', matcher)
+        for rule in BUNDLED["inhibit_rules"]
+        for side in ("source_matchers", "target_matchers")
+        for matcher in [next(one for one in rule[side] if re.match("alertname =", one))]
+    ]
+
+    assert [name for (name,) in names if not all(part.startswith("CometAPI") for part in alternatives(name))] == []
+
+
+def alternatives(pattern: str) -> list[str]:
+    """Split a pattern at the bars that are outside of parentheses."""
+    return re.findall(r"(?:[^|(]|\([^)]*\))+", pattern)
+
+
+def test_prometheus_accepts_the_scrape_job(tmp_path: Path) -> None:
+    (document,) = [block for block in BLOCKS if "scrape_configs" in block]
+
+    assert document["rule_files"] == ["/etc/prometheus/cometapi/*.yml"]
+    assert "SUCCESS" in check("promtool", "check config", document, tmp_path)
