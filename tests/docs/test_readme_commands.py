@@ -108,7 +108,7 @@ def test_check_finds_the_keys(gateway, token, tmp_path):
     done = shell(command, tmp_path, token=token, COMETAPI_BASE_URL=gateway.url)
 
     assert done.returncode == 0
-    assert "default  3" in done.stdout
+    assert f"default  {gateway.url}  3 " in done.stdout
 
 
 def test_serving_serves(gateway, token):

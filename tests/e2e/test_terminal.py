@@ -88,23 +88,6 @@ def test_a_pipe_gets_neither_colour_nor_progress():
     assert done.stderr == ""
 
 
-def test_the_help_is_grouped_and_fits_100_columns():
-    text = run_exporter("--help", COLUMNS="200").stdout
-
-    for group in (
-        "The gateway:",
-        "Several accounts:",
-        "Collecting:",
-        "Keys:",
-        "Sharding:",
-        "Serving:",
-        "Logging:",
-        "Modes:",
-    ):
-        assert f"\n{group}\n" in text
-    assert max(len(line) for line in text.splitlines()) <= 100
-
-
 def test_the_shell_can_complete_flags():
     done = run_exporter(_COMETAPI_EXPORTER_COMPLETE="bash_source")
 
@@ -178,29 +161,6 @@ def test_once_says_when_it_cannot_write_and_fails():
     )
 
     assert (done.returncode, done.stderr) == (1, "cannot write to standard output: Bad file descriptor\n")
-
-
-def test_config_check_validates_without_asking_the_gateway(tmp_path):
-    (tmp_path / "token").write_text(CANARY_TOKEN)
-    (tmp_path / "web.yml").write_text("tls_server_config: {cert_file: none, key_file: none}")
-    (tmp_path / "a.yml").write_text("accounts: [{name: a, access_token_file: token, keys: {exclude: '('}}]")
-    with Gateway(keys=wire_keys(3)) as gateway:
-        base = ("--config.check", f"--cometapi.base-url={gateway.url}")
-        right = run_exporter(*base, COMETAPI_ACCESS_TOKEN=CANARY_TOKEN)
-        wrong = run_exporter(*base, f"--config.file={tmp_path}/a.yml", f"--web.config.file={tmp_path}/web.yml")
-        asked = gateway.requests
-
-    assert (right.returncode, right.stdout) == (0, "The configuration is valid. Accounts: 1.\n")
-    assert wrong.returncode == 2
-    assert "accounts[0].keys.exclude: expected a regular expression" in wrong.stderr
-    assert "--web.config.file" in wrong.stderr
-    assert list(asked) == []
-
-
-def test_two_modes_at_once_are_refused():
-    done = run_exporter("--once", "--config.check")
-
-    assert (done.returncode, done.stderr) == (2, "--config.check is set together with --once: choose one\n")
 
 
 def test_once_with_a_refused_token_announces_no_retry():

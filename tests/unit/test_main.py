@@ -1,0 +1,95 @@
+"""The command line: modes, exit codes, and what is printed where."""
+
+import pytest
+from builders import CANARY_TOKEN
+
+from exporter.__main__ import DONE, FAILED, WRONG_SETTINGS, run
+
+TOKEN = {"COMETAPI_ACCESS_TOKEN": CANARY_TOKEN}
+
+
+@pytest.fixture
+def call(capfd):
+    """Run with *arguments* and return the exit code, standard output and standard error."""
+
+    def call(*arguments, **environ):
+        code = run(arguments, environ)
+        return code, *capfd.readouterr()
+
+    return call
+
+
+def test_the_exit_codes_are_the_promised_ones():
+    assert (DONE, FAILED, WRONG_SETTINGS) == (0, 1, 2)
+
+
+def test_the_help_is_grouped_and_fits_100_columns(call, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    code, text, _ = call("--help")
+
+    assert code == 0
+    for group in ("The gateway", "Several accounts", "Collecting", "Keys", "Sharding", "Serving", "Logging", "Modes"):
+        assert f"\n{group}:\n" in text
+    assert max(len(line) for line in text.splitlines()) <= 100
+
+
+def test_version_names_the_program(call):
+    code, text, _ = call("--version")
+
+    assert code == 0
+    assert text.startswith("cometapi-exporter 0.")
+
+
+def test_an_unknown_flag_is_refused_with_a_suggestion(call):
+    code, _, said = call("--collect.intervall=5s")
+
+    assert code == 2
+    assert "--collect.intervall" in said
+    assert "--collect.interval" in said.replace("--collect.intervall", "")
+
+
+def test_a_token_pasted_as_an_argument_is_refused_and_not_quoted(call):
+    code, _, said = call(CANARY_TOKEN)
+
+    assert code == 2
+    assert CANARY_TOKEN not in said
+    assert "only flags are expected" in said
+
+
+def test_invalid_settings_are_listed_below_one_another(call):
+    code, text, said = call("--collect.interval=soon", "--log.level=loud", **TOKEN)
+
+    assert (code, text) == (2, "")
+    first, *problems = said.splitlines()
+    assert first == "Invalid configuration:"
+    assert [problem.split("(")[0] for problem in problems] == ["  --collect.interval ", "  --log.level "]
+
+
+@pytest.mark.parametrize(
+    ("modes", "said"),
+    [
+        (["--once", "--check"], "--check is set together with --once: choose one\n"),
+        (["--config.check", "--once"], "--config.check is set together with --once: choose one\n"),
+    ],
+)
+def test_two_modes_at_once_are_refused(call, modes, said):
+    assert call(*modes, **TOKEN) == (2, "", said)
+
+
+def test_config_check_accepts_what_is_valid(call):
+    assert call("--config.check", "--cometapi.base-url=http://127.0.0.1:9", **TOKEN) == (
+        0,
+        "The configuration is valid. Accounts: 1.\n",
+        "",
+    )
+
+
+def test_config_check_reports_the_accounts_file_and_the_web_config_together(call, tmp_path):
+    (tmp_path / "token").write_text(CANARY_TOKEN)
+    (tmp_path / "web.yml").write_text("tls_server_config: {cert_file: none, key_file: none}")
+    (tmp_path / "a.yml").write_text("accounts: [{name: a, access_token_file: token, keys: {exclude: '('}}]")
+    code, _, said = call("--config.check", f"--config.file={tmp_path}/a.yml", f"--web.config.file={tmp_path}/web.yml")
+
+    assert code == 2
+    assert "accounts[0].keys.exclude: expected a regular expression" in said
+    assert "--web.config.file (COMETAPI_EXPORTER_WEB_CONFIG_FILE)" in said

@@ -1,0 +1,54 @@
+"""Strict YAML: every problem is noted with its place, and no value is quoted."""
+
+import pytest
+
+from exporter.strict_yaml import Section, YamlError, load_yaml
+
+
+def section(text, place=""):
+    """Return the section in *text* and the list where its problems are noted."""
+    problems = []
+    return Section.of(load_yaml(text), place, problems), problems
+
+
+def test_every_scalar_is_text():
+    assert load_yaml("{a: 0815, b: yes, c: 1e3, d: 2026-11-24}") == {
+        "a": "0815",
+        "b": "yes",
+        "c": "1e3",
+        "d": "2026-11-24",
+    }
+
+
+@pytest.mark.parametrize("text", ["a: 1\na: CANARY", "a: *CANARY", "a: 'CANARY", "a: CANARY\x00"])
+def test_what_is_not_yaml_is_an_error_that_quotes_nothing(text):
+    with pytest.raises(YamlError) as caught:
+        load_yaml(text)
+
+    assert "CANARY" not in str(caught.value)
+
+
+def test_an_unknown_key_is_named_with_its_place_and_the_similar_one():
+    top, problems = section("{interval: 1, intervall: 2, x: 3, old: 4}", "collect")
+    top.only(["interval"], {"old": "no longer supported"})
+
+    assert problems == [
+        "collect.intervall: unknown key; did you mean interval?",
+        "collect.x: unknown key",
+        "collect.old: no longer supported",
+    ]
+
+
+def test_the_mappings_of_a_list_know_their_number():
+    top, problems = section("accounts: [{name: a}, 7, {name: [b]}]")
+    names = [each.text("name") for each in top.sections("accounts")]
+
+    assert names == ["a", "", ""]
+    assert problems == ["accounts[1]: expected a mapping", "accounts[2].name: expected printable text"]
+
+
+@pytest.mark.parametrize(("text", "expected"), [("a: ", []), ("a: {}", ["a: expected a list"]), ("b: 1", [])])
+def test_what_is_no_list_is_noted_unless_it_is_left_out(text, expected):
+    top, problems = section(text)
+
+    assert (top.sections("a"), problems) == ([], expected)
