@@ -82,7 +82,9 @@ def title(states: Sequence[AccountState], tally: Mapping[Health, int]) -> str:
 
 
 def refresh_seconds(states: Sequence[AccountState]) -> int:
-    """Choose how often the page loads again: with the refreshes, within bounds."""
+    """Choose how often the page loads again: with the refreshes, within bounds; soon while a first one is awaited."""
+    if not all(state.first_refresh_ended for state in states):
+        return SHORTEST_REFRESH
     interval = min((state.interval_seconds for state in states), default=LONGEST_REFRESH)
     return round(max(SHORTEST_REFRESH, min(interval, LONGEST_REFRESH)))
 

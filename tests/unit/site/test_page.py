@@ -202,8 +202,14 @@ def test_the_title_begins_with_what_is_wrong():
 
 @pytest.mark.parametrize(("interval", "seconds"), [(0.5, 5), (30.0, 30), (900.0, 60)])
 def test_the_page_refreshes_with_the_refreshes_within_bounds(interval, seconds):
-    assert refresh_seconds([a_state(interval_seconds=interval), a_state(interval_seconds=1_000.0)]) == seconds
+    states = [a_read_state(interval_seconds=interval), a_read_state(interval_seconds=1_000.0)]
+
+    assert refresh_seconds(states) == seconds
     assert refresh_seconds([]) == 60
+
+
+def test_a_page_without_keys_yet_loads_again_soon():
+    assert refresh_seconds([a_read_state(), a_state()]) == 5
 
 
 def test_a_filter_for_what_is_gone_stays_selected():

@@ -51,6 +51,7 @@ class Client:
     alive: bool = True
     ready: bool = True
     has_status_page: bool = False
+    reload: object = None
 
     def __post_init__(self):
         self.site = a_site(
@@ -58,6 +59,7 @@ class Client:
             telemetry_path=self.telemetry_path,
             is_alive=lambda: self.alive,
             has_status_page=self.has_status_page,
+            reload=self.reload,
             read_snapshot=lambda: Snapshot.of([a_read_state() if self.ready else a_state()]),
         )
 
@@ -193,6 +195,29 @@ def test_other_methods_are_not_allowed(method, path):
 @pytest.mark.parametrize("path", ["/missing", "/-/", "/-/live", "/metrics/x", "/%2e%2e/etc/passwd", "/metrics%00"])
 def test_what_is_not_there_is_404(path):
     assert Client().get(path).status == 404
+
+
+@pytest.mark.parametrize(
+    ("problems", "status", "text"),
+    [
+        (None, 403, "reloads by request are disabled: set --web.enable-lifecycle, or send SIGHUP\n"),
+        ([], 200, "reloaded\n"),
+        (["accounts[0].name: missing", "thresholds: no list"], 500, "accounts[0].name: missing\nthresholds: no list\n"),
+    ],
+)
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_a_reload_by_request_says_every_problem(method, problems, status, text):
+    async def reload():
+        return problems
+
+    answer = Client(reload=None if problems is None else reload).request(method, "/-/reload")
+
+    assert (answer.status, answer.text) == (status, text)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
+def test_other_methods_do_not_reload(method):
+    assert Client().request(method, "/-/reload").status == 405
 
 
 # Many clients at once.
