@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from exporter.files import read_file
+from exporter.files import read_text
 from exporter.options import OPTIONS, THRESHOLD_OPTIONS
 from exporter.strict_yaml import Section, YamlError, load_yaml
 from exporter.texts import Given, Texts
@@ -25,7 +25,6 @@ REFUSED = {
     "access_token": "do not write the token into this file: use access_token_file or access_token_env",
     PER_HOST: "belongs to the host: set it at the top, under collect",
 }
-LARGEST_FILE = 1024 * 1024
 LONGEST_NAME = 100
 
 
@@ -53,21 +52,12 @@ class ConfigFile:
 def read_config_file(path: Path) -> ConfigFile:
     """Read the file at *path*; what is wrong with it is left out and noted as a problem."""
     try:
-        return parse_config(load_yaml(_text(path)), path)
+        return parse_config(load_yaml(read_text(path)), path)
     except OSError as error:
         problem = f"cannot read the file: {error.strerror}"
-    except UnicodeDecodeError:
-        problem = "the file is not UTF-8 text"
     except YamlError as error:
         problem = "; ".join(error.problems)
     return ConfigFile(problems=(f"{path}: {problem}",))
-
-
-def _text(path: Path) -> str:
-    content = read_file(path, LARGEST_FILE + 1)
-    if len(content) > LARGEST_FILE:
-        raise YamlError(["the file is larger than a megabyte"])
-    return content.decode("utf-8")
 
 
 def parse_config(document: object, path: Path) -> ConfigFile:

@@ -10,7 +10,10 @@ import ssl
 import stat
 from pathlib import Path
 
+LARGEST_TEXT = 1024 * 1024
 LARGEST_CERTIFICATES = 16 * 1024 * 1024
+
+Identity = tuple[int, ...] | None
 
 
 def read_file(path: Path, limit: int) -> bytes:
@@ -23,6 +26,26 @@ def read_file(path: Path, limit: int) -> bytes:
         if not stat.S_ISREG(mode):
             raise OSError(errno.EINVAL, "not a regular file", str(path))
         return file.read(limit)
+
+
+def read_text(path: Path) -> str:
+    """Return the text of the file at *path*, a megabyte at most; raises OSError, with `strerror` for people."""
+    content = read_file(path, LARGEST_TEXT + 1)
+    if len(content) > LARGEST_TEXT:
+        raise OSError(errno.EFBIG, "larger than a megabyte", str(path))
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise OSError(errno.EINVAL, "not UTF-8 text", str(path)) from None
+
+
+def identity(path: Path) -> Identity:
+    """Return what changes when the file at *path* does; None where it cannot be seen."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
 
 
 def read_certificates(path: Path) -> str:

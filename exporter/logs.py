@@ -21,7 +21,7 @@ MAX_WAITING_LINES = 1000
 FLUSH_SECONDS = 1.0
 
 _QUIET = ("httpx", "httpcore", "asyncio", "stamina", "uvicorn.access")
-_RARELY = ("uvicorn", "uvicorn.error", "uvicorn.asgi")
+_RARELY = ("uvicorn", "uvicorn.error", "uvicorn.asgi")  # clients make it warn (garbage, upgrades)
 
 
 class _Queue(logging.handlers.QueueHandler):

@@ -10,13 +10,12 @@ from pathlib import Path
 import structlog
 
 from exporter.errors import SettingsError, StartError
+from exporter.files import Identity, identity
 from exporter.settings import Settings
 from exporter.telemetry import Telemetry
 from exporter.workers import Lane
 
 log = structlog.get_logger()
-
-Signature = tuple[int, ...] | None
 
 
 class Reloader:
@@ -72,16 +71,8 @@ class Reloader:
                 seen = now
                 await self.reload()
 
-    async def _signature(self) -> Signature:
+    async def _signature(self) -> Identity:
         try:
-            return await self._lane.run(lambda: _signature(self._path))
+            return await self._lane.run(lambda: identity(self._path) if self._path else None)
         except TimeoutError:
             return None
-
-
-def _signature(path: Path | None) -> Signature:
-    try:
-        found = None if path is None else path.stat()
-    except OSError:
-        return None
-    return None if found is None else (found.st_mtime_ns, found.st_size, found.st_ino)

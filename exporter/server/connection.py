@@ -9,7 +9,6 @@ client has gone. What a connection is doing is read off h11's two state machines
 import asyncio
 import contextlib
 import fcntl
-import logging
 import resource
 import socket
 import struct
@@ -31,9 +30,6 @@ MOST_CONNECTIONS = 256
 NEW_SECONDS = 1.0
 PIECE_BYTES = 64 * 1024
 NO_LINGER = struct.pack("ii", 1, 0)  # struct linger: on, for 0 s
-# Clients make uvicorn warn (garbage, upgrades); only our own failures are worth a line.
-QUIET = logging.getLogger("uvicorn.error.connection")
-QUIET.setLevel(logging.ERROR)
 
 Phase = Literal["handshake", "head", "request", "discard", "idle", "close"]
 
@@ -77,7 +73,7 @@ class Connection(H11Protocol):
 
     def __init__(self, config: uvicorn.Config, state: ServerState, limits: Limits, on_body: Callable[[], None]) -> None:
         super().__init__(config, state, {})
-        self.app, self.logger = self._answer, QUIET
+        self.app = self._answer
         self.phase: Phase = "handshake"
         self.since = self.loop.time()
         self.sending_since: float | None = None

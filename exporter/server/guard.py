@@ -29,24 +29,17 @@ MAX_WAITING_PER_CLIENT = 4
 # Salt and digest of no password: what the password of an unknown user is compared with.
 NO_DIGEST = "." * 53
 
-CheckPassword = Callable[[bytes, bytes], bool]
-
 
 class Guard:
     """An ASGI application in front of *app*; each request calls *read_config*, so that users change live."""
 
-    def __init__(
-        self, app: ASGIApp, read_config: Callable[[], WebConfig], *, check_password: CheckPassword = bcrypt.checkpw
-    ) -> None:
+    def __init__(self, app: ASGIApp, read_config: Callable[[], WebConfig]) -> None:
         self._app = app
         self._read_config = read_config
-        self._passwords = Passwords(check_password)
+        self._passwords = Passwords(bcrypt.checkpw)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 401 or 503, or pass the request on."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
         config = self._read_config()
         send = _with_headers(send, config.headers) if config.headers else send
         await (await self._choose(scope, config.users))(scope, receive, send)
@@ -60,9 +53,7 @@ class Guard:
         try:
             is_known = await self._passwords.accept(*credentials, users, client=(scope.get("client") or ("",))[0])
         except TooManyLogins:
-            return PlainTextResponse(
-                "too many logins at once\n", 503, {"Retry-After": "5", "Cache-Control": "no-store"}
-            )
+            return PlainTextResponse("too many logins\n", 503, {"Retry-After": "5", "Cache-Control": "no-store"})
         return self._app if is_known else _unauthorized()
 
 
@@ -101,7 +92,7 @@ class TooManyLogins(Exception):
 class Passwords:
     """Check passwords: one bcrypt at a time in its own thread, and a good password only once."""
 
-    def __init__(self, check_password: CheckPassword) -> None:
+    def __init__(self, check_password: Callable[[bytes, bytes], bool]) -> None:
         self._check_password = check_password
         self._secret = secrets.token_bytes(32)
         self._good: dict[bytes, None] = {}
@@ -129,7 +120,8 @@ class Passwords:
             self._waiting -= Counter([client])  # forgets addresses that have none left
 
     async def _check(self, digest: bytes, password: str, hashed: str | None, users: Mapping[str, str]) -> bool:
-        against = hashed or _unknown_users_hash(users)
+        cost = max(each.split("$")[2] for each in users.values())
+        against = hashed or f"$2b${cost}${NO_DIGEST}"  # what the costliest of the users costs
         secret = password.encode()[:BCRYPT_BYTES]  # bcrypt reads no more; the library refuses more
         loop = asyncio.get_running_loop()
         fits = await loop.run_in_executor(self._thread, self._check_password, secret, against.encode())
@@ -139,9 +131,3 @@ class Passwords:
         if len(self._good) > MAX_REMEMBERED:
             del self._good[next(iter(self._good))]
         return True
-
-
-def _unknown_users_hash(users: Mapping[str, str]) -> str:
-    """Return a hash that costs what the costliest of *users* costs."""
-    cost = max(hashed.split("$")[2] for hashed in users.values())
-    return f"$2b${cost}${NO_DIGEST}"

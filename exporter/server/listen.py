@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 BACKLOG = 4096
-MAX_PORT = 65535
-EXPECTED = f'expected ":port", "host:port" or "[IPv6]:port" with a port from 0 to {MAX_PORT}'
+ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+EXPECTED = 'expected ":port", "host:port" or "[IPv6]:port" with a port from 0 to 65535'
 ADDRESS = re.compile(
     r"(?:\[(?P<ipv6>[0-9a-fA-F]*:[0-9a-fA-F.]*:[0-9a-fA-F:.]*)\]|(?P<host>[a-zA-Z0-9._-]*)):(?P<port>[0-9]{1,5})"
 )
@@ -39,7 +39,7 @@ class ListenAddress:
 def parse_listen_address(text: str) -> ListenAddress:
     """Read ":10144", "127.0.0.1:10144", "[::1]:10144" or "localhost:10144"; ValueError says what was expected."""
     match = ADDRESS.fullmatch(text)
-    if match is None or int(match["port"]) > MAX_PORT:
+    if match is None or int(match["port"]) > 65535:  # noqa: PLR2004 - the largest port
         raise ValueError(f"{EXPECTED}, not {text!r}")
     return ListenAddress(host=match["ipv6"] or match["host"] or "", port=int(match["port"]))
 
@@ -63,7 +63,7 @@ def _listen(address: ListenAddress, opened: contextlib.ExitStack) -> list[socket
         try:
             sockets.append(opened.enter_context(_open(family, (target[0], port, *target[2:]))))
         except OSError as exc:
-            if exc.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+            if exc.errno not in ABSENT:
                 raise ListenError(_complaint(address, exc)) from exc
             absent = exc
         if sockets and not address.host:
@@ -95,14 +95,12 @@ def _open(family: int, target: tuple[Any, ...]) -> socket.socket:
 
 
 def _complaint(address: ListenAddress, error: OSError) -> str:
-    elsewhere = "this machine does not have that address; choose one that it has"
     what = {
         errno.EADDRINUSE: "the port is in use; stop the other program or choose another port",
         errno.EACCES: f"no permission for port {address.port}; choose a port above 1023",
-        errno.EADDRNOTAVAIL: elsewhere,
-        errno.EAFNOSUPPORT: elsewhere,
-    }.get(error.errno or 0, os.strerror(error.errno) if error.errno else str(error))
-    return f"cannot listen on {address}: {what}"
+    } | dict.fromkeys(ABSENT, "this machine does not have that address; choose one that it has")
+    reason = what.get(error.errno or 0, os.strerror(error.errno or 0))
+    return f"cannot listen on {address}: {reason}"
 
 
 def urls(sockets: Iterable[socket.socket], *, tls: bool = False) -> list[str]:

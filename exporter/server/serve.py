@@ -12,7 +12,6 @@ import traceback
 from collections.abc import Sequence
 from email.utils import formatdate
 from operator import attrgetter
-from typing import cast
 
 import structlog
 import uvicorn
@@ -42,16 +41,11 @@ async def serve(
 ) -> None:
     """Answer on *sockets* until *stop* is set, finish what is running, close every socket, return.
 
-    What still runs after `limits.grace_seconds` is cut. *web_config* adds TLS, passwords and headers, and is re-read
-    while the server runs.
+    What still runs after `limits.grace_seconds` is cut. *web_config* adds TLS, passwords and headers, and is followed.
     """
-    limits = limits or Limits()
-    with contextlib.ExitStack() as stack:
-        for sock in sockets:
-            stack.enter_context(sock)
-        if web_config is not None:
-            app = Guard(app, lambda: web_config.current.config)
-        await _Server(app, limits, web_config).run(sockets, stop)
+    if web_config is not None:
+        app = Guard(app, lambda: web_config.current.config)
+    await _Server(app, limits or Limits(), web_config).run(sockets, stop)
 
 
 class _Server:
@@ -59,17 +53,11 @@ class _Server:
 
     def __init__(self, app: ASGIApp, limits: Limits, web_config: WebConfigFile | None) -> None:
         self._config = uvicorn.Config(
-            app,
-            ws="none",
-            interface="asgi3",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            h11_max_incomplete_event_size=limits.head_bytes,
+            app, ws="none", log_config=None, proxy_headers=False, h11_max_incomplete_event_size=limits.head_bytes
         )
         self._config.load()
         self._state = ServerState()
-        self._connections = cast("set[Connection]", self._state.connections)
+        self._connections: set[Connection] = self._state.connections  # type: ignore[assignment]
         self._limits, self._web_config = limits, web_config
 
     async def run(self, listeners: Sequence[socket.socket], stop: asyncio.Event) -> None:

@@ -10,17 +10,14 @@ from pathlib import Path
 
 import structlog
 
-from exporter.files import read_file
+from exporter.files import Identity, identity, read_text
 from exporter.server.web_config import TlsSettings, WebConfig, parse_web_config
 from exporter.strict_yaml import YamlError
 
-LARGEST_FILE_BYTES = 1024 * 1024
 CERTIFICATE, KEY = "-----BEGIN CERTIFICATE-----", "PRIVATE KEY-----"
 PLACE = "tls_server_config"
 
 log = structlog.get_logger(__name__)
-
-Signature = tuple[tuple[int, ...] | None, ...]
 
 
 def build_context(tls: TlsSettings) -> ssl.SSLContext:
@@ -37,22 +34,19 @@ def build_context(tls: TlsSettings) -> ssl.SSLContext:
     context.set_alpn_protocols(["http/1.1"])
     try:
         context.load_cert_chain(tls.cert_file, tls.key_file, password="")  # "": OpenSSL never asks the terminal
-    except (OSError, ValueError) as exc:
-        raise YamlError([f"{PLACE}: {_openssl_reason(exc)}"]) from exc
-    try:
         if tls.client_ca_file is not None:
             context.load_verify_locations(tls.client_ca_file)
     except (OSError, ValueError) as exc:
-        raise YamlError([f"{PLACE}.client_ca_file: no certificate authority can be read from it"]) from exc
+        raise YamlError([f"{PLACE}: {_openssl_reason(exc)}"]) from exc
     context.verify_mode = ssl.VerifyMode[tls.client_auth]
     return context
 
 
 def _problems(path: Path, key: str, mark: str) -> Iterator[str]:
     try:
-        text = _read(path)
-    except (OSError, ValueError) as exc:
-        yield f"{PLACE}.{key}: cannot read {path}: {_reason(exc)}"
+        text = read_text(path)
+    except OSError as exc:
+        yield f"{PLACE}.{key}: cannot read {path}: {exc.strerror}"
         return
     if mark not in text:
         yield f"{PLACE}.{key}: expected PEM with a line that holds {mark!r}"
@@ -60,25 +54,13 @@ def _problems(path: Path, key: str, mark: str) -> Iterator[str]:
         yield f"{PLACE}.{key}: the key is encrypted; use one without a passphrase, in a file only the exporter can read"
 
 
-def _read(path: Path) -> str:
-    content = read_file(path, LARGEST_FILE_BYTES + 1)
-    if len(content) > LARGEST_FILE_BYTES:
-        raise ValueError(f"it is larger than {LARGEST_FILE_BYTES} bytes")
-    return content.decode("utf-8-sig")
-
-
-def _reason(error: OSError | ValueError) -> str:
-    if isinstance(error, UnicodeDecodeError):
-        return "it is not UTF-8 text"
-    return (error.strerror or "it is not readable") if isinstance(error, OSError) else str(error)
-
-
 def _openssl_reason(error: Exception) -> str:
-    known = dict.fromkeys(
-        ("EE_KEY_TOO_SMALL", "CA_MD_TOO_WEAK", "CA_KEY_TOO_SMALL"),
-        "the certificate is too weak for OpenSSL; create one with a larger key and a newer digest",
-    ) | {"KEY_VALUES_MISMATCH": "the key does not belong to the certificate"}
-    return known.get(getattr(error, "reason", ""), "OpenSSL cannot read the certificate or its key")
+    reason = getattr(error, "reason", "")
+    if reason == "KEY_VALUES_MISMATCH":
+        return "the key does not belong to the certificate"
+    if reason in {"EE_KEY_TOO_SMALL", "CA_MD_TOO_WEAK", "CA_KEY_TOO_SMALL"}:
+        return "the certificate is too weak for OpenSSL; create one with a larger key and a newer digest"
+    return "OpenSSL cannot read a certificate or the key"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +79,7 @@ class WebConfigFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._watched: tuple[Path, ...] = (path,)
-        self._seen: Signature = ()
+        self._watched: dict[Path, Identity] = {path: None}
         self.current = self._load()
 
     @property
@@ -108,12 +89,10 @@ class WebConfigFile:
 
     def refresh(self) -> None:
         """Re-read the files if they changed; blocks while a mount hangs."""
-        if self._signature() == self._seen:
+        if all(identity(path) == seen for path, seen in self._watched.items()):
             return
         try:
             loaded = self._load()
-            if (loaded.context is not None) != self.has_tls:
-                raise YamlError([f"{PLACE}: TLS is switched on and off by a restart only"])  # noqa: TRY301 - told as the others
         except YamlError as exc:
             message = "failed to reload web config; keeping the previous one"
             log.warning(message, file=str(self._path), problems=str(exc))
@@ -122,22 +101,13 @@ class WebConfigFile:
             log.info("web config reloaded", file=str(self._path))
 
     def _load(self) -> InService:
-        self._seen = self._signature()  # taken before reading, so that no change in between is missed
+        self._watched = {path: identity(path) for path in self._watched}  # before reading: no change is missed
         try:
-            config = parse_web_config(_read(self._path), folder=self._path.parent)
-        except (OSError, ValueError) as exc:
-            raise YamlError([f"cannot read {self._path}: {_reason(exc)}"]) from exc
-        self._watched = (self._path, *(config.tls.paths() if config.tls else ()))
-        self._seen = (self._seen[0], *self._signature()[1:])
+            config = parse_web_config(read_text(self._path), folder=self._path.parent)
+        except OSError as exc:
+            raise YamlError([f"cannot read {self._path}: {exc.strerror}"]) from exc
+        pems = config.tls.paths() if config.tls else ()
+        self._watched = {self._path: self._watched[self._path]} | {path: identity(path) for path in pems}
+        if hasattr(self, "current") and (config.tls is not None) != self.has_tls:
+            raise YamlError([f"{PLACE}: TLS is switched on and off by a restart only"])
         return InService(config=config, context=build_context(config.tls) if config.tls else None)
-
-    def _signature(self) -> Signature:
-        return tuple(_identity(path) for path in self._watched)
-
-
-def _identity(path: Path) -> tuple[int, ...] | None:
-    try:
-        stat = path.stat()
-    except (OSError, ValueError):
-        return None
-    return stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino

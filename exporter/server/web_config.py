@@ -12,7 +12,6 @@ from types import MappingProxyType
 
 from exporter.strict_yaml import Section, YamlError, load_yaml
 
-FLAGS = MappingProxyType({"true": True, "false": False, "yes": True, "no": False, "on": True, "off": False})
 # Go's words to the names of Python's ssl module.
 VERSIONS = MappingProxyType({"TLS12": "TLSv1_2", "TLS13": "TLSv1_3"})
 OLD_VERSIONS = MappingProxyType(dict.fromkeys(("TLS10", "TLS11"), "not supported: it is broken; write TLS12 or TLS13"))
@@ -30,28 +29,17 @@ UNVERIFIED = MappingProxyType(
     }
 )
 HEADERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "Content-Security-Policy": (),
-        "Strict-Transport-Security": (),
-        "X-Content-Type-Options": ("nosniff",),
-        "X-Frame-Options": ("deny", "sameorigin"),
-        "X-XSS-Protection": (),
-    }
+    {"X-Content-Type-Options": ("nosniff",), "X-Frame-Options": ("deny", "sameorigin")}
+    | dict.fromkeys(("Content-Security-Policy", "Strict-Transport-Security", "X-XSS-Protection"), ())
 )
 TOP_KEYS = ("tls_server_config", "http_server_config", "basic_auth_users")
 TLS_KEYS = ("cert_file", "key_file", "client_ca_file", "client_auth_type", "min_version", "max_version")
-REFUSED = MappingProxyType(
-    {"rate_limit": "not supported: leave it out; a scrape costs little here, and logins are limited by themselves"}
-)
+RATE_LIMIT = "not supported: leave it out; clients are limited in any case"
+OPENSSLS_CHOICE = "not supported: leave it out; OpenSSL chooses, and everything it offers has forward secrecy"
 TLS_REFUSED = MappingProxyType(
     {key: f"not supported: write {key}_file" for key in ("cert", "key", "client_ca")}
-    | dict.fromkeys(
-        ("cipher_suites", "prefer_server_cipher_suites"), "not supported: leave it out; all suites have forward secrecy"
-    )
-    | {
-        "curve_preferences": "not supported: leave it out; OpenSSL chooses the curve",
-        "client_allowed_sans": "not supported: use a client CA that signs only your scrapers",
-    }
+    | dict.fromkeys(("cipher_suites", "prefer_server_cipher_suites", "curve_preferences"), OPENSSLS_CHOICE)
+    | {"client_allowed_sans": "not supported: use a client CA that signs only your scrapers"}
 )
 # Cost 4 to 16: more would keep one processor busy for seconds at each login.
 BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|1[0-6])\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}")
@@ -75,7 +63,7 @@ class TlsSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebConfig:
-    """What a web config asks for; *users* maps a name to a bcrypt hash, and none of them means no login."""
+    """What a web config asks for; *users* maps a name to a bcrypt hash, none of them means no login."""
 
     tls: TlsSettings | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -85,7 +73,7 @@ class WebConfig:
 def parse_web_config(text: str, *, folder: Path) -> WebConfig:
     """Read *text*; paths in it are relative to *folder*. Raises YamlError."""
     problems: list[str] = []
-    top = Section.of(load_yaml(text), "", problems).only(TOP_KEYS, REFUSED)
+    top = Section.of(load_yaml(text), "", problems).only(TOP_KEYS, {"rate_limit": RATE_LIMIT})
     config = WebConfig(tls=_tls(top, folder), headers=_headers(top), users=_users(top))
     if problems:
         raise YamlError(problems)
@@ -118,8 +106,7 @@ def _tls(top: Section, folder: Path) -> TlsSettings | None:
 
 
 def _headers(top: Section) -> Mapping[str, str]:
-    http = top.section("http_server_config").only(("http2", "headers"))
-    http.choice("http2", FLAGS, default=False)  # without effect: HTTP/1.1 is spoken, which every client can
+    http = top.section("http_server_config").only(("http2", "headers"))  # http2 has no effect
     section = http.section("headers").only(HEADERS)
     headers = {name: value for name in HEADERS if (value := section.text(name))}
     for name, value in headers.items():
@@ -137,6 +124,6 @@ def _users(top: Section) -> Mapping[str, str]:
             section.complain(name, "expected a user name without colon and control characters")
         if not BCRYPT.fullmatch(section.text(name)):
             section.complain(
-                name, "expected a bcrypt hash of cost 4 to 16, as `htpasswd -nB NAME` prints behind the colon"
+                name, "expected a bcrypt hash of cost 4 to 16, as `htpasswd -nB NAME` prints after the colon"
             )
     return MappingProxyType({name: section.text(name) for name in section.values})

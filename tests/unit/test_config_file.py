@@ -182,8 +182,8 @@ NO_NAME = "F: accounts[0].name: expected 1 to 100 printable characters: it becom
         pytest.param("accounts: {a: b}", ["F: accounts: expected a list", NO_ACCOUNTS], id="no list"),
         pytest.param("", [NO_ACCOUNTS], id="empty"),
         pytest.param("- a", ["F: the file: expected a mapping", NO_ACCOUNTS], id="a list at the top"),
-        pytest.param(b"\xff\xfe\xfa", ["F: the file is not UTF-8 text"], id="bytes"),
-        pytest.param("a: " + "x" * 1024 * 1024, ["F: the file is larger than a megabyte"], id="too large"),
+        pytest.param(b"\xff\xfe\xfa", ["F: cannot read the file: not UTF-8 text"], id="bytes"),
+        pytest.param("a: " + "x" * 1024 * 1024, ["F: cannot read the file: larger than a megabyte"], id="too large"),
     ],
 )
 def test_what_does_not_belong_is_named_with_its_path(tmp_path, content, problems):

@@ -5,7 +5,7 @@ import os
 import pytest
 import trustme
 
-from exporter.files import read_certificates, read_file
+from exporter.files import identity, read_certificates, read_file, read_text
 
 PEM = trustme.CA(key_type=trustme.KeyType.ECDSA).cert_pem.bytes()
 
@@ -41,3 +41,23 @@ def test_a_file_without_certificates_is_an_error(tmp_path, content):
 
     with pytest.raises(OSError, match="no certificates in PEM format"):
         read_certificates(tmp_path / "ca.pem")
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"), [(b"\xff", "not UTF-8 text"), (b"x" * 1_048_577, "larger than a megabyte")]
+)
+def test_what_is_no_text_is_an_error_that_says_why(tmp_path, content, problem):
+    (tmp_path / "file").write_bytes(content)
+
+    with pytest.raises(OSError, match=problem):
+        read_text(tmp_path / "file")
+
+
+def test_a_file_has_another_identity_when_another_takes_its_place(tmp_path):
+    (tmp_path / "file").write_bytes(b"a")
+    before = identity(tmp_path / "file")
+    (tmp_path / "new").write_bytes(b"b")
+    (tmp_path / "new").rename(tmp_path / "file")
+
+    assert identity(tmp_path / "file") not in {before, None}
+    assert identity(tmp_path / "none") is None

@@ -155,6 +155,7 @@ def start() -> Iterator[Callable[..., RunningServer]]:
     servers: list[RunningServer] = []
     log = Lines()
     logging.getLogger().addHandler(log)
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # as the program does
 
     def begin(
         app: Any = None, *, body: bytes = b"up 1\n", web_config: WebConfigFile | None = None, **limits: Any

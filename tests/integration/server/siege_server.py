@@ -1,6 +1,7 @@
 """A server of its own process for the siege: 100 kB a page, and deadlines of about a second. Prints its port."""
 
 import asyncio
+import logging
 import os
 import signal
 from typing import Any
@@ -18,6 +19,7 @@ async def page(_: Any, __: Any, send: Any) -> None:
 
 
 async def main() -> None:
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # as the program does
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     sockets = bind([ListenAddress(host="127.0.0.1", port=0)])

@@ -103,15 +103,15 @@ def test_everything_wrong_with_the_files_is_said_at_once(tmp_path: Path) -> None
         (
             "tls.crt",
             b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-            "tls_server_config: OpenSSL cannot read the certificate or its key",
+            "tls_server_config: OpenSSL cannot read a certificate or the key",
         ),
-        ("tls.crt", b"\xff\xfe", "tls_server_config.cert_file: cannot read {}/tls.crt: it is not UTF-8 text"),
+        ("tls.crt", b"\xff\xfe", "tls_server_config.cert_file: cannot read {}/tls.crt: not UTF-8 text"),
         (
             "tls.crt",
             b"x" * 1_048_577,
-            "tls_server_config.cert_file: cannot read {}/tls.crt: it is larger than 1048576 bytes",
+            "tls_server_config.cert_file: cannot read {}/tls.crt: larger than a megabyte",
         ),
-        ("web.yml", b"\xff\xfe", "cannot read {}/web.yml: it is not UTF-8 text"),
+        ("web.yml", b"\xff\xfe", "cannot read {}/web.yml: not UTF-8 text"),
     ],
     ids=[
         "foreign-key",
