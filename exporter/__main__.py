@@ -104,8 +104,6 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
         with contextlib.suppress(OSError):
             error.show()
         return WRONG_SETTINGS
-    except click.Abort:
-        return FAILED
     except OSError as error:  # --help and --version do nothing but write
         return _cannot_write(error)
     if not isinstance(given, dict):
@@ -174,7 +172,7 @@ def _once(settings: Settings, *, demo: bool) -> int:
 
 def _check(settings: Settings, *, demo: bool, serve_command: str) -> int:
     outcomes, skews = asyncio.run(app.try_accounts(settings, demo=demo, on_page=_page_counter()))
-    paint = _paint if os.isatty(1) and "NO_COLOR" not in os.environ else plain
+    paint = click.style if os.isatty(1) and "NO_COLOR" not in os.environ else plain
     text = report(outcomes, time.time(), skews=skews, in_file=settings.config_file is not None, paint=paint)
     if any(outcome.failure is not None for outcome in outcomes):
         _write(text)
@@ -184,10 +182,6 @@ def _check(settings: Settings, *, demo: bool, serve_command: str) -> int:
 
 def _check_config(settings: Settings, *, demo: bool) -> int:  # noqa: ARG001 - the signature of all modes
     return _write(f"The configuration is valid. Accounts: {len(settings.accounts)}.")
-
-
-def _paint(text: str, colour: str) -> str:
-    return click.style(text, fg=colour)
 
 
 def _page_counter() -> Callable[[], None]:
