@@ -143,11 +143,11 @@ def test_a_page_whose_exporter_is_gone_says_so_until_it_is_back(open_page):
     with Exporter(*flags) as exporter:
         page = open_page(f"{exporter.wait_ready().url}/", expected="ERR_CONNECTION_REFUSED")
         expect(page.locator("#lost")).to_be_hidden()
-    expect(page.locator("#lost")).to_contain_text("The exporter has not answered since", timeout=15_000)
+    expect(page.locator("#lost")).to_contain_text("The exporter has not answered since", timeout=30_000)
     with Exporter(*flags) as again:
         again.wait_ready()
-        expect(page.locator("#lost")).to_be_hidden(timeout=15_000)
-        expect(page.locator("tbody tr")).to_have_count(ALL)
+        expect(page.locator("#lost")).to_be_hidden(timeout=30_000)
+        expect(page.locator("tbody tr")).to_have_count(ALL, timeout=30_000)
 
 
 def test_a_count_by_health_filters(open_page, demo):
