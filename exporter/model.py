@@ -144,6 +144,31 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     has_usage: bool = False
 
 
+class UsageRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What one model, or one key with one model, has used: quota units, tokens, requests.
+
+    *key_id* is 0, *key_name* and *group* are empty where the gateway's sums are by model alone.
+    """
+
+    model: str
+    key_id: int = 0
+    key_name: str = ""
+    group: str = ""
+    quota: int = 0
+    tokens: int = 0
+    requests: int = 0
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """The counters of what models cost since a day before the exporter's start.
+
+    *folded* counts the series that are summed under the model "other".
+    """
+
+    rows: tuple[UsageRow, ...] = ()
+    folded: int = 0
+
+
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
     """All keys of one account as one refresh read them.
 

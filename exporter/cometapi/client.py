@@ -6,8 +6,10 @@ reads, or raises one ApiError. The access token is an argument of each call and 
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 import stamina
@@ -15,13 +17,13 @@ import stamina.instrumentation
 
 from exporter.cometapi.answer import Answer, clock_skew
 from exporter.cometapi.connections import Connections, connect
-from exporter.cometapi.facts import Status, parse_groups, parse_status, parse_subscriptions
+from exporter.cometapi.facts import Status, parse_groups, parse_status, parse_subscriptions, parse_usage
 from exporter.cometapi.paging import MOST_KEYS, Walk, union
 from exporter.cometapi.rate_limit import LONGEST_WAIT_SECONDS, RateLimit
 from exporter.cometapi.wire import Page, parse_balance, parse_page
 from exporter.credentials import Secret
 from exporter.errors import AccountDisabled, ApiError, InvalidResponse, Rejected, Unauthorized
-from exporter.model import Balance, Facts, Listing
+from exporter.model import Balance, Facts, Listing, UsageRow
 from exporter.workers import decode
 
 KEYS_PATH = "/api/token/"
@@ -29,6 +31,8 @@ ACCOUNT_PATH = "/api/user/self"
 STATUS_PATH = "/api/status"
 GROUPS_PATH = "/api/user/self/groups"
 SUBSCRIPTIONS_PATH = "/api/subscription/self"
+USAGE_PATH = "/api/data/self"
+USAGE_BY_KEY_PATH = "/api/data/flow/self"
 USER_HEADERS = (
     "New-Api-User",
     "Veloera-User",
@@ -99,13 +103,28 @@ class CometClient:
             has_usage=status.enable_data_export,
         )
 
-    async def _read_if_offered(self, token: Secret, path: str, parse: Callable[[Answer], Parsed]) -> Parsed | None:
+    async def read_usage(self, token: Secret, first: int, last: int, *, by_key: bool) -> tuple[UsageRow, ...] | None:
+        """Read what was used in the hours that begin from unix time *first* to *last*; None where it is not reported.
+
+        Raises the ApiError of trouble that passes.
+        """
+        path = USAGE_BY_KEY_PATH if by_key else USAGE_PATH
+        params = {"start_timestamp": str(first), "end_timestamp": str(last)}
+        return await self._read_if_offered(token, path, partial(parse_usage, by_key=by_key), params)
+
+    async def _read_if_offered(
+        self,
+        token: Secret,
+        path: str,
+        parse: Callable[[Answer], Parsed],
+        params: Mapping[str, str] = MappingProxyType({}),
+    ) -> Parsed | None:
         """Read *path*, or return None where the gateway refused it to this token within the last hour."""
         place = (path, hash(token.reveal()))
         if self._rate_limit.clock() < self._refused_until.get(place, float("-inf")):
             return None
         try:
-            return await self._get(token, path, {}, parse)
+            return await self._get(token, path, params, parse)
         except NOT_REPORTED:
             self._refused_until[place] = self._rate_limit.clock() + ASK_AGAIN_SECONDS
             return None
@@ -166,13 +185,17 @@ class CometClient:
         params = {"p": str(index + self.first_page), "page_size": str(PAGE_SIZE), "size": str(PAGE_SIZE)}
         return await self._get(token, KEYS_PATH, params, parse_page)
 
-    async def _get(self, token: Secret, path: str, params: dict[str, str], parse: Callable[[Answer], Parsed]) -> Parsed:
+    async def _get(
+        self, token: Secret, path: str, params: Mapping[str, str], parse: Callable[[Answer], Parsed]
+    ) -> Parsed:
         async for attempt in stamina.retry_context(on=_is_worth_another_try, attempts=ATTEMPTS, timeout=None):
             with attempt:
                 return await self._try(token, path, params, parse)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    async def _try(self, token: Secret, path: str, params: dict[str, str], parse: Callable[[Answer], Parsed]) -> Parsed:
+    async def _try(
+        self, token: Secret, path: str, params: Mapping[str, str], parse: Callable[[Answer], Parsed]
+    ) -> Parsed:
         try:
             answer = await self._send(token, path, params)
             return await decode(lambda: parse(answer))
@@ -181,7 +204,7 @@ class CometClient:
                 self._rate_limit.pause(error.retry_after)
             raise
 
-    async def _send(self, token: Secret, path: str, params: dict[str, str]) -> Answer:
+    async def _send(self, token: Secret, path: str, params: Mapping[str, str]) -> Answer:
         await self._rate_limit.turn()
         code = "none"
         try:

@@ -1,4 +1,4 @@
-"""Read what a gateway reports about itself and the account that changes slowly: status, groups, subscriptions.
+"""Read what a gateway reports besides keys and balance: its status, the account's groups, subscriptions and usage.
 
 Pure: knows no HTTP client, no clock, no keys. Not every gateway has these endpoints: anything of another shape is an
 InvalidResponse, which the client takes for "not reported".
@@ -16,9 +16,10 @@ from msgspec import Meta
 
 from exporter.cometapi.answer import UNDECODABLE, Answer, check_status, check_verdict, what_came_instead
 from exporter.errors import InvalidResponse
-from exporter.model import Subscriptions, label_text
+from exporter.model import Subscriptions, UsageRow, label_text
 
 MOST_GROUPS = 1_000
+MOST_ROWS = 50_000
 
 Content = TypeVar("Content")
 
@@ -51,6 +52,16 @@ class _Subscriptions(msgspec.Struct):
     subscriptions: Annotated[list[_Subscription], Meta(max_length=MOST_GROUPS)] | None
 
 
+class _UsageRow(msgspec.Struct):
+    model_name: str
+    quota: int
+    token_used: int
+    count: int
+    token_id: int = 0
+    token_name: str = ""
+    use_group: str = ""
+
+
 class _StatusEnvelope(msgspec.Struct):
     data: Status
 
@@ -63,9 +74,16 @@ class _SubscriptionsEnvelope(msgspec.Struct):
     data: _Subscriptions
 
 
+class _UsageEnvelope(msgspec.Struct):
+    data: Annotated[list[_UsageRow], Meta(max_length=MOST_ROWS)] | None
+
+
 _decode_status = msgspec.json.Decoder(_StatusEnvelope).decode
 _decode_groups = msgspec.json.Decoder(_GroupsEnvelope).decode
 _decode_subscriptions = msgspec.json.Decoder(_SubscriptionsEnvelope).decode
+
+
+_decode_usage = msgspec.json.Decoder(_UsageEnvelope).decode
 
 
 def parse_status(answer: Answer) -> Status:
@@ -94,6 +112,22 @@ def parse_subscriptions(answer: Answer) -> Subscriptions | None:
         ends_at=min((terms.end_time for terms in running if terms.end_time > 0), default=None),
         resets_at=min((terms.next_reset_time for terms in running if terms.next_reset_time > 0), default=None),
         preference=data.billing_preference,
+    )
+
+
+def parse_usage(answer: Answer, *, by_key: bool) -> tuple[UsageRow, ...]:
+    """Read what models used, *by_key* what each key used with each model, in as many rows as the gateway keeps."""
+    return tuple(
+        UsageRow(
+            model=label_text(row.model_name),
+            key_id=row.token_id if by_key else 0,
+            key_name=label_text(row.token_name) if by_key else "",
+            group=label_text(row.use_group) if by_key else "",
+            quota=row.quota,
+            tokens=row.token_used,
+            requests=row.count,
+        )
+        for row in _checked(answer, _decode_usage).data or ()
     )
 
 

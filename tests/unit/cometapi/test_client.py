@@ -26,7 +26,7 @@ from exporter.errors import (
     TooManyKeys,
     Unauthorized,
 )
-from exporter.model import Balance, Facts, Listing
+from exporter.model import Balance, Facts, Listing, UsageRow
 
 BASE = "https://gateway.example"
 TOKEN = Secret(CANARY_TOKEN)
@@ -555,3 +555,24 @@ def test_trouble_that_passes_is_no_refusal():
             await client.read_facts(TOKEN)
 
     session.use(fail)
+
+
+@pytest.mark.parametrize(("by_key", "path"), [(False, "/api/data/self"), (True, "/api/data/flow/self")])
+def test_usage_is_asked_for_by_its_hours(by_key, path):
+    row = {"token_id": 7, "model_name": "small", "quota": 5, "token_used": 9, "count": 1}
+    session = Session(lambda _: an_answer(content={"success": True, "data": [row]}))
+    rows = session.use(lambda client: client.read_usage(TOKEN, 3_600, 7_200, by_key=by_key))
+
+    (request,) = session.asked
+    assert (request.url.path, session.queries) == (path, ["start_timestamp=3600&end_timestamp=7200"])
+    assert rows == (UsageRow(model="small", key_id=7 if by_key else 0, quota=5, tokens=9, requests=1),)
+
+
+def test_usage_that_is_refused_is_not_reported_and_not_asked_for_again_within_the_hour():
+    session = Session(lambda _: an_answer(404))
+
+    async def twice(client):
+        return [await client.read_usage(TOKEN, 0, 0, by_key=False) for _ in range(2)]
+
+    assert session.use(twice) == [None, None]
+    assert len(session.asked) == 1

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from exporter.cometapi.answer import Answer
-from exporter.cometapi.facts import parse_groups, parse_status, parse_subscriptions
+from exporter.cometapi.facts import parse_groups, parse_status, parse_subscriptions, parse_usage
 from exporter.cometapi.wire import parse_balance, parse_page
 from exporter.errors import ApiError
 
@@ -16,6 +16,8 @@ PARSERS = {
     "status": parse_status,
     "groups": lambda answer: dict(parse_groups(answer)),
     "subscription": parse_subscriptions,
+    "usage": lambda answer: list(parse_usage(answer, by_key=False)),
+    "flow": lambda answer: list(parse_usage(answer, by_key=True)),
 }
 SAMPLES = sorted(path.parent for path in Path(__file__).parents[2].glob("samples/*/meta.json"))
 
