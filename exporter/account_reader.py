@@ -1,19 +1,22 @@
-"""Read an account's balance, and what changes slowly, beside the listing of its keys.
+"""Read an account's balance, what changes slowly, and what models cost, beside the listing of its keys.
 
-Knows no HTTP: it is given the reader and a monotonic clock. Nothing here fails a refresh or delays it by more than a
+Knows no HTTP: it is given the reader and two clocks. Nothing here fails a refresh or delays it by more than a
 moment: an endpoint that hangs is read on in the background, one that fails for a while leaves what was known.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from exporter.credentials import Secret
 from exporter.errors import ApiError, Reason
-from exporter.model import Balance, Facts
+from exporter.model import Balance, Facts, Usage, UsageRow, is_other_account
 from exporter.report import Report
+from exporter.usage import Ledger
 
 FACTS_SECONDS = 600.0
+USAGE_SECONDS = 300.0
 PATIENCE_SECONDS = 2.0
 NOT_OFFERED = (Reason.UNAUTHORIZED, Reason.REJECTED, Reason.INVALID_RESPONSE)
 
@@ -27,36 +30,54 @@ class Source(Protocol):
     async def read_facts(self, token: Secret) -> Facts:
         """Read what changes slowly; what the gateway does not report is None."""
 
+    async def read_usage(self, token: Secret, first: int, last: int, *, by_key: bool) -> tuple[UsageRow, ...] | None:
+        """Read what was used in the hours that begin from *first* to *last* (unix times); None where not reported."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsagePlan:
+    """How to count what models cost: in at most *max_series* series, *by_key* for the keys whose ids *keys* gives."""
+
+    max_series: int
+    by_key: bool
+    keys: Callable[[], Container[int]]
+
 
 class AccountReader:
-    """The last known *balance* and *facts*; *balance* is None where the gateway reports none."""
+    """The last known *balance*, *facts* and *usage*; *balance* and *usage* are None where the gateway reports none.
+
+    *plan* is None where usage is not wanted.
+    """
 
     def __init__(
         self,
         source: Source,
         *,
         report: Report,
+        clock: Callable[[], float],
         monotonic: Callable[[], float],
         keep_seconds: float,
+        plan: UsagePlan | None = None,
         patience: float = PATIENCE_SECONDS,
     ) -> None:
         self.balance: Balance | None = None
         self.facts = Facts()
+        self.usage: Usage | None = None
         self._source = source
         self._report = report
+        self._clock = clock
         self._monotonic = monotonic
         self._keep_seconds = keep_seconds
         self._patience = patience
         self._balance_at = float("-inf")
-        self._facts_due = float("-inf")
+        self._facts_due = self._usage_due = float("-inf")
+        self._plan = plan
+        self._ledger = None if plan is None else Ledger(plan.max_series)
         self._tasks: dict[Callable[[Secret], Awaitable[None]], asyncio.Task[None]] = {}
 
     def begin(self, token: Secret) -> None:
         """Begin to read what is due, unless the last reading of it goes on."""
-        due = [self._read_balance]
-        if self._monotonic() >= self._facts_due:
-            due.append(self._read_facts)
-        for read in due:
+        for read in (self._read_balance, self._read_facts_and_usage):
             if read not in self._tasks:
                 self._tasks[read] = asyncio.create_task(read(token))
 
@@ -78,6 +99,7 @@ class AccountReader:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _read_balance(self, token: Secret) -> None:
+        known = self.balance
         try:
             self.balance = await self._source.read_balance(token)
         except ApiError as error:
@@ -87,6 +109,14 @@ class AccountReader:
         else:
             self._report.balance(None)
             self._balance_at = self._monotonic()
+            if is_other_account(known, self.balance):
+                self._forget()
+
+    async def _read_facts_and_usage(self, token: Secret) -> None:
+        if self._monotonic() >= self._facts_due:
+            await self._read_facts(token)
+        if self.facts.has_usage and self._monotonic() >= self._usage_due:
+            await self._read_usage(token)
 
     async def _read_facts(self, token: Secret) -> None:
         try:
@@ -94,3 +124,27 @@ class AccountReader:
         except ApiError:
             return  # tried again by the next refresh; what was known stays
         self._facts_due = self._monotonic() + FACTS_SECONDS
+
+    async def _read_usage(self, token: Secret) -> None:
+        plan, ledger = self._plan, self._ledger
+        if plan is None or ledger is None:
+            return
+        now, readings = self._clock(), []
+        for span in ledger.due(now):
+            try:
+                rows = await self._source.read_usage(token, span.first, span.last, by_key=plan.by_key)
+            except ApiError:
+                return  # tried again by the next refresh; the counters stay
+            if rows is None and plan.by_key:  # older gateways sum by model alone
+                self._plan = replace(plan, by_key=False)
+            if rows is None:
+                return
+            readings.append((span, rows))
+        self.usage = ledger.record(readings, now, exists=plan.keys().__contains__)
+        self._usage_due = self._monotonic() + USAGE_SECONDS
+
+    def _forget(self) -> None:
+        """Forget what belongs to another account."""
+        self.facts, self.usage = Facts(), None
+        self._ledger = None if self._plan is None else Ledger(self._plan.max_series)
+        self._facts_due = self._usage_due = float("-inf")

@@ -172,8 +172,16 @@ def _up(state: AccountState, _: Tally) -> Series:
     return [((), state.failing is None)] if state.first_refresh_ended else ()
 
 
-def _no_series(_: AccountState, __: Tally) -> Series:
-    return ()
+def _used(what: str) -> OfAccount:
+    """Read *what* each model used; the labels of a key only where usage is by key."""
+
+    def series(state: AccountState, _: Tally) -> Series:
+        rows = () if state.usage is None else state.usage.rows
+        for row in rows:
+            of_key = (str(row.key_id), row.key_name, row.group) if row.key_id else ()
+            yield (row.model, *of_key), getattr(row, what)
+
+    return series
 
 
 ACCOUNT_FAMILIES = (
@@ -210,10 +218,10 @@ ACCOUNT_FAMILIES = (
         _group("gateway_info", "Version of the gateway. Constant 1.", _gateway, "version"),
         _account("gateway_clock_skew_seconds", "How far the exporter's clock is ahead of the gateway's.", "clock_skew"),
         *(
-            _group(f"usage_{what}_total", f"{text}, by model.", _no_series, "model", *KEY_LABELS[1:], kind="counter")
+            _group(f"usage_{what}_total", f"{text}, by model.", _used(what), "model", *KEY_LABELS[1:], kind="counter")
             for what, text in (("quota", "Quota units spent"), ("tokens", "Tokens used"), ("requests", "Requests"))
         ),
-        _group("exporter_usage_folded_series", "Series summed under the model 'other'.", _no_series),
+        _account("exporter_usage_folded_series", "Series summed under the model 'other'.", "usage.folded"),
     ),
     _account("quota_units_per_usd", "Quota units per US dollar.", "quota_units_per_usd", always=True),
     _group("up", "Whether the last refresh of the account succeeded.", _up, always=True),

@@ -117,6 +117,12 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return self.used_quota / self.requests if self.requests and self.used_quota > 0 else None
 
 
+def is_other_account(before: Balance | None, after: Balance | None) -> bool:
+    """Whether two balances are certainly of two accounts."""
+    ids = {balance.account_id for balance in (before, after) if balance is not None} - {None}
+    return len(ids) > 1
+
+
 class Subscriptions(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """All running subscriptions of an account taken together.
 

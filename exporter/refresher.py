@@ -11,7 +11,7 @@ from typing import Protocol
 
 import msgspec
 
-from exporter.account_reader import AccountReader, Source
+from exporter.account_reader import AccountReader, Source, UsagePlan
 from exporter.credentials import Secret, TokenSource
 from exporter.errors import SUCCESS, ApiError, Reason, TimedOut
 from exporter.model import ApiKey, Listing
@@ -55,7 +55,8 @@ class Refresher:
     """The refreshes of one account.
 
     *publish* takes over the account's new state; *count* the outcome and the seconds of each refresh; *takes* says
-    which keys are wanted. Mutable are the state last published, the last token, and *on_page*, called for every page.
+    which keys are wanted; *usage_series* is how many series at most tell what models cost, 0 for none. Mutable are the
+    state last published, the last token, and *on_page*, called for every page.
     """
 
     def __init__(
@@ -68,6 +69,8 @@ class Refresher:
         count: Callable[[str, str, float], None],
         world: Surroundings,
         takes: Callable[[ApiKey], bool] | None = None,
+        usage_series: int = 0,
+        usage_by_key: bool = False,
     ) -> None:
         self.state = state
         self.on_page: Callable[[], None] = lambda: None
@@ -83,7 +86,12 @@ class Refresher:
         self._lane = Lane(f"token of {state.name}")
         self._report = Report(state.name)
         self._account = AccountReader(
-            reader, report=self._report, monotonic=world.monotonic, keep_seconds=state.stale_after_seconds
+            reader,
+            report=self._report,
+            clock=world.clock,
+            monotonic=world.monotonic,
+            keep_seconds=state.stale_after_seconds,
+            plan=UsagePlan(max_series=usage_series, by_key=usage_by_key, keys=self._key_ids) if usage_series else None,
         )
 
     async def run(self, first_delay: float) -> None:
@@ -172,6 +180,7 @@ class Refresher:
             began=began,
             balance=self._account.balance,
             facts=self._account.facts,
+            usage=self._account.usage,
             clock_skew=self._reader.clock_skew,
         )
         label = SUCCESS if listing.settled else Reason.INCONSISTENT.value
@@ -182,6 +191,9 @@ class Refresher:
             return await self._lane.run(self._source.read)
         except TimeoutError:
             raise TimedOut(f"the access token in {self._source.origin} could not be read in time") from None
+
+    def _key_ids(self) -> set[int]:
+        return {key.id for key in self.state.keys}
 
     async def _list(self, token: Secret) -> Listing:
         listing = await self._reader.list_keys(token, progress=self._progress)

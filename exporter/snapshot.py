@@ -11,7 +11,7 @@ from typing import Any
 
 from exporter.errors import ApiError, Reason
 from exporter.filters import Threshold, threshold_of
-from exporter.model import ApiKey, Balance, Facts, Listing, Obstacle, by_id
+from exporter.model import ApiKey, Balance, Facts, Listing, Obstacle, Usage, by_id, is_other_account
 
 DEFAULT_UNITS_PER_USD = 500_000.0
 DRY_AFTER_SECONDS = 25 * 60
@@ -30,7 +30,7 @@ def nothing() -> Mapping[Any, Any]:
 class Reading:
     """What one refresh read of an account; *began_at* is when reading began in unix seconds, *began* in monotonic ones.
 
-    *balance* is None where the gateway reports none.
+    *balance* and *usage* are None where the gateway reports none.
     """
 
     listing: Listing
@@ -38,6 +38,7 @@ class Reading:
     began: float
     balance: Balance | None = None
     facts: Facts = field(default_factory=Facts)
+    usage: Usage | None = None
     clock_skew: float | None = None
 
 
@@ -63,6 +64,7 @@ class AccountState:
     keys: tuple[ApiKey, ...] = ()
     balance: Balance | None = None
     facts: Facts = field(default_factory=Facts)
+    usage: Usage | None = None
     clock_skew: float | None = None
     read_at: float | None = None
     read: float | None = None
@@ -81,7 +83,7 @@ class AccountState:
 
     def succeeded(self, reading: Reading) -> "AccountState":
         """Take over what a refresh read."""
-        before = self._forgotten() if self._is_other_account(reading.balance) else self
+        before = self._forgotten() if is_other_account(self.balance, reading.balance) else self
         keys, missing = merge(before, reading.listing, reading.began)
         seen = {**before.groups, **dict.fromkeys((key.group for key in keys), reading.began)}
         oldest = reading.began - self.stale_after_seconds
@@ -91,6 +93,7 @@ class AccountState:
             missing=missing,
             balance=reading.balance,
             facts=reading.facts,
+            usage=reading.usage,
             clock_skew=reading.clock_skew,
             read_at=reading.began_at,
             read=reading.began,
@@ -159,7 +162,7 @@ class AccountState:
 
         Keys that were missing before do not count, so the same answer is believed the second time.
         """
-        if self._is_other_account(balance):
+        if is_other_account(self.balance, balance):
             return False
         present = {key.id for key in listing.keys} | listing.unreadable | self.missing.keys()
         lost = sum(key.id not in present for key in self.keys)
@@ -174,10 +177,6 @@ class AccountState:
         if open_groups is not None and key.group not in open_groups and key.group not in ALWAYS_OPEN_GROUPS:
             return Obstacle.GROUP_UNAVAILABLE
         return None
-
-    def _is_other_account(self, balance: Balance | None) -> bool:
-        known = None if self.balance is None else self.balance.account_id
-        return balance is not None and None not in {known, balance.account_id} and known != balance.account_id
 
     def _forgotten(self) -> "AccountState":
         """Return the state without what belongs to another account."""

@@ -176,6 +176,8 @@ class Watch:
             count=self.telemetry.refresh_ended,
             world=self._world,
             takes=account.key_filter.takes if account.key_filter else None,
+            usage_series=0 if account.usage == "off" else account.usage_max_series,
+            usage_by_key=account.usage == "key-model" and not account.counts_only,
         )
         return Watched(account=account, client=client, refresher=refresher, resources=resources)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from exporter.credentials import Secret
 from exporter.errors import ApiError, Reason
-from exporter.model import ApiKey, Balance, Facts, Listing
+from exporter.model import ApiKey, Balance, Facts, Listing, UsageRow
 from exporter.refresher import Surroundings
 from exporter.snapshot import AccountState, Reading, Snapshot
 
@@ -121,8 +121,10 @@ class FakeReader:
     listings: list[Listing | Exception]
     balance: Balance | Exception = field(default_factory=a_balance)
     facts: Facts | Exception = field(default_factory=Facts)
+    usage: dict[bool, tuple[UsageRow, ...] | Exception | None] = field(default_factory=dict)
     clock_skew: float | None = None
     tokens: list[str] = field(default_factory=list, repr=False)
+    usage_asked: list[tuple[int, int, bool]] = field(default_factory=list)
     on_list: Callable[[], object] = lambda: None
 
     async def list_keys(self, token: Secret, *, progress: Callable[[], None]) -> Listing:
@@ -143,6 +145,13 @@ class FakeReader:
         if isinstance(self.facts, Exception):
             raise self.facts
         return self.facts
+
+    async def read_usage(self, _: Secret, first: int, last: int, *, by_key: bool) -> tuple[UsageRow, ...] | None:
+        self.usage_asked.append((first, last, by_key))
+        answer = self.usage.get(by_key)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
 
 def failure(reason: Reason, text: str = "it went wrong") -> ApiError:

@@ -3,21 +3,28 @@
 import asyncio
 
 import pytest
-from domain import FakeReader, FakeWorld, a_balance, failure
+from domain import NOW, FakeReader, FakeWorld, a_balance, failure
 from structlog.testing import capture_logs
 
-from exporter.account_reader import AccountReader
+from exporter.account_reader import AccountReader, UsagePlan
 from exporter.credentials import Secret
 from exporter.errors import Reason
-from exporter.model import Facts
+from exporter.model import Facts, UsageRow
 from exporter.report import Report
 
 TOKEN = Secret("CANARYtoken")
 
 
-def reader_of(source, world=None):
+def reader_of(source, world=None, **plan):
+    world = world or FakeWorld()
     return AccountReader(
-        source, report=Report("main"), monotonic=(world or FakeWorld()).monotonic, keep_seconds=3600.0, patience=0.01
+        source,
+        report=Report("main"),
+        clock=world.clock,
+        monotonic=world.monotonic,
+        keep_seconds=3600.0,
+        plan=UsagePlan(**({"max_series": 9, "by_key": False, "keys": lambda: {7}} | plan)) if plan else None,
+        patience=0.01,
     )
 
 
@@ -130,3 +137,83 @@ def test_facts_that_fail_are_tried_again_by_the_next_refresh_and_kept_meanwhile(
     read(account)
 
     assert (kept, account.facts.version) == ("v1", "v2")
+
+
+HOUR_BEGAN = NOW // 3600 * 3600
+WITH_USAGE = Facts(has_usage=True)
+
+
+def used(quota, **over):
+    return UsageRow(**({"model": "gpt-4o", "quota": quota, "tokens": 1, "requests": 1} | over))
+
+
+def test_usage_is_read_with_the_first_facts_and_then_every_five_minutes():
+    source, world = FakeReader(listings=[], facts=WITH_USAGE, usage={False: (used(5),)}), FakeWorld()
+    account = reader_of(source, world, max_series=9)
+    seen = []
+
+    def a_minute_later():
+        seen.append(account.usage.rows[0].quota)
+        world.pass_by(60)
+        source.usage[False] = (used(5 + len(seen)),)
+
+    read(account, times=7, between=a_minute_later)
+
+    assert source.usage_asked[-1] == (HOUR_BEGAN, HOUR_BEGAN, False)
+    assert seen == [15] * 5 + [25] * 2  # the day, the last hour and this one; then what the last two grew by
+
+
+@pytest.mark.parametrize("facts", [Facts(), Facts(has_usage=False)])
+def test_usage_is_not_asked_for_where_the_gateway_records_none(facts):
+    source = FakeReader(listings=[], facts=facts)
+    read(reader_of(source, max_series=9))
+
+    assert source.usage_asked == []
+
+
+def test_usage_is_not_asked_for_where_nobody_wants_it():
+    source = FakeReader(listings=[], facts=WITH_USAGE)
+    read(reader_of(source))
+
+    assert source.usage_asked == []
+
+
+def test_usage_that_fails_for_a_while_is_kept_and_asked_for_by_the_next_refresh():
+    source, world = FakeReader(listings=[], facts=WITH_USAGE, usage={False: (used(5),)}), FakeWorld()
+    account = reader_of(source, world, max_series=9)
+    read(account)
+    world.pass_by(300)
+    source.usage[False] = failure(Reason.TIMEOUT)
+    read(account)
+    kept, asked = account.usage.rows[0].quota, len(source.usage_asked)
+    source.usage[False] = (used(6),)
+    read(account)
+
+    assert (kept, account.usage.rows[0].quota) == (15, 17)
+    assert len(source.usage_asked) > asked
+
+
+def test_usage_by_key_is_counted_for_known_keys_alone():
+    rows = (used(5, key_id=7, key_name="web"), used(9, key_id=8, key_name="gone"))
+    account = reader_of(FakeReader(listings=[], facts=WITH_USAGE, usage={True: rows}), by_key=True)
+    read(account)
+
+    assert [(row.key_id, row.key_name) for row in account.usage.rows] == [(7, "web")]
+
+
+def test_a_gateway_that_does_not_sum_by_key_is_asked_by_model():
+    source = FakeReader(listings=[], facts=WITH_USAGE, usage={True: None, False: (used(5),)})
+    account = reader_of(source, by_key=True)
+    read(account, times=2)
+
+    assert account.usage.rows[0].quota == 15
+
+
+def test_another_account_behind_the_token_begins_its_counters_again():
+    source = FakeReader(listings=[], facts=WITH_USAGE, usage={False: (used(5),)}, balance=a_balance(account_id=1))
+    account = reader_of(source, max_series=9)
+    read(account)
+    source.balance, source.usage[False] = a_balance(account_id=2), (used(1),)
+    read(account, times=2)
+
+    assert account.usage.rows[0].quota == 3
