@@ -24,9 +24,11 @@ REFRESH_DEADLINE_SECONDS = 3600.0
 
 
 class Reader(Source, Protocol):
-    """What can read an account and its keys; raises ApiError. *clock_skew* is None until an answer named the time."""
+    """What can read an account and its keys; raises ApiError."""
 
-    clock_skew: float | None
+    @property
+    def clock_skew(self) -> float | None:
+        """How many seconds this machine's clock is ahead; None until an answer named the time."""
 
     async def list_keys(self, token: Secret, *, progress: Callable[[], None]) -> Listing:
         """Read every key, calling *progress* on the way."""

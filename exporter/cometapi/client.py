@@ -6,23 +6,19 @@ reads, or raises one ApiError. The access token is an argument of each call and 
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
-from typing import TypeVar
 
-import stamina
 import stamina.instrumentation
 
-from exporter.cometapi.answer import Answer, clock_skew
 from exporter.cometapi.connections import Connections, connect
 from exporter.cometapi.facts import Status, parse_groups, parse_status, parse_subscriptions, parse_usage
 from exporter.cometapi.paging import MOST_KEYS, Walk, union
-from exporter.cometapi.rate_limit import LONGEST_WAIT_SECONDS, RateLimit
+from exporter.cometapi.rate_limit import RateLimit
+from exporter.cometapi.requests import Requests
 from exporter.cometapi.wire import Page, parse_balance, parse_page
 from exporter.credentials import Secret
-from exporter.errors import AccountDisabled, ApiError, InvalidResponse, Rejected, Unauthorized
 from exporter.model import Balance, Facts, Listing, UsageRow
 from exporter.workers import decode
 
@@ -33,32 +29,14 @@ GROUPS_PATH = "/api/user/self/groups"
 SUBSCRIPTIONS_PATH = "/api/subscription/self"
 USAGE_PATH = "/api/data/self"
 USAGE_BY_KEY_PATH = "/api/data/flow/self"
-USER_HEADERS = (
-    "New-Api-User",
-    "Veloera-User",
-    "Rix-Api-User",
-    "voapi-user",
-    "X-Api-User",
-    "User-id",
-    "neo-api-user",
-)
-"""The names under which gateways of the family ask for the user ID; each ignores the others."""
 PAGE_SIZE = 100
 RELISTINGS = 2
-ATTEMPTS = 3
-ASK_AGAIN_SECONDS = 3600.0
-NOT_REPORTED = (Unauthorized, AccountDisabled, Rejected, InvalidResponse)
-
-Parsed = TypeVar("Parsed")
 
 
 class CometClient:
     """The API of one account.
 
-    *on_request* gets the path of every request, and the HTTP status, `none` where no answer came, or `cancelled`.
-    Mutable are the number of the gateway's *first_page*; whether the last listing changed while it was read; until when
-    refused endpoints are not asked again; and *clock_skew*: how many seconds this machine's clock is ahead of the
-    gateway's, None until an answer says what time it is.
+    Mutable are the number of the gateway's *first_page* and whether the last listing changed while it was read.
     """
 
     def __init__(
@@ -72,34 +50,34 @@ class CometClient:
         max_keys: int = MOST_KEYS,
         on_request: Callable[[str, str], None],
     ) -> None:
-        self._connections = connections
-        self._user_id = user_id
-        self._headers = {} if user_id is None else dict.fromkeys(USER_HEADERS, str(user_id))
-        self._rate_limit = rate_limit
-        self._timeout = timeout
+        self._requests = Requests(
+            connections, user_id=user_id, rate_limit=rate_limit, timeout=timeout, on_request=on_request
+        )
         self._concurrency = concurrency
         self._max_keys = max_keys
-        self._on_request = on_request
         self._is_moving = False
-        self._refused_until: dict[tuple[str, int], float] = {}
         self.first_page = 1
-        self.clock_skew: float | None = None
+
+    @property
+    def clock_skew(self) -> float | None:
+        """How many seconds this machine's clock is ahead of the gateway's; None until an answer names the time."""
+        return self._requests.clock_skew
 
     async def read_balance(self, token: Secret) -> Balance:
         """Read the account's own quota; raises ApiError."""
-        return await self._get(token, ACCOUNT_PATH, {}, parse_balance)
+        return await self._requests.get(token, ACCOUNT_PATH, parse_balance)
 
     async def read_facts(self, token: Secret) -> Facts:
         """Read what changes slowly; what is refused or has another shape is None, and asked again after an hour.
 
         Raises the ApiError of trouble that passes.
         """
-        status = await self._read_if_offered(token, STATUS_PATH, parse_status) or Status()
+        status = await self._requests.get_if_offered(token, STATUS_PATH, parse_status) or Status()
         return Facts(
             version=status.version or None,
             quota_units_per_usd=status.quota_per_unit or None,
-            groups=await self._read_if_offered(token, GROUPS_PATH, parse_groups),
-            subscriptions=await self._read_if_offered(token, SUBSCRIPTIONS_PATH, parse_subscriptions),
+            groups=await self._requests.get_if_offered(token, GROUPS_PATH, parse_groups),
+            subscriptions=await self._requests.get_if_offered(token, SUBSCRIPTIONS_PATH, parse_subscriptions),
             has_usage=status.enable_data_export,
         )
 
@@ -110,24 +88,7 @@ class CometClient:
         """
         path = USAGE_BY_KEY_PATH if by_key else USAGE_PATH
         params = {"start_timestamp": str(first), "end_timestamp": str(last)}
-        return await self._read_if_offered(token, path, partial(parse_usage, by_key=by_key), params)
-
-    async def _read_if_offered(
-        self,
-        token: Secret,
-        path: str,
-        parse: Callable[[Answer], Parsed],
-        params: Mapping[str, str] = MappingProxyType({}),
-    ) -> Parsed | None:
-        """Read *path*, or return None where the gateway refused it to this token within the last hour."""
-        place = (path, hash(token.reveal()))
-        if self._rate_limit.clock() < self._refused_until.get(place, float("-inf")):
-            return None
-        try:
-            return await self._get(token, path, params, parse)
-        except NOT_REPORTED:
-            self._refused_until[place] = self._rate_limit.clock() + ASK_AGAIN_SECONDS
-            return None
+        return await self._requests.get_if_offered(token, path, partial(parse_usage, by_key=by_key), params)
 
     async def list_keys(self, token: Secret, *, progress: Callable[[], None] = lambda: None) -> Listing:
         """Read every page, again where it is not proven that all keys came; *progress* is called for each page.
@@ -183,43 +144,7 @@ class CometClient:
     async def _page(self, token: Secret, index: int) -> Page:
         """Read the page *index*, counted from 0; some gateways read the one name of the size, some the other."""
         params = {"p": str(index + self.first_page), "page_size": str(PAGE_SIZE), "size": str(PAGE_SIZE)}
-        return await self._get(token, KEYS_PATH, params, parse_page)
-
-    async def _get(
-        self, token: Secret, path: str, params: Mapping[str, str], parse: Callable[[Answer], Parsed]
-    ) -> Parsed:
-        async for attempt in stamina.retry_context(on=_is_worth_another_try, attempts=ATTEMPTS, timeout=None):
-            with attempt:
-                return await self._try(token, path, params, parse)
-        raise AssertionError("unreachable: the last attempt returns or raises")
-
-    async def _try(
-        self, token: Secret, path: str, params: Mapping[str, str], parse: Callable[[Answer], Parsed]
-    ) -> Parsed:
-        try:
-            answer = await self._send(token, path, params)
-            return await decode(lambda: parse(answer))
-        except ApiError as error:
-            if error.retry_after is not None:
-                self._rate_limit.pause(error.retry_after)
-            raise
-
-    async def _send(self, token: Secret, path: str, params: Mapping[str, str]) -> Answer:
-        await self._rate_limit.turn()
-        code = "none"
-        try:
-            headers = {"Authorization": token.reveal(), **self._headers}
-            answer = await self._connections.fetch(
-                path, params=params, headers=headers, timeout=self._timeout, user_id=self._user_id
-            )
-            code = str(answer.status)
-            self.clock_skew = clock_skew(answer)
-        except asyncio.CancelledError:
-            code = "cancelled"
-            raise
-        finally:
-            self._on_request(path, code)
-        return answer
+        return await self._requests.get(token, KEYS_PATH, parse_page, params)
 
 
 @contextlib.asynccontextmanager
@@ -249,15 +174,6 @@ async def open_client(
             max_keys=max_keys,
             on_request=on_request,
         )
-
-
-def _is_worth_another_try(error: Exception) -> bool:
-    """Whether to try again at once: after trouble that passes, or a pause short enough to wait for."""
-    if not isinstance(error, ApiError):
-        return False
-    if error.retry_after is not None:
-        return error.retry_after <= LONGEST_WAIT_SECONDS
-    return error.transient
 
 
 async def _cancel(tasks: Iterable[asyncio.Task[Page]]) -> None:
