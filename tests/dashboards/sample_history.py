@@ -98,6 +98,8 @@ def _key(account: str, key: PastKey, at: int) -> Iterator[Sample]:
         "created_timestamp_seconds": key.created,
         "last_used_timestamp_seconds": key.last_used_at(at),
         "daily_budget_quota": 500_000_000 if key.id == 2 else None,
+        "expiry_warning_threshold_seconds": 30 * DAY if key.name == "prod-batch" else None,
+        "low_quota_threshold": 100_000_000 if key.name == "next month" else None,
     }
     for name, value in gauges.items():
         if value is not None:

@@ -173,21 +173,22 @@ def test_one_key_is_shown_truly(prometheus: Prometheus, title: str, key: str, ex
     ("title", "ids"),
     [
         ("Keys that stopped working", {"5", "6", "7", "8"}),
-        ("Keys to renew", {"4", "19"}),
-        ("Keys running dry", {"2", "18", "21"}),
+        ("Keys to renew", {"2", "4", "19"}),
+        ("Keys running dry", {"2", "17", "18", "21"}),
         ("Next to expire", {"2", "4", "17", "18", "19"}),
         ("All keys", {str(number) for number in range(1, 22)}),
     ],
 )
 def test_a_table_lists_its_keys_in_every_column(prometheus: Prometheus, title: str, ids: set[str]) -> None:
-    """No column may bring a key that the others lack: Grafana would add a row for it."""
+    """No column brings another key, for which Grafana would add a row, or the same twice."""
     values = EVERYTHING | {"account": "main"}
+    listed: set[str] = set()
     for query in _queries(OVERVIEW, title):
-        series = prometheus.run(query, values | {"money": _switch(query)}, SCREEN)
-        assert {one["metric"]["key_id"] for one in series} <= ids
-        assert len(series) == len({one["metric"]["key_id"] for one in series})
-    listed = _answers(prometheus, OVERVIEW, title, values)
-    assert {one["metric"]["key_id"] for one in listed} == ids
+        found = [one["metric"]["key_id"] for one in prometheus.run(query, values | {"money": _switch(query)}, SCREEN)]
+        assert len(found) == len(set(found))
+        listed |= set(found)
+
+    assert listed == ids
 
 
 def test_the_calendar_counts_each_enabled_key_once(prometheus: Prometheus) -> None:

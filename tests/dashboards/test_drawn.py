@@ -31,7 +31,7 @@ CASES = {
 }
 See = Callable[[str], Drawn]
 # Drawn once, not once a worker.
-pytestmark = pytest.mark.xdist_group("drawn dashboards")
+pytestmark = [pytest.mark.xdist_group("drawn dashboards"), pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")

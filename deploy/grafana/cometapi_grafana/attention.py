@@ -103,11 +103,12 @@ def _broken_keys() -> PanelBuilder:
 
 
 def _expiring_keys() -> PanelBuilder:
-    only = f"bottomk({_LISTED}, {_within(SCOPE.expires_in(), 2 * _WEEK)} and {SCOPE.usable()})"
+    soon = f"{_within(SCOPE.expires_in(), 2 * _WEEK)} or {SCOPE.within_expiry_warning()}"
+    only = f"bottomk({_LISTED}, ({soon}) and {SCOPE.usable()})"
     return tables.key_table(
         Frame(
             title="Keys to renew",
-            description=f"The first {_LISTED} usable keys that expire within 14 days.",
+            description=f"The first {_LISTED} usable keys that expire within 14 days, or within their expiry_warning.",
             width=12,
             height=8,
             unit=look.COUNT,
@@ -121,12 +122,14 @@ def _expiring_keys() -> PanelBuilder:
 
 
 def _dry_keys() -> PanelBuilder:
-    only = f"bottomk({_LISTED}, 0 * {SCOPE.dry()} or {SCOPE.runway()} < {_WEEK} and {SCOPE.usable()})"
+    soon = f"{SCOPE.runway()} < {_WEEK} or 0 * ({SCOPE.below_low_quota()}) + {_WEEK}"
+    only = f"bottomk({_LISTED}, 0 * {SCOPE.dry()} or ({soon}) and {SCOPE.usable()})"
     return tables.key_table(
         Frame(
             title="Keys running dry",
-            description=f"The first {_LISTED} usable keys that probably ran dry, or whose quota is spent within 7 days "
-            "at the present rate. Requests: how many the rest pays for, at the account's usual price.",
+            description=f"The first {_LISTED} usable keys that probably ran dry, whose quota is spent within 7 days "
+            "at the present rate, or that have less than their low_quota_usd. Requests: how many the rest pays for, "
+            "at the account's usual price.",
             width=12,
             height=8,
             unit=look.COUNT,

@@ -79,6 +79,15 @@ class Scope:
         """Seconds until expiry, exact at the time of the question and not at the last scrape."""
         return f"({self.of_key('expiry_timestamp_seconds')} - time())"
 
+    def within_expiry_warning(self) -> str:
+        """Keep the keys that expire within the time that the user configured for them."""
+        limit = self.of_key("expiry_warning_threshold_seconds")
+        return f"({self.expires_in()} > 0 <= on ({KEY_LABELS}) {limit})"
+
+    def below_low_quota(self) -> str:
+        """Keep the keys with less left than the user configured for them."""
+        return f"({self.of_key('remaining_quota')} < on ({KEY_LABELS}) {self.of_key('low_quota_threshold')})"
+
     def burn(self, window: str = "$window", *, only: str = "") -> str:
         """Quota units spent a second, by the slope of used quota over *window*.
 
