@@ -123,6 +123,7 @@ def gateways(now: int) -> Iterator[dict[str, Gateway]]:
         "dry": Gateway(keys=one().keys, account=a_wire_account(quota=10, used_quota=370_000, request_count=10_000)),
         "emptied": one(listed=False),  # had keys an hour ago
         "refused": one(faults=always(answer(401, b'{"success":false,"code":"AUTH_TOKEN_INVALID","message":"no"}'))),
+        "banned": one(faults=always(answer(401, b'{"success":false,"code":"AUTH_USER_DISABLED","message":"no"}'))),
         "many": Gateway(keys=[a_wire_key(1), a_wire_key(2)]),  # one is allowed
         "limited": one(faults=on_path(KEYS_PATH, answer(429))),
         "failing": one(faults=always(answer(500))),  # read an hour ago
@@ -180,13 +181,9 @@ def history(now: float, instance: str) -> Series:
         recorded("cometapi_exporter_last_success_timestamp_seconds", "failing"): line(HOUR, 0, now - HOUR, now - HOUR),
         failures("refused", "unauthorized"): line(HOUR, 0, 0, 0),
         failures("limited", "rate_limited"): line(HOUR, 0, 0, 0),
-        another("cometapi_up", account="banned"): present(0),
-        another("cometapi_exporter_refresh_failures_total", account="banned", reason="account_disabled"): line(
-            HOUR, 0, 0, 30
-        ),
+        failures("banned", "account_disabled"): line(HOUR, 0, 0, 0),
         failures("many", "too_many_keys"): line(HOUR, 0, 0, 0),
         recorded("key:cometapi_key_used_quota:max", "main", 14): line(12 * HOUR, 0, 0, 12 * USD),
-        key("cometapi_key_daily_budget_quota", 14): line(HOUR, 0, 10 * USD, 10 * USD),
         another("cometapi_keys_unusable", account="main", group="closed", reason="group_unavailable"): present(1),
         another("cometapi_key_status", account="main", key_id="99", group="closed"): present(1),
         another("cometapi_key_usable", account="main", key_id="99", group="closed"): present(0),
@@ -229,8 +226,11 @@ def write_accounts(folder: Path, running: dict[str, Gateway]) -> Path:
         {"name": name, "base_url": gateway.url, "access_token_env": "TOKEN"} for name, gateway in running.items()
     ]
     path = folder / "accounts.yml"
-    limits = {"many": {"keys": {"max": 1}}}
-    entries = [entry | limits.get(entry["name"], {}) for entry in entries]
+    own = {
+        "many": {"keys": {"max": 1}},
+        "main": {"thresholds": [{"keys": "/key 14", "daily_budget_usd": 10}]},
+    }
+    entries = [entry | own.get(entry["name"], {}) for entry in entries]
     path.write_text(yaml.safe_dump({"accounts": entries, "collect": {"interval": "1s"}}), encoding="utf-8")
     return path
 
