@@ -46,9 +46,9 @@ def snapshot_of(count: int, now: int) -> Snapshot:
 
 def fill_with_gauges(registry: CollectorRegistry, snapshot: Snapshot, now: int) -> None:
     for family in SNAPSHOT_FAMILIES:
-        if family is not COUNTDOWN:
-            metric = metric_of(family, snapshot, now)
-            labels = tuple(metric.samples[0].labels) if metric.samples else ()
+        metric = metric_of(family, snapshot, now)
+        if family is not COUNTDOWN and metric.samples:
+            labels = tuple(metric.samples[0].labels)
             gauge = Gauge(family.name, family.help, labels, registry=registry)
             for sample in metric.samples:
                 gauge.labels(**sample.labels).set(sample.value)
