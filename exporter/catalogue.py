@@ -172,16 +172,15 @@ def _up(state: AccountState, _: Tally) -> Series:
     return [((), state.failing is None)] if state.first_refresh_ended else ()
 
 
-def _used(what: str) -> OfAccount:
-    """Read *what* each model used; the labels of a key only where usage is by key."""
+def _usage(name: str, text: str, field: str) -> Family:
+    """Make a family of *field* of what models used, with a key's labels where it is told by key."""
 
-    def series(state: AccountState, _: Tally) -> Series:
-        rows = () if state.usage is None else state.usage.rows
-        for row in rows:
-            of_key = (str(row.key_id), row.key_name, row.group) if row.key_id else ()
-            yield (row.model, *of_key), getattr(row, what)
+    def rows(state: AccountState, _: Tally) -> Series:
+        for row in state.usage.rows if state.usage else ():
+            key = (str(row.key_id), row.key_name, row.group) if row.key_id else ()
+            yield (row.model, *key), getattr(row, field)
 
-    return series
+    return _group(f"usage_{name}_total", text, rows, "model", *KEY_LABELS[1:], kind="counter")
 
 
 ACCOUNT_FAMILIES = (
@@ -217,10 +216,6 @@ ACCOUNT_FAMILIES = (
         _group("group_price_factor", "Price factor of each group available to the account.", _price_factors, "group"),
         _group("gateway_info", "Version of the gateway. Constant 1.", _gateway, "version"),
         _account("gateway_clock_skew_seconds", "How far the exporter's clock is ahead of the gateway's.", "clock_skew"),
-        *(
-            _group(f"usage_{what}_total", f"{text}, by model.", _used(what), "model", *KEY_LABELS[1:], kind="counter")
-            for what, text in (("quota", "Quota units spent"), ("tokens", "Tokens used"), ("requests", "Requests"))
-        ),
         _account("exporter_usage_folded_series", "Series summed under the model 'other'.", "usage.folded"),
     ),
     _account("quota_units_per_usd", "Quota units per US dollar.", "quota_units_per_usd", always=True),
@@ -247,4 +242,9 @@ ACCOUNT_FAMILIES = (
         _account("exporter_excluded_keys", "Keys left out by include and exclude filters.", "excluded", always=True),
     ),
 )
-SNAPSHOT_FAMILIES = (*KEY_FAMILIES, *ACCOUNT_FAMILIES, COUNTDOWN)
+USAGE_FAMILIES = _new(
+    _usage("quota", "Quota units spent, by model.", "quota"),
+    _usage("tokens", "Tokens used, by model.", "tokens"),
+    _usage("requests", "Requests, by model.", "requests"),
+)
+SNAPSHOT_FAMILIES = (*KEY_FAMILIES, *ACCOUNT_FAMILIES, *USAGE_FAMILIES, COUNTDOWN)

@@ -20,7 +20,7 @@ from prometheus_client.openmetrics.exposition import generate_latest as encode_o
 from prometheus_client.registry import Collector
 
 from exporter import workers
-from exporter.catalogue import ACCOUNT_FAMILIES, COUNTDOWN, KEY_FAMILIES, SNAPSHOT_FAMILIES, Family
+from exporter.catalogue import ACCOUNT_FAMILIES, COUNTDOWN, KEY_FAMILIES, SNAPSHOT_FAMILIES, USAGE_FAMILIES, Family
 from exporter.rendering import Form, Rendered, finish, jobs, key_lines, render
 from exporter.snapshot import AccountState, Snapshot
 from exporter.stretches import Stretch, combine, deflate
@@ -66,16 +66,19 @@ class Head:
 def assemble(form: Form, accounts: Sequence[Rendered]) -> Head:
     """Put the head of an exposition of *accounts* together."""
     pieces = [piece for account in accounts for piece in account.pieces]
-    families: dict[str, Sequence[Stretch]] = {
-        name: [_comments(form, family), *(piece.stretches[name] for piece in pieces if name in piece.stretches)]
-        for name, family in ((family.name, family) for family in KEY_FAMILIES)
-    }
+    by_piece, usage = [piece.stretches for piece in pieces], [account.usage for account in accounts]
+    families = {family.name: _gathered(form, family, by_piece) for family in KEY_FAMILIES}
     texts = {
         family.name: "".join([form.comments(family), *(account.lines.get(family.name, "") for account in accounts)])
         for family in ACCOUNT_FAMILIES
     }
     families.update((name, [stretch]) for name, stretch in zip(texts, deflate(texts.values()), strict=True))
+    families.update((family.name, _gathered(form, family, usage)) for family in USAGE_FAMILIES)
     return Head.of(form, families, [piece.expiries for piece in pieces])
+
+
+def _gathered(form: Form, family: Family, parts: Iterable[Mapping[str, Stretch]]) -> list[Stretch]:
+    return [_comments(form, family), *(part[family.name] for part in parts if family.name in part)]
 
 
 @cache
@@ -128,8 +131,9 @@ class Exposition:
 
     async def _render(self, state: AccountState) -> Rendered:
         now = self._clock()
-        pieces = [await workers.render(job) for job in jobs(state, now, self._rendered.get(state.name))]
-        return await workers.render(partial(finish, state, now, pieces))
+        before = self._rendered.get(state.name)
+        pieces = [await workers.render(job) for job in jobs(state, now, before)]
+        return await workers.render(partial(finish, state, now, pieces, before))
 
     def _head(self, form: Form, names: Collection[str]) -> Head:
         """Return the whole head, put together if an account was rendered since, or the families called *names*."""

@@ -20,7 +20,16 @@ from functools import cache, partial
 
 from prometheus_client.utils import floatToGoString
 
-from exporter.catalogue import ACCOUNT_FAMILIES, COUNTDOWN, EXPIRY, KEY_FAMILIES, Family, Tally, surroundings
+from exporter.catalogue import (
+    ACCOUNT_FAMILIES,
+    COUNTDOWN,
+    EXPIRY,
+    KEY_FAMILIES,
+    USAGE_FAMILIES,
+    Family,
+    Tally,
+    surroundings,
+)
 from exporter.model import ApiKey, Obstacle
 from exporter.snapshot import AccountState
 from exporter.stretches import Stretch, deflate
@@ -101,12 +110,13 @@ class Piece:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Rendered:
-    """An account in pieces, with the lines of the families that have no series per key."""
+    """An account in pieces, with the lines of the families that are about no key, and the stretches of its usage."""
 
     state: AccountState
     now: float
     pieces: Sequence[Piece]
     lines: Mapping[str, str]
+    usage: Mapping[str, Stretch]
 
     def holds(self, now: float) -> bool:
         """Whether no key has expired since, and no clock was set back."""
@@ -124,19 +134,25 @@ def jobs(state: AccountState, now: float, before: Rendered | None) -> Iterator[C
         yield partial(_piece, View(state, keys, now), old.get(keys[-1].id))
 
 
-def finish(state: AccountState, now: float, pieces: Sequence[Piece]) -> Rendered:
-    """Add to the *pieces* of an account the lines that are about no key."""
+def finish(state: AccountState, now: float, pieces: Sequence[Piece], before: Rendered | None) -> Rendered:
+    """Add to the *pieces* of an account what is about no key."""
     tally: Counter[tuple[str, str, Obstacle | None]] = Counter()
     for piece in pieces:
         tally.update(piece.tally)
     shown = [family for family in ACCOUNT_FAMILIES if family.always or state.serves_data]
     lines = {family.name: _account_lines(family, state, tally) for family in shown}
-    return Rendered(state=state, now=now, pieces=pieces, lines=lines)
+    usage = before.usage if before and before.state.usage is state.usage else _usage(state)
+    return Rendered(state=state, now=now, pieces=pieces, lines=lines, usage=usage if state.serves_data else {})
 
 
 def render(state: AccountState, now: float, before: Rendered | None = None) -> Rendered:
     """Render an account at once."""
-    return finish(state, now, [job() for job in jobs(state, now, before)])
+    return finish(state, now, [job() for job in jobs(state, now, before)], before)
+
+
+def _usage(state: AccountState) -> dict[str, Stretch]:
+    lines = {family.name: _account_lines(family, state, {}) for family in USAGE_FAMILIES if state.usage}
+    return dict(zip(lines, deflate(lines.values()), strict=True))
 
 
 def _cut(keys: Sequence[ApiKey]) -> Iterator[Sequence[ApiKey]]:

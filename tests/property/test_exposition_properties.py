@@ -15,7 +15,7 @@ from scraped import Scraped
 
 from exporter.catalogue import SNAPSHOT_FAMILIES
 from exporter.errors import Reason
-from exporter.model import label_text
+from exporter.model import Usage, UsageRow, label_text
 from exporter.rendering import Form
 from exporter.snapshot import Snapshot
 
@@ -40,6 +40,11 @@ api_keys = st.builds(
 )
 
 
+usage_rows = st.builds(
+    UsageRow, model=names.map(label_text), key_id=st.integers(0, 3), key_name=names.map(label_text), quota=int64
+)
+
+
 @st.composite
 def states(draw, name="main"):
     """Build an account that was read, failed, both or neither."""
@@ -47,7 +52,8 @@ def states(draw, name="main"):
     if draw(st.integers(0, 3)):
         listing = a_listing(*draw(st.lists(api_keys, max_size=6)))
         balance = draw(st.none() | st.builds(a_balance, remaining_quota=int64))
-        state = state.succeeded(a_reading(listing, balance=balance, at=NOW + draw(st.floats(-4, 1))))
+        usage = draw(st.none() | st.builds(Usage, rows=st.lists(usage_rows, max_size=3, unique_by=repr).map(tuple)))
+        state = state.succeeded(a_reading(listing, balance=balance, usage=usage, at=NOW + draw(st.floats(-4, 1))))
     return state.failed(failure(Reason.TIMEOUT), NOW) if draw(st.booleans()) else state
 
 

@@ -5,6 +5,7 @@ import gzip
 import os
 import subprocess
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
@@ -18,6 +19,7 @@ from scraped import Scraped
 from exporter.errors import Reason
 from exporter.exposition import chunks
 from exporter.filters import Threshold
+from exporter.model import Usage, UsageRow
 from exporter.rendering import Form, jobs, render
 from exporter.snapshot import Snapshot
 from exporter.stretches import combine, deflate
@@ -353,6 +355,18 @@ def test_new_thresholds_change_the_families_of_thresholds_alone():
     before, after = rendered_twice(keys, keys, thresholds=(Threshold(low_quota_usd=1.0),))
 
     assert {name for name, _ in changed(before, after)} == {"cometapi_key_low_quota_threshold"}
+
+
+def test_usage_that_did_not_change_is_not_rendered_again():
+    usage = Usage(rows=(UsageRow(model="m", quota=1),))
+    state = replace(a_read_state(an_api_key()), usage=usage)
+    before = render(state, NOW)
+    same = render(replace(state, skipped=1), NOW, before)
+    grown = render(replace(state, usage=Usage(rows=(UsageRow(model="m", quota=2),))), NOW, before)
+
+    name = "cometapi_usage_quota_total"
+    assert same.usage[name] is before.usage[name]
+    assert grown.usage[name].plain == b'cometapi_usage_quota_total{account="main",model="m"} 2.0\n'
 
 
 def test_a_new_name_changes_every_line_of_the_key():

@@ -10,7 +10,7 @@ from scraped import Scraped
 from exporter.catalogue import SNAPSHOT_FAMILIES
 from exporter.errors import Reason
 from exporter.filters import Threshold
-from exporter.model import Facts, Subscriptions
+from exporter.model import Facts, Subscriptions, Usage, UsageRow
 from exporter.snapshot import Snapshot
 
 ALWAYS = {
@@ -18,12 +18,6 @@ ALWAYS = {
     "cometapi_exporter_refresh_interval_seconds",
     "cometapi_exporter_skipped_keys",
     "cometapi_exporter_excluded_keys",
-}
-NOT_YET = {
-    "cometapi_usage_quota_total",
-    "cometapi_usage_tokens_total",
-    "cometapi_usage_requests_total",
-    "cometapi_exporter_usage_folded_series",
 }
 FACTS = Facts(
     version="v0.9.2",
@@ -37,7 +31,8 @@ def a_full_state(name="main"):
     thresholds = (Threshold(low_quota_usd=2.5, expiry_warning=3600.0, daily_budget_usd=1.0),)
     key = an_api_key(expires_at=NOW + 9)
     state = a_read_state(key, balance=a_balance(), facts=FACTS, name=name, thresholds=thresholds)
-    return replace(state, clock_skew=-1.5, excluded=3)
+    usage = Usage(rows=(UsageRow(model="m", key_id=1, key_name="n", group="g", quota=5, tokens=6, requests=7),))
+    return replace(state, clock_skew=-1.5, excluded=3, usage=usage)
 
 
 def samples(snapshot, name, now=NOW):
@@ -208,6 +203,27 @@ def test_the_first_threshold_that_matches_a_key_applies_and_leaves_out_what_it_d
     assert found("daily_budget_quota") == {3: 0}
 
 
+def test_what_models_used_is_exposed_by_model_and_by_key_where_it_is_told_by_key():
+    rows = (
+        UsageRow(model='gpt "4"', quota=1, tokens=2, requests=3),
+        UsageRow(model="m", key_id=7, key_name="n", group="", quota=4, tokens=5, requests=6),
+    )
+    snapshot = Snapshot.of([replace(a_read_state(), usage=Usage(rows=rows, folded=8))])
+    found = {
+        name: [(sample.labels, sample.value) for sample in samples(snapshot, f"cometapi_usage_{name}_total")]
+        for name in ("quota", "tokens", "requests")
+    }
+
+    by_model = {"account": "main", "model": 'gpt "4"'}
+    by_key = {"account": "main", "model": "m", "key_id": "7", "key_name": "n", "group": ""}
+    assert found == {
+        "quota": [(by_model, 1), (by_key, 4)],
+        "tokens": [(by_model, 2), (by_key, 5)],
+        "requests": [(by_model, 3), (by_key, 6)],
+    }
+    assert value(snapshot, "cometapi_exporter_usage_folded_series") == 8
+
+
 def test_a_group_without_a_number_for_its_price_has_no_price_factor():
     found = samples(Snapshot.of([a_full_state()]), "cometapi_group_price_factor")
 
@@ -281,7 +297,7 @@ def test_past_stale_after_keys_counts_and_balance_go_and_our_own_series_stay():
         return {line.split("{")[0] for line in text.splitlines() if 'account="stale"' in line}
 
     own = ALWAYS | {"cometapi_up", "cometapi_exporter_last_success_timestamp_seconds"}
-    assert len(served(stale)) == len(SNAPSHOT_FAMILIES) - len(NOT_YET)
+    assert len(served(stale)) == len(SNAPSHOT_FAMILIES)
     assert served(stale.withdrawn()) == own
 
 
@@ -289,6 +305,4 @@ def test_past_stale_after_keys_counts_and_balance_go_and_our_own_series_stay():
 def test_every_family_is_served_with_the_labels_of_its_row(family):
     found = samples(Snapshot.of([a_full_state()]), family.name)
 
-    assert {tuple(sorted(sample.labels)) for sample in found} == (
-        set() if family.name in NOT_YET else {tuple(sorted(family.labels))}
-    )
+    assert {tuple(sorted(sample.labels)) for sample in found} == {tuple(sorted(family.labels))}
