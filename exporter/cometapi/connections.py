@@ -21,6 +21,7 @@ from exporter import __version__
 from exporter.cometapi import exchange
 from exporter.cometapi.answer import Answer
 from exporter.errors import StartError
+from exporter.files import read_certificates
 from exporter.parsers import is_loopback
 
 KEEP_CONNECTIONS_SECONDS = 120.0
@@ -106,7 +107,7 @@ def _open_pool(base_url: str, trust: ssl.SSLContext, at_once: int) -> httpx.Asyn
 def _trust(ca_file: Path | None) -> ssl.SSLContext:
     """Read the trusted certificates, once for all accounts that share them."""
     if ca_file is not None:
-        return ssl.create_default_context(cafile=str(ca_file))
+        return ssl.create_default_context(cadata=read_certificates(ca_file))
     try:
         return httpx.create_ssl_context()
     except OSError as error:
