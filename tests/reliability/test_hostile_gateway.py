@@ -1,0 +1,66 @@
+"""A gateway that sends what is small on the wire and dear to decode keeps no probe, no scrape and no end waiting."""
+
+import gzip
+import time
+from contextlib import ExitStack
+
+import pytest
+import yaml
+from builders import CANARY_TOKEN, wire_keys
+from gateway import Gateway, always, answer
+from processes import Exporter, wait_until
+
+LIMIT_SECONDS = 2.0
+"""A quarter of a second on a quiet machine; before pages were bounded and decoded off the loop, 5 to 9 s."""
+
+
+def page(items: bytes) -> bytes:
+    body = (
+        b'{"success": true, "message": "", "data": {"page": 1, "page_size": 100, "total": 1, "items": ['
+        + items
+        + b"]}}"
+    )
+    return gzip.compress(body, 9)
+
+
+PAGES = {
+    "four million zeros": page(b",".join([b"0"] * 4_000_000)),
+    "a name of line breaks": page(b'{"id": 1, "status": 1.5, "name": "' + rb"\n" * 3_900_000 + b'"}'),
+    "keys that cannot be read": page(b",".join(b'{"id": %d}' % number for number in range(88_000))),
+}
+
+
+def hostile(body: bytes):
+    return always(answer(200, body, {"Content-Type": "application/json", "Content-Encoding": "gzip"}))
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_that_is_dear_to_decode_holds_up_no_probe_and_no_other_account(name, tmp_path):
+    with ExitStack() as stack:
+        gateways = {
+            "hostile": stack.enter_context(Gateway(faults=hostile(PAGES[name]))),
+            "healthy": stack.enter_context(Gateway(keys=wire_keys(3))),
+        }
+        accounts = [
+            {"name": account, "base_url": gateway.url, "access_token_env": "TOKEN"}
+            for account, gateway in gateways.items()
+        ]
+        path = tmp_path / "accounts.yml"
+        path.write_text(yaml.safe_dump({"accounts": accounts}))
+        exporter = stack.enter_context(
+            Exporter(f"--config.file={path}", "--collect.interval=500ms", TOKEN=CANARY_TOKEN).wait_ready()
+        )
+        waits = []
+        for _ in range(30):
+            began = time.monotonic()
+            assert exporter.get("/-/healthy").status_code == 200
+            waits.append(time.monotonic() - began)
+            time.sleep(0.1)
+        refreshes = 'cometapi_exporter_refreshes_total{account="healthy"}'
+        before = exporter.samples()[refreshes]
+        wait_until(lambda: exporter.samples()[refreshes] >= before + 3)
+        began = time.monotonic()
+        code = exporter.stop()
+
+    assert max(waits) < LIMIT_SECONDS
+    assert (code, time.monotonic() - began < 8) == (0, True)
