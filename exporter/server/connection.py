@@ -10,13 +10,14 @@ import asyncio
 import contextlib
 import fcntl
 import resource
+import select
 import socket
 import struct
 import sys
 import termios
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import h11
 import uvicorn
@@ -26,23 +27,19 @@ from uvicorn.server import ServerState
 
 from exporter.server.heads import in_origin_form, refusal
 
-MOST_CONNECTIONS = 256
-NEW_SECONDS = 1.0
-PIECE_BYTES = 64 * 1024
+NEW_SECONDS, PIECE_BYTES = 1.0, 64 * 1024
 NO_LINGER = struct.pack("ii", 1, 0)  # struct linger: on, for 0 s
-
-Phase = Literal["handshake", "head", "request", "discard", "idle", "close"]
 
 
 def connection_limit() -> int:
     """Return how many connections leave descriptors for everything else."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return MOST_CONNECTIONS if soft == resource.RLIM_INFINITY else min(MOST_CONNECTIONS, soft // 2)
+    return 256 if soft == resource.RLIM_INFINITY else min(256, soft // 2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How long each phase may last, and how much clients may ask of the server. Tests use small limits."""
+    """How long a connection may be in each phase, and how much clients may ask of the server."""
 
     handshake_seconds: float = 10.0
     head_seconds: float = 10.0
@@ -74,7 +71,7 @@ class Connection(H11Protocol):
     def __init__(self, config: uvicorn.Config, state: ServerState, limits: Limits, on_body: Callable[[], None]) -> None:
         super().__init__(config, state, {})
         self.app = self._answer
-        self.phase: Phase = "handshake"
+        self.phase = "handshake"
         self.since = self.loop.time()
         self.sending_since: float | None = None
         self._limits, self._on_body = limits, on_body
@@ -89,7 +86,7 @@ class Connection(H11Protocol):
 
     @property
     def is_new(self) -> bool:
-        """Whether it has not had the time to ask for anything."""
+        """Whether it came a moment ago: what it asks for may be waiting to be read."""
         return not self._has_answered and self.loop.time() - self.since < NEW_SECONDS
 
     @property
@@ -117,10 +114,18 @@ class Connection(H11Protocol):
             return
         self._observe()
         now = self.loop.time()
-        if self.sending_since is not None and now - self.sending_since >= self._limits.response_seconds:
+        is_late = self.sending_since is not None and now - self.sending_since >= self._limits.response_seconds
+        if is_late or (self.flow.read_paused and self._has_gone()):
             self.cut()
         elif now - self.since >= getattr(self._limits, f"{self.phase}_seconds"):
             self.cut() if self.phase == "close" else self.transport.close()
+
+    def _has_gone(self) -> bool:
+        """Whether the client has closed its side, which asyncio does not notice while it does not read."""
+        poll = select.poll()
+        with contextlib.suppress(ValueError):  # it is closed already
+            poll.register(self._socket.fileno(), select.POLLRDHUP)
+        return bool(poll.poll(0))
 
     # What the transport reports
 
@@ -183,7 +188,7 @@ class Connection(H11Protocol):
         await send({**message, "body": body} if body else message)
         self._rest_bytes = 0
 
-    def _phase_now(self) -> Phase:
+    def _phase_now(self) -> str:
         ours, theirs = self.conn.our_state, self.conn.their_state
         if self.transport.is_closing():
             return "close"

@@ -21,11 +21,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from exporter.server.web_config import WebConfig
 
 OPEN_PATHS = frozenset({"/-/healthy", "/-/ready"})
-LONGEST_CREDENTIALS = 1024
-BCRYPT_BYTES = 72
-MAX_REMEMBERED = 128
-MAX_WAITING = 32
-MAX_WAITING_PER_CLIENT = 4
+LONGEST_CREDENTIALS, BCRYPT_BYTES = 1024, 72
+MAX_REMEMBERED, MAX_WAITING, MAX_WAITING_PER_CLIENT = 128, 32, 4
 # Salt and digest of no password: what the password of an unknown user is compared with.
 NO_DIGEST = "." * 53
 

@@ -14,13 +14,12 @@ ORIGIN = re.compile(rb"https?://[^/]*", re.IGNORECASE)
 
 def refusal(scope: Scope, head_bytes: int) -> PlainTextResponse | None:
     """Return what to answer to a request that no page is for: a proxy's, HTTP/2's, an ambiguous or a huge one."""
-    names = [name for name, _ in scope["headers"]]
     target = len(scope["raw_path"]) + len(scope["query_string"])
     if scope["http_version"] not in ("1.0", "1.1"):
         status, text = 505, "only HTTP/1.1 is spoken here"
     elif scope["method"] == "CONNECT":  # h11 would make a tunnel of the connection if the application said 200
         status, text = 405, "this is not a proxy"
-    elif b"transfer-encoding" in names and b"content-length" in names:
+    elif {b"transfer-encoding", b"content-length"} <= {name for name, _ in scope["headers"]}:
         status, text = 400, "both Transfer-Encoding and Content-Length"
     elif target + sum(len(name) + len(value) + 4 for name, value in scope["headers"]) > head_bytes:
         status, text = 431, "the request head is too large"

@@ -23,10 +23,7 @@ from exporter.server.guard import Guard
 from exporter.server.tls import WebConfigFile
 from exporter.workers import Lane
 
-TICK_SECONDS = 0.1
-ACCEPT_PAUSE_SECONDS = 1.0
-TLS_SHUTDOWN_SECONDS = 2.0
-CUT_SECONDS = 0.4
+TICK_SECONDS, ACCEPT_PAUSE_SECONDS, TLS_SHUTDOWN_SECONDS, CUT_SECONDS = 0.1, 1.0, 2.0, 0.4
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +45,11 @@ async def serve(
     await _Server(app, limits or Limits(), web_config).run(sockets, stop)
 
 
+def _close_unused(sock: socket.socket, handshake: asyncio.Task[None]) -> None:
+    if handshake.cancelled():  # before it began
+        sock.close()
+
+
 class _Server:
     """All connections of one server, and the limits that they share."""
 
@@ -66,15 +68,18 @@ class _Server:
             tasks = [group.create_task(self._accept(listener)) for listener in listeners]
             tasks.append(group.create_task(self._follow_web_config()))
             while not stop.is_set():
-                self._state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
-                for connection in list(self._connections):
-                    connection.check()
-                await asyncio.sleep(TICK_SECONDS)
+                await self._tick()
             for task in tasks:
                 task.cancel()
         for listener in listeners:
             listener.close()
         await self._end()
+
+    async def _tick(self) -> None:
+        self._state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
+        for connection in list(self._connections):
+            connection.check()
+        await asyncio.sleep(TICK_SECONDS)
 
     async def _follow_web_config(self) -> None:
         lane = Lane("web config")
@@ -97,8 +102,8 @@ class _Server:
     async def _ended_within(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while self._connections or self._state.tasks:  # noqa: ASYNC110 - uvicorn's sets have no event
-                    await asyncio.sleep(0.02)
+                while self._connections or self._state.tasks:
+                    await self._tick()
 
     async def _accept(self, listener: socket.socket) -> None:
         """Accept forever. asyncio's own way knows no limit on connections and hides those in a handshake."""
@@ -117,17 +122,15 @@ class _Server:
             if self._make_room():
                 connection = Connection(self._config, self._state, self._limits, self._bound_unread)
                 self._connections.add(connection)
-                connection.handshake = loop.create_task(self._connect(sock, connection))
-                self._state.tasks.add(connection.handshake)
-                connection.handshake.add_done_callback(functools.partial(self._connected, sock))
+                connection.handshake = task = loop.create_task(self._connect(sock, connection))
+                self._state.tasks.add(task)
+                task.add_done_callback(self._state.tasks.discard)
+                task.add_done_callback(functools.partial(_close_unused, sock))
             else:
                 sock.close()
 
     def _make_room(self) -> bool:
-        """Cut the connection that has been longest without a running request; False if each has one.
-
-        One that came a moment ago goes after all others: what it asks may be waiting to be read.
-        """
+        """Cut the connection that has been longest without a request, one that is new last; False if each has one."""
         handshakes = [each for each in self._connections if each.phase == "handshake"]
         if len(handshakes) >= self._limits.handshakes:
             min(handshakes, key=attrgetter("since")).cut()
@@ -151,11 +154,6 @@ class _Server:
         except (OSError, asyncio.CancelledError) as exc:  # the client's affair, or cut
             traceback.clear_frames(exc.__traceback__)  # else the TLS buffers wait for the garbage collector
             self._connections.discard(connection)
-
-    def _connected(self, sock: socket.socket, handshake: asyncio.Task[None]) -> None:
-        self._state.tasks.discard(handshake)
-        if handshake.cancelled():  # before it began
-            sock.close()
 
     def _bound_unread(self) -> None:
         """Cut the oldest readers while all together have more to read than allowed, but never the newest."""

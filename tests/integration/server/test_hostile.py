@@ -131,6 +131,19 @@ def test_requests_whose_clients_have_gone_are_cancelled(start: Start) -> None:
     assert within(5, lambda: work.under_way == 0)
 
 
+@pytest.mark.parametrize("leave", [reset, socket.socket.close], ids=["reset", "close"])
+def test_a_request_with_others_behind_it_is_cancelled_too(start: Start, leave: Callable[[socket.socket], None]) -> None:
+    """While requests wait, their connection is not read."""
+    work = CountedWork()
+    server = start(work)
+    sock = server.connect()
+    sock.sendall(GET * 3)
+    assert within(5, lambda: work.under_way == 1)
+    leave(sock)
+    assert within(5, lambda: work.under_way == 0)
+    assert work.begun == 1
+
+
 def test_a_client_that_does_not_read_gets_no_further_request_run(start: Start) -> None:
     """What it asks for next is made when it has read what it asked for before."""
     begun = 0
