@@ -10,10 +10,13 @@ import contextlib
 import subprocess
 import time
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
+import pytest
 import yaml
 from alerting import (
     RESENDING,
@@ -271,22 +274,45 @@ def test_the_table_names_every_alert() -> None:
     assert {name for name, _, _ in EXPECTED} == {rule["alert"] for rule in rules if "alert" in rule}
 
 
-def test_every_alert_fires_and_arrives(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
+    """Run everything until the alerts have settled: what fires in Prometheus, what Alertmanager has, what was sent."""
+    folder = tmp_path_factory.mktemp("every-alert")
     now = time.time()
-    write_hurried_rules(tmp_path)
+    write_hurried_rules(folder)
     with contextlib.ExitStack() as stack:
         running = stack.enter_context(gateways(int(now)))
-        file = write_accounts(tmp_path, running)
+        file = write_accounts(folder, running)
         flags = (f"--config.file={file}", "--collect.max-requests-per-minute=10000")
         exporter = stack.enter_context(Exporter(*flags, TOKEN=CANARY_TOKEN))
-        write_history(tmp_path, history(now, exporter.url.removeprefix("http://")))
+        write_history(folder, history(now, exporter.url.removeprefix("http://")))
         inbox = stack.enter_context(Inbox())
         receivers = hurried_alertmanager(web=inbox.url, mail=inbox.mail)
-        alertmanager = stack.enter_context(Alertmanager(tmp_path, receivers))
+        alertmanager = stack.enter_context(Alertmanager(folder, receivers))
         config = scraping_a_closed_port(hurried_prometheus(exporter.url, alertmanager.url))
-        prometheus = stack.enter_context(Prometheus(tmp_path, config, RESENDING))
+        prometheus = stack.enter_context(Prometheus(folder, config, RESENDING))
 
         in_prometheus, in_alertmanager = settled(prometheus, alertmanager)
+        yield SimpleNamespace(now=now, prometheus=in_prometheus, alertmanager=in_alertmanager, inbox=inbox)
 
-    assert in_prometheus == EXPECTED
-    assert in_alertmanager == EXPECTED
+
+def test_every_alert_fires_and_arrives(outcome: SimpleNamespace) -> None:
+    assert outcome.prometheus == EXPECTED
+    assert outcome.alertmanager == EXPECTED
+
+
+def test_a_key_that_ran_dry_is_announced_with_what_it_has_left(outcome: SimpleNamespace) -> None:
+    """Key 13 has 1494 units; a usual request of the account costs 10,027,091 / 339."""
+    sent = outcome.inbox.wait_for(
+        "webhook", lambda message: message["groupLabels"]["alertname"] == "CometAPIKeyProbablyDry"
+    )
+    last_used = datetime.fromtimestamp(int(outcome.now) - HOUR, UTC).strftime("%Y-%m-%d %H:%M:%S +0000 UTC")
+
+    assert [alert["labels"]["key_id"] for alert in sent["alerts"]] == ["13"]
+    assert sent["commonAnnotations"]["summary"] == 'CometAPI key "key 13" (13) of account main has probably run dry.'
+    assert sent["commonAnnotations"]["description"] == (
+        f'Key "key 13" (id 13, no group) of account main has spent nothing since {last_used} and has only'
+        " 1494 quota units ($0.0030) left. A usual request of the account costs 29578."
+        " The gateway reports the key as enabled, but probably rejects its requests, because it reserves an estimated"
+        " price before each one. Top it up, or move its users to another key."
+    )
