@@ -36,12 +36,13 @@ class _Pool:
 class Connections:
     """The connections of one account, closed at the end of the context; *open_pool* makes a new pool of them.
 
-    The pool in use is the one mutable attribute.
+    Mutable are the pool in use, and the old ones that are being closed.
     """
 
     def __init__(self, open_pool: Callable[[], httpx.AsyncClient]) -> None:
         self._open_pool = open_pool
         self._pool = _Pool(open_pool())
+        self._closing: set[asyncio.Task[None]] = set()
 
     async def fetch(
         self,
@@ -66,13 +67,16 @@ class Connections:
         finally:
             pool.users -= 1
             if pool is not self._pool and pool.users == 0:
-                await asyncio.shield(pool.http.aclose())
+                closing = asyncio.create_task(pool.http.aclose())
+                self._closing.add(closing)
+                closing.add_done_callback(self._closing.discard)
+                await asyncio.shield(closing)
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._pool.http.aclose()
+        await asyncio.gather(self._pool.http.aclose(), *self._closing)
 
 
 def connect(base_url: str, *, ca_file: Path | None, at_once: int) -> Connections:
