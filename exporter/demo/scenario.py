@@ -91,8 +91,12 @@ NOTABLE: tuple[DemoKey, ...] = (
         id=1114, name='says "hello" \\ goodbye', group="research", addresses="192.0.2.0/24\n198.51.100.7", pace=2.0
     ),
     DemoKey(id=1113, name="archive-2024", group="", idle_for=120 * DAY),
-    DemoKey(id=1112, name="", group="", idle_for=None, models="small-model,large-model", cross_group_retry=True),
+    DemoKey(id=1112, name="", used=0, idle_for=None, models="small-model,large-model", cross_group_retry=True),
+    DemoKey(id=1111, name="batch-summaries", group="production", remaining=1_494, used=8_998_506, idle_for=2_400),
+    DemoKey(id=1110, name="old-crawler", group="legacy", idle_for=2 * HOUR),
 )
+"""1111 has run dry as real gateways let keys run dry: enabled, with less left than a request costs. 1110 is in a group
+that the account cannot use any more."""
 
 
 def _plain(number: int) -> DemoKey:
@@ -109,7 +113,7 @@ def _plain(number: int) -> DemoKey:
     )
 
 
-KEYS: tuple[DemoKey, ...] = (*NOTABLE, *(_plain(number) for number in range(111, 0, -1)))
+KEYS: tuple[DemoKey, ...] = (*NOTABLE, *(_plain(number) for number in range(109, 0, -1)))
 """Every key, newest (highest id) first: two pages of a hundred."""
 
 
@@ -119,7 +123,7 @@ def keys_at(started_at: float, now: float) -> list[dict[str, object]]:
 
 
 def account_at(started_at: float, now: float) -> dict[str, object]:
-    """Return the account as the API tells it at unix time *now*, personal data and all."""
+    """Return the account as the API reports it at unix time *now*, personal data and all."""
     spent = sum(key.spent(now - started_at) for key in KEYS)
     return {
         "id": 7,
@@ -138,14 +142,15 @@ def account_at(started_at: float, now: float) -> dict[str, object]:
 def _item(key: DemoKey, started_at: float, now: float) -> dict[str, object]:
     spent = key.spent(now - started_at)
     last_used = key.last_used(now - started_at)
+    created = int(started_at - key.age)
     return {
         "id": key.id,
         "user_id": 7,
         "key": f"demo{key.id:044d}",
         "status": key.status,
         "name": key.name,
-        "created_time": int(started_at - key.age),
-        "accessed_time": 0 if last_used is None else int(started_at + last_used),
+        "created_time": created,
+        "accessed_time": created if last_used is None else int(started_at + last_used),
         "expired_time": -1 if key.expires_in is None else int(started_at + key.expires_in),
         "remain_quota": key.remaining - spent,
         "unlimited_quota": key.unlimited,
