@@ -9,8 +9,12 @@ TOKEN = {"COMETAPI_ACCESS_TOKEN": CANARY_TOKEN}
 
 
 @pytest.fixture
-def call(capfd):
-    """Run with *arguments* and return the exit code, standard output and standard error."""
+def call(capfd, monkeypatch):
+    """Run with *arguments* and return the exit code, standard output and standard error.
+
+    The log of this process stays as it is, because other tests read it.
+    """
+    monkeypatch.setattr("exporter.__main__.set_up_logs", lambda *_: None)
 
     def call(*arguments, **environ):
         code = run(arguments, environ)
