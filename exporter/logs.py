@@ -20,8 +20,8 @@ FORMATS = ("logfmt", "json")
 MAX_WAITING_LINES = 1000
 FLUSH_SECONDS = 1.0
 
-_QUIET = ("httpx", "httpcore", "asyncio", "stamina", "uvicorn.access")
-_RARELY = ("uvicorn", "uvicorn.error", "uvicorn.asgi")  # clients make it warn (garbage, upgrades)
+_QUIET = ("httpx", "httpcore", "stamina", "uvicorn.access")
+_RARELY = ("asyncio", "uvicorn", "uvicorn.error", "uvicorn.asgi")  # clients can make them warn
 
 
 class _Queue(logging.handlers.QueueHandler):

@@ -118,6 +118,7 @@ def test_a_real_request_says_nothing_at_debug():
 def test_the_server_is_heard_only_when_something_is_broken():
     def say():
         logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")
+        logging.getLogger("asyncio").warning("socket.send() raised exception.")
         logging.getLogger("uvicorn.error").error("it broke")
 
     assert [parse_logfmt(line)["msg"] for line in lines_of("debug", "logfmt", say)] == ["it broke"]

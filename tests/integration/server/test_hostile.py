@@ -119,7 +119,7 @@ def reset(sock: socket.socket) -> None:
 
 
 def test_requests_whose_clients_have_gone_are_cancelled(start: Start) -> None:
-    """Sent and cut, they would go on for nobody, and no limit on connections would count them."""
+    """Sent and cut, they would go on unseen, and no limit on connections would count them."""
     work = CountedWork()
     server = start(work)
     sockets = [server.connect() for _ in range(100)]
@@ -306,7 +306,7 @@ def test_a_body_on_get_is_ignored_and_the_connection_goes_on(start: Start) -> No
 
 
 def test_a_body_without_end_is_cut_behind_the_answer(start: Start) -> None:
-    """The client gets its page, and then has little time to finish a body that nobody reads."""
+    """The client gets its page, and then has little time to finish a body that is not read."""
     server = start(discard_seconds=0.4, idle_seconds=60, head_seconds=60)
     with server.connect() as sock:
         sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")

@@ -184,7 +184,7 @@ def test_a_new_certificate_is_served_without_a_restart(start: Start, example: An
 
 
 def test_a_broken_certificate_leaves_the_old_one_in_service(start: Start, example: Any, tmp_path: Path) -> None:
-    """Half a replacement (certificate new, key old) is logged once and served by nobody."""
+    """Half a replacement (certificate new, key old) is logged once and never served."""
     server = start(web_config=example("tls.yml"))
     with capture_logs() as lines:
         NEXT_LEAF.cert_chain_pems[0].write_to_path(tmp_path / "tls.crt")

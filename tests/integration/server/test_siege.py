@@ -122,7 +122,7 @@ def open_descriptors(pid: int) -> int:
 def test_a_scraper_is_served_in_time_in_the_middle_of_a_siege(start_server: Callable[[], tuple[int, int]]) -> None:
     """99 of 100 scrapes stay under a second, memory and connections stay bounded, and the siege is over soon.
 
-    A second server that nobody besieges is scraped by turns: what it needs is the machine's share of the time.
+    A second server that is left alone is scraped by turns: what it needs is the machine's share of the time.
     """
     (port, pid), (calm_port, _) = start_server(), start_server()
     before = memory_peak_bytes(pid)

@@ -64,7 +64,7 @@ def test_a_stopping_server_accepts_nobody(start: Start) -> None:
 
 
 def test_an_answer_that_does_not_end_is_cut_when_the_grace_is_over(start: Start) -> None:
-    """Without a traceback: nobody did anything wrong."""
+    """Without a traceback: it is no error."""
     server = start(waiting_for(threading.Event()), grace_seconds=0.5)
     with server.connect() as sock:
         sock.sendall(GET)

@@ -135,7 +135,7 @@ def test_a_missing_file_is_said(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["web.yml", "tls.crt"])
 def test_a_fifo_is_refused_at_once(tmp_path: Path, name: str) -> None:
-    """One that nobody writes to would hang whoever opens it."""
+    """One without a writer would hang the program that opens it."""
     path = lay_out(tmp_path, TLS)
     (tmp_path / name).unlink()
     os.mkfifo(tmp_path / name)
@@ -203,7 +203,7 @@ def test_users_change_with_the_file(tmp_path: Path) -> None:
 def test_what_breaks_keeps_the_last_good_in_service_and_is_logged_once(
     tmp_path: Path, name: str, content: str | bytes
 ) -> None:
-    """A typing error in the middle of the night takes no monitoring down; the mend is noticed."""
+    """A typing error in the middle of the night takes no monitoring down; the fix is noticed."""
     path = lay_out(tmp_path, TLS)
     file = WebConfigFile(path)
     good = file.current
