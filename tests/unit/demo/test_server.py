@@ -113,3 +113,19 @@ def test_everything_else_is_the_web_page(method, path):
 
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert answer.text.startswith("<!doctype html>")
+
+
+def test_usage_needs_the_token_and_refuses_more_than_thirty_days():
+    path = "/api/data/self?start_timestamp=1750000000&end_timestamp={}"
+
+    assert ask(path.format(1_750_000_000 + 3_600)).json()["success"] is True
+    assert ask(path.format(1_750_000_000 + 31 * 86_400)).json()["success"] is False
+    assert ask(path.format(1_750_000_000), authorization="wrong").status_code == 401
+
+
+def test_every_group_of_a_key_is_open_with_its_price_factor():
+    groups = ask("/api/user/self/groups").json()["data"]
+    items = ask("/api/token/?page_size=100").json()["data"]["items"]
+
+    assert {item["group"] for item in items} - {""} == groups.keys()
+    assert groups["research"]["ratio"] == 0.8

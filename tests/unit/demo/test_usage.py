@@ -1,0 +1,39 @@
+"""The demo's books of what models cost agree with what its keys spent, and only grow."""
+
+from exporter.demo.scenario import HOUR, KEYS
+from exporter.demo.usage import MODELS, usage_by_hour, usage_by_key
+
+START = 1_750_003_200.0
+NOON = int(START)
+
+
+def spent(elapsed):
+    return sum(key.spent(elapsed) for key in KEYS)
+
+
+def test_the_models_share_what_the_keys_spent_within_an_hour():
+    rows = usage_by_hour(START, START + 2 * HOUR, NOON + HOUR, NOON + HOUR)
+
+    assert [row["model_name"] for row in rows] == [model.name for model in MODELS]
+    assert {row["created_at"] for row in rows} == {NOON + HOUR}
+    assert 0 <= spent(2 * HOUR) - spent(HOUR) - sum(row["quota"] for row in rows) < len(MODELS)
+
+
+def test_the_present_hour_grows_until_it_ends():
+    quotas = [usage_by_hour(START, START + 60 * minute, NOON, NOON)[0]["quota"] for minute in (1, 30, 60, 90)]
+
+    assert quotas == sorted(quotas)
+    assert quotas[0] < quotas[1] < quotas[2] == quotas[3]
+
+
+def test_a_day_before_the_start_is_in_the_books():
+    assert len(usage_by_hour(START, START, NOON - 24 * HOUR, NOON - HOUR)) == 24 * len(MODELS)
+
+
+def test_by_key_the_same_is_spent_as_by_model():
+    by_key = usage_by_key(START, START + HOUR, NOON, NOON)
+    by_model = usage_by_hour(START, START + HOUR, NOON, NOON)
+
+    assert {row["token_id"] for row in by_key} <= {key.id for key in KEYS}
+    assert sum(row["quota"] for row in by_key) <= sum(row["quota"] for row in by_model)
+    assert sum(row["quota"] for row in by_key) > 0.99 * sum(row["quota"] for row in by_model)
