@@ -168,6 +168,21 @@ def test_hashing_does_not_hold_up_the_others(start: Start, example: Any) -> None
         sock.close()
 
 
+def test_a_first_login_gets_through_the_guesses_of_another_client(start: Start, example: Any) -> None:
+    """As after a restart of the exporter, when no password is remembered."""
+    server = start(web_config=example("basic-auth.yml"))
+    guesses = [
+        socket.create_connection(("127.0.0.1", server.port), timeout=10, source_address=("127.0.0.2", 0))
+        for _ in range(60)
+    ]
+    for sock in guesses:
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Basic eDp5\r\n\r\n")
+
+    assert get(server, "http", auth=PASSWORD).status_code == 200
+    for sock in guesses:
+        sock.close()
+
+
 def test_a_new_certificate_is_served_without_a_restart(start: Start, example: Any, tmp_path: Path) -> None:
     """New connections see the new one; a connection that is open goes on."""
     server = start(web_config=example("tls.yml"))
