@@ -11,7 +11,7 @@ import pytest
 from alerting import RESENDING, Alertmanager, Inbox, hurried_alertmanager, hurried_prometheus, write_hurried_rules
 from processes import Exporter, Prometheus, wait_until
 
-from exporter.demo.scenario import DAY, EXHAUSTED, HOUR, KEYS
+from exporter.demo.scenario import DAY, ENABLED, EXHAUSTED, HOUR, KEYS
 
 UNITS_PER_USD = 500_000
 RUNBOOKS = "https://github.com/cometapi-exporter/cometapi-exporter/blob/main/docs/runbooks.md"
@@ -97,6 +97,22 @@ def test_two_keys_with_the_same_problem_share_a_notification(chain):
     assert sent["commonAnnotations"] == {"runbook_url": f"{RUNBOOKS}#cometapikeyquotaexhausted"}
 
 
+def test_a_key_that_ran_dry_is_announced_although_it_is_reported_as_enabled(chain):
+    key = DEMO[1111]
+    assert (key.name, key.group, key.status, key.remaining) == ("batch-summaries", "production", ENABLED, 1_494)
+
+    sent = notified(chain, "CometAPIKeyProbablyDry")
+
+    assert [alert["labels"]["key_id"] for alert in sent["alerts"]] == ["1111"]
+    assert re.fullmatch(
+        r'Key "batch-summaries" \(id 1111, group production\) of account demo has spent nothing since [-\d]+ [:\d]+'
+        r" \+0000 UTC and has only 1494 quota units \(\$0\.0030\) left\. A usual request of the account costs \d+\."
+        r" The gateway reports the key as enabled, but probably rejects its requests, because it reserves an estimated"
+        r" price before each one\. Top it up, or move its users to another key\.",
+        sent["commonAnnotations"]["description"],
+    )
+
+
 def test_a_warning_goes_to_slack_with_the_share_that_is_left_readable(chain):
     assert (DEMO[1124].expires_in, DEMO[1124].remaining / UNITS_PER_USD) == (3 * DAY, 60.0)
 
@@ -169,8 +185,9 @@ def test_no_alert_fires_for_a_healthy_key(chain):
     wait_until(lambda: state(chain, "CometAPIKeyUnused", 1112))
 
     alerting = {(alert["labels"]["alertname"], alert["labels"].get("key_id")) for alert in chain.alertmanager.alerts()}
+    about_keys = {(name, key_id) for name, key_id in alerting if key_id is not None}
 
-    assert {(name, key_id) for name, key_id in alerting if name != "CometAPIKeyQuotaRunningOut"} == {
+    assert {(name, key_id) for name, key_id in about_keys if name != "CometAPIKeyQuotaRunningOut"} == {
         ("CometAPIKeyExpiringSoon", "1125"),
         ("CometAPIKeyExpiringSoon", "1124"),
         ("CometAPIKeyExpiryImminent", "1125"),
@@ -178,6 +195,8 @@ def test_no_alert_fires_for_a_healthy_key(chain):
         ("CometAPIKeyQuotaLow", "1126"),
         ("CometAPIKeyQuotaExhausted", "1121"),
         ("CometAPIKeyQuotaExhausted", "1120"),
+        ("CometAPIKeyProbablyDry", "1111"),
+        ("CometAPIKeyQuotaLow", "1111"),
         ("CometAPIKeyUnused", "1113"),
         ("CometAPIKeyUnused", "1112"),
     }
