@@ -4,6 +4,7 @@ Talks to: the simulated gateway; `fleet.py URL ACCOUNTS ROUNDS` is the process i
 """
 
 import asyncio
+import logging
 import subprocess
 import sys
 import tempfile
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import listing
+import structlog
 from contenders import start_gateway
 from keyset import PAGE_SIZE
 from machine import Failed
@@ -79,7 +81,7 @@ def refreshes(folder: Path, accounts: int, keys: int, share: float, rounds: int)
         done = subprocess.run(arguments, capture_output=True, text=True, timeout=300, check=False)
     if done.returncode:
         raise Failed(f"no refreshes: {done.stderr[-2000:]}")
-    return Fleet(accounts=accounts, keys=keys, share=share, cpu_seconds=float(done.stdout.split()[-1]))
+    return Fleet(accounts=accounts, keys=keys, share=share, cpu_seconds=float(done.stdout))
 
 
 async def refresh_all(folder: Path, url: str, accounts: int, rounds: int) -> float:
@@ -101,5 +103,6 @@ async def refresh_all(folder: Path, url: str, accounts: int, rounds: int) -> flo
 
 
 if __name__ == "__main__":
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     with tempfile.TemporaryDirectory() as own_folder:
         print(asyncio.run(refresh_all(Path(own_folder), sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))))
