@@ -61,30 +61,30 @@ class Fleets:
         return max(nothing - self.listing_cpu_seconds, 0) / (everything - self.listing_cpu_seconds)
 
 
-def measure(folder: Path, totals: dict[int, list[int]], *, rounds: int) -> Fleets:
+def measure(folder: Path, totals: dict[int, list[int]], *, times: int) -> Fleets:
     """Measure each total of keys with each number of accounts; the smallest total also without changes and with all."""
     listed = min(totals)
     cases = [(accounts, total // accounts, TENTH) for total, numbers in totals.items() for accounts in numbers]
     cases += [(1, listed, NOTHING), (1, listed, ALL)]
-    fleets = [refreshes(folder, accounts, keys, share, rounds) for accounts, keys, share in cases]
+    fleets = [refreshes(folder, accounts, keys, share, times) for accounts, keys, share in cases]
     with ExitStack() as stack:
         url = start_gateway(stack, folder, listed - PAGE_SIZE // 2, int(time.time()))
-        listed_alone = min(listing.run(listing.OURS, url, listed // PAGE_SIZE).cpu_seconds for _ in range(rounds))
+        listed_alone = min(listing.run(listing.OURS, url, listed // PAGE_SIZE).cpu_seconds for _ in range(times))
     return Fleets(fleets=fleets, listed_keys=listed, listing_cpu_seconds=listed_alone)
 
 
-def refreshes(folder: Path, accounts: int, keys: int, share: float, rounds: int) -> Fleet:
+def refreshes(folder: Path, accounts: int, keys: int, share: float, times: int) -> Fleet:
     """Refresh all accounts some times in a process of its own, which prints the CPU seconds of each time."""
     with ExitStack() as stack:
         url = start_gateway(stack, folder, keys, int(time.time()), share=share)
-        arguments = [sys.executable, __file__, url, str(accounts), str(rounds)]
+        arguments = [sys.executable, __file__, url, str(accounts), str(times)]
         done = subprocess.run(arguments, capture_output=True, text=True, timeout=300, check=False)
     if done.returncode:
         raise Failed(f"no refreshes: {done.stderr[-2000:]}")
     return Fleet(accounts=accounts, keys=keys, share=share, cpu_seconds=float(done.stdout))
 
 
-async def refresh_all(folder: Path, url: str, accounts: int, rounds: int) -> float:
+async def refresh_all(folder: Path, url: str, accounts: int, times: int) -> float:
     """Return the least CPU seconds that a refresh of all accounts took; the first one does not count."""
     file = folder / "accounts.yml"
     rows = (f"  - {{name: a{n}, base_url: {url}, access_token_env: TOKEN_{n}}}\n" for n in range(accounts))
@@ -93,7 +93,7 @@ async def refresh_all(folder: Path, url: str, accounts: int, rounds: int) -> flo
     settings = load_settings({"config_file": str(file), "max_requests_per_minute": "1000000"}, tokens)
     used = []
     async with monitoring(settings) as watch:
-        for _ in range(rounds + 1):
+        for _ in range(times + 1):
             began = time.process_time()
             await asyncio.gather(*(refresher.refresh() for refresher in watch.refreshers))
             used.append(time.process_time() - began)

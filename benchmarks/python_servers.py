@@ -2,7 +2,7 @@
 
 `python_servers.py gauges|collector KEYS UNIX_TIME PORT` serves the key set with prometheus_client's start_http_server
 until its standard input ends. *gauges* is how most exporters are made: labelled Gauge objects that keep their series,
-here with the countdown computed at the scrape. *collector* makes the families anew at each scrape.
+here with the countdown computed at the scrape. *collector* creates the families at each scrape.
 """
 
 import itertools

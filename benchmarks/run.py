@@ -75,7 +75,7 @@ def measure(folder: Path, *, quick: bool) -> Measured:
         for count, each in (((20_000, 50.0),) if quick else ((100_000, 0.0), (100_000, 1.0), (20_000, 50.0)))
     ]
     totals = {10_000: [1, 50]} if quick else {10_000: [1, 10, 50], 50_000: [1, 50]}
-    fleets = step("refreshing fleets", lambda: fleet.measure(folder, totals, rounds=3))
+    fleets = step("refreshing fleets", lambda: fleet.measure(folder, totals, times=3))
     slow = step("reading slowly", lambda: crowd.measure(folder, 20_000 if quick else 100_000, seconds=8))
     listed = step("listing pages", lambda: listing.measure(folder, 10, repeats=5))
     if not quick:

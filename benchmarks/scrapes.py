@@ -1,6 +1,6 @@
 """Measure scrapes of all servers side by side: time, bytes, memory, then CPU and throughput under a bounded load.
 
-Talks to: the servers, as one client that goes round and round, so that noise meets all of them alike.
+Talks to: the servers, as one client that takes turns, so that noise meets all of them alike.
 """
 
 import statistics
