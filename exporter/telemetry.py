@@ -40,7 +40,7 @@ FAILURES = _own(
 REFRESH_DURATION = _own("refresh_duration_seconds", "Duration of a whole refresh.", "account", kind="histogram")
 API_REQUESTS = _own(
     "api_requests_total",
-    "API requests by endpoint and HTTP status code (`none` if there was no response).",
+    "API requests by endpoint and HTTP status code (`none`: no response, `cancelled`: given up by the exporter).",
     *("account", "endpoint", "code"),
     kind="counter",
 )
