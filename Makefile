@@ -46,7 +46,7 @@ docs: $(VENV) ## write the generated parts of the documents again
 	$(BIN)/python deploy/helm/readme.py
 
 golden: $(VENV) ## write the golden files again; look at the difference
-	REFRESH_GOLDEN=1 $(BIN)/python -m pytest -q tests/unit/test_exposition.py
+	REFRESH_GOLDEN=1 $(BIN)/python -m pytest -q tests/unit/exposition/test_scrape.py
 
 screenshot: $(VENV) ## take the pictures of the status page again
 	$(BIN)/python scripts/screenshot.py

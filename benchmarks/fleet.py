@@ -20,7 +20,7 @@ from keyset import PAGE_SIZE
 from machine import Failed
 
 from exporter.app import monitoring
-from exporter.settings import load_settings
+from exporter.settings.load import load_settings
 
 TENTH, ALL, NOTHING = 0.1, 1.0, 0.0
 

@@ -14,12 +14,12 @@ from keyset import pages
 from prometheus_client import CollectorRegistry, Gauge, start_http_server
 from prometheus_client.registry import Collector
 
-from exporter.catalogue import COUNTDOWN, KEY_LABELS, SNAPSHOT_FAMILIES
 from exporter.cometapi.answer import Answer
 from exporter.cometapi.wire import parse_page
+from exporter.exposition.catalogue import COUNTDOWN, KEY_LABELS, SNAPSHOT_FAMILIES
+from exporter.exposition.telemetry import Telemetry, process_collectors
 from exporter.model import Balance
 from exporter.snapshot import AccountState, Snapshot
-from exporter.telemetry import Telemetry, process_collectors
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "tests"))
 from oracle import SnapshotCollector, metric_of

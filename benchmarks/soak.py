@@ -34,7 +34,7 @@ from gateway import (
 from processes import Exporter
 
 from exporter.app import monitoring
-from exporter.settings import load_settings
+from exporter.settings.load import load_settings
 
 SEED = 20261123
 FAULTS = (

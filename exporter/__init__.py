@@ -1,26 +1,22 @@
 """Prometheus exporter for the API keys of CometAPI and New API accounts.
 
-Where to start: `app` puts everything together; `refresher` is the life of one account; `catalogue` lists the metrics.
-Imports only go down, and modules in one layer do not know each other; import-linter enforces it (see pyproject.toml):
+Where to start: `app` puts everything together; `refresh.refresher` is the life of one account; `exposition.catalogue`
+lists the metrics. Imports only go down, and modules in one layer do not know each other; import-linter enforces it:
 
-    __main__                                    argv to exit code
-    app                                         the composition root
-    watch, reload                               all accounts: clients, refreshers, the current snapshot
-    settings, config_file, texts, options       what the user wrote, or everything that is wrong with it
-    check                                       the report of --check
-    refresher, account_reader                   the life of one account
-    cometapi/                                   how the vendor talks
-    server/                                     how the exporter is reached
-    site/                                       what the exporter answers
-    demo/                                       a simulated account
-    logs                                        log lines, from a thread
-    exposition, rendering, telemetry            what a scrape gets; rendered when the data changes
-    catalogue, parsers, report                  one row a metric family; text to value; what is logged of a refresh
-    snapshot, credentials, strict_yaml          what is known of each account; the token; YAML with places
-    model, errors, schedule, filters, files, workers, stretches
+    __main__           argv to exit code
+    app                the composition root
+    watch, reload      all accounts: clients, refreshers, the current snapshot; what a reload changes
+    settings/, check   what the user writes, or everything that is wrong with it; the report of --check
+    refresh/           the life of one account
+    cometapi/          how the vendor talks
+    server/, site/     how the exporter is reached; what it answers
+    demo/, logs        a simulated account; log lines, from a thread
+    exposition/        what a scrape gets, rendered when the data changes
+    snapshot, credentials, strict_yaml, parsers     what is known of each account; the token; YAML; text to value
+    model, errors, filters, files, workers          what a key is; what can go wrong; the ground
 
-The path of data: bytes -> cometapi.exchange -> answer, wire (Page) -> paging (Listing) -> refresher ->
-snapshot.succeeded (AccountState) -> watch.publish -> rendering -> exposition -> site.routes -> server.serve -> bytes.
+The path of data: bytes -> cometapi.exchange -> answer, wire (Page) -> paging (Listing) -> refresh.refresher ->
+snapshot (AccountState) -> watch.publish -> exposition.rendering -> exposition.scrape -> site.routes -> server.serve.
 """
 
 __version__ = "0.1.0"

@@ -21,8 +21,8 @@ from exporter import __version__, app
 from exporter.check import plain, report
 from exporter.errors import SettingsError, StartError
 from exporter.logs import set_up_logs
-from exporter.options import MODES, OPTIONS, SECTIONS, TOKEN_VARIABLE, Option, mode_flag
-from exporter.settings import Settings, load_settings
+from exporter.settings.load import Settings, load_settings
+from exporter.settings.options import MODES, OPTIONS, SECTIONS, TOKEN_VARIABLE, Option, mode_flag
 
 DONE, FAILED, WRONG_SETTINGS = 0, 1, 2
 

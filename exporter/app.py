@@ -28,18 +28,18 @@ from exporter import __version__
 from exporter.credentials import LiteralToken, Secret
 from exporter.demo.server import demo_gateway
 from exporter.errors import StartError
-from exporter.exposition import Exposition
+from exporter.exposition.rendering import Form
+from exporter.exposition.scrape import Exposition
+from exporter.exposition.telemetry import Telemetry
 from exporter.logs import dropped_lines
-from exporter.refresher import Outcome, Surroundings
+from exporter.refresh.refresher import Outcome, Surroundings
 from exporter.reload import Reloader
-from exporter.rendering import Form
 from exporter.server.connection import Limits
 from exporter.server.listen import ListenAddress, ListenError, bind, urls
 from exporter.server.serve import serve
 from exporter.server.tls import WebConfigFile
-from exporter.settings import Settings
+from exporter.settings.load import Settings
 from exporter.site.routes import Site
-from exporter.telemetry import Telemetry
 from exporter.watch import Watch, watching
 from exporter.workers import LookUps
 

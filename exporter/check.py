@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from exporter.errors import SUCCESS, fix
 from exporter.model import STATUS_LABELS, ApiKey, Obstacle
-from exporter.refresher import Outcome
+from exporter.refresh.refresher import Outcome
 from exporter.snapshot import AccountState
 
 TOLERATED_SKEW_SECONDS = 60

@@ -10,9 +10,9 @@ from pathlib import Path
 import structlog
 
 from exporter.errors import SettingsError, StartError
+from exporter.exposition.telemetry import Telemetry
 from exporter.files import Identity, identity
-from exporter.settings import Settings
-from exporter.telemetry import Telemetry
+from exporter.settings.load import Settings
 from exporter.workers import Lane
 
 log = structlog.get_logger()

@@ -15,12 +15,12 @@ import structlog
 
 from exporter.cometapi.client import CometClient, open_client
 from exporter.cometapi.rate_limit import RateLimit
-from exporter.exposition import Exposition
-from exporter.refresher import Refresher, Surroundings
-from exporter.schedule import first_delay
-from exporter.settings import Account, Settings
+from exporter.exposition.scrape import Exposition
+from exporter.exposition.telemetry import Telemetry, process_collectors
+from exporter.refresh.refresher import Refresher, Surroundings
+from exporter.refresh.schedule import first_delay
+from exporter.settings.load import Account, Settings
 from exporter.snapshot import AccountState, Snapshot
-from exporter.telemetry import Telemetry, process_collectors
 
 CHECK_SECONDS = 1.0
 """How often to look for data that grew too old and for keys that expired."""

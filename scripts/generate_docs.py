@@ -10,11 +10,11 @@ import tomllib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from exporter.catalogue import EXPERIMENTAL, SNAPSHOT_FAMILIES, Family
-from exporter.config_file import PER_HOST
 from exporter.errors import FIXES
-from exporter.options import MODES, OPTIONS, THRESHOLD_OPTIONS, TOKEN_VARIABLE, Option, mode_flag
-from exporter.telemetry import TELEMETRY_FAMILIES
+from exporter.exposition.catalogue import EXPERIMENTAL, SNAPSHOT_FAMILIES, Family
+from exporter.exposition.telemetry import TELEMETRY_FAMILIES
+from exporter.settings.config_file import PER_HOST
+from exporter.settings.options import MODES, OPTIONS, THRESHOLD_OPTIONS, TOKEN_VARIABLE, Option, mode_flag
 
 ROOT = Path(__file__).resolve().parent.parent
 FAMILIES = (*SNAPSHOT_FAMILIES, *TELEMETRY_FAMILIES)

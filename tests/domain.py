@@ -10,7 +10,7 @@ from typing import Any
 from exporter.credentials import Secret
 from exporter.errors import ApiError, Reason
 from exporter.model import ApiKey, Balance, Facts, Listing, UsageRow
-from exporter.refresher import Surroundings
+from exporter.refresh.refresher import Surroundings
 from exporter.snapshot import AccountState, Reading, Snapshot
 
 NOW = 1_750_000_000

@@ -13,8 +13,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.exposition import generate_latest as library_openmetrics
 from prometheus_client.registry import Collector
 
-from exporter.catalogue import SNAPSHOT_FAMILIES, Family
-from exporter.rendering import Form
+from exporter.exposition.catalogue import SNAPSHOT_FAMILIES, Family
+from exporter.exposition.rendering import Form
 from exporter.snapshot import AccountState, Snapshot
 
 

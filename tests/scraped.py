@@ -6,8 +6,8 @@ import gzip
 from domain import FakeWorld
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.exposition import Exposition
-from exporter.rendering import Form
+from exporter.exposition.rendering import Form
+from exporter.exposition.scrape import Exposition
 
 
 class Scraped:

@@ -6,7 +6,7 @@ OpenMetrics where both weigh the same, and the text format where neither is name
 
 from collections.abc import Iterator
 
-from exporter.rendering import Form
+from exporter.exposition.rendering import Form
 
 
 def choose_form(accept: str) -> Form:

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from exporter.exposition import Exposition, chunks
+from exporter.exposition.scrape import Exposition, chunks
 from exporter.site.bound import Bound, Busy
 from exporter.site.negotiate import accepts_gzip, choose_form
 from exporter.site.status import StatusPage

@@ -10,13 +10,13 @@ import pytest
 import trustme
 from promises import FLAGS, METRICS, MODES
 
-from exporter.catalogue import EXPERIMENTAL, SNAPSHOT_FAMILIES
+from exporter.exposition.catalogue import EXPERIMENTAL, SNAPSHOT_FAMILIES
+from exporter.exposition.telemetry import TELEMETRY_FAMILIES
 from exporter.filters import KeyFilter, Threshold
-from exporter.options import MODES as KNOWN_MODES
-from exporter.options import OPTIONS, mode_flag
 from exporter.parsers import parse_pattern
-from exporter.settings import load_settings
-from exporter.telemetry import TELEMETRY_FAMILIES
+from exporter.settings.load import load_settings
+from exporter.settings.options import MODES as KNOWN_MODES
+from exporter.settings.options import OPTIONS, mode_flag
 
 ROOT = Path(__file__).resolve().parents[2]
 RELEASE = ROOT / "tests/golden/release"

@@ -9,8 +9,8 @@ import pytest
 import yaml
 from binaries import require
 
-from exporter.config_file import COLLECT_KEYS, FILTER_KEYS, GATEWAY_KEYS, THRESHOLD_KEYS
-from exporter.settings import load_settings
+from exporter.settings.config_file import COLLECT_KEYS, FILTER_KEYS, GATEWAY_KEYS, THRESHOLD_KEYS
+from exporter.settings.load import load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

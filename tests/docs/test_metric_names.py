@@ -7,8 +7,8 @@ from dashboards.committed import BOTH
 from dashboards.queries import all_expressions
 from promises import METRICS, SERIES
 
-from exporter.catalogue import SNAPSHOT_FAMILIES
-from exporter.telemetry import TELEMETRY_FAMILIES
+from exporter.exposition.catalogue import SNAPSHOT_FAMILIES
+from exporter.exposition.telemetry import TELEMETRY_FAMILIES
 
 FAMILIES = {family.name: family for family in (*SNAPSHOT_FAMILIES, *TELEMETRY_FAMILIES)}
 

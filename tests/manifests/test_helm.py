@@ -22,8 +22,8 @@ from manifests.resources import (
 )
 
 import exporter
-from exporter.config_file import COLLECT_KEYS, FILTER_KEYS, OWN_COLLECT_KEYS, THRESHOLD_KEYS
-from exporter.settings import load_settings
+from exporter.settings.config_file import COLLECT_KEYS, FILTER_KEYS, OWN_COLLECT_KEYS, THRESHOLD_KEYS
+from exporter.settings.load import load_settings
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "deploy/helm/cometapi-exporter"

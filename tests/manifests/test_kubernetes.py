@@ -14,7 +14,7 @@ import yaml
 from binaries import require
 from manifests.resources import environment_of, pod_of, rights_too_many, the, unfound_pods, workload_of
 
-from exporter.settings import load_settings
+from exporter.settings.load import load_settings
 
 ROOT = Path(__file__).parents[2]
 KUBERNETES = ROOT / "deploy/kubernetes"

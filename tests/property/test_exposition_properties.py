@@ -13,10 +13,10 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from scraped import Scraped
 
-from exporter.catalogue import SNAPSHOT_FAMILIES
 from exporter.errors import Reason
+from exporter.exposition.catalogue import SNAPSHOT_FAMILIES
+from exporter.exposition.rendering import Form
 from exporter.model import Usage, UsageRow, label_text
-from exporter.rendering import Form
 from exporter.snapshot import Snapshot
 
 names = st.text(st.characters() | st.sampled_from('"\\\n\r\t {}=,#'), max_size=12) | st.text(
@@ -76,7 +76,7 @@ def test_after_any_refreshes_expiries_and_jumps_of_the_clock_each_byte_is_the_li
             await scraped.exposition.renew(state)
         scraped.snapshot = snapshot
 
-    with patch("exporter.rendering.KEYS_A_PIECE", 3):
+    with patch("exporter.exposition.rendering.KEYS_A_PIECE", 3):
         for snapshot, wait in history:
             asyncio.run(refresh(snapshot))
             scraped.world.now += wait

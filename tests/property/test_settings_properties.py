@@ -9,10 +9,17 @@ from builders import CANARY_TOKEN
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exporter.config_file import ACCOUNT_KEYS, COLLECT_KEYS, FILTER_KEYS, THRESHOLD_KEYS, TOP_KEYS, parse_config
 from exporter.errors import SettingsError
-from exporter.options import BY_KEY, OPTIONS
-from exporter.settings import Settings, load_settings
+from exporter.settings.config_file import (
+    ACCOUNT_KEYS,
+    COLLECT_KEYS,
+    FILTER_KEYS,
+    THRESHOLD_KEYS,
+    TOP_KEYS,
+    parse_config,
+)
+from exporter.settings.load import Settings, load_settings
+from exporter.settings.options import BY_KEY, OPTIONS
 
 WORDS = [
     "60s",
@@ -149,6 +156,6 @@ def test_any_text_in_the_file_is_settings_or_reported_as_wrong(tmp_path, text):
 @given(plausible)
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_accounts_in_the_file_are_settings_or_reported_as_wrong(monkeypatch, document):
-    monkeypatch.setattr("exporter.settings.read_config_file", lambda path: parse_config(document, path))
+    monkeypatch.setattr("exporter.settings.load.read_config_file", lambda path: parse_config(document, path))
 
     settle({"config_file": "F"}, os.environ)

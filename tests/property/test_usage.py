@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.model import UsageRow
-from exporter.usage import HOUR, Ledger
+from exporter.refresh.usage import HOUR, Ledger
 
 QUICK = settings(database=None, deadline=None, max_examples=200)
 START = 1_000 * HOUR + 1_234

@@ -15,8 +15,8 @@ from builders import CANARY_TOKEN, a_wire_key
 from gateway import Gateway
 
 from exporter.app import monitoring
-from exporter.rendering import Form
-from exporter.settings import load_settings
+from exporter.exposition.rendering import Form
+from exporter.settings.load import load_settings
 
 KEY = re.compile(rb'^cometapi_key_status\{.*key_id="(\d+)"', re.MULTILINE)
 

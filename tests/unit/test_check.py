@@ -8,7 +8,7 @@ from domain import DAY, NOW, a_balance, a_listing, a_read_state, a_reading, a_st
 from exporter.check import report
 from exporter.errors import RateLimited, Reason
 from exporter.model import Facts, Subscriptions
-from exporter.refresher import Outcome
+from exporter.refresh.refresher import Outcome
 
 
 def an_outcome(state, reason=None):

@@ -7,8 +7,8 @@ import pytest
 from domain import NOW, a_balance, a_listing, a_read_state, a_reading, a_snapshot, a_state, an_api_key, failure
 from scraped import Scraped
 
-from exporter.catalogue import SNAPSHOT_FAMILIES
 from exporter.errors import Reason
+from exporter.exposition.catalogue import SNAPSHOT_FAMILIES
 from exporter.filters import Threshold
 from exporter.model import Facts, Subscriptions, Usage, UsageRow
 from exporter.snapshot import Snapshot

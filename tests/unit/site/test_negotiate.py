@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.rendering import Form
+from exporter.exposition.rendering import Form
 from exporter.site.negotiate import accepts_gzip, choose_form
 
 OM = "application/openmetrics-text"

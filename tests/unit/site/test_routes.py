@@ -9,8 +9,8 @@ import pytest
 from domain import NOW, a_read_state, a_snapshot, a_state, an_api_key
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
-from exporter.exposition import Exposition
-from exporter.rendering import Form
+from exporter.exposition.rendering import Form
+from exporter.exposition.scrape import Exposition
 from exporter.site.routes import Site
 from exporter.snapshot import Snapshot
 

@@ -6,11 +6,11 @@ import pytest
 from domain import NOW, FakeReader, FakeWorld, a_balance, failure
 from structlog.testing import capture_logs
 
-from exporter.account_reader import AccountReader, UsagePlan
 from exporter.credentials import Secret
 from exporter.errors import Reason
 from exporter.model import Facts, UsageRow
-from exporter.report import Report
+from exporter.refresh.account_reader import AccountReader, UsagePlan
+from exporter.refresh.report import Report
 
 TOKEN = Secret("CANARYtoken")
 

@@ -20,7 +20,7 @@ from functools import cache, partial
 
 from prometheus_client.utils import floatToGoString
 
-from exporter.catalogue import (
+from exporter.exposition.catalogue import (
     ACCOUNT_FAMILIES,
     COUNTDOWN,
     EXPIRY,
@@ -30,9 +30,9 @@ from exporter.catalogue import (
     Tally,
     surroundings,
 )
+from exporter.exposition.stretches import Stretch, deflate
 from exporter.model import ApiKey, Obstacle
 from exporter.snapshot import AccountState
-from exporter.stretches import Stretch, deflate
 
 KEYS_A_PIECE = 1000
 _number: Callable[[float], str] = floatToGoString

@@ -11,9 +11,9 @@ from exporter.__main__ import command
 from exporter.credentials import LiteralToken, Secret, TokenFile
 from exporter.errors import SettingsError
 from exporter.filters import KeyFilter, Threshold
-from exporter.options import MODES
 from exporter.server.listen import ListenAddress
-from exporter.settings import load_settings
+from exporter.settings.load import load_settings
+from exporter.settings.options import MODES
 
 TOKEN = {"COMETAPI_ACCESS_TOKEN": CANARY_TOKEN}
 

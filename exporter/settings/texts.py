@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from exporter.options import BY_KEY, OPTIONS, Option
+from exporter.settings.options import BY_KEY, OPTIONS, Option
 
 
 @dataclass(frozen=True, slots=True)

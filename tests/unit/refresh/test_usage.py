@@ -3,7 +3,7 @@
 import pytest
 
 from exporter.model import Usage, UsageRow
-from exporter.usage import HOUR, Ledger, Span
+from exporter.refresh.usage import HOUR, Ledger, Span
 
 NOON = 1_000 * HOUR
 DAY_BEFORE = NOON - 24 * HOUR

@@ -11,17 +11,17 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from exporter.config_file import AccountEntry, ConfigFile, read_config_file
 from exporter.credentials import LiteralToken, Secret, TokenFile, TokenSource
 from exporter.errors import ApiError, SettingsError
 from exporter.files import read_certificates
 from exporter.filters import KeyFilter, Threshold, shard_of
-from exporter.options import BY_KEY, OPTIONS, THRESHOLD_OPTIONS, TOKEN_VARIABLE
 from exporter.parsers import format_duration, is_safe_for_tokens
 from exporter.server.listen import ListenAddress
 from exporter.server.tls import WebConfigFile
+from exporter.settings.config_file import AccountEntry, ConfigFile, read_config_file
+from exporter.settings.options import BY_KEY, OPTIONS, THRESHOLD_OPTIONS, TOKEN_VARIABLE
+from exporter.settings.texts import DEFAULTS, Flags, Given, Parsing, Texts, written
 from exporter.strict_yaml import YamlError
-from exporter.texts import DEFAULTS, Flags, Given, Parsing, Texts, written
 
 FEWEST_INTERVALS = 2
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,99}")

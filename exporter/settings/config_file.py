@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from exporter.files import read_text
-from exporter.options import OPTIONS, THRESHOLD_OPTIONS
+from exporter.settings.options import OPTIONS, THRESHOLD_OPTIONS
+from exporter.settings.texts import Given, Texts
 from exporter.strict_yaml import Section, YamlError, load_yaml
-from exporter.texts import Given, Texts
 
 PER_HOST = "max_requests_per_minute"
 GATEWAY_KEYS = tuple(option.key for option in OPTIONS if option.group == "cometapi")

@@ -6,9 +6,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 from promises import REASONS
 
-from exporter.exposition import encode
-from exporter.rendering import Form
-from exporter.telemetry import TELEMETRY_FAMILIES, Telemetry, process_collectors
+from exporter.exposition.rendering import Form
+from exporter.exposition.scrape import encode
+from exporter.exposition.telemetry import TELEMETRY_FAMILIES, Telemetry, process_collectors
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from domain import FakeWorld
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.schedule import Heartbeat, first_delay, next_delay
+from exporter.refresh.schedule import Heartbeat, first_delay, next_delay
 
 
 def delay(**over):

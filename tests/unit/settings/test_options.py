@@ -5,7 +5,7 @@ import re
 import pytest
 from promises import FLAGS, VARIABLES
 
-from exporter.options import BY_KEY, OPTIONS, THRESHOLD_OPTIONS, TOKEN_VARIABLE
+from exporter.settings.options import BY_KEY, OPTIONS, THRESHOLD_OPTIONS, TOKEN_VARIABLE
 
 
 def test_the_options_are_the_promised_ones_with_their_variables_and_defaults():

@@ -12,8 +12,8 @@ from typing import Protocol
 from exporter.credentials import Secret
 from exporter.errors import ApiError, Reason
 from exporter.model import Balance, Facts, Usage, UsageRow, is_other_account
-from exporter.report import Report
-from exporter.usage import Ledger
+from exporter.refresh.report import Report
+from exporter.refresh.usage import Ledger
 
 FACTS_SECONDS = 600.0
 USAGE_SECONDS = 300.0

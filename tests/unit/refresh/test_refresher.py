@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from exporter.credentials import LiteralToken, Secret, TokenFile
 from exporter.errors import RateLimited, Reason
-from exporter.refresher import Refresher
+from exporter.refresh.refresher import Refresher
 
 GOOD = a_listing(*keys(2, 1))
 LITERAL = LiteralToken(Secret("CANARYtoken"), "COMETAPI_ACCESS_TOKEN")

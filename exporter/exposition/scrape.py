@@ -20,10 +20,17 @@ from prometheus_client.openmetrics.exposition import generate_latest as encode_o
 from prometheus_client.registry import Collector
 
 from exporter import workers
-from exporter.catalogue import ACCOUNT_FAMILIES, COUNTDOWN, KEY_FAMILIES, SNAPSHOT_FAMILIES, USAGE_FAMILIES, Family
-from exporter.rendering import Form, Rendered, finish, jobs, key_lines, render
+from exporter.exposition.catalogue import (
+    ACCOUNT_FAMILIES,
+    COUNTDOWN,
+    KEY_FAMILIES,
+    SNAPSHOT_FAMILIES,
+    USAGE_FAMILIES,
+    Family,
+)
+from exporter.exposition.rendering import Form, Rendered, finish, jobs, key_lines, render
+from exporter.exposition.stretches import Stretch, combine, deflate
 from exporter.snapshot import AccountState, Snapshot
-from exporter.stretches import Stretch, combine, deflate
 
 CHUNK_BYTES = 1 << 17
 PIECES_AT_ONCE = 2

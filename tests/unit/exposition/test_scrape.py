@@ -17,15 +17,15 @@ from prometheus_client import Counter
 from scraped import Scraped
 
 from exporter.errors import Reason
-from exporter.exposition import chunks
+from exporter.exposition.rendering import Form, jobs, render
+from exporter.exposition.scrape import chunks
+from exporter.exposition.stretches import combine, deflate
+from exporter.exposition.telemetry import Telemetry
 from exporter.filters import Threshold
 from exporter.model import Usage, UsageRow
-from exporter.rendering import Form, jobs, render
 from exporter.snapshot import Snapshot
-from exporter.stretches import combine, deflate
-from exporter.telemetry import Telemetry
 
-GOLDEN = Path(__file__).parents[1] / "golden"
+GOLDEN = Path(__file__).parents[2] / "golden"
 REFRESH = "REFRESH_GOLDEN"
 FORMS = [pytest.param(Form.TEXT, id="text"), pytest.param(Form.OPENMETRICS, id="openmetrics")]
 PACKINGS = [pytest.param(True, id="gzip"), pytest.param(False, id="plain")]
@@ -282,7 +282,7 @@ def some_keys(count, **over):
 
 @pytest.fixture
 def small_pieces(monkeypatch):
-    monkeypatch.setattr("exporter.rendering.KEYS_A_PIECE", 4)
+    monkeypatch.setattr("exporter.exposition.rendering.KEYS_A_PIECE", 4)
 
 
 def stretches(rendered):
@@ -391,7 +391,9 @@ def test_other_accounts_keep_what_is_rendered_when_one_is_refreshed():
     renewed = a_read_state(an_api_key(used_quota=77), name="one")
 
     async def refresh():
-        with patch("exporter.exposition.jobs", lambda state, *rest: seen.append(state.name) or jobs(state, *rest)):
+        with patch(
+            "exporter.exposition.scrape.jobs", lambda state, *rest: seen.append(state.name) or jobs(state, *rest)
+        ):
             await scraped.exposition.renew(renewed)
         scraped.snapshot = scraped.snapshot.with_account(renewed)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from builders import CANARY_TOKEN
 
-from exporter.config_file import read_config_file
+from exporter.settings.config_file import read_config_file
 
 
 def read(tmp_path, content):

@@ -19,8 +19,8 @@ from prometheus_client.core import CounterMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from exporter.catalogue import EXPERIMENTAL, Family
 from exporter.errors import SUCCESS, Reason
+from exporter.exposition.catalogue import EXPERIMENTAL, Family
 
 REFRESH_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
 

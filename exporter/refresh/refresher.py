@@ -11,12 +11,12 @@ from typing import Protocol
 
 import msgspec
 
-from exporter.account_reader import AccountReader, Source, UsagePlan
 from exporter.credentials import Secret, TokenSource
 from exporter.errors import SUCCESS, ApiError, Reason, TimedOut
 from exporter.model import ApiKey, Listing
-from exporter.report import Report
-from exporter.schedule import Heartbeat, next_delay
+from exporter.refresh.account_reader import AccountReader, Source, UsagePlan
+from exporter.refresh.report import Report
+from exporter.refresh.schedule import Heartbeat, next_delay
 from exporter.snapshot import AccountState, Reading
 from exporter.workers import Lane, decode
 
