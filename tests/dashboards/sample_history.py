@@ -59,7 +59,7 @@ def _money(account: str, keys: tuple[PastKey, ...], at: int) -> Iterator[Sample]
     yield "cometapi_account_subscription_end_timestamp_seconds", labels, END + 20 * DAY
     yield "cometapi_account_subscription_reset_timestamp_seconds", labels, END + 6 * HOUR
     yield "cometapi_account_used_quota", labels, 10_000_000_000 + used
-    yield "cometapi_account_requests_total", labels, 339 + (at - END + SPAN) // 10
+    yield "cometapi_account_requests_total", labels, 3_000_000 + (at - END + SPAN) // 10
     yield "cometapi_quota_units_per_usd", labels, UNITS_PER_USD[account]
     for group in sorted({key.group for key in keys} - {""})[:5]:
         yield "cometapi_group_price_factor", labels | {"group": group}, 1 + len(group) % 3 / 2

@@ -123,11 +123,11 @@ class Scope:
         return self.of_account("cometapi_account_spendable_quota")
 
     def request_price(self) -> str:
-        """Quota units of an account's usual request: the mean of the last day, or else of all time."""
+        """Quota units of an account's usual request: the mean of all time, or of the last day if that is higher."""
         used, requests = "cometapi_account_used_quota", "cometapi_account_requests_total"
-        lately = f"(delta({used}{{{self.account}}}[1d]) > 0) / (increase({requests}{{{self.account}}}[1d]) > 0)"
+        spent, sent = f"delta({used}{{{self.account}}}[1d])", f"increase({requests}{{{self.account}}}[1d])"
         always = f"{self.of_account(used)} / ({self.of_account(requests)} > 0)"
-        return f"(max by (account) ({lately}) or {always})"
+        return f"(max by (account) ({spent} / ({sent} > 0)) > {always} or {always})"
 
     def requests_left(self) -> str:
         """How many usual requests the quota of a key pays for; no series where it is unlimited."""

@@ -161,7 +161,9 @@ def _account() -> list[PanelBuilder]:
             mappings=look.text_if_endless("nothing spent"),
         ),
         panels.number(
-            _money_number("Usual request", "The mean price of the account's requests of the last day."),
+            _money_number(
+                "Usual request", "The mean price of the account's requests: of all time, or of the last day if higher."
+            ),
             *money(SCOPE, Ask(expr=SCOPE.request_price())),
         ),
         panels.number(
