@@ -36,6 +36,10 @@ from builders import CANARY_TOKEN, a_wire_account
 KEYS_PATH = "/api/token/"
 ACCOUNT_PATH = "/api/user/self"
 STATUS_PATH = "/api/status"
+GROUPS_PATH = "/api/user/self/groups"
+SUBSCRIPTIONS_PATH = "/api/subscription/self"
+USAGE_PATH = "/api/data/self"
+USAGE_BY_KEY_PATH = "/api/data/flow/self"
 PATIENCE_SECONDS = 10.0
 JSON_TYPE = "application/json; charset=utf-8"
 WEB_PAGE = b"<!doctype html><html><head><title>Gateway</title></head><body><div id=root></div></body></html>"
@@ -52,10 +56,13 @@ class Dialect:
     has_envelope: bool  # data is {page, page_size, total, items} rather than a bare list
     lacks: frozenset[str] = frozenset()  # fields of a key that it does not send
     refusal_status: int = 401
+    user_header: str = "new-api-user"  # where the user ID is required, it must be sent by this name
 
 
 DIALECTS = {
     "new-api": Dialect(first_page=1, size_parameter="page_size", has_envelope=True),
+    "june-2025": Dialect(first_page=1, size_parameter="size", has_envelope=True),  # New API for one month
+    "veloera": Dialect(first_page=0, size_parameter="size", has_envelope=False, user_header="veloera-user"),
     "older": Dialect(first_page=0, size_parameter="size", has_envelope=False, refusal_status=200),
     "one-api": Dialect(
         first_page=0,
@@ -281,8 +288,9 @@ class Gateway:
     keys: list[dict[str, Any]] = field(default_factory=list)  # in any order, served highest id first
     account: dict[str, Any] | None = field(default_factory=a_wire_account)  # None: the endpoint refuses with 403
     quota_per_unit: float | None = 500_000  # of /api/status; None: there is no such endpoint
+    offers: dict[str, Any] = field(default_factory=dict)  # path: data of further endpoints, callable with the query
     token: str = CANARY_TOKEN  # accepted raw and after "Bearer "
-    user_id: int | None = None  # set: New-Api-User must name it
+    user_id: int | None = None  # set: the variant's header must name it, else 401
     dialect: str = "new-api"
     page_cap: int = 100
     default_page_size: int = 10
@@ -459,9 +467,13 @@ class Gateway:
         if self._is_over_the_limit(request.at):
             return Answer(status=429, headers={"Retry-After": self.retry_after} if self.retry_after else {})
         if request.path == STATUS_PATH and self.quota_per_unit is not None:
-            return _success({"system_name": "Gateway", "quota_per_unit": self.quota_per_unit})
+            status = {"system_name": "Gateway", "quota_per_unit": self.quota_per_unit}
+            return _success(status | self.offers.get(STATUS_PATH, {}))
         if request.path == KEYS_PATH.rstrip("/"):
             return Answer(status=301, headers={"Location": KEYS_PATH, "Content-Type": "text/html; charset=utf-8"})
+        if request.path in self.offers and request.method == "GET":
+            data = self.offers[request.path]
+            return self._refusal(request) or _success(data(request.query) if callable(data) else data)
         if request.path not in (KEYS_PATH, ACCOUNT_PATH) or request.method != "GET":
             return Answer(headers={"Content-Type": "text/html; charset=utf-8"}, body=WEB_PAGE)
         return self._refusal(request) or (self._page(request) if request.page else self._account())
@@ -480,9 +492,10 @@ class Gateway:
     def _refusal(self, request: Request) -> Answer | None:
         status = DIALECTS[self.dialect].refusal_status
         if request.headers.get("authorization") not in (self.token, f"Bearer {self.token}"):
-            return _json({"success": False, "code": "AUTH_TOKEN_INVALID", "message": "访问令牌无效"}, status=status)
-        if self.user_id is not None and request.headers.get("new-api-user") != str(self.user_id):
-            return _json({"success": False, "code": "AUTH_USER_MISMATCH", "message": "缺少用户编号"}, status=status)
+            return _json({"success": False, "code": "AUTH_UNAUTHORIZED", "message": "访问令牌无效"}, status=status)
+        header = DIALECTS[self.dialect].user_header
+        if self.user_id is not None and request.headers.get(header) != str(self.user_id):
+            return _json({"success": False, "message": f"未提供 {header}"}, status=401)
         return None
 
     def _account(self) -> Answer:

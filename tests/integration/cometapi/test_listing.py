@@ -1,11 +1,12 @@
 """A whole list over real sockets: every size, every cap, every dialect, and changes between the pages."""
 
 import pytest
-from builders import a_wire_account, a_wire_key, wire_keys
-from gateway import Gateway, repeat_page
+from builders import CANARY_TOKEN, a_wire_account, a_wire_key, wire_keys
+from gateway import GROUPS_PATH, STATUS_PATH, USAGE_PATH, Gateway, repeat_page
 
+from exporter.credentials import Secret
 from exporter.errors import Reason
-from exporter.model import Balance
+from exporter.model import Balance, Facts, UsageRow
 
 
 def ids_of(listing) -> list[int]:
@@ -34,7 +35,7 @@ def test_a_gateway_with_a_lower_cap_is_believed(reading, cap):
     assert sorted(gateway.pages_asked()) == list(range(1, 40 // cap + 2))
 
 
-@pytest.mark.parametrize("dialect", ["new-api", "older", "one-api"])
+@pytest.mark.parametrize("dialect", ["new-api", "june-2025", "veloera", "older", "one-api"])
 @pytest.mark.parametrize(
     ("count", "null_items"),
     [*((count, False) for count in (0, 1, 9, 10, 11, 99, 100, 101, 205)), *((count, True) for count in (1, 10, 100))],
@@ -45,7 +46,7 @@ def test_every_dialect_is_listed_whole(reading, dialect, count, null_items):
 
     assert ids_of(listing) == list(range(1, count + 1))
     assert listing.settled
-    assert listing.verified is (dialect == "new-api")
+    assert listing.verified is (dialect in ("new-api", "june-2025"))
 
 
 @pytest.mark.parametrize("dialect", ["older", "one-api"])
@@ -95,9 +96,34 @@ def test_a_wrong_token_has_the_dialect_s_reason(reading, dialect):
     assert len(gateway.requests) == 1
 
 
-def test_a_missing_user_id_is_unauthorized(reading):
-    with Gateway(keys=wire_keys(3), user_id=42) as gateway:
-        assert reading().failure(gateway.url).reason is Reason.UNAUTHORIZED
+@pytest.mark.parametrize("dialect", ["new-api", "veloera", "older"])
+def test_the_user_id_is_sent_by_the_name_that_the_gateway_requires(reading, dialect):
+    with Gateway(keys=wire_keys(3), user_id=42, dialect=dialect) as gateway:
+        missing = reading().failure(gateway.url)
+        listing = reading(user_id=42).keys(gateway.url)
+
+    assert missing.reason is Reason.UNAUTHORIZED
+    assert "requires a user ID: none is set" in str(missing)
+    assert ids_of(listing) == [1, 2, 3]
+
+
+def test_groups_subscription_and_usage_are_read_where_they_are_offered(reading):
+    row = {"model_name": "small", "quota": 5, "token_used": 9, "count": 1}
+    offers = {
+        STATUS_PATH: {"version": "v1.2", "enable_data_export": True},
+        GROUPS_PATH: {"vip": {"desc": "", "ratio": 2}},
+        USAGE_PATH: lambda query: [row] if query["start_timestamp"] == "3600" else None,
+    }
+
+    async def read(client):
+        token = Secret(CANARY_TOKEN)
+        return await client.read_facts(token), await client.read_usage(token, 3_600, 3_600, by_key=False)
+
+    with Gateway(offers=offers) as gateway:
+        facts, usage = reading()._run(gateway.url, read)
+
+    assert facts == Facts(version="v1.2", quota_units_per_usd=500_000.0, groups={"vip": 2.0}, has_usage=True)
+    assert usage == (UsageRow(model="small", quota=5, tokens=9, requests=1),)
 
 
 def test_the_balance_is_read(reading):
