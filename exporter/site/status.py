@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from importlib.resources import files
 
@@ -29,6 +30,7 @@ from exporter.snapshot import Snapshot
 from exporter.workers import serve
 
 KEYS_PATH = "/api/v1/keys"
+MOST_KEYS = 10_000
 STATIC_PATH = "/-/static/"
 STATIC_TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
 ONE_YEAR = 31_536_000
@@ -94,8 +96,9 @@ class StatusPage:
         return await self._respond(request, lambda: self.render(query), "text/html; charset=utf-8", DOCUMENT)
 
     async def keys(self, request: Request) -> Response:
-        """Give the same as JSON."""
+        """Give the same as JSON; of a large account in parts, so that no reader holds much memory."""
         query = Query.read(request.query_params.multi_items())
+        query = replace(query, limit=min(query.limit or MOST_KEYS, MOST_KEYS))
         return await self._respond(request, lambda: self.encode(query), "application/json", DATA)
 
     def render(self, query: Query) -> bytes:

@@ -327,3 +327,11 @@ def test_a_response_is_packed_for_those_who_accept_gzip(path):
     assert int(packed.headers["content-length"]) < len(plain.content)
     assert "content-encoding" not in plain.headers
     assert plain.text == packed.text
+
+
+@pytest.mark.parametrize(("path", "keys"), [("", 10_000), ("?limit=20000", 10_000), ("?page=2", 5), ("?limit=3", 3)])
+def test_a_json_response_holds_ten_thousand_keys_at_most_and_the_rest_is_on_further_pages(path, keys):
+    snapshot = a_snapshot(*(an_api_key(id=number) for number in range(10_005)))
+    answer = request(f"/api/v1/keys{path}", snapshot=snapshot).json()
+
+    assert (len(answer["keys"]), answer["matched"]) == (keys, 10_005)
