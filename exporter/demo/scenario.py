@@ -19,8 +19,8 @@ OVERSHOOT = 250
 class DemoKey:
     """One key at the start of the demo.
 
-    Quotas are in quota units, *pace* in units a second; *expires_in* and *idle_for* are seconds from the start, None
-    for never. A key with a *bursts_every* spends eight times its pace in the last tenth of each such period.
+    Quotas are in quota units, *rate* in units a second; *expires_in* and *idle_for* are seconds from the start, None
+    for never. A key with a *bursts_every* spends eight times its rate in the last tenth of each such period.
     """
 
     id: int
@@ -29,7 +29,7 @@ class DemoKey:
     status: int = ENABLED
     remaining: int = 5_000_000
     used: int = 1_000_000
-    pace: float = 0.0
+    rate: float = 0.0
     expires_in: int | None = None
     idle_for: int | None = 60
     age: int = 200 * DAY
@@ -49,11 +49,11 @@ class DemoKey:
 
         A bursting key's is right to within one of its periods.
         """
-        if not self.pace:
+        if not self.rate:
             return None if self.idle_for is None else -self.idle_for
-        mean_pace = self.pace * (1.7 if self.bursts_every else 1)
+        mean_rate = self.rate * (1.7 if self.bursts_every else 1)
         serving = self._alive(elapsed)
-        return serving if self.unlimited else min(serving, self._spendable / mean_pace)
+        return serving if self.unlimited else min(serving, self._spendable / mean_rate)
 
     @property
     def _spendable(self) -> int:
@@ -65,30 +65,30 @@ class DemoKey:
 
     def _wanted(self, elapsed: float) -> float:
         """Return the units that *elapsed* seconds would cost, whatever is left."""
-        wanted = self.pace * elapsed
+        wanted = self.rate * elapsed
         if self.bursts_every is not None:
             periods, into = divmod(elapsed, self.bursts_every)
             burst = self.bursts_every / 10
-            wanted += 7 * self.pace * (periods * burst + max(0.0, into - 9 * burst))
+            wanted += 7 * self.rate * (periods * burst + max(0.0, into - 9 * burst))
         return wanted
 
 
 NOTABLE: tuple[DemoKey, ...] = (
-    DemoKey(id=1127, name="checkout-assistant", group="production", remaining=60_000_000, used=41_000_000, pace=420.0),
-    DemoKey(id=1126, name="search-ranking", group="production", remaining=2_400_000, used=88_000_000, pace=650.0),
-    DemoKey(id=1125, name="support-bot", group="production", remaining=9_000_000, pace=95.0, expires_in=5 * HOUR),
-    DemoKey(id=1124, name="fraud-check", group="production", remaining=30_000_000, pace=140.0, expires_in=3 * DAY),
-    DemoKey(id=1123, name="invoice-reader", group="production", pace=0.0, expires_in=-2 * DAY, idle_for=2 * DAY),
-    DemoKey(id=1122, name="internal-tools", group="staging", unlimited=True, remaining=-3_200_000, pace=33.0),
+    DemoKey(id=1127, name="checkout-assistant", group="production", remaining=60_000_000, used=41_000_000, rate=420.0),
+    DemoKey(id=1126, name="search-ranking", group="production", remaining=2_400_000, used=88_000_000, rate=650.0),
+    DemoKey(id=1125, name="support-bot", group="production", remaining=9_000_000, rate=95.0, expires_in=5 * HOUR),
+    DemoKey(id=1124, name="fraud-check", group="production", remaining=30_000_000, rate=140.0, expires_in=3 * DAY),
+    DemoKey(id=1123, name="invoice-reader", group="production", rate=0.0, expires_in=-2 * DAY, idle_for=2 * DAY),
+    DemoKey(id=1122, name="internal-tools", group="staging", unlimited=True, remaining=-3_200_000, rate=33.0),
     DemoKey(id=1121, name="load-test", group="staging", remaining=-1_250, used=5_001_250, idle_for=3 * HOUR),
     DemoKey(id=1120, name="translation", group="staging", remaining=0, used=5_000_000, status=EXHAUSTED, idle_for=DAY),
     DemoKey(id=1119, name="summer-campaign", group="staging", status=EXPIRED, expires_in=-40 * DAY, idle_for=41 * DAY),
     DemoKey(id=1118, name="former-contractor", group="staging", status=DISABLED, idle_for=6 * HOUR),
-    DemoKey(id=1117, name="notebooks", group="research", remaining=12_000_000, pace=18.0, bursts_every=900),
-    DemoKey(id=1116, name="notebooks", group="research", remaining=800_000, pace=4.0),
-    DemoKey(id=1115, name="\u8bc4\u4f30\u96c6\u7fa4 \U0001f52c", group="research", remaining=7_000_000, pace=55.0),
+    DemoKey(id=1117, name="notebooks", group="research", remaining=12_000_000, rate=18.0, bursts_every=900),
+    DemoKey(id=1116, name="notebooks", group="research", remaining=800_000, rate=4.0),
+    DemoKey(id=1115, name="\u8bc4\u4f30\u96c6\u7fa4 \U0001f52c", group="research", remaining=7_000_000, rate=55.0),
     DemoKey(
-        id=1114, name='says "hello" \\ goodbye', group="research", addresses="192.0.2.0/24\n198.51.100.7", pace=2.0
+        id=1114, name='says "hello" \\ goodbye', group="research", addresses="192.0.2.0/24\n198.51.100.7", rate=2.0
     ),
     DemoKey(id=1113, name="archive-2024", group="", idle_for=120 * DAY),
     DemoKey(id=1112, name="", used=0, idle_for=None, models="small-model,large-model", cross_group_retry=True),
@@ -107,7 +107,7 @@ def _plain(number: int) -> DemoKey:
         group=("production", "staging", "research", "")[number % 4],
         remaining=20_000_000 + 37_000 * number,
         used=11_000 * number,
-        pace=0.5 + number % 7,
+        rate=0.5 + number % 7,
         expires_in=(30 + number) * DAY if number % 3 == 0 else None,
         age=(330 - number) * DAY,
     )

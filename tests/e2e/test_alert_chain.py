@@ -129,7 +129,7 @@ def test_a_warning_goes_to_slack_with_the_share_that_is_left_readable(chain):
 def test_a_prediction_contains_how_long_the_quota_lasts(chain):
     """At its real rate it lasts an hour; from the first seconds of history, Prometheus may predict up to two."""
     key = DEMO[1126]
-    assert key.remaining / key.pace == pytest.approx(1.03 * HOUR, rel=0.01)
+    assert key.remaining / key.rate == pytest.approx(1.03 * HOUR, rel=0.01)
 
     text = slack_text(chain, "CometAPIKeyQuotaRunningOut")
 

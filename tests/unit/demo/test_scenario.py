@@ -125,7 +125,7 @@ def test_a_key_that_cannot_or_does_not_serve_stays_as_it_was(key_id):
 def test_only_keys_that_would_serve_spend():
     for key in KEYS:
         serves = key.status == 1 and (key.unlimited or key.remaining > 0) and (key.expires_in or 1) > 0
-        assert serves or key.pace == 0, key
+        assert serves or key.rate == 0, key
 
 
 def test_what_was_spent_never_falls_even_through_a_burst():
