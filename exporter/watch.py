@@ -78,6 +78,8 @@ class Watch:
         refresh ends, unless its address or its user changed. A removed one vanishes.
         """
         before = self.accounts
+        for rate_limit in self._rate_limits.values():
+            rate_limit.allow(settings.max_requests_per_minute)
         kept = {a.name for a in settings.accounts if a.name in before and before[a.name].account == a}
         opened = await self._open_all([a for a in settings.accounts if a.name not in kept], settings)
         for name in before.keys() - kept:

@@ -53,6 +53,11 @@ class RateLimit:
         """Whether requests wait for their turn while turns are given: a long wait is not a standstill."""
         return self._waiting > 0 and bool(self._sent) and self.clock() - self._sent[-1] <= 2 * WINDOW_SECONDS
 
+    def allow(self, per_minute: int) -> None:
+        """Allow *per_minute* requests from now on; those of the last minute count."""
+        self._sent = deque(self._sent, maxlen=per_minute)
+        self._per_minute = per_minute
+
     def pause(self, seconds: float) -> None:
         """Send nothing for *seconds*, as the host asked; more than an hour counts as an hour."""
         until = self.clock() + min(seconds, LONGEST_PAUSE_SECONDS)

@@ -234,3 +234,39 @@ def test_a_refused_turn_counts_as_no_request():
     time.now += 6
 
     assert asyncio.run(turns(rate_limit, time, 1)) == [1_006.0]
+
+
+@pytest.mark.parametrize(("allowed", "given"), [(4, [1_000.0, 1_000.0, 1_060.0]), (1, [1_060.0, 1_120.0, 1_180.0])])
+def test_a_changed_limit_holds_from_the_next_request_and_counts_the_last_minute(allowed, given):
+    rate_limit, time = a_rate_limit(2)
+
+    async def play():
+        await turns(rate_limit, time, 2)
+        rate_limit.allow(allowed)
+        return await turns(rate_limit, time, 3)
+
+    assert asyncio.run(play()) == given
+
+
+def test_while_requests_wait_and_turns_are_given_the_rate_limit_serves_a_queue():
+    rate_limit, time = a_rate_limit(1)
+    seen = []
+    time.on_sleep = lambda: seen.append(rate_limit.is_serving_a_queue)
+
+    asyncio.run(turns(rate_limit, time, 2))
+
+    assert (seen, rate_limit.is_serving_a_queue) == ([True], False)
+
+
+def test_a_queue_in_which_no_turn_was_given_for_two_minutes_is_a_standstill():
+    rate_limit, time = a_rate_limit(1)
+    seen = []
+
+    async def play():
+        await rate_limit.turn()
+        time.on_sleep = lambda: (setattr(time, "now", time.now + 121), seen.append(rate_limit.is_serving_a_queue))
+        await rate_limit.turn()
+
+    asyncio.run(play())
+
+    assert seen == [False]
