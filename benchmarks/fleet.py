@@ -1,6 +1,6 @@
 """Measure what refreshes cost in CPU: accounts x keys at equal totals, and a refresh in which nothing or all changed.
 
-Talks to: the simulated gateway; `fleet.py URL ACCOUNTS ROUNDS` is the process in which the refreshes run.
+Talks to: the simulated gateway; `fleet.py URL ACCOUNTS TIMES` is the process in which the refreshes run.
 """
 
 import asyncio

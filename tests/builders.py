@@ -1,6 +1,6 @@
 """Build what the vendor sends, saying only what a test is about.
 
-Pure: no clock, no randomness. The wire builders speak the gateway's dialect: plain dicts, as in its JSON.
+Pure: no clock, no randomness. The wire builders speak the gateway's format: plain dicts, as in its JSON.
 """
 
 from typing import Any

@@ -2,7 +2,7 @@
 
 Talks to: loopback only. Runs an event loop in a thread of its own, so that it serves a subprocess in a plain
 test just as well as a client inside the test's own event loop.
-Knows the vendor's dialect and never the program under test.
+Knows the vendor's format and never the program under test.
 
     with Gateway(keys=wire_keys(250)) as gateway:
         gateway.faults = on_page(2, truncated())
@@ -48,7 +48,7 @@ CHUNK_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dialect:
+class Variant:
     """How one generation of gateways pages and refuses."""
 
     first_page: int
@@ -59,12 +59,12 @@ class Dialect:
     user_header: str = "new-api-user"  # where the user ID is required, it must be sent by this name
 
 
-DIALECTS = {
-    "new-api": Dialect(first_page=1, size_parameter="page_size", has_envelope=True),
-    "june-2025": Dialect(first_page=1, size_parameter="size", has_envelope=True),  # New API for one month
-    "veloera": Dialect(first_page=0, size_parameter="size", has_envelope=False, user_header="veloera-user"),
-    "older": Dialect(first_page=0, size_parameter="size", has_envelope=False, refusal_status=200),
-    "one-api": Dialect(
+VARIANTS = {
+    "new-api": Variant(first_page=1, size_parameter="page_size", has_envelope=True),
+    "june-2025": Variant(first_page=1, size_parameter="size", has_envelope=True),  # New API for one month
+    "veloera": Variant(first_page=0, size_parameter="size", has_envelope=False, user_header="veloera-user"),
+    "older": Variant(first_page=0, size_parameter="size", has_envelope=False, refusal_status=200),
+    "one-api": Variant(
         first_page=0,
         size_parameter=None,
         has_envelope=False,
@@ -76,7 +76,7 @@ DIALECTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One recorded request. *page* counts from 1 in every dialect and is None where no keys are listed."""
+    """One recorded request. *page* counts from 1 in every API variant and is None where no keys are listed."""
 
     number: int  # 1 for the first request that this gateway saw
     method: str
@@ -159,7 +159,7 @@ def always(fault: Fault) -> FaultChoice:
 
 
 def on_page(page: int, fault: Fault) -> FaultChoice:
-    """Choose *fault* whenever that page of keys is asked for; the first page is 1 in every dialect."""
+    """Choose *fault* whenever that page of keys is asked for; the first page is 1 in every API variant."""
     return lambda request: fault if request.page == page else None
 
 
@@ -291,7 +291,7 @@ class Gateway:
     offers: dict[str, Any] = field(default_factory=dict)  # path: data of further endpoints, callable with the query
     token: str = CANARY_TOKEN  # accepted raw and after "Bearer "
     user_id: int | None = None  # set: the variant's header must name it, else 401
-    dialect: str = "new-api"
+    variant: str = "new-api"
     page_cap: int = 100
     default_page_size: int = 10
     total: int | Callable[[int], int] | None = None  # None: the truth; else what is claimed (on that page)
@@ -327,7 +327,7 @@ class Gateway:
         return sum(request.path == path for request in self.requests)
 
     def pages_asked(self) -> list[int]:
-        """List the pages of keys asked for, in order; the first page is 1 in every dialect."""
+        """List the pages of keys asked for, in order; the first page is 1 in every API variant."""
         return [request.page for request in self.requests if request.page is not None]
 
     def wait_for(self, count: int, path: str = KEYS_PATH, *, timeout: float = PATIENCE_SECONDS) -> None:
@@ -490,10 +490,10 @@ class Gateway:
         return False
 
     def _refusal(self, request: Request) -> Answer | None:
-        status = DIALECTS[self.dialect].refusal_status
+        status = VARIANTS[self.variant].refusal_status
         if request.headers.get("authorization") not in (self.token, f"Bearer {self.token}"):
             return _json({"success": False, "code": "AUTH_UNAUTHORIZED", "message": "访问令牌无效"}, status=status)
-        header = DIALECTS[self.dialect].user_header
+        header = VARIANTS[self.variant].user_header
         if self.user_id is not None and request.headers.get(header) != str(self.user_id):
             return _json({"success": False, "message": f"未提供 {header}"}, status=401)
         return None
@@ -506,13 +506,13 @@ class Gateway:
     def _page(self, request: Request) -> Answer:
         if self.before_page is not None:
             self.before_page(request)
-        dialect = DIALECTS[self.dialect]
+        variant = VARIANTS[self.variant]
         keys = sorted(self.keys, key=lambda key: key["id"], reverse=True)
         size = self._page_size(request.query)
         page = request.page or 1
-        items = [_without(key, dialect.lacks) for key in keys[(page - 1) * size : page * size]]
+        items = [_without(key, variant.lacks) for key in keys[(page - 1) * size : page * size]]
         shown = None if self.null_items and not items else items
-        if not dialect.has_envelope:
+        if not variant.has_envelope:
             return _success(shown)
         return _success({"page": page, "page_size": size, "total": self._claimed_total(page, keys), "items": shown})
 
@@ -523,11 +523,11 @@ class Gateway:
 
     def _page_number(self, query: Mapping[str, str]) -> int:
         """Read the asked page, counted from 1; what is no number or too low means the first."""
-        first = DIALECTS[self.dialect].first_page
+        first = VARIANTS[self.variant].first_page
         return max(_integer(query.get("p"), first) - first, 0) + 1
 
     def _page_size(self, query: Mapping[str, str]) -> int:
-        asked = _integer(query.get(DIALECTS[self.dialect].size_parameter or ""), 0)
+        asked = _integer(query.get(VARIANTS[self.variant].size_parameter or ""), 0)
         return min(asked if asked > 0 else self.default_page_size, self.page_cap)
 
 

@@ -91,7 +91,7 @@ def test_the_page_size_is_capped_and_the_answer_says_so() -> None:
 
 
 def test_an_older_gateway_counts_from_zero_and_sends_a_bare_list() -> None:
-    with Gateway(keys=wire_keys(105), dialect="older") as gateway:
+    with Gateway(keys=wire_keys(105), variant="older") as gateway:
         first = get(gateway, "/api/token/?p=0&size=500&page_size=3")
         second = get(gateway, "/api/token/?p=1&size=100")
         plain = get(gateway, "/api/token/?p=1&page_size=3")
@@ -102,7 +102,7 @@ def test_an_older_gateway_counts_from_zero_and_sends_a_bare_list() -> None:
 
 
 def test_one_api_sends_ten_a_page_and_knows_no_groups() -> None:
-    with Gateway(keys=wire_keys(11), dialect="one-api") as gateway:
+    with Gateway(keys=wire_keys(11), variant="one-api") as gateway:
         first = get(gateway, "/api/token/?p=0&size=100&page_size=100")
         second = get(gateway, "/api/token/?p=1")
 
@@ -146,10 +146,10 @@ def test_the_right_token_is_let_in(sent: str) -> None:
         assert get(gateway, headers={"Authorization": sent}).json()["success"] is True
 
 
-@pytest.mark.parametrize(("dialect", "status"), [("new-api", 401), ("older", 200), ("one-api", 200)])
+@pytest.mark.parametrize(("variant", "status"), [("new-api", 401), ("older", 200), ("one-api", 200)])
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "wrong"}], ids=["no token", "wrong token"])
-def test_any_other_token_is_refused(dialect: str, status: int, headers: dict[str, str]) -> None:
-    with Gateway(dialect=dialect) as gateway:
+def test_any_other_token_is_refused(variant: str, status: int, headers: dict[str, str]) -> None:
+    with Gateway(variant=variant) as gateway:
         refused = get(gateway, headers=headers)
 
     assert (refused.status_code, refused.json()["success"]) == (status, False)

@@ -13,10 +13,10 @@ def listed_ids(text):
     return sorted(int(line.split('key_id="')[1].split('"')[0]) for line in lines)
 
 
-@pytest.mark.parametrize("dialect", ["older", "one-api"])
+@pytest.mark.parametrize("variant", ["older", "one-api"])
 @pytest.mark.parametrize("count", BORDERS)
-def test_every_key_is_listed_once_at_every_border(dialect, count):
-    with Gateway(keys=wire_keys(count), dialect=dialect) as gateway:
+def test_every_key_is_listed_once_at_every_border(variant, count):
+    with Gateway(keys=wire_keys(count), variant=variant) as gateway:
         done = run_exporter("--once", COMETAPI_ACCESS_TOKEN=CANARY_TOKEN, COMETAPI_BASE_URL=gateway.url)
 
     assert done.returncode == 0, done.stderr
@@ -26,7 +26,7 @@ def test_every_key_is_listed_once_at_every_border(dialect, count):
 
 
 def test_one_api_has_no_groups():
-    with Gateway(keys=wire_keys(3), dialect="one-api") as gateway:
+    with Gateway(keys=wire_keys(3), variant="one-api") as gateway:
         done = run_exporter("--once", COMETAPI_ACCESS_TOKEN=CANARY_TOKEN, COMETAPI_BASE_URL=gateway.url)
 
     assert 'cometapi_keys_usable{account="default",group=""}' in done.stdout
@@ -35,7 +35,7 @@ def test_one_api_has_no_groups():
 def test_a_deleted_key_of_an_older_gateway_is_gone_after_the_second_refresh_without_it():
     """A bare list names no total, so one listing without a key is no proof that it is gone."""
     with (
-        Gateway(keys=wire_keys(12), dialect="older") as gateway,
+        Gateway(keys=wire_keys(12), variant="older") as gateway,
         Exporter(
             "--collect.interval=200ms",
             "--collect.max-requests-per-minute=10000",
@@ -50,7 +50,7 @@ def test_a_deleted_key_of_an_older_gateway_is_gone_after_the_second_refresh_with
 
 def test_a_gateway_that_is_upgraded_while_we_watch_is_listed_whole():
     with (
-        Gateway(keys=wire_keys(30), dialect="older") as gateway,
+        Gateway(keys=wire_keys(30), variant="older") as gateway,
         Exporter(
             "--collect.interval=200ms",
             "--collect.max-requests-per-minute=10000",
@@ -59,6 +59,6 @@ def test_a_gateway_that_is_upgraded_while_we_watch_is_listed_whole():
         ) as exporter,
     ):
         exporter.wait_ready()
-        gateway.dialect = "new-api"
+        gateway.variant = "new-api"
         gateway.keys = wire_keys(45)
         wait_until(lambda: listed_ids(exporter.get().text) == list(range(1, 46)))

@@ -1,4 +1,4 @@
-"""A whole list over real sockets: every size, every cap, every dialect, and changes between the pages."""
+"""A whole list over real sockets: every size, every cap, every API variant, and changes between the pages."""
 
 import pytest
 from builders import CANARY_TOKEN, a_wire_account, a_wire_key, wire_keys
@@ -35,23 +35,23 @@ def test_a_gateway_with_a_lower_cap_is_believed(reading, cap):
     assert sorted(gateway.pages_asked()) == list(range(1, 40 // cap + 2))
 
 
-@pytest.mark.parametrize("dialect", ["new-api", "june-2025", "veloera", "older", "one-api"])
+@pytest.mark.parametrize("variant", ["new-api", "june-2025", "veloera", "older", "one-api"])
 @pytest.mark.parametrize(
     ("count", "null_items"),
     [*((count, False) for count in (0, 1, 9, 10, 11, 99, 100, 101, 205)), *((count, True) for count in (1, 10, 100))],
 )
-def test_every_dialect_is_listed_whole(reading, dialect, count, null_items):
-    with Gateway(keys=wire_keys(count), dialect=dialect, null_items=null_items) as gateway:
+def test_every_variant_is_listed_whole(reading, variant, count, null_items):
+    with Gateway(keys=wire_keys(count), variant=variant, null_items=null_items) as gateway:
         listing = reading().keys(gateway.url)
 
     assert ids_of(listing) == list(range(1, count + 1))
     assert listing.settled
-    assert listing.verified is (dialect in ("new-api", "june-2025"))
+    assert listing.verified is (variant in ("new-api", "june-2025"))
 
 
-@pytest.mark.parametrize("dialect", ["older", "one-api"])
-def test_null_instead_of_a_whole_bare_list_is_no_empty_account(reading, dialect):
-    with Gateway(dialect=dialect, null_items=True) as gateway:
+@pytest.mark.parametrize("variant", ["older", "one-api"])
+def test_null_instead_of_a_whole_bare_list_is_no_empty_account(reading, variant):
+    with Gateway(variant=variant, null_items=True) as gateway:
         assert reading().failure(gateway.url).reason is Reason.INVALID_RESPONSE
 
 
@@ -87,18 +87,18 @@ def test_the_request_is_what_the_gateway_documents(reading):
     assert request.headers["new-api-user"] == "42"
 
 
-@pytest.mark.parametrize("dialect", ["new-api", "older", "one-api"])
-def test_a_wrong_token_has_the_dialect_s_reason(reading, dialect):
-    with Gateway(keys=wire_keys(3), dialect=dialect) as gateway:
+@pytest.mark.parametrize("variant", ["new-api", "older", "one-api"])
+def test_a_wrong_token_has_the_variant_s_reason(reading, variant):
+    with Gateway(keys=wire_keys(3), variant=variant) as gateway:
         error = reading(token="wrong").failure(gateway.url)
 
-    assert error.reason is (Reason.UNAUTHORIZED if dialect == "new-api" else Reason.REJECTED)
+    assert error.reason is (Reason.UNAUTHORIZED if variant == "new-api" else Reason.REJECTED)
     assert len(gateway.requests) == 1
 
 
-@pytest.mark.parametrize("dialect", ["new-api", "veloera", "older"])
-def test_the_user_id_is_sent_by_the_name_that_the_gateway_requires(reading, dialect):
-    with Gateway(keys=wire_keys(3), user_id=42, dialect=dialect) as gateway:
+@pytest.mark.parametrize("variant", ["new-api", "veloera", "older"])
+def test_the_user_id_is_sent_by_the_name_that_the_gateway_requires(reading, variant):
+    with Gateway(keys=wire_keys(3), user_id=42, variant=variant) as gateway:
         missing = reading().failure(gateway.url)
         listing = reading(user_id=42).keys(gateway.url)
 

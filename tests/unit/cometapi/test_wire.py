@@ -260,7 +260,7 @@ def test_a_name_of_two_surrogates_that_belong_together_is_read():
     assert parse_page(an_answer(with_raw("name", b'"\\ud83d\\udd11"'))).keys[0].name == "🔑"
 
 
-def test_a_bare_list_is_the_older_dialect():
+def test_a_bare_list_is_the_older_variant():
     page = parse_page(an_answer(success([a_wire_key(2), a_wire_key(1)])))
 
     assert [key.id for key in page.keys] == [2, 1]

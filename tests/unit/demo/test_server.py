@@ -86,7 +86,7 @@ def test_a_bearer_prefix_opens_the_keys_too():
         pytest.param("rïght".encode("latin-1"), id="not-ascii"),
     ],
 )
-def test_anything_but_the_token_is_refused_in_the_dialect(path, authorization):
+def test_anything_but_the_token_is_refused_in_the_format_of_the_api(path, authorization):
     answer = ask(path, authorization=authorization)
 
     assert answer.status_code == 401
