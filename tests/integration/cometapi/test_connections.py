@@ -21,13 +21,13 @@ REFRESHES = 60
 FAULTS = {"endless": endless(9_000_000), "bomb": gzip_bomb(20_000_000), "extra": wrong_length_short()}
 
 
-def client_of(connections):
+def client_of(connections, *, timeout=0.2):
     rate_limit = RateLimit(100_000, clock=time.monotonic, sleep=asyncio.sleep)
     return CometClient(
         connections,
         user_id=None,
         rate_limit=rate_limit,
-        timeout=0.2,
+        timeout=timeout,
         concurrency=4,
         on_request=lambda _path, _code: None,
     )
@@ -66,7 +66,7 @@ def test_a_refresh_after_many_that_broke_off_reads_every_key(fault):
             for _ in range(REFRESHES):
                 await read(client)
             gateway.faults = None
-            return await read(client), busy(connections)
+            return await read(client_of(connections, timeout=10)), busy(connections)
 
     with stamina.set_testing(True, attempts=3), Gateway(keys=wire_keys(450)) as gateway:
         gateway.faults = lambda _: fault if dice.random() < 0.3 else None
