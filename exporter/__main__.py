@@ -17,10 +17,11 @@ from typing import Any
 import click
 import structlog
 
-from exporter import __version__, app
+from exporter import __version__, app, workers
 from exporter.check import plain, report
 from exporter.errors import SettingsError, StartError
 from exporter.logs import set_up_logs
+from exporter.server.listen import ListenError
 from exporter.settings.load import Settings, load_settings
 from exporter.settings.options import MODES, OPTIONS, SECTIONS, TOKEN_VARIABLE, Option, mode_flag
 
@@ -118,20 +119,24 @@ def _run(given: dict[str, Any], environ: Mapping[str, str], *, command_line: Seq
         _complain(f"{mode_flag(chosen[0])} is set together with {mode_flag(chosen[1])}: choose one")
         return WRONG_SETTINGS
     demo = "demo" in modes
+    load = functools.partial(load_settings, given, environ, demo=demo)
     try:
-        settings = load_settings(given, environ, demo=demo)
+        settings = workers.start(load, "configuration").result(workers.LANE_SECONDS)
     except SettingsError as error:
         _complain("\n  ".join(["Invalid configuration:", *error.problems]))
         return WRONG_SETTINGS
+    except TimeoutError:
+        _complain("a file that the settings name could not be read in time: does its mount answer?")
+        return FAILED
     set_up_logs("error" if chosen == ["check"] else settings.log_level, settings.log_format)
     serve_command = shlex.join(word for word in command_line if word != mode_flag("check"))
     check = functools.partial(_check, serve_command=serve_command)
     instead: dict[str, Callable[..., int]] = {"once": _once, "check": check, "config_check": _check_config}
-    serve = functools.partial(_serve, load=lambda: load_settings(given, environ, demo=demo))
+    serve = functools.partial(_serve, load=load)
     do = instead.get("".join(chosen), serve)
     try:
         return do(settings, demo=demo)
-    except StartError as error:
+    except (StartError, ListenError) as error:
         if do is serve:
             structlog.get_logger().error("cannot start", error=str(error))
         else:

@@ -15,11 +15,10 @@ import os
 import random
 import secrets
 import signal
-import socket
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
 import structlog
@@ -27,7 +26,6 @@ import structlog
 from exporter import __version__
 from exporter.credentials import LiteralToken, Secret
 from exporter.demo.server import demo_gateway
-from exporter.errors import StartError
 from exporter.exposition.rendering import Form
 from exporter.exposition.scrape import Exposition
 from exporter.exposition.telemetry import Telemetry
@@ -35,12 +33,11 @@ from exporter.logs import dropped_lines
 from exporter.refresh.refresher import Outcome, Surroundings
 from exporter.reload import Reloader
 from exporter.server.connection import Limits
-from exporter.server.listen import ListenAddress, ListenError, bind, urls
+from exporter.server.listen import ListenAddress, bind, urls
 from exporter.server.serve import serve
-from exporter.server.tls import WebConfigFile
 from exporter.settings.load import Settings
 from exporter.site.routes import Site
-from exporter.watch import Watch, watching
+from exporter.watch import Watch
 from exporter.workers import LookUps
 
 LAST_RESORT_SECONDS = 4.9
@@ -59,23 +56,21 @@ def ticking() -> float:
 
 
 async def run(settings: Settings, *, load: Callable[[], Settings], demo: bool = False) -> None:
-    """Serve until SIGTERM or SIGINT; raises StartError where the sockets cannot be opened.
+    """Serve until SIGTERM or SIGINT; raises ListenError where the sockets cannot be opened, and StartError.
 
     *load* reads the settings again for a reload; it raises SettingsError.
     """
-    stop, hang_up = asyncio.Event(), asyncio.Event()
+    stop, reload = asyncio.Event(), asyncio.Event()
     _end_in_time_on_signals(stop)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hang_up.set)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload.set)
     tune_the_interpreter()
-    sockets = open_sockets(settings.listen)
-    probe_sockets = open_sockets([settings.probe_listen] if settings.probe_listen else [])
-    web_config = None if settings.web_config_file is None else WebConfigFile(settings.web_config_file)
-    addresses = urls(sockets, tls=web_config is not None and web_config.has_tls)
-    async with contextlib.AsyncExitStack() as stack:
-        if demo:
-            settings = await stack.enter_async_context(simulated(settings))
-            _greet(addresses, settings)
-        watch = await stack.enter_async_context(monitoring(settings))
+    sockets = bind(settings.listen)
+    probe_sockets = bind([settings.probe_listen] if settings.probe_listen else [])
+    web_config = settings.web_config
+    addresses = urls(sockets, tls=web_config is not None and web_config.context is not None)
+    if demo:
+        _greet(addresses, settings)
+    async with monitoring(settings, demo=demo) as watch:
         reloader = Reloader(settings.config_file, load=load, apply=watch.apply, telemetry=watch.telemetry)
         log.info("listening", addresses=" ".join(addresses), accounts=len(settings.accounts), version=__version__)
         site = Site(
@@ -89,31 +84,16 @@ async def run(settings: Settings, *, load: Callable[[], Settings], demo: bool = 
             reload=reloader.reload if settings.has_lifecycle else None,
         )
         async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(watch.run_refreshes()), *_reloading(tasks, settings, reloader, hang_up)]
-            running[0].add_done_callback(lambda _: stop.set())
+            running = [
+                tasks.create_task(watch.run_refreshes()),
+                tasks.create_task(reloader.follow(reload, settings.auto_reload_interval)),
+            ]
             if probe_sockets:
                 tasks.create_task(serve(site.probes(), probe_sockets, stop=stop, limits=Limits(connections=16)))
             await serve(site.application(), sockets, stop=stop, web_config=web_config)
             log.info("stopping")
             for task in running:
                 task.cancel()
-
-
-def _reloading(
-    tasks: asyncio.TaskGroup, settings: Settings, reloader: Reloader, hang_up: asyncio.Event
-) -> list[asyncio.Task[None]]:
-    """Reload on SIGHUP, and when the file changes where that is configured."""
-    running = [tasks.create_task(_reload_when(hang_up, reloader))]
-    if settings.config_file is not None and settings.auto_reload_interval > 0:
-        running.append(tasks.create_task(reloader.follow(settings.auto_reload_interval, WORLD.sleep)))
-    return running
-
-
-async def _reload_when(asked: asyncio.Event, reloader: Reloader) -> None:
-    while True:
-        await asked.wait()
-        asked.clear()
-        await reloader.reload()
 
 
 def _end_in_time_on_signals(stop: asyncio.Event) -> None:
@@ -139,19 +119,17 @@ def tune_the_interpreter() -> None:
     gc.freeze()  # what the start has created stays: looking through it again and again would stop all for 15 ms
 
 
-def monitoring(settings: Settings) -> contextlib.AbstractAsyncContextManager[Watch]:
-    """Monitor the accounts of *settings*, with the world as it is."""
+@contextlib.asynccontextmanager
+async def monitoring(settings: Settings, *, demo: bool = False) -> AsyncIterator[Watch]:
+    """Know the accounts of *settings*, or the demo's, with the world as it is; nothing runs yet."""
     asyncio.get_running_loop().set_default_executor(LookUps())
-    telemetry = Telemetry(version=__version__, dropped_lines=dropped_lines)
-    return watching(settings, world=WORLD, telemetry=telemetry, clock=ticking)
-
-
-def open_sockets(addresses: Iterable[ListenAddress]) -> list[socket.socket]:
-    """Open the listening sockets; raises StartError."""
-    try:
-        return bind(addresses)
-    except ListenError as error:
-        raise StartError(str(error)) from error
+    watch = Watch(world=WORLD, telemetry=Telemetry(version=__version__, dropped_lines=dropped_lines), clock=ticking)
+    async with simulated(settings) if demo else contextlib.nullcontext(settings) as real:
+        try:
+            await watch.apply(real)
+            yield watch
+        finally:
+            await watch.close()
 
 
 @contextlib.asynccontextmanager
@@ -186,10 +164,7 @@ async def read_once(settings: Settings, *, demo: bool = False) -> str | None:
 
     The process's own metrics are left out: a textfile collector has its own of the same names.
     """
-    async with contextlib.AsyncExitStack() as stack:
-        if demo:
-            settings = await stack.enter_async_context(simulated(settings))
-        watch = await stack.enter_async_context(monitoring(settings))
+    async with monitoring(settings, demo=demo) as watch:
         await asyncio.gather(*(refresher.refresh(is_last=True) for refresher in watch.refreshers))
         if all(state.failing is not None for state in watch.snapshot.accounts.values()):
             return None
@@ -204,10 +179,7 @@ async def try_accounts(
 
     *on_page* is called for every page read.
     """
-    async with contextlib.AsyncExitStack() as stack:
-        if demo:
-            settings = await stack.enter_async_context(simulated(settings))
-        watch = await stack.enter_async_context(monitoring(settings))
+    async with monitoring(settings, demo=demo) as watch:
         for refresher in watch.refreshers:
             refresher.on_page = on_page
         outcomes = await asyncio.gather(*(refresher.read() for refresher in watch.refreshers))

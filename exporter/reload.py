@@ -4,6 +4,7 @@ Talks to: that file, and the log. Knows no server and no API: it is given how to
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -61,14 +62,15 @@ class Reloader:
             return (f"{self._path}: could not be read in time",)
         return ()
 
-    async def follow(self, seconds: float, sleep: Callable[[float], Awaitable[None]]) -> None:
-        """Look at the file every *seconds*, and reload it when it has changed; for ever."""
+    async def follow(self, asked: asyncio.Event, seconds: float) -> None:
+        """Reload when *asked*, and when the file has changed, looking every *seconds* (never for 0); for ever."""
         seen = await self._signature()
         while True:
-            await sleep(seconds)
-            now = await self._signature()
-            if now != seen:
-                seen = now
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asked.wait(), seconds or None)
+            before, seen = seen, await self._signature()
+            if asked.is_set() or seen != before:
+                asked.clear()
                 await self.reload()
 
     async def _signature(self) -> Identity:

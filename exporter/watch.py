@@ -7,7 +7,7 @@ chance are arguments. Start and reload are the same step: the accounts become th
 import asyncio
 import contextlib
 import functools
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
@@ -220,16 +220,3 @@ def initial_state(account: Account) -> AccountState:
         thresholds=account.thresholds,
         counts_only=account.counts_only,
     )
-
-
-@contextlib.asynccontextmanager
-async def watching(
-    settings: Settings, *, world: Surroundings, telemetry: Telemetry, clock: Callable[[], float]
-) -> AsyncIterator[Watch]:
-    """Monitor the accounts of *settings*; nothing runs yet."""
-    watch = Watch(world=world, telemetry=telemetry, clock=clock)
-    try:
-        await watch.apply(settings)
-        yield watch
-    finally:
-        await watch.close()

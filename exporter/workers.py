@@ -6,10 +6,10 @@ thread that the end of the process does not wait for, one at a time for each lan
 """
 
 import asyncio
-import contextlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 LANE_SECONDS = 5.0
@@ -42,33 +42,30 @@ class Lane:
     def __init__(self, name: str) -> None:
         self._name = name
         self._turn = asyncio.Lock()
-        self._hanging: threading.Thread | None = None
+        self._last: Future[Any] | None = None
 
     async def run(self, function: Callable[[], Result], *, seconds: float = LANE_SECONDS) -> Result:
         """Run *function*; raises TimeoutError after *seconds*, and at once while an earlier call still hangs."""
         async with asyncio.timeout(seconds), self._turn:
-            if self._hanging is not None and self._hanging.is_alive():
+            if self._last is not None and not self._last.done():
                 raise TimeoutError
-            future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-            self._hanging = threading.Thread(target=_work, args=(function, future), name=self._name, daemon=True)
-            self._hanging.start()
-            await asyncio.wait([future])
-            self._hanging = None
-            return future.result()
+            self._last = future = start(function, self._name)
+            return await asyncio.wrap_future(future)
 
 
-def _work(function: Callable[[], Result], future: "asyncio.Future[Result]") -> None:
-    try:
-        result = function()
-    except Exception as error:  # noqa: BLE001 - handed to the caller as it is
-        _settle(future, lambda error=error: future.set_exception(error))  # type: ignore[misc]
-    else:
-        _settle(future, lambda: future.set_result(result))
+def start(function: Callable[[], Result], name: str) -> "Future[Result]":
+    """Run *function* in a daemon thread called *name*."""
+    future: Future[Result] = Future()
+    future.set_running_or_notify_cancel()
 
+    def work() -> None:
+        try:
+            future.set_result(function())
+        except BaseException as error:  # noqa: BLE001 - handed to the caller as it is
+            future.set_exception(error)
 
-def _settle(future: "asyncio.Future[Result]", settle: Callable[[], None]) -> None:
-    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-        future.get_loop().call_soon_threadsafe(lambda: None if future.done() else settle())
+    threading.Thread(target=work, name=name, daemon=True).start()
+    return future
 
 
 class LookUps(ThreadPoolExecutor):
@@ -87,21 +84,9 @@ class LookUps(ThreadPoolExecutor):
         call = (function, args)
         future = self._running.get(call)
         if future is None:
-            future = self._running[call] = Future()
-            future.set_running_or_notify_cancel()
-            threading.Thread(target=self._run, args=(call, future, kwargs), name="look-up", daemon=True).start()
+            future = self._running[call] = start(partial(function, *args, **kwargs), "look-up")
+            future.add_done_callback(lambda _: self._running.pop(call, None))
         return future
-
-    def _run(self, call: tuple[Callable[..., Any], tuple[Any, ...]], future: "Future[Any]", kwargs: Any) -> None:  # noqa: ANN401 - likewise
-        function, args = call
-        try:
-            result = function(*args, **kwargs)
-        except BaseException as error:  # noqa: BLE001 - handed to the caller as it is
-            self._running.pop(call, None)
-            future.set_exception(error)
-        else:
-            self._running.pop(call, None)
-            future.set_result(result)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002 - the library's signature
         """Wait for nothing: a look-up may hang for good."""

@@ -12,6 +12,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import bcrypt
 from starlette.datastructures import Headers, MutableHeaders
@@ -93,7 +94,6 @@ class Passwords:
         self._check_password = check_password
         self._secret = secrets.token_bytes(32)
         self._good: dict[bytes, None] = {}
-        self._one_at_a_time = asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, "passwords")
         self._waiting: Counter[str] = Counter()
 
@@ -110,19 +110,19 @@ class Passwords:
         if self._waiting[client] >= MAX_WAITING_PER_CLIENT or self._waiting.total() >= MAX_WAITING:
             raise TooManyLogins
         self._waiting[client] += 1
+        check = partial(self._check, digest, password, hashed, users)
         try:
-            async with self._one_at_a_time:
-                return digest in self._good or await self._check(digest, password, hashed, users)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, check)
         finally:
             self._waiting -= Counter([client])  # forgets addresses that have none left
 
-    async def _check(self, digest: bytes, password: str, hashed: str | None, users: Mapping[str, str]) -> bool:
+    def _check(self, digest: bytes, password: str, hashed: str | None, users: Mapping[str, str]) -> bool:
+        if digest in self._good:  # meanwhile
+            return True
         cost = max(each.split("$")[2] for each in users.values())
         against = hashed or f"$2b${cost}${NO_DIGEST}"  # what the costliest of the users costs
         secret = password.encode()[:BCRYPT_BYTES]  # bcrypt reads no more; the library refuses more
-        loop = asyncio.get_running_loop()
-        fits = await loop.run_in_executor(self._thread, self._check_password, secret, against.encode())
-        if not fits or hashed is None:
+        if not self._check_password(secret, against.encode()) or hashed is None:
             return False
         self._good[digest] = None
         if len(self._good) > MAX_REMEMBERED:

@@ -5,7 +5,6 @@ Talks to: the event loop and the listening sockets. May not know: what is served
 
 import asyncio
 import contextlib
-import functools
 import itertools
 import socket
 import traceback
@@ -23,7 +22,8 @@ from exporter.server.guard import Guard
 from exporter.server.tls import WebConfigFile
 from exporter.workers import Lane
 
-TICK_SECONDS, ACCEPT_PAUSE_SECONDS, TLS_SHUTDOWN_SECONDS, CUT_SECONDS = 0.1, 1.0, 2.0, 0.4
+TICK_SECONDS, END_TICK_SECONDS, CUT_SECONDS = 0.5, 0.05, 0.4
+ACCEPT_PAUSE_SECONDS, TLS_SHUTDOWN_SECONDS = 1.0, 2.0
 
 log = structlog.get_logger(__name__)
 
@@ -41,13 +41,8 @@ async def serve(
     What still runs after `limits.grace_seconds` is cut. *web_config* adds TLS, passwords and headers, and is followed.
     """
     if web_config is not None:
-        app = Guard(app, lambda: web_config.current.config)
+        app = Guard(app, lambda: web_config.config)
     await _Server(app, limits or Limits(), web_config).run(sockets, stop)
-
-
-def _close_unused(sock: socket.socket, handshake: asyncio.Task[None]) -> None:
-    if handshake.cancelled():  # before it began
-        sock.close()
 
 
 class _Server:
@@ -63,23 +58,25 @@ class _Server:
         self._limits, self._web_config = limits, web_config
 
     async def run(self, listeners: Sequence[socket.socket], stop: asyncio.Event) -> None:
-        """Accept, and look after every connection ten times a second, until it is time to stop."""
+        """Accept, and look after every connection twice a second, until it is time to stop."""
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._accept(listener)) for listener in listeners]
             tasks.append(group.create_task(self._follow_web_config()))
             while not stop.is_set():
-                await self._tick()
+                self._tick()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(TICK_SECONDS):
+                        await stop.wait()
             for task in tasks:
                 task.cancel()
         for listener in listeners:
             listener.close()
         await self._end()
 
-    async def _tick(self) -> None:
+    def _tick(self) -> None:
         self._state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
         for connection in list(self._connections):
             connection.check()
-        await asyncio.sleep(TICK_SECONDS)
 
     async def _follow_web_config(self) -> None:
         lane = Lane("web config")
@@ -103,7 +100,8 @@ class _Server:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while self._connections or self._state.tasks:
-                    await self._tick()
+                    self._tick()
+                    await asyncio.sleep(END_TICK_SECONDS)
 
     async def _accept(self, listener: socket.socket) -> None:
         """Accept forever. asyncio's own way knows no limit on connections and hides those in a handshake."""
@@ -120,14 +118,17 @@ class _Server:
                 await asyncio.sleep(ACCEPT_PAUSE_SECONDS)
                 continue
             if self._make_room():
-                connection = Connection(self._config, self._state, self._limits, self._bound_unread)
-                self._connections.add(connection)
-                connection.handshake = task = loop.create_task(self._connect(sock, connection))
-                self._state.tasks.add(task)
-                task.add_done_callback(self._state.tasks.discard)
-                task.add_done_callback(functools.partial(_close_unused, sock))
+                self._begin(sock)
             else:
                 sock.close()
+
+    def _begin(self, sock: socket.socket) -> None:
+        connection = Connection(self._config, self._state, self._limits, self._bound_unread)
+        self._connections.add(connection)
+        connection.handshake = task = asyncio.create_task(self._connect(sock, connection))
+        self._state.tasks.add(task)
+        task.add_done_callback(self._state.tasks.discard)
+        task.add_done_callback(lambda task: sock.close() if task.cancelled() else None)  # before it began
 
     def _make_room(self) -> bool:
         """Cut the connection that has been longest without a request, one that is new last; False if each has one."""
@@ -142,7 +143,7 @@ class _Server:
         return bool(quiet)
 
     async def _connect(self, sock: socket.socket, connection: Connection) -> None:
-        context = self._web_config.current.context if self._web_config else None
+        context = self._web_config.context if self._web_config else None
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: connection,

@@ -5,7 +5,6 @@ Talks to: the web config file and the certificates that it names. May not know: 
 
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -63,44 +62,31 @@ def _openssl_reason(error: Exception) -> str:
     return "OpenSSL cannot read a certificate or the key"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InService:
-    """A web config that works; *context* is None for plain HTTP."""
-
-    config: WebConfig
-    context: ssl.SSLContext | None
-
-
 class WebConfigFile:
-    """A web config file that stays in service: *current* follows the file and its certificates as they change.
+    """A web config file in service: *config* and *context* follow the file and its certificates as they change.
 
-    What breaks is logged once and changes nothing. Raises YamlError if the file cannot be served at first.
+    *context* is None for plain HTTP, which never changes while the program runs. What breaks is logged once and changes
+    nothing. Raises YamlError if the file cannot be served at first.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._watched: dict[Path, Identity] = {path: None}
-        self.current = self._load()
-
-    @property
-    def has_tls(self) -> bool:
-        """Whether connections are TLS; that never changes while the program runs."""
-        return self.current.context is not None
+        self.config, self.context = self._load()
 
     def refresh(self) -> None:
         """Re-read the files if they changed; blocks while a mount hangs."""
         if all(identity(path) == seen for path, seen in self._watched.items()):
             return
         try:
-            loaded = self._load()
+            self.config, self.context = self._load(with_tls=self.context is not None)
         except YamlError as exc:
             message = "failed to reload web config; keeping the previous one"
             log.warning(message, file=str(self._path), problems=str(exc))
         else:
-            self.current = loaded
             log.info("web config reloaded", file=str(self._path))
 
-    def _load(self) -> InService:
+    def _load(self, *, with_tls: bool | None = None) -> tuple[WebConfig, ssl.SSLContext | None]:
         self._watched = {path: identity(path) for path in self._watched}  # before reading: no change is missed
         try:
             config = parse_web_config(read_text(self._path), folder=self._path.parent)
@@ -108,6 +94,6 @@ class WebConfigFile:
             raise YamlError([f"cannot read {self._path}: {exc.strerror}"]) from exc
         pems = config.tls.paths() if config.tls else ()
         self._watched = {self._path: self._watched[self._path]} | {path: identity(path) for path in pems}
-        if hasattr(self, "current") and (config.tls is not None) != self.has_tls:
+        if with_tls not in {None, config.tls is not None}:
             raise YamlError([f"{PLACE}: TLS is switched on and off by a restart only"])
-        return InService(config=config, context=build_context(config.tls) if config.tls else None)
+        return config, build_context(config.tls) if config.tls else None

@@ -70,7 +70,7 @@ class Settings:
     telemetry_path: str
     has_status_page: bool
     has_lifecycle: bool
-    web_config_file: Path | None
+    web_config: WebConfigFile | None
     log_level: str
     log_format: str
 
@@ -109,7 +109,7 @@ class _Loading(Parsing):
         self._check_together(values, entries)
         common = self._thresholds(file.thresholds)
         accounts = [self._account(entry, texts, common) for entry in entries]
-        self._check_web_config(values["web_config_file"])
+        web_config = self._web_config(values["web_config_file"])
         if self.problems:
             raise SettingsError(self.problems)
         return Settings(
@@ -123,6 +123,7 @@ class _Loading(Parsing):
             has_status_page=not values["no_status_page"],
             has_lifecycle=values["enable_lifecycle"],
             shard_index=values["shards_index"],
+            web_config=web_config,
             **_fields(Settings, values),
         )
 
@@ -233,12 +234,11 @@ class _Loading(Parsing):
                 f"access_token_env: {TOKEN_VARIABLE} of the account there",
             )
 
-    def _check_web_config(self, path: Path | None) -> None:
-        """Complain about everything in the web config that cannot be served, so that it is known at the start."""
-        if path is None:
-            return
+    def _web_config(self, path: Path | None) -> WebConfigFile | None:
+        """Load the web config, or complain about everything in it that cannot be served."""
         try:
-            WebConfigFile(path)
+            return None if path is None else WebConfigFile(path)
         except YamlError as error:
             for problem in error.problems:
                 self.complain(BY_KEY["web_config_file"].where, problem)
+            return None

@@ -1,5 +1,7 @@
 """The command line: modes, exit codes, and what is printed where."""
 
+import threading
+
 import pytest
 from builders import CANARY_TOKEN
 
@@ -67,6 +69,16 @@ def test_invalid_settings_are_listed_below_one_another(call):
     first, *problems = said.splitlines()
     assert first == "Invalid configuration:"
     assert [problem.split("(")[0] for problem in problems] == ["  --collect.interval ", "  --log.level "]
+
+
+def test_a_file_on_a_mount_that_does_not_answer_ends_the_start(call, monkeypatch):
+    answers = threading.Event()
+    monkeypatch.setattr("exporter.__main__.load_settings", lambda *_, **__: answers.wait(10))
+    monkeypatch.setattr("exporter.workers.LANE_SECONDS", 0.01)
+    ended = call(**TOKEN)
+    answers.set()
+
+    assert ended == (1, "", "a file that the settings name could not be read in time: does its mount answer?\n")
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def test_a_call_that_hangs_times_out_and_the_next_one_fails_at_once_until_it_end
             with pytest.raises(TimeoutError):
                 await lane.run(end.wait, seconds=seconds)
         end.set()
-        lane._hanging.join(10)
+        lane._last.result(10)
         return await lane.run(lambda: "again")
 
     assert asyncio.run(play()) == "again"

@@ -8,7 +8,8 @@ import pytest
 import trustme
 from structlog.testing import capture_logs
 
-from exporter.server.tls import InService, WebConfigFile
+from exporter.server.tls import WebConfigFile
+from exporter.server.web_config import WebConfig
 from exporter.strict_yaml import YamlError
 
 HASH = "$2b$04$aWw4MAaprZ.Md4XYrh60NOF63X6J7iN.pFdpo9eS5A8JfobFdRk7e"
@@ -18,10 +19,10 @@ CA = trustme.CA(key_type=trustme.KeyType.ECDSA)
 LEAVES = [CA.issue_cert("localhost", key_type=trustme.KeyType.ECDSA) for _ in range(2)]
 
 
-def refreshed(file: WebConfigFile) -> InService:
+def refreshed(file: WebConfigFile) -> WebConfig:
     """Look at the files now, as the thread does every few seconds."""
     file.refresh()
-    return file.current
+    return file.config
 
 
 def lay_out(folder: Path, text: str, *, leaf: trustme.LeafCert = LEAVES[0]) -> Path:
@@ -48,9 +49,8 @@ def problems(path: Path) -> list[str]:
 def test_a_file_without_tls_has_no_context(tmp_path: Path) -> None:
     file = WebConfigFile(lay_out(tmp_path, f"basic_auth_users: {{alice: {HASH}}}"))
 
-    assert file.has_tls is False
-    assert file.current.context is None
-    assert dict(file.current.config.users) == {"alice": HASH}
+    assert file.context is None
+    assert dict(file.config.users) == {"alice": HASH}
 
 
 def test_a_context_speaks_what_was_asked_for(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_a_context_speaks_what_was_asked_for(tmp_path: Path) -> None:
         "tls_server_config: {cert_file: tls.crt, key_file: tls.key, client_ca_file: client-ca.crt, "
         "client_auth_type: RequireAndVerifyClientCert, min_version: TLS12, max_version: TLS12}"
     )
-    context = WebConfigFile(lay_out(tmp_path, text)).current.context
+    context = WebConfigFile(lay_out(tmp_path, text)).context
 
     assert context is not None
     assert context.minimum_version is ssl.TLSVersion.TLSv1_2
@@ -69,7 +69,7 @@ def test_a_context_speaks_what_was_asked_for(tmp_path: Path) -> None:
 
 def test_all_suites_have_forward_secrecy(tmp_path: Path) -> None:
     """So a choice of suites is not missed."""
-    context = WebConfigFile(lay_out(tmp_path, TLS)).current.context
+    context = WebConfigFile(lay_out(tmp_path, TLS)).context
 
     assert context is not None
     assert {suite["kea"] for suite in context.get_ciphers()} <= {"kx-ecdhe", "kx-dhe", "kx-any"}
@@ -146,7 +146,7 @@ def test_a_fifo_is_refused_at_once(tmp_path: Path, name: str) -> None:
 
 def test_a_file_that_becomes_a_fifo_keeps_the_last_good_in_service(tmp_path: Path) -> None:
     file = WebConfigFile(lay_out(tmp_path, TLS))
-    good = file.current
+    good = file.config
     with capture_logs() as lines:
         (tmp_path / "web.yml").unlink()
         os.mkfifo(tmp_path / "web.yml")
@@ -174,11 +174,12 @@ def test_unchanged_files_are_not_read_again(tmp_path: Path) -> None:
 
 def test_a_new_certificate_makes_a_new_context_and_one_line_in_the_log(tmp_path: Path) -> None:
     file = WebConfigFile(lay_out(tmp_path, TLS))
-    before = file.current
+    before = file.context
     with capture_logs() as lines:
         lay_out(tmp_path, TLS, leaf=LEAVES[1])
-        assert refreshed(file).context is not before.context
         refreshed(file)
+        assert refreshed(file) is refreshed(file)
+    assert file.context is not before
     assert [line["event"] for line in lines] == ["web config reloaded"]
 
 
@@ -187,7 +188,7 @@ def test_users_change_with_the_file(tmp_path: Path) -> None:
     file = WebConfigFile(path)
     replace(path, f"basic_auth_users: {{bobby: {HASH}}}")
 
-    assert dict(refreshed(file).config.users) == {"bobby": HASH}
+    assert dict(refreshed(file).users) == {"bobby": HASH}
 
 
 @pytest.mark.parametrize(
@@ -206,7 +207,7 @@ def test_what_breaks_keeps_the_last_good_in_service_and_is_logged_once(
     """A typing error in the middle of the night takes no monitoring down; the fix is noticed."""
     path = lay_out(tmp_path, TLS)
     file = WebConfigFile(path)
-    good = file.current
+    good = file.config
     kept = (tmp_path / name).read_bytes()
     with capture_logs() as lines:
         replace(tmp_path / name, content)
@@ -223,7 +224,7 @@ def test_what_breaks_keeps_the_last_good_in_service_and_is_logged_once(
 def test_a_deleted_file_keeps_the_last_good_in_service(tmp_path: Path) -> None:
     path = lay_out(tmp_path, TLS)
     file = WebConfigFile(path)
-    good = file.current
+    good = file.config
     with capture_logs() as lines:
         path.unlink()
         (tmp_path / "tls.key").unlink()
@@ -235,7 +236,7 @@ def test_a_certificate_named_by_a_config_that_did_not_load_is_watched(tmp_path: 
     """First the config names a file that is not there yet, then the file appears: no further edit is needed."""
     path = lay_out(tmp_path, TLS)
     file = WebConfigFile(path)
-    good = file.current
+    good = file.config
     with capture_logs() as lines:
         replace(path, "tls_server_config: {cert_file: later.crt, key_file: tls.key}")
         assert refreshed(file) is good

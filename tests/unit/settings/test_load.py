@@ -45,7 +45,7 @@ def test_with_a_token_alone_everything_has_its_default():
     assert (only.quota_per_usd, only.ca_file) == (None, None)
     assert (only.interval, only.timeout, only.stale_after, only.concurrency) == (60.0, 10.0, 3600.0, 4)
     assert settings.listen == (ListenAddress(host="", port=10144),)
-    assert (settings.telemetry_path, settings.web_config_file) == ("/metrics", None)
+    assert (settings.telemetry_path, settings.web_config) == ("/metrics", None)
     assert (settings.log_level, settings.log_format, settings.max_requests_per_minute) == ("info", "logfmt", 50)
     assert (only.max_keys, only.key_filter, only.counts_only, only.thresholds) == (100_000, KeyFilter(), False, ())
     assert (only.usage, only.usage_max_series) == ("model", 2000)
@@ -149,12 +149,12 @@ def test_a_listen_address_that_names_none_is_wrong(text):
 
 def test_files_that_are_there_are_taken(tmp_path):
     (tmp_path / "ca.pem").write_bytes(trustme.CA(key_type=trustme.KeyType.ECDSA).cert_pem.bytes())
-    (tmp_path / "web.yml").write_text("")
+    (tmp_path / "web.yml").write_text("http_server_config: {headers: {X-Frame-Options: deny}}")
     flags = [f"--cometapi.ca-file={tmp_path}/ca.pem", f"--web.config.file={tmp_path}/web.yml"]
 
     settings = load(*flags, **TOKEN)
 
-    assert settings.web_config_file == tmp_path / "web.yml"
+    assert settings.web_config.config.headers == {"X-Frame-Options": "deny"}
     assert settings.accounts[0].ca_file == tmp_path / "ca.pem"
 
 
