@@ -165,14 +165,25 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     requests: int = 0
 
 
-class Usage(msgspec.Struct, frozen=True, kw_only=True):
-    """The counters of what models cost since a day before the exporter's start.
+class Spending(msgspec.Struct, frozen=True, kw_only=True):
+    """What models cost in the UTC day and the UTC month of *read_at*: name, quota units of the day and of the month.
 
-    *folded* counts the series that are summed under the model "other".
+    The dearest of the month come first; what the others cost is summed in the last.
+    """
+
+    read_at: float
+    models: tuple[tuple[str, int, int], ...]
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """The counters of what models cost since a day before the exporter's start, and the *spending* of the month.
+
+    *folded* counts the series that are summed under the model "other". *spending* is None where it is not reported.
     """
 
     rows: tuple[UsageRow, ...] = ()
     folded: int = 0
+    spending: Spending | None = None
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):

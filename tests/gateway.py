@@ -113,6 +113,11 @@ def _json(content: object, *, status: int = 200) -> Answer:
     return Answer(status=status, body=json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode())
 
 
+def refusal(message: str) -> Answer:
+    """Refuse as gateways do: with status 200."""
+    return _json({"success": False, "message": message})
+
+
 def _success(data: object) -> Answer:
     return _json({"success": True, "message": "", "data": data})
 
@@ -288,7 +293,7 @@ class Gateway:
     keys: list[dict[str, Any]] = field(default_factory=list)  # in any order, served highest id first
     account: dict[str, Any] | None = field(default_factory=a_wire_account)  # None: the endpoint refuses with 403
     quota_per_unit: float | None = 500_000  # of /api/status; None: there is no such endpoint
-    offers: dict[str, Any] = field(default_factory=dict)  # path: data of further endpoints, callable with the query
+    offers: dict[str, Any] = field(default_factory=dict)  # path: data or Answer of more, callable with the query
     token: str = CANARY_TOKEN  # accepted raw and after "Bearer "
     user_id: int | None = None  # set: the variant's header must name it, else 401
     variant: str = "new-api"
@@ -473,7 +478,8 @@ class Gateway:
             return Answer(status=301, headers={"Location": KEYS_PATH, "Content-Type": "text/html; charset=utf-8"})
         if request.path in self.offers and request.method == "GET":
             data = self.offers[request.path]
-            return self._refusal(request) or _success(data(request.query) if callable(data) else data)
+            content = data(request.query) if callable(data) else data
+            return self._refusal(request) or (content if isinstance(content, Answer) else _success(content))
         if request.path not in (KEYS_PATH, ACCOUNT_PATH) or request.method != "GET":
             return Answer(headers={"Content-Type": "text/html; charset=utf-8"}, body=WEB_PAGE)
         return self._refusal(request) or (self._page(request) if request.page else self._account())

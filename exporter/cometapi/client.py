@@ -88,7 +88,8 @@ class CometClient:
         """
         path = USAGE_BY_KEY_PATH if by_key else USAGE_PATH
         params = {"start_timestamp": str(first), "end_timestamp": str(last)}
-        return await self._requests.get_if_offered(token, path, partial(parse_usage, by_key=by_key), params)
+        parse, kind = partial(parse_usage, by_key=by_key), "" if first == last else " of days"
+        return await self._requests.get_if_offered(token, path, parse, params, kind=kind)
 
     async def list_keys(self, token: Secret, *, progress: Callable[[], None] = lambda: None) -> Listing:
         """Read every page, again where it is not proven that all keys came; *progress* is called for each page.

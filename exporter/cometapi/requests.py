@@ -72,10 +72,19 @@ class Requests:
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def get_if_offered(
-        self, token: Secret, path: str, parse: Callable[[Answer], Parsed], params: Mapping[str, str] = NO_PARAMS
+        self,
+        token: Secret,
+        path: str,
+        parse: Callable[[Answer], Parsed],
+        params: Mapping[str, str] = NO_PARAMS,
+        *,
+        kind: str = "",
     ) -> Parsed | None:
-        """Do the same, but return None where the gateway refuses, or refused it to this token within the last hour."""
-        place = (path, hash(token.reveal()))
+        """Do the same, but return None where the gateway refuses, or refused it to this token within the last hour.
+
+        Of the requests to one path each *kind* is refused by itself.
+        """
+        place = (path + kind, hash(token.reveal()))
         if self._rate_limit.clock() < self._refused_until.get(place, float("-inf")):
             return None
         try:

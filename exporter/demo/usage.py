@@ -1,66 +1,59 @@
 """Say what the demo's models cost, hour by hour and by key, as the gateway's books have it.
 
-Pure: no clock, no randomness; times are arguments. Before the demo began, its keys spent as in its first hour.
+Pure: no clock, no randomness; times are arguments. Before the demo began, its keys spent a twentieth of what they
+spend since. The books are written every five minutes.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
 from exporter.demo.scenario import HOUR, KEYS, DemoKey
 
 FACTORS = {"production": 1.0, "staging": 1.0, "research": 0.8}
 """The groups open to the account, with their price factors."""
+MODELS = {
+    "gpt-5.2": (0.46, 0.4, 900),
+    "claude-opus-4.6": (0.31, 0.1, 2_500),
+    "gemini-3-pro": (0.17, 0.6, 500),
+    "text-embedding-3-small": (0.06, 30.0, 40),
+}
+"""Each model's share of all spending, the tokens that a unit pays for, and the units that a request costs."""
+BATCH_SECONDS = 300
+RATES_BEFORE = {key.id: key.spent(HOUR) / HOUR / 20 for key in KEYS}
+
+Rows = list[dict[str, object]]
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
-    """A model: its share of all spending, and how many tokens a unit and units a request it takes."""
-
-    name: str
-    share: float
-    tokens: float
-    price: int
-
-
-MODELS = (
-    Model("gpt-5.2", 0.46, 0.4, 900),
-    Model("claude-opus-4.6", 0.31, 0.1, 2_500),
-    Model("gemini-3-pro", 0.17, 0.6, 500),
-    Model("text-embedding-3-small", 0.06, 30.0, 40),
-)
-
-
-def usage_by_hour(started_at: float, now: float, first: int, last: int) -> list[dict[str, object]]:
+def usage_by_hour(started_at: float, now: float, first: int, last: int) -> Rows:
     """Return one row for each model and hour that begins from *first* to *last*, the present hour as far as it goes."""
     hours = range(-(-first // HOUR) * HOUR, min(last, int(now)) + 1, HOUR)
     return [
         row | {"created_at": hour}
         for hour in hours
-        for row in _rows(sum(_spent(key, started_at, hour, min(hour + HOUR, now)) for key in KEYS))
+        for row in _rows(_spent(KEYS, hour - started_at, min(hour + HOUR, _written(now)) - started_at))
     ]
 
 
-def usage_by_key(started_at: float, now: float, first: int, last: int) -> list[dict[str, object]]:
+def usage_by_key(started_at: float, now: float, first: int, last: int) -> Rows:
     """Return one row for each key and model, with what was spent from *first* to the end of the hour of *last*."""
-    end = min((last // HOUR + 1) * HOUR, now)
-    spent = ((key, _spent(key, started_at, first // HOUR * HOUR, end)) for key in KEYS)
+    since, until = first // HOUR * HOUR - started_at, min((last // HOUR + 1) * HOUR, _written(now)) - started_at
     return [
         row | {"token_id": key.id, "token_name": key.name, "use_group": key.group}
-        for key, units in spent
-        for row in _rows(units)
+        for key in KEYS
+        for row in _rows(_spent([key], since, until))
     ]
 
 
-def _spent(key: DemoKey, started_at: float, since: float, until: float) -> float:
-    return _spent_by(key, until - started_at) - _spent_by(key, since - started_at)
+def _written(now: float) -> int:
+    return int(now) // BATCH_SECONDS * BATCH_SECONDS
 
 
-def _spent_by(key: DemoKey, elapsed: float) -> float:
-    return key.spent(elapsed) if elapsed >= 0 else key.spent(HOUR) * elapsed / HOUR
+def _spent(keys: Sequence[DemoKey], since: float, until: float) -> float:
+    """Return what *keys* spent between two times, in seconds from the start."""
+    before = max(0.0, min(until, 0.0) - since) * sum(RATES_BEFORE[key.id] for key in keys)
+    return before + (sum(key.spent(until) - key.spent(since) for key in keys) if until > 0 else 0)
 
 
 def _rows(units: float) -> Iterable[dict[str, object]]:
-    for model in MODELS:
-        if quota := int(units * model.share):
-            tokens, requests = int(quota * model.tokens), quota // model.price + 1
-            yield {"model_name": model.name, "quota": quota, "token_used": tokens, "count": requests}
+    for name, (share, tokens, price) in MODELS.items():
+        if (quota := int(units * share)) > 0:
+            yield {"model_name": name, "quota": quota, "token_used": int(quota * tokens), "count": quota // price + 1}

@@ -5,15 +5,17 @@ moment: an endpoint that hangs is read on in the background, one that fails for 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Container
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Protocol
+
+import msgspec
 
 from exporter.credentials import Secret
 from exporter.errors import ApiError, Reason
-from exporter.model import Balance, Facts, Usage, UsageRow, is_other_account
+from exporter.model import Balance, Facts, Spending, Usage, UsageRow, is_other_account
 from exporter.refresh.report import Report
-from exporter.refresh.usage import Ledger
+from exporter.refresh.usage import Ledger, days_of_month, hour_of, spending
 
 FACTS_SECONDS = 600.0
 USAGE_SECONDS = 300.0
@@ -34,19 +36,10 @@ class Source(Protocol):
         """Read what was used in the hours that begin from *first* to *last* (unix times); None where not reported."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UsagePlan:
-    """How to count what models cost: in at most *max_series* series, *by_key* for the keys whose ids *keys* gives."""
-
-    max_series: int
-    by_key: bool
-    keys: Callable[[], Container[int]]
-
-
 class AccountReader:
     """The last known *balance*, *facts* and *usage*; *balance* and *usage* are None where the gateway reports none.
 
-    *plan* is None where usage is not wanted.
+    *ledger* is None where usage is not wanted.
     """
 
     def __init__(
@@ -57,7 +50,7 @@ class AccountReader:
         clock: Callable[[], float],
         monotonic: Callable[[], float],
         keep_seconds: float,
-        plan: UsagePlan | None = None,
+        ledger: Ledger | None = None,
         patience: float = PATIENCE_SECONDS,
     ) -> None:
         self.balance: Balance | None = None
@@ -71,8 +64,8 @@ class AccountReader:
         self._patience = patience
         self._balance_at = float("-inf")
         self._facts_due = self._usage_due = float("-inf")
-        self._plan = plan
-        self._ledger = None if plan is None else Ledger(plan.max_series)
+        self._month_hour = 0
+        self._ledger = ledger
         self._tasks: dict[Callable[[Secret], Awaitable[None]], asyncio.Task[None]] = {}
 
     def begin(self, token: Secret) -> None:
@@ -126,25 +119,42 @@ class AccountReader:
         self._facts_due = self._monotonic() + FACTS_SECONDS
 
     async def _read_usage(self, token: Secret) -> None:
-        plan, ledger = self._plan, self._ledger
-        if plan is None or ledger is None:
-            return
+        ledger = self._ledger
+        if ledger is None or (ledger.keys and not ledger.keys()):
+            return  # not wanted, or the first listing is still under way
         now, readings = self._clock(), []
         for span in ledger.due(now):
             try:
-                rows = await self._source.read_usage(token, span.first, span.last, by_key=plan.by_key)
+                rows = await self._source.read_usage(token, *span, by_key=ledger.keys is not None)
             except ApiError:
                 return  # tried again by the next refresh; the counters stay
-            if rows is None and plan.by_key:  # older gateways sum by model alone
-                self._plan = replace(plan, by_key=False)
             if rows is None:
+                ledger.keys = ledger.keys if self.usage else None  # older gateways sum by model alone
                 return
             readings.append((span, rows))
-        self.usage = ledger.record(readings, now, exists=plan.keys().__contains__)
+        usage = ledger.record(readings, now)
+        self.usage = msgspec.structs.replace(usage, spending=await self._spending(token, now))
         self._usage_due = self._monotonic() + USAGE_SECONDS
+
+    async def _spending(self, token: Secret, now: float) -> Spending | None:
+        """Return this month's spending, as it was read first after the hour began; before that, what was known."""
+        known, parts = None if self.usage is None else self.usage.spending, []
+        if self._month_hour == hour_of(now):
+            return known
+        self._month_hour = hour_of(now)
+        for span in days_of_month(now):
+            try:
+                rows = await self._source.read_usage(token, *span, by_key=False)
+            except ApiError:
+                return known
+            if rows is None:
+                return None
+            parts.append(rows)
+        return spending(now, *parts)
 
     def _forget(self) -> None:
         """Forget what belongs to another account."""
         self.facts, self.usage = Facts(), None
-        self._ledger = None if self._plan is None else Ledger(self._plan.max_series)
+        self._ledger = self._ledger and replace(self._ledger)
         self._facts_due = self._usage_due = float("-inf")
+        self._month_hour = 0

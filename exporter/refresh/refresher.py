@@ -14,9 +14,10 @@ import msgspec
 from exporter.credentials import Secret, TokenSource
 from exporter.errors import SUCCESS, ApiError, Reason, TimedOut
 from exporter.model import ApiKey, Listing
-from exporter.refresh.account_reader import AccountReader, Source, UsagePlan
+from exporter.refresh.account_reader import AccountReader, Source
 from exporter.refresh.report import Report
 from exporter.refresh.schedule import Heartbeat, next_delay
+from exporter.refresh.usage import Ledger
 from exporter.snapshot import AccountState, Reading
 from exporter.workers import Lane, decode
 
@@ -93,7 +94,7 @@ class Refresher:
             clock=world.clock,
             monotonic=world.monotonic,
             keep_seconds=state.stale_after_seconds,
-            plan=UsagePlan(max_series=usage_series, by_key=usage_by_key, keys=self._key_ids) if usage_series else None,
+            ledger=Ledger(usage_series, self._key_ids if usage_by_key else None) if usage_series else None,
         )
 
     async def run(self, first_delay: float) -> None:

@@ -1,4 +1,4 @@
-"""Turn what a gateway recorded of an account's usage into counters that never fall.
+"""Turn what a gateway recorded of an account's usage into counters that never fall, and into the spending of a month.
 
 Pure: times are unix seconds and arguments. Knows no HTTP and no metric.
 
@@ -9,129 +9,135 @@ exceeds what was already counted. Hours that could not be read are read later, t
 that was closed and comes again, since a clock was set back, adds only what it grows by from then on.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from operator import add, sub
 
 import msgspec
 
-from exporter.model import Usage, UsageRow
+from exporter.model import Spending, Usage, UsageRow
 
-HOUR = 3_600
+HOUR, DAY = 3_600, 86_400
 LATE_SECONDS = 900
-FIRST_HOURS = 24
-FORGET_SECONDS = 30 * 86_400
-OTHER = "other"
+FORGET_SECONDS = 30 * DAY
+MOST_FOLDED = 50_000
+TOP_MODELS = 8
+OTHER, OTHERS = "other", "other models"
 
+Span = tuple[int, int]  # hours to read together: the beginnings of the first and of the last
 Series = tuple[str, int, str]
-Sums = tuple[int, int, int]
+Sums = tuple[int, ...]
 NOTHING: Sums = (0, 0, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Hours to read together: from the beginning of hour *first* to the beginning of hour *last*, both included."""
-
-    first: int
-    last: int
 
 
 @dataclass(slots=True)
 class _Counter:
     row: UsageRow
-    sums: Sums
     grew_at: float
+    sums: Sums = NOTHING
 
 
 @dataclass(slots=True)
 class Ledger:
     """The counters of one account; at most *max_series* of them, later ones are summed under the model "other".
 
-    Mutable, and owned by one account's reader.
+    *keys* gives the ids of the keys to count by, and is None where models alone count. Mutable, and owned by one
+    account's reader; `dataclasses.replace` begins it again.
     """
 
     max_series: int
-    _open_from: int | None = None
-    _counted: dict[int, dict[Series, Sums]] = field(default_factory=dict)
-    _counters: dict[Series, _Counter] = field(default_factory=dict)
-    _folded: set[Series] = field(default_factory=set)
-    _other: Sums = NOTHING
+    keys: Callable[[], Collection[int]] | None = None
+    _open_from: int | None = field(default=None, init=False)
+    _counted: dict[int, dict[Series, Sums]] = field(default_factory=dict, init=False)
+    _counters: dict[Series, _Counter] = field(default_factory=dict, init=False)
+    _folded: set[Series] = field(default_factory=set, init=False)
 
     def due(self, now: float) -> list[Span]:
         """Return what to read: the hours that are closed by now as one span, each open one by itself."""
-        current = _hour(now)
-        first = current - FIRST_HOURS * HOUR
+        current = hour_of(now)
+        first = current - DAY
         if self._open_from is not None:
             first = max(first, min(self._open_from, current))
-        still_open = max(first, _hour(now - LATE_SECONDS))
-        closed = [Span(first, still_open - HOUR)] if first < still_open else []
-        return [*closed, *(Span(hour, hour) for hour in range(still_open, current + HOUR, HOUR))]
+        still_open = max(first, hour_of(now - LATE_SECONDS))
+        closed = [(first, still_open - HOUR)] if first < still_open else []
+        return [*closed, *((hour, hour) for hour in range(still_open, current + HOUR, HOUR))]
 
-    def record(
-        self, readings: Iterable[tuple[Span, Sequence[UsageRow]]], now: float, *, exists: Callable[[int], bool]
-    ) -> Usage:
+    def record(self, readings: Iterable[tuple[Span, Sequence[UsageRow]]], now: float) -> Usage:
         """Take in all that `due` asked for at *now*; return the counters.
 
-        Rows and counters of a key that no longer *exists* are left out, counters without growth for 30 days as well.
+        One that is not of the first reading is 0 until the next, so that `increase()` sees its first growth. Rows and
+        counters of a key that is gone are left out, counters without growth for 30 days as well.
         """
+        begun = None if self._open_from is None else set(self._counters)
+        ids = {0, *(self.keys() if self.keys else ())}
         for span, rows in readings:
-            self._add(span, rows, now, exists)
-        still_open = _hour(now - LATE_SECONDS)
-        self._open_from = still_open
+            self._add(span, [row for row in rows if row.key_id in ids], now)
+        self._open_from = still_open = hour_of(now - LATE_SECONDS)
         self._counted = {hour: sums for hour, sums in self._counted.items() if hour >= still_open}
         self._counters = {
             series: counter
             for series, counter in self._counters.items()
-            if now - counter.grew_at < FORGET_SECONDS and (not series[1] or exists(series[1]))
+            if now - counter.grew_at < FORGET_SECONDS and counter.row.key_id in ids
         }
-        return self._usage()
+        shown = (
+            _with_sums(counter.row, counter.sums if begun is None or series in begun else NOTHING)
+            for series, counter in self._counters.items()
+        )
+        return Usage(rows=tuple(shown), folded=len(self._folded))
 
-    def _add(self, span: Span, rows: Sequence[UsageRow], now: float, exists: Callable[[int], bool]) -> None:
-        hours = [hour for hour in self._counted if span.first <= hour <= span.last]
-        known = [self._counted.pop(hour) for hour in hours]
-        was_closed = self._open_from is not None and span.first < self._open_from
-        counted: dict[Series, Sums] = {}
-        for sums_of_hour in known:
-            for series, sums in sums_of_hour.items():
-                counted[series] = _plus(counted.get(series, NOTHING), sums)
-        for series, row in _by_series(rows).items():
-            if series[1] and not exists(series[1]):
-                continue
+    def _add(self, span: Span, rows: Sequence[UsageRow], now: float) -> None:
+        was_closed = self._open_from is not None and span[0] < self._open_from
+        hours = [hour for hour in self._counted if span[0] <= hour <= span[1]]
+        counted = _totals(item for hour in hours for item in self._counted.pop(hour).items())
+        named = {_series(row): row for row in rows}
+        for series, sums in _totals((_series(row), _sums(row)) for row in rows).items():
             before = counted.get(series, NOTHING)
-            counted[series] = after = _larger(before, _sums(row))
-            self._grow(series, row, NOTHING if was_closed else _minus(after, before), now)
-        self._counted[span.first] = counted
+            counted[series] = tuple(map(max, before, sums))
+            growth = NOTHING if was_closed else tuple(map(sub, counted[series], before))
+            self._grow(series, named[series], growth, now)
+        self._counted[span[0]] = counted
 
     def _grow(self, series: Series, row: UsageRow, growth: Sums, now: float) -> None:
-        counter = self._counters.get(series)
-        if counter is not None:
-            counter.row = row
-            counter.sums = _plus(counter.sums, growth)
-            counter.grew_at = now if growth != NOTHING else counter.grew_at
-        elif series not in self._folded and len(self._counters) < self.max_series:
-            self._counters[series] = _Counter(row, growth, now)
-        else:
-            self._folded.add(series)
-            self._other = _plus(self._other, growth)
-
-    def _usage(self) -> Usage:
-        rows = [_with_sums(counter.row, counter.sums) for counter in self._counters.values()]
-        if self._folded:
-            rows.append(_with_sums(UsageRow(model=OTHER), self._other))
-        return Usage(rows=tuple(rows), folded=len(self._folded))
+        if series in self._folded or (series not in self._counters and len(self._counters) >= self.max_series):
+            if len(self._folded) < MOST_FOLDED:
+                self._folded.add(series)
+            row = UsageRow(model=OTHER)
+        counter = self._counters.setdefault(_series(row), _Counter(row, now))
+        counter.row = row
+        counter.sums = tuple(map(add, counter.sums, growth))
+        counter.grew_at = now if any(growth) else counter.grew_at
 
 
-def _hour(now: float) -> int:
+def hour_of(now: float) -> int:
+    """Return when the hour of *now* began."""
     return int(now) // HOUR * HOUR
 
 
-def _by_series(rows: Iterable[UsageRow]) -> dict[Series, UsageRow]:
-    """Join the rows that a gateway keeps apart by what is of no interest here, such as its channel."""
-    joined: dict[Series, UsageRow] = {}
-    for row in rows:
-        series = (row.model, row.key_id, row.group)
-        known = joined.get(series)
-        joined[series] = row if known is None else _with_sums(row, _plus(_sums(known), _sums(row)))
-    return joined
+def days_of_month(now: float) -> list[Span]:
+    """Return what to read for `spending`: the UTC day of *now*, and what of its month is before it, at most 30 days."""
+    today = int(now) // DAY * DAY
+    month = today - (datetime.fromtimestamp(now, UTC).day - 1) * DAY
+    return [(today, hour_of(now)), *([(month, today - HOUR)] if month < today else ())]
+
+
+def spending(now: float, today: Iterable[UsageRow], earlier: Iterable[UsageRow] = ()) -> Spending:
+    """Sum what models cost today and in this month."""
+    day, month = Counter[str](), Counter[str]()
+    for row in today:
+        day[row.model] += max(0, row.quota)
+    for row in earlier:
+        month[row.model] += max(0, row.quota)
+    month.update(day)
+    top = [model for model, quota in month.most_common(TOP_MODELS) if quota]
+    models = [(model, day[model], month[model]) for model in top]
+    day_left, month_left = (sums.total() - sum(sums[model] for model in top) for sums in (day, month))
+    return Spending(read_at=now, models=(*models, *([(OTHERS, day_left, month_left)] if month_left else ())))
+
+
+def _series(row: UsageRow) -> Series:
+    return (row.model, row.key_id, row.group)
 
 
 def _sums(row: UsageRow) -> Sums:
@@ -142,13 +148,9 @@ def _with_sums(row: UsageRow, sums: Sums) -> UsageRow:
     return msgspec.structs.replace(row, quota=sums[0], tokens=sums[1], requests=sums[2])
 
 
-def _plus(one: Sums, other: Sums) -> Sums:
-    return (one[0] + other[0], one[1] + other[1], one[2] + other[2])
-
-
-def _minus(one: Sums, other: Sums) -> Sums:
-    return (one[0] - other[0], one[1] - other[1], one[2] - other[2])
-
-
-def _larger(one: Sums, other: Sums) -> Sums:
-    return (max(one[0], other[0]), max(one[1], other[1]), max(one[2], other[2]))
+def _totals(items: Iterable[tuple[Series, Sums]]) -> dict[Series, Sums]:
+    """Join what a gateway keeps apart by what is of no interest here, such as its channel."""
+    joined: dict[Series, Sums] = {}
+    for series, sums in items:
+        joined[series] = tuple(map(add, joined.get(series, NOTHING), sums))
+    return joined

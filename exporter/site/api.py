@@ -48,6 +48,7 @@ def account_item(state: AccountState, now: float) -> dict[str, Any]:
         "withdrawn": state.read_at is not None and not state.serves_data,
         "quota_units_per_usd": state.quota_units_per_usd,
         "balance": balance_item(state) if state.serves_data else None,
+        "spending": spending_item(state) if state.serves_data else None,
         "keys": len(keys),
         "usable_keys": sum(state.obstacle(key, now) is None for key in keys),
         "skipped_keys": state.skipped,
@@ -65,6 +66,18 @@ def balance_item(state: AccountState) -> dict[str, Any] | None:
         "remaining_usd": state.balance.remaining_quota / state.quota_units_per_usd,
         "used_usd": state.balance.used_quota / state.quota_units_per_usd,
         "requests": state.balance.requests,
+    }
+
+
+def spending_item(state: AccountState) -> dict[str, Any] | None:
+    """Describe what models cost; None where it is not reported."""
+    if state.usage is None or state.usage.spending is None:
+        return None
+    units = state.quota_units_per_usd
+    rows = ((model, day / units, month / units) for model, day, month in state.usage.spending.models)
+    return {
+        "read_at": state.usage.spending.read_at,
+        "models": [{"model": model, "today_usd": day, "month_usd": month} for model, day, month in rows],
     }
 
 

@@ -1,4 +1,4 @@
-"""Start a real Prometheus with the sample history in its store; it scrapes nothing.
+"""Start a real Prometheus with the sample history, or another one, in its store; it scrapes nothing.
 
 Talks to: promtool and prometheus, which serves on a free loopback port.
 """
@@ -7,7 +7,7 @@ import contextlib
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from binaries import require
@@ -20,10 +20,10 @@ STOP_SECONDS = 10
 
 
 @contextlib.contextmanager
-def prometheus_with_history(folder: Path) -> Iterator[Prometheus]:
-    """Run it with its data in *folder*."""
+def prometheus_with_history(folder: Path, history: Iterable[str] | None = None) -> Iterator[Prometheus]:
+    """Run it with its data in *folder*: *history* as lines of OpenMetrics with times, else the sample history."""
     promtool, program = require("promtool"), require("prometheus")
-    _fill(promtool, folder)
+    _fill(promtool, folder, history or open_metrics(("demo", DEMO, BEGAN)))
     (folder / "prometheus.yml").write_text("global: {}\n", encoding="utf-8")
     port = _free_port()
     command = [
@@ -45,12 +45,12 @@ def prometheus_with_history(folder: Path) -> Iterator[Prometheus]:
             process.wait(STOP_SECONDS)
 
 
-def _fill(promtool: str, folder: Path) -> None:
-    history = folder / "history.om"
-    with history.open("w", encoding="utf-8") as file:
-        file.writelines(open_metrics(("demo", DEMO, BEGAN)))
+def _fill(promtool: str, folder: Path, history: Iterable[str]) -> None:
+    path = folder / "history.om"
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(history)
     command = [promtool, "tsdb", "create-blocks-from", "--max-block-duration=48h", "openmetrics"]
-    subprocess.run([*command, str(history), str(folder / "data")], check=True, capture_output=True, timeout=60)
+    subprocess.run([*command, str(path), str(folder / "data")], check=True, capture_output=True, timeout=60)
 
 
 def _wait_until_ready(client: Prometheus, process: subprocess.Popen[bytes], log: Path) -> None:

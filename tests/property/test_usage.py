@@ -5,8 +5,9 @@ restart. A restored backup takes back what was flushed since.
 """
 
 import copy
-from collections import defaultdict
+from typing import Any
 
+from books import Books
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,33 +20,13 @@ BOOK, FLUSH, READ, WAIT, RESTORE = range(5)
 STEPS = st.lists(st.tuples(st.integers(BOOK, RESTORE), st.integers(1, 4)), max_size=60)
 
 
-class Books:
-    def __init__(self) -> None:
-        self.waiting: list[tuple[int, str, int]] = []
-        self.sums: dict[tuple[int, str], int] = defaultdict(int)
-        self.booked: dict[str, int] = defaultdict(int)
-
-    def book(self, now: int, amount: int) -> None:
-        model = f"model-{amount % 2}"
-        self.waiting.append((now // HOUR * HOUR, model, amount))
-        self.booked[model] += amount
-
-    def flush(self) -> None:
-        for hour, model, amount in self.waiting:
-            self.sums[hour, model] += amount
-        self.waiting.clear()
-
-    def rows(self, first: int, last: int) -> list[UsageRow]:
-        return [
-            UsageRow(model=model, quota=amount, tokens=amount, requests=1)
-            for (hour, model), amount in self.sums.items()
-            if first <= hour <= last
-        ]
+def as_read(row: dict[str, Any]) -> UsageRow:
+    return UsageRow(model=row["model_name"], quota=row["quota"], tokens=row["token_used"], requests=row["count"])
 
 
 def read(ledger: Ledger, books: Books, now: float) -> dict[str, int]:
-    readings = [(span, books.rows(span.first, span.last)) for span in ledger.due(now)]
-    usage = ledger.record(readings, now, exists=lambda _: True)
+    readings = [(span, [as_read(row) for row in books.by_hour(*span)]) for span in ledger.due(now)]
+    usage = ledger.record(readings, now)
     return {row.model: row.quota for row in usage.rows}
 
 
@@ -60,7 +41,7 @@ def test_counters_never_fall_and_equal_the_books_once_all_is_quiet(steps):
     books, ledger, now, known = Books(), Ledger(max_series=10), START, {}
     for what, amount in steps:
         if what == BOOK:
-            books.book(now, amount)
+            books.book(now, f"model-{amount % 2}", amount)
         elif what == READ:
             after = read(ledger, books, now)
             assert not fell(known, after)
@@ -69,6 +50,7 @@ def test_counters_never_fall_and_equal_the_books_once_all_is_quiet(steps):
             now += 300 * amount if what == WAIT else 0
             books.flush()
     books.flush()
+    read(ledger, books, now)
 
     assert read(ledger, books, now) == books.booked
 
@@ -80,7 +62,7 @@ def test_backups_and_clocks_that_jump_make_no_counter_fall_and_count_nothing_twi
     backup, hops = copy.deepcopy(books.sums), iter(jumps)
     for what, amount in steps:
         if what == BOOK:
-            books.book(now, amount)
+            books.book(now, f"model-{amount % 2}", amount)
         elif what == READ:
             after = read(ledger, books, now + next(hops, 0) * HOUR)
             assert not fell(known, after)

@@ -576,3 +576,14 @@ def test_usage_that_is_refused_is_not_reported_and_not_asked_for_again_within_th
 
     assert session.use(twice) == [None, None]
     assert len(session.asked) == 1
+
+
+def test_a_refused_range_of_days_leaves_the_hours_to_be_asked_for():
+    def only_hours(request):
+        is_hour = request.url.params["start_timestamp"] == request.url.params["end_timestamp"]
+        return an_answer(content={"success": is_hour, "data": []})
+
+    async def days_then_an_hour(client):
+        return [await client.read_usage(TOKEN, first, 7_200, by_key=False) for first in (3_600, 7_200)]
+
+    assert Session(only_hours).use(days_then_an_hour) == [None, ()]

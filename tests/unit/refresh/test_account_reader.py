@@ -9,13 +9,14 @@ from structlog.testing import capture_logs
 from exporter.credentials import Secret
 from exporter.errors import Reason
 from exporter.model import Facts, UsageRow
-from exporter.refresh.account_reader import AccountReader, UsagePlan
+from exporter.refresh.account_reader import AccountReader
 from exporter.refresh.report import Report
+from exporter.refresh.usage import Ledger
 
 TOKEN = Secret("CANARYtoken")
 
 
-def reader_of(source, world=None, **plan):
+def reader_of(source, world=None, ledger=None):
     world = world or FakeWorld()
     return AccountReader(
         source,
@@ -23,7 +24,7 @@ def reader_of(source, world=None, **plan):
         clock=world.clock,
         monotonic=world.monotonic,
         keep_seconds=3600.0,
-        plan=UsagePlan(**({"max_series": 9, "by_key": False, "keys": lambda: {7}} | plan)) if plan else None,
+        ledger=ledger,
         patience=0.01,
     )
 
@@ -149,7 +150,7 @@ def used(quota, **over):
 
 def test_usage_is_read_with_the_first_facts_and_then_every_five_minutes():
     source, world = FakeReader(listings=[], facts=WITH_USAGE, usage={False: (used(5),)}), FakeWorld()
-    account = reader_of(source, world, max_series=9)
+    account = reader_of(source, world, ledger=Ledger(9))
     seen = []
 
     def a_minute_later():
@@ -166,7 +167,7 @@ def test_usage_is_read_with_the_first_facts_and_then_every_five_minutes():
 @pytest.mark.parametrize("facts", [Facts(), Facts(has_usage=False)])
 def test_usage_is_not_asked_for_where_the_gateway_records_none(facts):
     source = FakeReader(listings=[], facts=facts)
-    read(reader_of(source, max_series=9))
+    read(reader_of(source, ledger=Ledger(9)))
 
     assert source.usage_asked == []
 
@@ -180,7 +181,7 @@ def test_usage_is_not_asked_for_where_nobody_wants_it():
 
 def test_usage_that_fails_for_a_while_is_kept_and_asked_for_by_the_next_refresh():
     source, world = FakeReader(listings=[], facts=WITH_USAGE, usage={False: (used(5),)}), FakeWorld()
-    account = reader_of(source, world, max_series=9)
+    account = reader_of(source, world, ledger=Ledger(9))
     read(account)
     world.pass_by(300)
     source.usage[False] = failure(Reason.TIMEOUT)
@@ -195,7 +196,7 @@ def test_usage_that_fails_for_a_while_is_kept_and_asked_for_by_the_next_refresh(
 
 def test_usage_by_key_is_counted_for_known_keys_alone():
     rows = (used(5, key_id=7, key_name="web"), used(9, key_id=8, key_name="gone"))
-    account = reader_of(FakeReader(listings=[], facts=WITH_USAGE, usage={True: rows}), by_key=True)
+    account = reader_of(FakeReader(listings=[], facts=WITH_USAGE, usage={True: rows}), ledger=Ledger(9, lambda: {7}))
     read(account)
 
     assert [(row.key_id, row.key_name) for row in account.usage.rows] == [(7, "web")]
@@ -203,7 +204,7 @@ def test_usage_by_key_is_counted_for_known_keys_alone():
 
 def test_a_gateway_that_does_not_sum_by_key_is_asked_by_model():
     source = FakeReader(listings=[], facts=WITH_USAGE, usage={True: None, False: (used(5),)})
-    account = reader_of(source, by_key=True)
+    account = reader_of(source, ledger=Ledger(9, lambda: {7}))
     read(account, times=2)
 
     assert account.usage.rows[0].quota == 15
@@ -211,9 +212,64 @@ def test_a_gateway_that_does_not_sum_by_key_is_asked_by_model():
 
 def test_another_account_behind_the_token_begins_its_counters_again():
     source = FakeReader(listings=[], facts=WITH_USAGE, usage={False: (used(5),)}, balance=a_balance(account_id=1))
-    account = reader_of(source, max_series=9)
+    account = reader_of(source, ledger=Ledger(9))
     read(account)
     source.balance, source.usage[False] = a_balance(account_id=2), (used(1),)
     read(account, times=2)
 
     assert account.usage.rows[0].quota == 3
+
+
+def test_usage_by_key_waits_for_the_first_listing():
+    ids, source = [], FakeReader(listings=[], facts=WITH_USAGE, usage={True: (used(5, key_id=7),)})
+    account = reader_of(source, ledger=Ledger(9, lambda: ids))
+    read(account)
+    asked_before = list(source.usage_asked)
+    ids.append(7)
+    read(account)
+
+    assert asked_before == []
+    assert account.usage.rows[0].quota == 15  # the day before, too
+
+
+def test_a_token_that_is_refused_for_a_while_does_not_end_the_count_by_key():
+    source, world = FakeReader(listings=[], facts=WITH_USAGE, usage={True: (used(5, key_id=7),)}), FakeWorld()
+    account = reader_of(source, world, ledger=Ledger(9, lambda: {7}))
+    for answer in ((used(5, key_id=7),), None, (used(6, key_id=7),)):
+        source.usage[True] = answer
+        read(account)
+        world.pass_by(300)
+
+    assert account.usage.rows[0].key_id == 7
+
+
+def test_the_month_is_summed_once_in_every_hour():
+    source, world = FakeReader(listings=[], facts=WITH_USAGE, usage={False: (used(5),)}), FakeWorld(now=HOUR_BEGAN)
+    account = reader_of(source, world, ledger=Ledger(9))
+    seen = []
+
+    def five_minutes_later():
+        seen.append(account.usage.spending.models)
+        world.pass_by(300)
+        source.usage[False] = (used(6),)
+
+    read(account, times=13, between=five_minutes_later)
+
+    assert seen == [(("gpt-4o", 5, 10),)] * 12 + [(("gpt-4o", 6, 12),)]
+
+
+@pytest.mark.parametrize("answer", [failure(Reason.TIMEOUT), None])
+def test_a_month_that_cannot_be_read_fails_no_counter(answer):
+    class NoDays(FakeReader):
+        async def read_usage(self, token, first, last, *, by_key):
+            rows = await super().read_usage(token, first, last, by_key=by_key)
+            if last - first > 24 * 3600:
+                if answer is None:
+                    return None
+                raise answer
+            return rows
+
+    account = reader_of(NoDays(listings=[], facts=WITH_USAGE, usage={False: (used(5),)}), ledger=Ledger(9))
+    read(account)
+
+    assert (account.usage.rows[0].quota, account.usage.spending) == (15, None)

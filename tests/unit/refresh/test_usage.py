@@ -3,7 +3,7 @@
 import pytest
 
 from exporter.model import Usage, UsageRow
-from exporter.refresh.usage import HOUR, Ledger, Span
+from exporter.refresh.usage import DAY, HOUR, Ledger, days_of_month, spending
 
 NOON = 1_000 * HOUR
 DAY_BEFORE = NOON - 24 * HOUR
@@ -13,15 +13,11 @@ def a_row(quota: int = 0, *, model: str = "small", **over) -> UsageRow:
     return UsageRow(**{"model": model, "quota": quota, "tokens": 2 * quota, "requests": 1} | over)
 
 
-def everything(_key_id: int) -> bool:
-    return True
-
-
 def read(ledger: Ledger, now: float, *rows: UsageRow, hour: int | None = None) -> dict[str, int]:
     """Answer the span of *hour*, else of the current one, with *rows*, all else with none; return quota by model."""
     hour = int(now) // HOUR * HOUR if hour is None else hour
-    readings = [(span, rows if span.first <= hour <= span.last else ()) for span in ledger.due(now)]
-    return quotas(ledger.record(readings, now, exists=everything))
+    readings = [(span, rows if span[0] <= hour <= span[1] else ()) for span in ledger.due(now)]
+    return quotas(ledger.record(readings, now))
 
 
 def quotas(usage: Usage) -> dict[str, int]:
@@ -35,8 +31,8 @@ def a_ledger(max_series: int = 100) -> Ledger:
 @pytest.mark.parametrize(
     ("now", "spans"),
     [
-        (NOON + 899, [Span(DAY_BEFORE, NOON - 2 * HOUR), Span(NOON - HOUR, NOON - HOUR), Span(NOON, NOON)]),
-        (NOON + 900, [Span(DAY_BEFORE, NOON - HOUR), Span(NOON, NOON)]),
+        (NOON + 899, [(DAY_BEFORE, NOON - 2 * HOUR), (NOON - HOUR, NOON - HOUR), (NOON, NOON)]),
+        (NOON + 900, [(DAY_BEFORE, NOON - HOUR), (NOON, NOON)]),
     ],
     ids=["the hour before is still written", "it is closed"],
 )
@@ -48,8 +44,8 @@ def test_later_readings_are_of_the_open_hours_alone():
     ledger = a_ledger()
     read(ledger, NOON + 1_000)
 
-    assert ledger.due(NOON + 1_300) == [Span(NOON, NOON)]
-    assert ledger.due(NOON + HOUR + 300) == [Span(NOON, NOON), Span(NOON + HOUR, NOON + HOUR)]
+    assert ledger.due(NOON + 1_300) == [(NOON, NOON)]
+    assert ledger.due(NOON + HOUR + 300) == [(NOON, NOON), (NOON + HOUR, NOON + HOUR)]
 
 
 def test_hours_that_could_not_be_read_are_read_later_a_day_at_most():
@@ -57,10 +53,10 @@ def test_hours_that_could_not_be_read_are_read_later_a_day_at_most():
     read(ledger, NOON + 1_000)
 
     assert ledger.due(NOON + 5 * HOUR + 1_000) == [
-        Span(NOON, NOON + 4 * HOUR),
-        Span(NOON + 5 * HOUR, NOON + 5 * HOUR),
+        (NOON, NOON + 4 * HOUR),
+        (NOON + 5 * HOUR, NOON + 5 * HOUR),
     ]
-    assert ledger.due(NOON + 90 * HOUR + 1_000)[0] == Span(NOON + 66 * HOUR, NOON + 89 * HOUR)
+    assert ledger.due(NOON + 90 * HOUR + 1_000)[0] == (NOON + 66 * HOUR, NOON + 89 * HOUR)
 
 
 def test_growth_of_an_hour_is_added():
@@ -74,7 +70,7 @@ def test_growth_of_an_hour_is_added():
 
 
 def test_rows_of_one_model_are_summed_with_their_tokens_and_requests():
-    usage = a_ledger().record([(Span(NOON, NOON), [a_row(5), a_row(3)])], NOON, exists=everything)
+    usage = a_ledger().record([((NOON, NOON), [a_row(5), a_row(3)])], NOON)
 
     assert usage == Usage(rows=(UsageRow(model="small", quota=8, tokens=16, requests=2),))
 
@@ -99,8 +95,8 @@ def test_a_sum_that_shrank_adds_nothing_until_it_exceeds_what_was_counted():
 
 def test_open_hours_that_are_read_together_after_a_gap_are_not_counted_twice():
     ledger = a_ledger()
-    spans = (Span(NOON, NOON), Span(NOON + HOUR, NOON + HOUR))
-    ledger.record([(spans[0], [a_row(5)]), (spans[1], [a_row(7)])], NOON + HOUR + 300, exists=everything)
+    spans = ((NOON, NOON), (NOON + HOUR, NOON + HOUR))
+    ledger.record([(spans[0], [a_row(5)]), (spans[1], [a_row(7)])], NOON + HOUR + 300)
 
     assert read(ledger, NOON + 5 * HOUR + 1_000, a_row(13), hour=NOON) == {"small": 13}
 
@@ -117,19 +113,36 @@ def test_a_clock_that_jumps_ahead_and_back_counts_nothing_twice_and_goes_on():
     assert [quota["small"] for quota in seen] == [5, 6, 6, 7]
 
 
+def test_a_counter_that_is_not_of_the_first_reading_begins_at_zero():
+    ledger = a_ledger()
+    read(ledger, NOON + 900, a_row(5))
+    rows = (a_row(6), a_row(7, model="new"))
+
+    assert read(ledger, NOON + 1_200, *rows) == {"small": 6, "new": 0}
+    assert read(ledger, NOON + 1_500, *rows) == {"small": 6, "new": 7}
+
+
 def test_what_exceeds_the_bound_is_summed_as_other():
     ledger = a_ledger(max_series=1)
     rows = [a_row(1), a_row(2, model="b"), a_row(4, model="c")]
-    usage = ledger.record([(Span(NOON, NOON), rows)], NOON, exists=everything)
+    usage = ledger.record([((NOON, NOON), rows)], NOON)
 
     assert (quotas(usage), usage.folded) == ({"small": 1, "other": 6}, 2)
 
 
+def test_a_model_named_other_is_in_the_same_series_as_what_exceeds_the_bound():
+    usage = a_ledger(1).record([((NOON, NOON), [a_row(1, model="other"), a_row(2, model="b")])], NOON)
+
+    assert quotas(usage) == {"other": 3}
+
+
 def test_the_series_of_a_key_go_with_the_key():
-    ledger = a_ledger()
-    rows = (a_row(1, key_id=7, key_name="web", group="vip"), a_row(2, key_id=8))
-    before = ledger.record([(Span(NOON, NOON), rows)], NOON + 900, exists=everything)
-    after = ledger.record([(Span(NOON, NOON), rows)], NOON + 1_200, exists=lambda key_id: key_id == 7)
+    ids = [7, 8]
+    ledger = Ledger(9, keys=lambda: ids)
+    rows = (a_row(1, key_id=7, key_name="web", group="vip"), a_row(2, key_id=8), a_row(4, key_id=9))
+    before = ledger.record([((NOON, NOON), rows)], NOON + 900)
+    ids.remove(8)
+    after = ledger.record([((NOON, NOON), rows)], NOON + 1_200)
 
     assert [row.key_id for row in before.rows] == [7, 8]
     assert after.rows == (rows[0],)
@@ -145,3 +158,34 @@ def test_a_model_without_growth_for_thirty_days_goes():
 
 def test_a_negative_sum_counts_as_none():
     assert read(a_ledger(), NOON + 1_000, a_row(-5)) == {"small": 0}
+
+
+# The month. The 31st of October 2025, 13:20 UTC.
+
+THE_31ST = 1_761_916_800
+TODAY = 1_761_868_800
+
+
+def test_the_day_and_the_days_before_it_in_the_month_are_read():
+    first = TODAY - 30 * DAY
+
+    assert days_of_month(THE_31ST) == [(TODAY, TODAY + 13 * HOUR), (first, TODAY - HOUR)]
+    assert days_of_month(first + 5) == [(first, first)]
+
+
+def test_the_dearest_models_of_the_month_come_first_and_the_rest_is_summed():
+    today = [a_row(5, model="m1"), a_row(1, model="m9"), a_row(-7, model="refunded")]
+    earlier = [a_row(10 * number, model=f"m{number}") for number in range(1, 11)] + [a_row(1, model="m10")]
+    found = spending(THE_31ST, today, earlier)
+
+    assert found.read_at == THE_31ST
+    assert found.models == (
+        ("m10", 0, 101),
+        ("m9", 1, 91),
+        *((f"m{number}", 0, 10 * number) for number in range(8, 2, -1)),
+        ("other models", 5, 35),
+    )
+
+
+def test_without_spending_no_model_is_named():
+    assert spending(THE_31ST, [a_row(0)], [a_row(-1)]).models == ()

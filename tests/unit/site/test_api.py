@@ -8,6 +8,7 @@ from pathlib import Path
 from domain import DAY, NOW, a_balance, a_read_state, a_snapshot, a_state, an_api_key, failure
 
 from exporter.errors import Reason
+from exporter.model import Spending, Usage
 from exporter.site.api import document
 from exporter.site.choose import Query, choose
 from exporter.snapshot import Snapshot
@@ -72,7 +73,8 @@ def test_what_does_not_apply_is_null():
 
 def test_an_account_is_reported_whole():
     state = a_read_state(an_api_key(), an_api_key(id=2, status=2), at=NOW - 9, balance=a_balance())
-    state = replace(state, gateway="https://gw.example")
+    spending = Spending(read_at=NOW - 99, models=(("small", 500_000, 1_500_000),))
+    state = replace(state, gateway="https://gw.example", usage=Usage(spending=spending))
 
     assert answered(Snapshot.of([state]))["accounts"] == [
         {
@@ -94,6 +96,10 @@ def test_an_account_is_reported_whole():
                 "remaining_usd": 49.995818,
                 "used_usd": 20.054182,
                 "requests": 339,
+            },
+            "spending": {
+                "read_at": NOW - 99,
+                "models": [{"model": "small", "today_usd": 1.0, "month_usd": 3.0}],
             },
             "keys": 2,
             "usable_keys": 1,
@@ -120,11 +126,13 @@ def test_a_failing_account_names_its_reason_and_its_last_error():
 
 
 def test_withdrawn_data_is_not_reported():
-    state = a_read_state(an_api_key(), at=NOW - 3600, balance=a_balance()).failed(failure(Reason.TIMEOUT), NOW)
-    answer = answered(Snapshot.of([state.withdrawn()]))
+    usage = Usage(spending=Spending(read_at=NOW, models=()))
+    state = replace(a_read_state(an_api_key(), at=NOW - 3600, balance=a_balance()), usage=usage)
+    answer = answered(Snapshot.of([state.failed(failure(Reason.TIMEOUT), NOW).withdrawn()]))
 
     assert (answer["keys"], answer["total"]) == ([], 0)
     assert (answer["accounts"][0]["withdrawn"], answer["accounts"][0]["balance"]) == (True, None)
+    assert answer["accounts"][0]["spending"] is None
 
 
 def test_a_key_that_its_account_cannot_pay_for_is_not_usable():
@@ -168,6 +176,9 @@ def test_without_a_limit_nothing_is_cut():
 
 def test_every_field_is_documented():
     documented = set(re.findall(r"^\| `(\w+)`", DOCS.read_text(encoding="utf-8"), flags=re.MULTILINE))
-    answer = answered(Snapshot.of([a_read_state(an_api_key(), balance=a_balance())]))
+    usage = Usage(spending=Spending(read_at=NOW, models=(("m", 1, 2),)))
+    answer = answered(Snapshot.of([replace(a_read_state(an_api_key(), balance=a_balance()), usage=usage)]))
+    (account,) = answer["accounts"]
+    spending = account["spending"]
 
-    assert {*answer, *answer["accounts"][0], *answer["accounts"][0]["balance"], *answer["keys"][0]} <= documented
+    assert {*answer, *account, *account["balance"], *spending, *spending["models"][0], *answer["keys"][0]} <= documented

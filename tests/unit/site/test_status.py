@@ -11,6 +11,7 @@ from domain import DAY, NOW, a_balance, a_read_state, a_snapshot, a_state, an_ap
 from starlette.applications import Starlette
 
 from exporter.errors import Reason
+from exporter.model import Spending, Usage
 from exporter.site.bound import Bound
 from exporter.site.choose import Query
 from exporter.site.status import StatusPage
@@ -164,6 +165,35 @@ def test_a_refresh_that_is_due_is_in_progress():
 
 def test_an_account_whose_balance_is_not_reported_says_so():
     assert texts(request().text, "dd")[0] == "not available"
+
+
+def test_what_models_cost_is_said_in_dollars_of_the_account():
+    spending = Spending(read_at=NOW - 600, models=((HOSTILE, 500_000, 4_000_000), ("other models", 0, 1_000_000)))
+    state = replace(a_read_state(configured_units_per_usd=1_000_000.0), usage=Usage(spending=spending))
+    text = request(snapshot=Snapshot.of([state])).text
+    section = text[text.index('<div class="models">') : text.index("</main>")]
+
+    assert texts(section, "h4") == ["Spending by model this month and today UTC, read 10 minutes ago"]
+    assert texts(section, "dt") == [HOSTILE, "other models"]
+    assert texts(section, "dd") == ["$4.00 $0.50 today", "$1.00 $0.00 today"]
+    assert "<img" not in text
+
+
+SPENT = Usage(spending=Spending(read_at=NOW, models=(("m", 1, 2),)))
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        a_read_state(),
+        replace(a_read_state(), usage=Usage()),
+        replace(a_read_state(), usage=Usage(spending=Spending(read_at=NOW, models=()))),
+        replace(a_read_state(), usage=SPENT).withdrawn(),
+    ],
+    ids=["off", "not read", "nothing spent", "too old"],
+)
+def test_without_spending_by_model_not_even_a_heading_is_shown(state):
+    assert "Spending by model" not in request(snapshot=Snapshot.of([state])).text
 
 
 def test_an_account_that_fails_says_the_last_error_and_the_fix_with_flags_whole():
