@@ -19,9 +19,12 @@ from typing import Any, Self, TypeVar
 import httpx
 import yaml
 from binaries import require
+from builders import CANARY_TOKEN
+from gateway import Gateway
 
 EXPORTER = Path(sys.executable).with_name("cometapi-exporter")
 PATIENCE_SECONDS = 20.0
+QUICKLY = ("--collect.interval=200ms", "--collect.max-requests-per-minute=10000")
 
 T = TypeVar("T")
 
@@ -45,22 +48,47 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
-def clean_environment(**variables: str) -> dict[str, str]:
-    """Return this process's environment without anything that speaks to the exporter, plus *variables*."""
+def clean_environment(gateway: Gateway | None = None, **variables: str) -> dict[str, str]:
+    """Return this process's environment with nothing for the exporter but the account of *gateway* and *variables*."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("COMETAPI_")}
-    return {**kept, "NO_PROXY": "127.0.0.1,localhost", **variables}
+    account = {"COMETAPI_ACCESS_TOKEN": CANARY_TOKEN, "COMETAPI_BASE_URL": gateway.url} if gateway else {}
+    return {**kept, "NO_PROXY": "127.0.0.1,localhost", **account, **variables}
 
 
-def run_exporter(*flags: str, seconds: float = 30.0, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run the installed console script to its end."""
+def accounts_file(folder: Path, gateways: Mapping[str, Gateway], **options: Any) -> str:
+    """Write a file with an account for each gateway and *options* for all; return the flag that names it.
+
+    Their access token is the variable TOKEN.
+    """
+    accounts = [{"name": name, "base_url": each.url, "access_token_env": "TOKEN"} for name, each in gateways.items()]
+    path = folder / "accounts.yml"
+    path.write_text(yaml.safe_dump({"accounts": accounts, **options}), encoding="utf-8")
+    return f"--config.file={path}"
+
+
+def run(*command: object, seconds: float = 60.0, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end, whatever its exit code; what it prints is text."""
     return subprocess.run(
-        [EXPORTER, *flags],
-        env=clean_environment(**variables),
-        capture_output=True,
-        text=True,
-        timeout=seconds,
-        check=False,
+        [str(word) for word in command], capture_output=True, text=True, timeout=seconds, check=False, **options
     )
+
+
+def output_of(*command: object, **options: Any) -> str:
+    """Run a program and return its output; if it fails, fail the test with all that it printed."""
+    done = run(*command, **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def run_exporter(*flags: str, **environment: Any) -> subprocess.CompletedProcess[str]:
+    """Run the installed console script to its end, in a clean *environment*."""
+    return run(EXPORTER, *flags, env=clean_environment(**environment))
+
+
+def samples_of(exposition: str) -> dict[str, float]:
+    """Return every series of the text exposition, as it is written, with its value."""
+    lines = [line for line in exposition.split("\n") if line and not line.startswith("#")]
+    return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines}
 
 
 class Process:
@@ -112,9 +140,9 @@ class Process:
 class Exporter(Process):
     """The installed exporter, serving on a free loopback port; *url* is where. *before* are the words that start it."""
 
-    def __init__(self, *flags: str, before: Sequence[str] = (), **variables: str) -> None:
+    def __init__(self, *flags: str, before: Sequence[str] = (), **environment: Any) -> None:
         serving = () if any("listen-address" in flag for flag in flags) else ("--web.listen-address=127.0.0.1:0",)
-        super().__init__([*before, EXPORTER, "--log.format=json", *serving, *flags], clean_environment(**variables))
+        super().__init__([*before, EXPORTER, "--log.format=json", *serving, *flags], clean_environment(**environment))
         self.urls: list[str] = wait_until(self._addresses)
         self.url = self.urls[0]
 
@@ -137,9 +165,8 @@ class Exporter(Process):
         return self
 
     def samples(self) -> dict[str, float]:
-        """Return every series of the text exposition, as it is written, with its value."""
-        lines = [line for line in self.get().text.split("\n") if line and not line.startswith("#")]
-        return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines}
+        """Return every series that it serves, as it is written, with its value."""
+        return samples_of(self.get().text)
 
 
 class Prometheus(Process):

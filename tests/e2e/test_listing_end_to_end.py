@@ -5,7 +5,7 @@ import time
 import pytest
 from builders import CANARY_TOKEN, a_wire_key, wire_keys
 from gateway import Gateway
-from processes import Exporter, run_exporter, wait_until
+from processes import Exporter, accounts_file, run_exporter, samples_of
 
 
 def escaped(text):
@@ -34,19 +34,14 @@ def expected_series(keys):
     return series
 
 
-def series_of(text):
-    lines = [line for line in text.split("\n") if line and not line.startswith("#")]
-    return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines}
-
-
-@pytest.mark.parametrize("count", [0, 1, 99, 100, 101, 1000, 2345])
+@pytest.mark.parametrize("count", [0, 1_001])
 def test_every_key_is_printed_once_with_the_gateways_values(count):
     keys = wire_keys(count)
     with Gateway(keys=keys) as gateway:
-        done = run_exporter("--once", COMETAPI_ACCESS_TOKEN=CANARY_TOKEN, COMETAPI_BASE_URL=gateway.url)
+        done = run_exporter("--once", gateway=gateway)
 
     assert done.returncode == 0, done.stderr
-    printed = series_of(done.stdout)
+    printed = samples_of(done.stdout)
     varying = ("cometapi_key_expires_in_seconds", "cometapi_key_usable", "cometapi_key_info")
     mine = {name: value for name, value in printed.items() if name.startswith("cometapi_key_")}
     assert {name: value for name, value in mine.items() if not name.startswith(varying)} == expected_series(keys)
@@ -64,9 +59,9 @@ def test_usable_and_countdown_are_judged_at_the_time_of_the_answer():
         a_wire_key(5, name="disabled", status=2),
     ]
     with Gateway(keys=keys) as gateway:
-        done = run_exporter("--once", COMETAPI_ACCESS_TOKEN=CANARY_TOKEN, COMETAPI_BASE_URL=gateway.url)
+        done = run_exporter("--once", gateway=gateway)
 
-    printed = series_of(done.stdout)
+    printed = samples_of(done.stdout)
     usable = {key["name"]: printed[f"cometapi_key_usable{{{labels(key)}}}"] for key in keys}
     assert usable == {"alive": 1, "only looks alive": 0, "spent": 0, "unlimited": 1, "disabled": 0}
     assert 3590 < printed[f"cometapi_key_expires_in_seconds{{{labels(keys[0])}}}"] <= 3600
@@ -75,53 +70,10 @@ def test_usable_and_countdown_are_judged_at_the_time_of_the_answer():
     assert printed['cometapi_keys_usable{account="default",group=""}'] == 2
 
 
-def test_a_thousand_keys_behind_slow_answers_are_asked_for_four_pages_at_a_time():
-    with Gateway(keys=wire_keys(1000), delay=0.05) as gateway:
-        done = run_exporter("--once", COMETAPI_ACCESS_TOKEN=CANARY_TOKEN, COMETAPI_BASE_URL=gateway.url)
-
-    assert done.returncode == 0
-    assert gateway.pages_asked()[0] == 1
-    assert sorted(gateway.pages_asked()) == list(range(1, 12))
-    assert 4 <= gateway.most_at_once <= 5  # four pages, and the account
-
-
-def test_a_gateway_that_refuses_everything_gives_no_exposition_and_exit_code_1():
-    with Gateway(keys=wire_keys(3), token="another") as gateway:
-        done = run_exporter("--once", COMETAPI_ACCESS_TOKEN=CANARY_TOKEN, COMETAPI_BASE_URL=gateway.url)
-
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "reason=unauthorized" in done.stderr
-
-
-def test_a_rotated_token_file_is_used_in_the_next_refresh(tmp_path):
-    token = tmp_path / "token"
-    token.write_text("old-token\n")
-    with (
-        Gateway(keys=wire_keys(3), token="old-token") as gateway,
-        Exporter(
-            "--collect.interval=300ms",
-            f"--cometapi.access-token-file={token}",
-            COMETAPI_BASE_URL=gateway.url,
-        ) as exporter,
-    ):
-        exporter.wait_ready()
-        assert exporter.samples()['cometapi_up{account="default"}'] == 1
-        gateway.token = "new-token"
-        wait_until(lambda: exporter.samples()['cometapi_up{account="default"}'] == 0)
-        token.write_text("new-token\n")
-        wait_until(lambda: exporter.samples()['cometapi_up{account="default"}'] == 1)
-
-
 def test_of_two_accounts_one_may_fail_without_disturbing_the_other(tmp_path):
     with Gateway(keys=wire_keys(5)) as good, Gateway(keys=wire_keys(5), token="other") as bad:
-        (tmp_path / "token").write_text(CANARY_TOKEN)
-        config = tmp_path / "accounts.yml"
-        config.write_text(
-            "accounts:\n"
-            f"  - {{name: good, base_url: '{good.url}', access_token_file: token}}\n"
-            f"  - {{name: bad, base_url: '{bad.url}', access_token_env: TOKEN_OF_BAD}}\n"
-        )
-        with Exporter(f"--config.file={config}", TOKEN_OF_BAD=CANARY_TOKEN) as exporter:
+        file = accounts_file(tmp_path, {"good": good, "bad": bad})
+        with Exporter(file, TOKEN=CANARY_TOKEN) as exporter:
             samples = exporter.wait_ready().samples()
 
     assert samples['cometapi_up{account="good"}'] == 1

@@ -19,7 +19,7 @@ def gateway():
 
 @pytest.fixture
 def exporter(gateway):
-    with Exporter(COMETAPI_ACCESS_TOKEN=CANARY_TOKEN, COMETAPI_BASE_URL=gateway.url) as running:
+    with Exporter(gateway=gateway) as running:
         yield running.wait_ready()
 
 
@@ -29,10 +29,7 @@ def test_a_signal_ends_it_with_exit_code_0(exporter, number):
 
 
 def test_it_ends_within_5_seconds_while_a_refresh_hangs():
-    with (
-        Gateway(keys=wire_keys(3), faults=always(hang(60))) as gateway,
-        Exporter(COMETAPI_ACCESS_TOKEN=CANARY_TOKEN, COMETAPI_BASE_URL=gateway.url) as exporter,
-    ):
+    with Gateway(faults=always(hang(60))) as gateway, Exporter(gateway=gateway) as exporter:
         gateway.wait_for(1)
         assert exporter.get("/-/ready").status_code == 503
         started = time.monotonic()
@@ -52,57 +49,12 @@ def test_a_port_in_use_is_a_clear_error_with_exit_code_1():
     assert "Traceback" not in done.stderr
 
 
-def test_wrong_settings_are_reported_together_with_exit_code_2():
-    done = run_exporter("--collect.interval=soon", "--log.level=loud", COMETAPI_QUOTA_PER_USD="-1")
-
-    assert done.returncode == 2
-    for named in (
-        "--collect.interval (COMETAPI_EXPORTER_INTERVAL)",
-        "--log.level (COMETAPI_EXPORTER_LOG_LEVEL)",
-        "--cometapi.quota-per-usd (COMETAPI_QUOTA_PER_USD)",
-        "COMETAPI_ACCESS_TOKEN",
-    ):
-        assert named in done.stderr
-
-
 def test_it_serves_on_ipv4_and_ipv6_at_once(gateway):
     flags = ("--web.listen-address=127.0.0.1:0", "--web.listen-address=[::1]:0")
-    with Exporter(*flags, COMETAPI_ACCESS_TOKEN=CANARY_TOKEN, COMETAPI_BASE_URL=gateway.url) as exporter:
+    with Exporter(*flags, gateway=gateway) as exporter:
         assert len(exporter.urls) == 2
         for url in exporter.urls:
             assert httpx.get(f"{url}/-/healthy", trust_env=False).status_code == 200
-
-
-def test_the_landing_page_links_to_the_metrics(exporter):
-    assert 'href="./metrics"' in exporter.get("/").text
-
-
-def test_check_prints_what_was_found(gateway):
-    done = run_exporter("--check", COMETAPI_ACCESS_TOKEN=CANARY_TOKEN, COMETAPI_BASE_URL=f"{gateway.url}/v1/")
-
-    assert done.returncode == 0
-    assert "default" in done.stdout
-    assert "50.00 USD" in done.stdout
-
-
-def test_check_names_the_reason_and_the_fix(gateway):
-    done = run_exporter("--check", COMETAPI_ACCESS_TOKEN="wrong", COMETAPI_BASE_URL=gateway.url)
-
-    assert done.returncode == 1
-    assert "unauthorized" in done.stdout
-    assert "what to do: create a new access token" in done.stdout
-
-
-def test_a_proxy_has_no_business_between_this_machine_and_itself(gateway):
-    done = run_exporter(
-        "--once",
-        COMETAPI_ACCESS_TOKEN=CANARY_TOKEN,
-        COMETAPI_BASE_URL=gateway.url,
-        HTTP_PROXY="http://127.0.0.1:9",
-        NO_PROXY="",
-    )
-
-    assert done.returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -126,16 +78,9 @@ def test_it_ends_within_5_seconds_while_the_resolver_hangs(tmp_path):
         "    return time.sleep(30) if 'invalid' in str(host) else known(host, *rest, **named)\n"
         "socket.getaddrinfo = hang\n"
     )
-    with Exporter(
-        COMETAPI_ACCESS_TOKEN=CANARY_TOKEN,
-        COMETAPI_BASE_URL="https://gateway.invalid",
-        PYTHONPATH=str(tmp_path),
-    ) as exporter:
+    environment = {"COMETAPI_ACCESS_TOKEN": CANARY_TOKEN, "COMETAPI_BASE_URL": "https://gateway.invalid"}
+    with Exporter(**environment, PYTHONPATH=str(tmp_path)) as exporter:
         time.sleep(0.5)
         started = time.monotonic()
         assert exporter.stop(seconds=20) == 0
         assert time.monotonic() - started < 6
-
-
-def test_a_slash_too_many_is_not_found_rather_than_redirected(exporter):
-    assert exporter.get("/metrics/").status_code == 404

@@ -5,24 +5,17 @@ import pty
 import select
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
 from builders import CANARY_TOKEN, wire_keys
 from gateway import Gateway, always, answer
-from processes import EXPORTER, clean_environment, run_exporter
-
-HTML = {"Content-Type": "text/html"}
-
-
-def check(gateway, *flags, token=CANARY_TOKEN):
-    return run_exporter("--check", *flags, COMETAPI_ACCESS_TOKEN=token, COMETAPI_BASE_URL=gateway.url).stdout
+from processes import EXPORTER, accounts_file, clean_environment, run, run_exporter
 
 
 def at_a_terminal(gateway, **variables):
     """Run --check with a pseudo-terminal as its output and return what it wrote there."""
     ours, theirs = pty.openpty()
-    environment = clean_environment(COMETAPI_ACCESS_TOKEN=CANARY_TOKEN, COMETAPI_BASE_URL=gateway.url, **variables)
+    environment = clean_environment(gateway, **variables)
     with subprocess.Popen([EXPORTER, "--check"], env=environment, stdout=theirs, stderr=theirs) as process:
         os.close(theirs)
         written, end = b"", time.monotonic() + 20
@@ -36,32 +29,6 @@ def at_a_terminal(gateway, **variables):
     assert process.returncode == 0
     os.close(ours)
     return written.decode()
-
-
-@pytest.mark.parametrize(
-    ("fault", "fix"),
-    [
-        (answer(401), "create a new access token"),
-        (answer(401), "--cometapi.user-id (COMETAPI_USER_ID)"),
-        (answer(200, b"<!doctype html>", HTML), "the URL of the API, not of a web page"),
-        (answer(429), "lower --collect.max-requests-per-minute"),
-        (answer(200, b'{"success": false}'), "check the access token"),
-    ],
-    ids=["wrong token", "missing user id", "web page", "rate limit", "older gateway refuses"],
-)
-def test_trouble_says_what_to_do_next(fault, fix):
-    with Gateway(faults=always(fault)) as gateway:
-        assert fix in check(gateway)
-
-
-def test_a_clock_that_is_wrong_is_told():
-    late = {"Date": "Mon, 01 Jan 2024 00:00:00 GMT", "Content-Type": "application/json"}
-    body = b'{"success": true, "data": {"page": 1, "page_size": 100, "total": 0, "items": []}}'
-    with Gateway(faults=always(answer(200, body, late))) as gateway:
-        said = check(gateway)
-
-    assert "ahead of the gateway" in said
-    assert "set this machine's clock" in said
 
 
 def test_a_terminal_gets_colour_and_sees_the_pages_go_by():
@@ -80,12 +47,36 @@ def test_no_color_is_honoured():
     assert "ok" in written
 
 
-def test_a_pipe_gets_neither_colour_nor_progress():
+def test_a_pipe_gets_what_was_found_and_how_to_serve_without_colour_or_progress():
     with Gateway(keys=wire_keys(3)) as gateway:
-        done = run_exporter("--check", COMETAPI_ACCESS_TOKEN=CANARY_TOKEN, COMETAPI_BASE_URL=gateway.url)
+        done = run_exporter("--check", "--collect.interval=30s", gateway=gateway)
 
+    assert (done.returncode, done.stderr) == (0, "")
     assert "\x1b" not in done.stdout
-    assert done.stderr == ""
+    assert f"default  {gateway.url}  3 " in done.stdout
+    assert "50.00 USD" in done.stdout
+    assert done.stdout.splitlines()[-1] == "Serve: cometapi-exporter --collect.interval=30s"
+
+
+def test_a_failed_check_names_the_reason_the_fix_and_a_wrong_clock_and_not_how_to_serve():
+    late = {"Date": "Mon, 01 Jan 2024 00:00:00 GMT"}
+    with Gateway(faults=always(answer(401, headers=late))) as gateway:
+        done = run_exporter("--check", gateway=gateway)
+
+    assert done.returncode == 1
+    assert "unauthorized" in done.stdout
+    assert "what to do: create a new access token" in done.stdout
+    assert "--cometapi.user-id (COMETAPI_USER_ID)" in done.stdout
+    assert "ahead of the gateway" in done.stdout
+    assert "Serve:" not in done.stdout
+
+
+def test_advice_names_the_keys_of_the_accounts_file_where_one_is_used(tmp_path):
+    with Gateway(faults=always(answer(401))) as gateway:
+        said = run_exporter("--check", accounts_file(tmp_path, {"a": gateway}), TOKEN=CANARY_TOKEN).stdout
+
+    assert "also requires user_id" in said
+    assert "--cometapi" not in said
 
 
 def test_the_shell_can_complete_flags():
@@ -95,77 +86,29 @@ def test_the_shell_can_complete_flags():
     assert "complete" in done.stdout
 
 
-def test_check_shows_the_gateway_and_ends_with_how_to_serve():
-    with Gateway(keys=wire_keys(3)) as gateway:
-        said = check(gateway, "--collect.interval=30s")
-
-    assert gateway.url in said
-    assert said.splitlines()[-1] == "Serve: cometapi-exporter --collect.interval=30s"
+FULL, CLOSED = (">/dev/full", "No space left on device"), (">&-", "Bad file descriptor")
+FAILING = [(mode, *FULL) for mode in ("--once", "--check", "--config.check", "--version", "--help")]
 
 
-def test_a_failed_check_does_not_say_how_to_serve():
-    with Gateway(faults=always(answer(401))) as gateway:
-        assert "Serve:" not in check(gateway)
+@pytest.mark.parametrize(("mode", "output", "said"), [*FAILING, ("--once", *CLOSED)])
+def test_an_output_that_takes_nothing_is_one_line_and_exit_code_1(mode, output, said):
+    script = f'"{EXPORTER}" --demo --log.level=error {mode} {output}'
+    done = run("bash", "-c", script, env=clean_environment())
+
+    assert (done.returncode, done.stderr) == (1, f"cannot write to standard output: {said}\n")
 
 
-def test_advice_names_the_keys_of_the_accounts_file_where_one_is_used(tmp_path):
-    with Gateway(faults=always(answer(401))) as gateway:
-        (tmp_path / "token").write_text(CANARY_TOKEN)
-        (tmp_path / "a.yml").write_text(f"accounts: [{{name: a, access_token_file: token, base_url: '{gateway.url}'}}]")
-        said = run_exporter("--check", f"--config.file={tmp_path}/a.yml").stdout
-
-    assert "also requires user_id" in said
-    assert "--cometapi" not in said
-
-
-@pytest.mark.parametrize("mode", ["--once", "--check", "--config.check", "--version", "--help"])
-def test_a_full_disk_is_one_line_and_exit_code_1(mode):
-    with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
-            [EXPORTER, "--demo", "--log.level=error", mode],
-            env=clean_environment(),
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-            timeout=30,
-        )
-
-    assert (done.returncode, done.stderr) == (1, "cannot write to standard output: No space left on device\n")
-
-
-@pytest.mark.parametrize("mode", ["--once", "--check", "--version"])
-@pytest.mark.parametrize("closed", [">&-", "| true", "2>&- >&-"])
-def test_a_closed_output_leaves_no_traceback(mode, closed):
-    done = subprocess.run(
-        ["bash", "-c", f'"{EXPORTER}" --demo --log.level=error {mode} {closed}'],
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=30,
-    )
+@pytest.mark.parametrize("closed", ["| true", "2>&- >&-"])
+def test_a_reader_that_leaves_gets_no_traceback(closed):
+    done = run("bash", "-c", f'"{EXPORTER}" --demo --log.level=error --once {closed}', env=clean_environment())
 
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
 
 
-def test_once_says_when_it_cannot_write_and_fails():
-    done = subprocess.run(
-        ["bash", "-c", f'"{EXPORTER}" --demo --log.level=error --once >&-'],
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=30,
-    )
-
-    assert (done.returncode, done.stderr) == (1, "cannot write to standard output: Bad file descriptor\n")
-
-
 def test_once_with_a_refused_token_announces_no_retry():
     with Gateway(faults=always(answer(401))) as gateway:
-        done = run_exporter("--once", COMETAPI_ACCESS_TOKEN=CANARY_TOKEN, COMETAPI_BASE_URL=gateway.url)
+        done = run_exporter("--once", gateway=gateway)
 
     assert "refresh failed" in done.stderr
     assert "retry_in_seconds" not in done.stderr

@@ -2,13 +2,11 @@
 
 import gzip
 import time
-from contextlib import ExitStack
 
 import pytest
-import yaml
 from builders import CANARY_TOKEN, wire_keys
 from gateway import Gateway, always, answer
-from processes import Exporter, wait_until
+from processes import Exporter, accounts_file, wait_until
 
 LIMIT_SECONDS = 2.0
 """A quarter of a second on a quiet machine; before pages were bounded and decoded off the loop, 5 to 9 s."""
@@ -36,20 +34,16 @@ def hostile(body: bytes):
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_that_is_dear_to_decode_holds_up_no_probe_and_no_other_account(name, tmp_path):
-    with ExitStack() as stack:
-        gateways = {
-            "hostile": stack.enter_context(Gateway(faults=hostile(PAGES[name]))),
-            "healthy": stack.enter_context(Gateway(keys=wire_keys(3))),
-        }
-        accounts = [
-            {"name": account, "base_url": gateway.url, "access_token_env": "TOKEN"}
-            for account, gateway in gateways.items()
-        ]
-        path = tmp_path / "accounts.yml"
-        path.write_text(yaml.safe_dump({"accounts": accounts}))
-        exporter = stack.enter_context(
-            Exporter(f"--config.file={path}", "--collect.interval=500ms", TOKEN=CANARY_TOKEN).wait_ready()
-        )
+    with (
+        Gateway(faults=hostile(PAGES[name])) as dear,
+        Gateway(keys=wire_keys(3)) as healthy,
+        Exporter(
+            accounts_file(tmp_path, {"hostile": dear, "healthy": healthy}),
+            "--collect.interval=500ms",
+            TOKEN=CANARY_TOKEN,
+        ) as exporter,
+    ):
+        exporter.wait_ready()
         waits = []
         for _ in range(30):
             began = time.monotonic()

@@ -1,8 +1,8 @@
 """Towards the API, 5: old data is withdrawn, said to be so, and comes back; Prometheus sees the whole arc."""
 
-from builders import CANARY_TOKEN, wire_keys
+from builders import wire_keys
 from gateway import Gateway, always, answer
-from processes import Exporter, Prometheus, scrape_config, wait_until
+from processes import QUICKLY, Exporter, Prometheus, scrape_config, wait_until
 
 DATA = ("cometapi_key_", "cometapi_keys", "cometapi_account_")
 
@@ -10,13 +10,7 @@ DATA = ("cometapi_key_", "cometapi_keys", "cometapi_account_")
 def test_prometheus_sees_the_data_go_past_stale_after_and_return(tmp_path):
     with (
         Gateway(keys=wire_keys(5)) as gateway,
-        Exporter(
-            "--collect.interval=300ms",
-            "--collect.stale-after=4s",
-            "--collect.max-requests-per-minute=10000",
-            COMETAPI_ACCESS_TOKEN=CANARY_TOKEN,
-            COMETAPI_BASE_URL=gateway.url,
-        ) as exporter,
+        Exporter(*QUICKLY, "--collect.stale-after=4s", gateway=gateway) as exporter,
         Prometheus(tmp_path, scrape_config(exporter.url)) as prometheus,
     ):
         wait_until(lambda: prometheus.value("count(cometapi_key_status)") == 5)

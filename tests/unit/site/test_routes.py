@@ -192,7 +192,9 @@ def test_other_methods_are_not_allowed(method, path):
     assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD"}
 
 
-@pytest.mark.parametrize("path", ["/missing", "/-/", "/-/live", "/metrics/x", "/%2e%2e/etc/passwd", "/metrics%00"])
+@pytest.mark.parametrize(
+    "path", ["/missing", "/-/", "/-/live", "/metrics/", "/metrics/x", "/%2e%2e/etc/passwd", "/metrics%00"]
+)
 def test_what_is_not_there_is_404(path):
     assert Client().get(path).status == 404
 
