@@ -6,23 +6,23 @@ here with the countdown computed at the scrape. *collector* creates the families
 """
 
 import itertools
+import platform
 import sys
 import time
 from pathlib import Path
 
 from keyset import pages
-from prometheus_client import CollectorRegistry, Gauge, start_http_server
-from prometheus_client.registry import Collector
+from prometheus_client import CollectorRegistry, Gauge, PlatformCollector, ProcessCollector, start_http_server
 
 from exporter.cometapi.answer import Answer
 from exporter.cometapi.wire import parse_page
+from exporter.errors import Reason
 from exporter.exposition.catalogue import COUNTDOWN, KEY_LABELS, SNAPSHOT_FAMILIES
-from exporter.exposition.telemetry import Telemetry, process_collectors
 from exporter.model import Balance
 from exporter.snapshot import AccountState, Snapshot
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "tests"))
-from oracle import SnapshotCollector, metric_of
+from oracle import SnapshotCollector, metric_of, telemetry_metrics
 
 BALANCE = Balance(remaining_quota=24_997_909, used_quota=10_027_091, requests=339)
 
@@ -60,10 +60,15 @@ def fill_with_gauges(registry: CollectorRegistry, snapshot: Snapshot, now: int) 
                 timer.labels(*labels).set_function(lambda end=key.expires_at: end - time.time())
 
 
-def own_collectors() -> tuple[Collector, ...]:
-    telemetry = Telemetry(version="0")
-    telemetry.prepare("default")
-    return (*telemetry.collectors, *process_collectors())
+def count_ourselves(registry: CollectorRegistry) -> None:
+    own = telemetry_metrics(registry)
+    own["cometapi_exporter_build_info"].labels("0", platform.python_version()).set(1)
+    for name in ("refreshes_total", "refresh_duration_seconds"):
+        own[f"cometapi_exporter_{name}"].labels("default")
+    for reason in Reason:
+        own["cometapi_exporter_refresh_failures_total"].labels("default", reason.value)
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
 
 
 def main(kind: str, count: int, now: int, port: int) -> None:
@@ -74,8 +79,7 @@ def main(kind: str, count: int, now: int, port: int) -> None:
         del snapshot
     else:
         registry.register(SnapshotCollector(lambda: snapshot, time.time))
-    for collector in own_collectors():
-        registry.register(collector)
+    count_ourselves(registry)
     start_http_server(port, addr="127.0.0.1", registry=registry)
     print("serving", flush=True)
     sys.stdin.read()

@@ -168,7 +168,8 @@ async def read_once(settings: Settings, *, demo: bool = False) -> str | None:
         await asyncio.gather(*(refresher.refresh(is_last=True) for refresher in watch.refreshers))
         if all(state.failing is not None for state in watch.snapshot.accounts.values()):
             return None
-        once = Exposition(current=lambda: watch.snapshot, own=watch.telemetry.collectors, clock=WORLD.clock)
+        once = Exposition(telemetry=watch.telemetry, process=(), clock=WORLD.clock)
+        await once.renew(*watch.snapshot.accounts.values())
         return b"".join([chunk async for chunk in once.plain(Form.TEXT)]).decode()
 
 

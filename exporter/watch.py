@@ -64,9 +64,7 @@ class Watch:
         self.snapshot = Snapshot()
         self.accounts: dict[str, Watched] = {}
         self.telemetry = telemetry
-        self.exposition = Exposition(
-            current=lambda: self.snapshot, own=(*telemetry.collectors, *process_collectors()), clock=clock
-        )
+        self.exposition = Exposition(telemetry=telemetry, process=process_collectors(), clock=clock)
         self._world = world
         self._rate_limits: dict[str, RateLimit] = {}
         self._running: asyncio.TaskGroup | None = None
@@ -91,9 +89,9 @@ class Watch:
         self.snapshot = Snapshot.of(
             opened[name].refresher.state if name in opened else self.snapshot.accounts[name] for name in self.accounts
         )
+        self.exposition.keep(self.accounts)
         for name in before.keys() - self.accounts.keys():
             self.telemetry.forget(name)
-            self.exposition.forget(name)
         self._start(list(opened.values()))
         self.telemetry.configured(
             shards=settings.shards_total,

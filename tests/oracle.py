@@ -3,18 +3,20 @@
 Slow and simple: a registry collects all families of a snapshot again each time.
 """
 
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
+from typing import Any
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import generate_latest as library_text
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.exposition import generate_latest as library_openmetrics
 from prometheus_client.registry import Collector
 
-from exporter.exposition.catalogue import SNAPSHOT_FAMILIES, Family
+from exporter.exposition.catalogue import SNAPSHOT_FAMILIES, Family, tally_of
 from exporter.exposition.rendering import Form
+from exporter.exposition.telemetry import REFRESH_BUCKETS, TELEMETRY_FAMILIES
 from exporter.snapshot import AccountState, Snapshot
 
 
@@ -55,16 +57,29 @@ def _series(family: Family, state: AccountState, now: float) -> Iterator[tuple[t
             yield (str(key.id), key.name, key.group, *more), family.of_key(state, key, now)
     if family.of_account and (family.always or state.serves_data):
         keys = state.keys if state.serves_data else ()
-        tally = Counter((key.group, key.status_word, state.obstacle(key, now)) for key in keys)
-        yield from family.of_account(state, tally)
+        yield from family.of_account(state, tally_of(state, keys, now))
+
+
+def telemetry_metrics(registry: CollectorRegistry) -> dict[str, Any]:
+    """Register the library's metric objects of the exporter's own families; return them by name."""
+    disable_created_metrics()
+    kinds = {"gauge": Gauge, "counter": Counter, "histogram": partial(Histogram, buckets=REFRESH_BUCKETS)}
+    return {
+        family.name: kinds[family.kind](family.name, family.help, family.labels, registry=registry)
+        for family in TELEMETRY_FAMILIES
+    }
 
 
 def library_bytes(
-    form: Form, snapshot: Snapshot, now: float, own: Iterable[Collector] = (), names: Collection[str] = ()
+    form: Form,
+    snapshot: Snapshot,
+    now: float,
+    *,
+    own: Callable[[CollectorRegistry], object] = lambda _: None,
+    names: Collection[str] = (),
 ) -> bytes:
-    """Encode *snapshot* (or its families called *names*) and the process's *own* collectors as the library does."""
+    """Encode *snapshot* (or its families called *names*), and what *own* registers, as the library does."""
     registry = CollectorRegistry()
     registry.register(SnapshotCollector(lambda: snapshot, lambda: now, names))
-    for collector in own:
-        registry.register(collector)
+    own(registry)
     return library_text(registry) if form is Form.TEXT else library_openmetrics(registry)

@@ -3,20 +3,30 @@
 import asyncio
 import gzip
 
-from domain import FakeWorld
+from domain import NOW, FakeWorld
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.exposition.rendering import Form
 from exporter.exposition.scrape import Exposition
+from exporter.exposition.telemetry import Telemetry
 
 
 class Scraped:
-    """An exposition of a snapshot that a test exchanges."""
+    """An exposition of accounts that a test exchanges."""
 
-    def __init__(self, snapshot, *, own=(), now=None):
-        self.snapshot = snapshot
-        self.world = FakeWorld() if now is None else FakeWorld(now=now)
-        self.exposition = Exposition(current=lambda: self.snapshot, own=own, clock=self.world.clock)
+    def __init__(self, snapshot, *, telemetry=None, process=(), now=NOW):
+        self.world = FakeWorld(now=now)
+        self.exposition = Exposition(
+            telemetry=telemetry or Telemetry(version="0.0.0"),
+            process=process,
+            clock=self.world.clock,
+        )
+        self.show(*snapshot.accounts.values())
+
+    def show(self, *states):
+        """Show these accounts and no other."""
+        asyncio.run(self.exposition.renew(*states))
+        self.exposition.keep([state.name for state in states])
 
     def plain(self, *names, form=Form.TEXT):
         """Return the plain answer in one."""

@@ -5,7 +5,7 @@ Pure: no HTTP, no clock (the time is an argument), no client library. The exposi
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,8 +15,8 @@ from exporter.snapshot import AccountState
 KEY_LABELS = ("account", "key_id", "key_name", "group")
 EXPERIMENTAL = "experimental"
 
-Tally = Mapping[tuple[str, str, Obstacle | None], int]
-"""How many keys of an account have this group, this status word and this obstacle."""
+Tally = Counter[tuple[str, str, str | None]]
+"""How many keys of an account have this group and this status or obstacle: by group, "status" or "reason", word."""
 Value = float | None
 """None where there is no series."""
 Series = Iterable[tuple[tuple[str, ...], Value]]
@@ -44,10 +44,8 @@ class Family:
     always: bool = False
 
 
-def _key(
-    name: str, text: str, of_key: OfKey, *labels: str, more: Callable[[ApiKey], tuple[str, ...]] | None = None
-) -> Family:
-    return Family(name=f"cometapi_key_{name}", help=text, labels=(*KEY_LABELS, *labels), of_key=of_key, more=more)
+def _key(name: str, text: str, of_key: OfKey) -> Family:
+    return Family(name=f"cometapi_key_{name}", help=text, labels=KEY_LABELS, of_key=of_key)
 
 
 def _group(
@@ -116,11 +114,11 @@ KEY_FAMILIES = (
     USABLE,
     _key("created_timestamp_seconds", "Unix time at which the key was created.", lambda _, key, __: key.created_at),
     _key("last_used_timestamp_seconds", "Unix time at which the key was last used.", lambda _, k, __: k.last_used_at),
-    _key(
-        "info",
-        "Key restrictions, as labels. Constant 1.",
-        lambda *_: 1,
-        *("model_limits", "ip_allowlist", "cross_group_retry"),
+    Family(
+        name="cometapi_key_info",
+        help="Key restrictions, as labels. Constant 1.",
+        labels=(*KEY_LABELS, "model_limits", "ip_allowlist", "cross_group_retry"),
+        of_key=lambda *_: 1,
         more=_restrictions,
     ),
     *_new(
@@ -136,28 +134,25 @@ COUNTDOWN = _key(
 )
 
 
-def _by_status(state: AccountState, tally: Tally) -> Series:
-    """Count the keys of every group by status, zeros included."""
-    counts: Counter[tuple[str, str]] = Counter()
-    for (group, status, _), count in tally.items():
-        counts[group, status] += count
-    return (((group, status), counts[group, status]) for group in sorted(state.groups) for status in STATUS_LABELS)
+def tally_of(state: AccountState, keys: Sequence[ApiKey], now: float) -> Tally:
+    """Count *keys* of an account as of unix time *now*; the obstacle of a usable key is None."""
+    tally: Tally = Counter([(key.group, "status", key.status_word) for key in keys])
+    tally.update([(key.group, "reason", state.obstacle(key, now)) for key in keys])
+    return tally
 
 
-def _by_obstacle(state: AccountState, tally: Tally) -> Iterator[tuple[str, Obstacle | None, int]]:
-    """Count the keys of every group by obstacle, zeros included, None for those that are usable."""
-    counts: Counter[tuple[str, Obstacle | None]] = Counter()
-    for (group, _, obstacle), count in tally.items():
-        counts[group, obstacle] += count
-    return ((group, each, counts[group, each]) for group in sorted(state.groups) for each in (None, *Obstacle))
+def _counts(name: str, text: str, label: str, words: Iterable[str]) -> Family:
+    """Make a family that counts the keys of every group by *label*, zeros included."""
+    known = tuple(words)
+
+    def count(state: AccountState, tally: Tally) -> Series:
+        return (((group, word), tally[group, label, word]) for group in sorted(state.groups) for word in known)
+
+    return _group(name, text, count, "group", label)
 
 
 def _usable(state: AccountState, tally: Tally) -> Series:
-    return (((group,), count) for group, obstacle, count in _by_obstacle(state, tally) if obstacle is None)
-
-
-def _unusable(state: AccountState, tally: Tally) -> Series:
-    return (((group, obstacle), count) for group, obstacle, count in _by_obstacle(state, tally) if obstacle is not None)
+    return (((group,), tally[group, "reason", None]) for group in sorted(state.groups))
 
 
 def _price_factors(state: AccountState, _: Tally) -> Series:
@@ -184,11 +179,9 @@ def _usage(name: str, text: str, field: str) -> Family:
 
 
 ACCOUNT_FAMILIES = (
-    _group("keys", "Number of keys by status as reported by the API.", _by_status, "group", "status"),
+    _counts("keys", "Number of keys by status as reported by the API.", "status", STATUS_LABELS),
     _group("keys_usable", "Number of keys that can currently serve requests.", _usable, "group"),
-    *_new(
-        _group("keys_unusable", "Number of keys that cannot serve requests, by reason.", _unusable, "group", "reason")
-    ),
+    *_new(_counts("keys_unusable", "Number of keys that cannot serve requests, by reason.", "reason", Obstacle)),
     _account("account_remaining_quota", "Quota units left in the account's wallet.", "balance.remaining_quota"),
     _account("account_used_quota", "Quota units that the account has spent.", "balance.used_quota"),
     _account("account_requests_total", "Requests to models as counted by the API.", "balance.requests", kind="counter"),

@@ -12,11 +12,10 @@ snapshot at the same time. Chosen families are some of the stretches, a plain an
 """
 
 import math
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from functools import cache, partial
+from functools import cache
 
 from prometheus_client.utils import floatToGoString
 
@@ -29,13 +28,14 @@ from exporter.exposition.catalogue import (
     Family,
     Tally,
     surroundings,
+    tally_of,
 )
 from exporter.exposition.stretches import Stretch, deflate
-from exporter.model import ApiKey, Obstacle
+from exporter.model import ApiKey
 from exporter.snapshot import AccountState
 
 KEYS_A_PIECE = 1000
-_number: Callable[[float], str] = floatToGoString
+_library_number: Callable[[float], str] = floatToGoString
 
 
 class Form(Enum):
@@ -45,14 +45,46 @@ class Form(Enum):
     OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
     @property
-    def end(self) -> bytes:
+    def end(self) -> str:
         """What closes a whole exposition."""
-        return b"" if self is Form.TEXT else b"# EOF\n"
+        return "" if self is Form.TEXT else "# EOF\n"
 
     def comments(self, family: Family) -> str:
         """Return the two comment lines of *family*; OpenMetrics names a counter without its ending."""
         name = family.name if self is Form.TEXT else family.name.removesuffix("_total")
         return f"# HELP {name} {family.help}\n# TYPE {name} {family.kind}\n"
+
+
+# The text.
+
+
+def number(value: float) -> str:
+    """Write *value* as the library does; integers, which nearly all are, by a shorter way."""
+    if type(value) is not int or not -(10**15) < value < 10**15:
+        return _library_number(value)
+    if value < 10**6:
+        return f"{value}.0"
+    digits = str(value)
+    mantissa = f"{digits[0]}.{digits[1:]}".rstrip("0.")
+    return f"{mantissa}e+{len(digits) - 1:02d}"
+
+
+@cache
+def _template(names: tuple[str, ...]) -> str:
+    labels = ",".join(f'{name}="{{{names.index(name)}}}"' for name in sorted(names))
+    return f"{{{{{labels}}}}}" if labels else ""
+
+
+def label_set(names: tuple[str, ...], values: Sequence[str]) -> str:
+    """Write labels as they are in a line; the last ones may be left out."""
+    escaped = [value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"") for value in values]
+    return _template(names[: len(values)]).format(*escaped)
+
+
+def lines(family: Family, series: Iterable[tuple[str, float | None]]) -> str:
+    """Write a line for each of *series* that has a value: what stands behind the family's name, and the value."""
+    name = family.name
+    return "".join([f"{name}{text} {number(value)}\n" for text, value in series if value is not None])
 
 
 # Accounts, by pieces.
@@ -66,31 +98,33 @@ class View:
     keys: Sequence[ApiKey]
     now: float
 
+    @property
+    def identities(self) -> list[tuple[int, str, str]]:
+        """What tells the series of each key from those of others; empty where no key has series."""
+        return [] if self.state.counts_only else [(key.id, key.name, key.group) for key in self.keys]
+
     def values(self, family: Family) -> list[float | None]:
         """Read the values of *family*."""
         return [family.of_key(self.state, key, self.now) for key in self.keys] if family.of_key else []
 
-    def texts(self, family: Family) -> list[str]:
+    def labels(self, family: Family) -> list[str]:
         """Write the labels of each key as they are in the lines of *family*."""
-        name, more = self.state.name, family.more or _nothing_more
-        return [_labels(family.labels, (name, str(key.id), key.name, key.group, *more(key))) for key in self.keys]
-
-    def has_same_keys(self, other: "View") -> bool:
-        """Whether the same keys are shown, under the same names."""
-        mine, theirs = ([(key.id, key.name, key.group) for key in view.keys] for view in (self, other))
-        return self.state.counts_only == other.state.counts_only and mine == theirs
+        name, more = self.state.name, family.more or (lambda _: ())
+        return [label_set(family.labels, (name, str(key.id), key.name, key.group, *more(key))) for key in self.keys]
 
     def agrees(self, other: "View", family: Family) -> bool:
         """Whether *family* has the same lines as for *other*, which has the same keys."""
-        more = family.more or _nothing_more
-        return self.values(family) == other.values(family) and list(map(more, self.keys)) == list(map(more, other.keys))
+        more = family.more
+        if more and list(map(more, self.keys)) != list(map(more, other.keys)):
+            return False
+        return self.values(family) == other.values(family)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
     """Some keys of an account: a stretch for each family that has series, and how many keys are in which condition.
 
-    *expiries* has the expiry of each key that has one, by the text of its labels. All of it holds *until* a unix time.
+    *expiries* has the expiry of each key that has one, by its labels. All of it holds *until* a unix time.
     """
 
     view: View
@@ -123,36 +157,26 @@ class Rendered:
         return self.now <= now < min((piece.until for piece in self.pieces), default=math.inf)
 
 
-def jobs(state: AccountState, now: float, before: Rendered | None) -> Iterator[Callable[[], Piece]]:
-    """Yield what renders the pieces of *state* one by one, using of *before* what still holds."""
+def render(state: AccountState, now: float, before: Rendered | None = None) -> Iterator[Rendered | None]:
+    """Render *state*, keeping what still holds of *before*: yield None after each piece, and the account in the end."""
     known = before.pieces if before else ()
     old = {piece.view.keys[-1].id: piece for piece in known}
-    keys_of_pieces = _cut(state.keys if state.serves_data else ())
+    cut: Iterable[Sequence[ApiKey]] = _cut(state.keys if state.serves_data else ())
     if before and before.state is state:
-        keys_of_pieces = (piece.view.keys for piece in known)
-    for keys in keys_of_pieces:
-        yield partial(_piece, View(state, keys, now), old.get(keys[-1].id))
-
-
-def finish(state: AccountState, now: float, pieces: Sequence[Piece], before: Rendered | None) -> Rendered:
-    """Add to the *pieces* of an account what is about no key."""
-    tally: Counter[tuple[str, str, Obstacle | None]] = Counter()
-    for piece in pieces:
-        tally.update(piece.tally)
+        cut = (piece.view.keys for piece in known)
+    pieces, tally = [], Tally()
+    for keys in cut:
+        pieces.append(_piece(View(state, keys, now), old.get(keys[-1].id)))
+        tally.update(pieces[-1].tally)
+        yield None
     shown = [family for family in ACCOUNT_FAMILIES if family.always or state.serves_data]
-    lines = {family.name: _account_lines(family, state, tally) for family in shown}
-    usage = before.usage if before and before.state.usage is state.usage else _usage(state)
-    return Rendered(state=state, now=now, pieces=pieces, lines=lines, usage=usage if state.serves_data else {})
-
-
-def render(state: AccountState, now: float, before: Rendered | None = None) -> Rendered:
-    """Render an account at once."""
-    return finish(state, now, [job() for job in jobs(state, now, before)], before)
-
-
-def _usage(state: AccountState) -> dict[str, Stretch]:
-    lines = {family.name: _account_lines(family, state, {}) for family in USAGE_FAMILIES if state.usage}
-    return dict(zip(lines, deflate(lines.values()), strict=True))
+    yield Rendered(
+        state=state,
+        now=now,
+        pieces=pieces,
+        lines={family.name: _account_lines(family, state, tally) for family in shown},
+        usage=_usage(state, before),
+    )
 
 
 def _cut(keys: Sequence[ApiKey]) -> Iterator[Sequence[ApiKey]]:
@@ -166,62 +190,47 @@ def _cut(keys: Sequence[ApiKey]) -> Iterator[Sequence[ApiKey]]:
 
 
 def _piece(view: View, old: Piece | None) -> Piece:
+    """Render *view*: only the families that changed since *old*, where that has the same keys."""
     if old is not None and old.holds(view):
         return replace(old, view=view)
-    before = old if old is not None and old.view.has_same_keys(view) else None
+    before = old if old is not None and old.view.identities == view.identities else None
     families = () if view.state.counts_only else KEY_FAMILIES
     changed = [family for family in families if before is None or not view.agrees(before.view, family)]
-    texts = view.texts(COUNTDOWN) if changed else []
-    ends = [key.expires_at for key in view.keys]
+    labels = view.labels(COUNTDOWN) if changed else []
+    written = {
+        family.name: lines(
+            family, zip(view.labels(family) if family.more else labels, view.values(family), strict=True)
+        )
+        for family in changed
+    }
+    kept, expiries = (before.stretches, before.expiries) if before else ({}, {})
+    if EXPIRY in changed:
+        with_labels = zip(labels, view.keys, strict=True)
+        expiries = {text: key.expires_at for text, key in with_labels if key.expires_at is not None}
+    ends = (key.expires_at + 1 for key in view.keys if key.expires_at is not None)
     return Piece(
         view=view,
-        stretches=_stretches(view, texts, changed, before),
-        expiries=before.expiries
-        if before and EXPIRY not in changed
-        else {text: end for text, end in zip(texts, ends, strict=False) if end is not None},
-        tally=Counter((key.group, key.status_word, view.state.obstacle(key, view.now)) for key in view.keys),
-        until=min((end + 1 for end in ends if end is not None and end + 1 > view.now), default=math.inf),
+        stretches={name: stretch for name, stretch in kept.items() if name not in written} | _stretches(written),
+        expiries=expiries,
+        tally=tally_of(view.state, view.keys, view.now),
+        until=min((end for end in ends if end > view.now), default=math.inf),
     )
 
 
-def _stretches(view: View, texts: Sequence[str], changed: Iterable[Family], before: Piece | None) -> dict[str, Stretch]:
-    """Render the families that *changed*, and keep the others of *before*."""
-    lines = {
-        family.name: key_lines(family, view.texts(family) if family.more else texts, view.values(family))
-        for family in changed
-    }
-    kept = {name: stretch for name, stretch in (before.stretches if before else {}).items() if name not in lines}
-    shown = {name: text for name, text in lines.items() if text}
-    return kept | dict(zip(shown, deflate(shown.values()), strict=True))
+def _usage(state: AccountState, before: Rendered | None) -> Mapping[str, Stretch]:
+    if not state.serves_data:
+        return {}
+    if before and before.state.serves_data and before.state.usage is state.usage:
+        return before.usage
+    return _stretches({family.name: _account_lines(family, state, Tally()) for family in USAGE_FAMILIES})
 
 
-# The text.
-
-
-def _nothing_more(_: ApiKey) -> tuple[str, ...]:
-    return ()
-
-
-@cache
-def _template(names: tuple[str, ...]) -> str:
-    return "{{" + ",".join(f'{name}="{{{names.index(name)}}}"' for name in sorted(names)) + "}}"
-
-
-def _labels(names: tuple[str, ...], values: Sequence[str]) -> str:
-    escaped = [value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"") for value in values]
-    return _template(names[: len(values)]).format(*escaped)
-
-
-def key_lines(family: Family, texts: Iterable[str], values: Iterable[float | None]) -> str:
-    """Write a line for each key that has a value; *texts* are its labels."""
-    name, series = family.name, zip(texts, values, strict=True)
-    return "".join([f"{name}{text} {_number(value)}\n" for text, value in series if value is not None])
+def _stretches(texts: Mapping[str, str]) -> dict[str, Stretch]:
+    """Deflate those of *texts* that are not empty."""
+    shown = {name: text for name, text in texts.items() if text}
+    return dict(zip(shown, deflate(shown.values()), strict=True))
 
 
 def _account_lines(family: Family, state: AccountState, tally: Tally) -> str:
     series = family.of_account(state, tally) if family.of_account else ()
-    return "".join(
-        f"{family.name}{_labels(family.labels, (state.name, *labels))} {_number(value)}\n"
-        for labels, value in series
-        if value is not None
-    )
+    return lines(family, ((label_set(family.labels, (state.name, *labels)), value) for labels, value in series))

@@ -1,21 +1,22 @@
 """Whatever the keys are called and whatever the time: the bytes are the library's own, and they parse back."""
 
-import asyncio
 import gzip
+import platform
 from unittest.mock import patch
 
 from domain import NOW, a_balance, a_listing, a_reading, a_state, an_api_key, failure
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracle import library_bytes
-from prometheus_client import Counter
+from oracle import library_bytes, telemetry_metrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
+from prometheus_client.utils import floatToGoString
 from scraped import Scraped
 
-from exporter.errors import Reason
+from exporter.errors import SUCCESS, Reason
 from exporter.exposition.catalogue import SNAPSHOT_FAMILIES
-from exporter.exposition.rendering import Form
+from exporter.exposition.rendering import Form, number
+from exporter.exposition.telemetry import Telemetry
 from exporter.model import Usage, UsageRow, label_text
 from exporter.snapshot import Snapshot
 
@@ -60,29 +61,56 @@ def states(draw, name="main"):
 snapshots = st.builds(lambda a, b: Snapshot.of([a, b]), states("main"), states("Zweites"))
 
 
-def own_counter():
-    counter = Counter("own_things", "Things.", registry=None)
-    counter.inc(3)
-    return counter
+def counted(events):
+    """Count *events* with our own counters, and say how to count the same with the library's."""
+    ours = Telemetry(version="0")
+    ours.configured(shards=1, index=0, accounts=2, at=NOW)
+    for account, outcome, seconds, code in events:
+        ours.prepare(account)
+        ours.request_sent(account, "/", code)
+        ours.refresh_ended(account, outcome, seconds)
+
+    def count(registry):
+        theirs = {name.removeprefix("cometapi_exporter_"): each for name, each in telemetry_metrics(registry).items()}
+        theirs["build_info"].labels("0", platform.python_version()).set(1)
+        for name, value in (("shards", 1), ("accounts", 2), ("config_last_reload_successful", 1)):
+            theirs[name].set(value)
+        theirs["config_last_reload_success_timestamp_seconds"].set(NOW)
+        for account, outcome, seconds, code in events:
+            for reason in Reason:
+                theirs["refresh_failures_total"].labels(account, reason.value)
+            theirs["api_requests_total"].labels(account, "/", code).inc()
+            theirs["refreshes_total"].labels(account).inc()
+            theirs["refresh_duration_seconds"].labels(account).observe(seconds)
+            if outcome != SUCCESS:
+                theirs["refresh_failures_total"].labels(account, outcome).inc()
+
+    return ours, count
 
 
-@given(st.lists(st.tuples(snapshots, st.floats(-3, 4) | st.integers(0, 6)), min_size=1, max_size=5))
+events = st.tuples(
+    st.sampled_from(["main", 'Zwei"tes']),
+    st.sampled_from([SUCCESS, *(reason.value for reason in Reason)]),
+    st.sampled_from([0.1, 1800.0]) | st.floats(0, 4000),
+    st.text(max_size=3).map(label_text),
+)
+
+
+@given(
+    st.lists(st.tuples(snapshots, st.floats(-3, 4) | st.integers(0, 6)), min_size=1, max_size=5),
+    st.lists(events, max_size=5),
+)
 @settings(max_examples=100, deadline=None)
-def test_after_any_refreshes_expiries_and_jumps_of_the_clock_each_byte_is_the_librarys(history):
-    scraped, own = Scraped(history[0][0], own=[counter := own_counter()]), [counter]
-
-    async def refresh(snapshot: Snapshot) -> None:
-        for state in snapshot.accounts.values():
-            await scraped.exposition.renew(state)
-        scraped.snapshot = snapshot
-
+def test_after_any_refreshes_expiries_and_jumps_of_the_clock_each_byte_is_the_librarys(history, counted_events):
+    ours, count = counted(sorted(counted_events, key=lambda event: event[0]))
+    scraped = Scraped(history[0][0], telemetry=ours)
     with patch("exporter.exposition.rendering.KEYS_A_PIECE", 3):
         for snapshot, wait in history:
-            asyncio.run(refresh(snapshot))
+            scraped.show(*snapshot.accounts.values())
             scraped.world.now += wait
             scraped.catch_up()
             for form in Form:
-                expected = library_bytes(form, snapshot, scraped.world.now, own)
+                expected = library_bytes(form, snapshot, scraped.world.now, own=count)
                 assert scraped.plain(form=form) == expected
                 assert gzip.decompress(scraped.packed(form=form)) == expected
 
@@ -90,11 +118,17 @@ def test_after_any_refreshes_expiries_and_jumps_of_the_clock_each_byte_is_the_li
 @given(snapshots, st.sets(st.sampled_from([family.name for family in SNAPSHOT_FAMILIES]), min_size=1))
 @settings(max_examples=60, deadline=None)
 def test_chosen_families_are_those_of_the_library_in_the_same_order(snapshot, chosen):
-    scraped = Scraped(snapshot, own=[own_counter()])
+    scraped = Scraped(snapshot)
 
     for form in Form:
         expected = library_bytes(form, snapshot, NOW, names=chosen)
         assert scraped.plain(*chosen, form=form) == gzip.decompress(scraped.packed(*chosen, form=form)) == expected
+
+
+@given(st.integers(-(10**16), 10**16) | st.sampled_from([10**n for n in range(18)]) | st.floats() | st.booleans())
+@settings(max_examples=500)
+def test_any_number_is_written_as_the_library_does(value):
+    assert number(value) == floatToGoString(value)
 
 
 @given(names, names)

@@ -7,20 +7,19 @@ import subprocess
 import zlib
 from dataclasses import replace
 from pathlib import Path
-from unittest.mock import patch
 
 import pytest
 from binaries import require
 from domain import NOW, a_balance, a_read_state, a_snapshot, a_state, an_api_key, failure
 from msgspec.structs import replace as replace_key
-from prometheus_client import Counter
 from scraped import Scraped
 
 from exporter.errors import Reason
-from exporter.exposition.rendering import Form, jobs, render
+from exporter.exposition.catalogue import SNAPSHOT_FAMILIES
+from exporter.exposition.rendering import Form, render
 from exporter.exposition.scrape import chunks
 from exporter.exposition.stretches import combine, deflate
-from exporter.exposition.telemetry import Telemetry
+from exporter.exposition.telemetry import TELEMETRY_FAMILIES, Telemetry, process_collectors
 from exporter.filters import Threshold
 from exporter.model import Usage, UsageRow
 from exporter.snapshot import Snapshot
@@ -62,67 +61,12 @@ def key_id(line):
     return line.split('key_id="')[1].split('"')[0]
 
 
-def test_quotes_backslashes_newlines_and_every_script_stand_in_the_labels():
-    assert lines(Scraped(odd_snapshot()).text(), "cometapi_key_status") == [
-        'cometapi_key_status{account="main",group="vip",key_id="8",key_name="twin"} 1.0',
-        'cometapi_key_status{account="main",group="",key_id="7",key_name="twin"} 1.0',
-        'cometapi_key_status{account="main",group="",key_id="6",key_name=""} 77.0',
-        'cometapi_key_status{account="main",group="",key_id="5",key_name="ключ 密钥 🔑"} 4.0',
-        'cometapi_key_status{account="main",group="g\\"\\\\\\n",key_id="4",key_name="line\\nbreak"} 3.0',
-        'cometapi_key_status{account="main",group="vip",key_id="3",key_name="back\\\\slash"} 2.0',
-        'cometapi_key_status{account="main",group="vip",key_id="2",key_name="quo\\"te"} 1.0',
-        'cometapi_key_status{account="main",group="",key_id="1",key_name="plain"} 1.0',
-    ]
-
-
-def test_remaining_quota_leaves_the_unlimited_out_and_goes_below_zero():
-    found = lines(Scraped(odd_snapshot()).text(), "cometapi_key_remaining_quota")
-
-    assert [(key_id(line), line.rsplit(" ", 1)[1]) for line in found] == [
-        ("8", "1.0"),
-        ("7", "500000.0"),
-        ("5", "0.0"),
-        ("4", "500000.0"),
-        ("3", "500000.0"),
-        ("2", "-12.0"),
-        ("1", "500000.0"),
-    ]
-
-
-def test_the_countdown_is_as_of_the_scrape():
-    scraped = Scraped(odd_snapshot())
-    scraped.world.pass_by(0.25)
-
-    assert lines(scraped.text(), "cometapi_key_expires_in_seconds") == [
-        'cometapi_key_expires_in_seconds{account="main",group="vip",key_id="8",key_name="twin"} 86399.75',
-        'cometapi_key_expires_in_seconds{account="main",group="",key_id="6",key_name=""} -0.25',
-        'cometapi_key_expires_in_seconds{account="main",group="vip",key_id="3",key_name="back\\\\slash"} -30.25',
-        'cometapi_key_expires_in_seconds{account="main",group="vip",key_id="2",key_name="quo\\"te"} 89.75',
-    ]
-
-
-def test_accounts_say_how_they_are():
-    text = Scraped(odd_snapshot()).text()
-
-    assert lines(text, "cometapi_up") == ['cometapi_up{account="main"} 1.0', 'cometapi_up{account="empty"} 0.0']
-    assert lines(text, "cometapi_exporter_last_success_timestamp_seconds") == [
-        'cometapi_exporter_last_success_timestamp_seconds{account="main"} 1.75e+09',
-        'cometapi_exporter_last_success_timestamp_seconds{account="empty"} 1.74999994e+09',
-    ]
-    assert lines(text, "cometapi_quota_units_per_usd") == [
-        'cometapi_quota_units_per_usd{account="main"} 500000.0',
-        'cometapi_quota_units_per_usd{account="empty"} 500000.0',
-        'cometapi_quota_units_per_usd{account="new"} 1000.0',
-    ]
-
-
 def telemetry():
     counted = Telemetry(version="0.0.0")
     counted.prepare("main")
     counted.refresh_ended("main", "success", 0.75)
     counted.request_sent("main", "/api/token/", "200")
-    _, *others = counted.collectors
-    return others
+    return counted
 
 
 @pytest.mark.parametrize(
@@ -130,7 +74,10 @@ def telemetry():
 )
 def test_the_whole_is_as_reviewed(form, file):
     """After a change on purpose: run with REFRESH_GOLDEN=1, and review the difference."""
-    served = Scraped(odd_snapshot(), own=telemetry()).plain(form=form)
+    whole = Scraped(odd_snapshot(), telemetry=telemetry()).plain(form=form)
+    served = b"".join(
+        line for line in whole.splitlines(keepends=True) if b"_build_info" not in line
+    )  # Python's version
 
     if os.environ.get(REFRESH):
         (GOLDEN / file).write_bytes(served)
@@ -164,12 +111,12 @@ def test_the_packed_answer_is_exactly_one_gzip_member(form):
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("gzipped", PACKINGS)
-def test_without_accounts_or_collectors_the_answer_is_still_whole(form, gzipped):
+def test_without_accounts_the_answer_is_still_whole(form, gzipped):
     text = Scraped(Snapshot.of([])).body(form=form, gzipped=gzipped).decode()
 
     assert text.startswith("# HELP cometapi_key_remaining_quota ")
     assert text.endswith("# EOF\n") is (form is Form.OPENMETRICS)
-    assert text.count("# TYPE") == 36
+    assert text.count("# TYPE") == len(SNAPSHOT_FAMILIES) + len(TELEMETRY_FAMILIES)
 
 
 def test_an_expiry_is_caught_up_with_before_the_next_refresh_and_no_scrape_waits_for_it():
@@ -196,50 +143,42 @@ def test_a_clock_that_is_set_back_brings_an_expired_key_back():
     assert (expired, lines(scraped.text(), "cometapi_key_usable")[0][-3:]) == ("0.0", "1.0")
 
 
-def test_after_the_withdrawal_the_next_scrape_has_no_keys():
-    scraped = Scraped(a_snapshot(an_api_key(expires_at=NOW + 9), balance=a_balance()))
-    scraped.snapshot = Snapshot.of([scraped.snapshot.accounts["main"].withdrawn()])
-    text = scraped.text()
+def test_a_success_after_a_withdrawal_brings_everything_back():
+    state = replace(a_read_state(an_api_key()), usage=Usage(rows=(UsageRow(model="m"),)))
+    scraped = Scraped(Snapshot.of([state]))
+    before = scraped.text()
+    scraped.show(state.withdrawn())
+    scraped.show(state)
 
-    assert [line for line in text.splitlines() if not line.startswith("#")] == [
-        'cometapi_quota_units_per_usd{account="main"} 500000.0',
-        'cometapi_up{account="main"} 1.0',
-        'cometapi_exporter_last_success_timestamp_seconds{account="main"} 1.75e+09',
-        'cometapi_exporter_refresh_interval_seconds{account="main"} 60.0',
-        'cometapi_exporter_skipped_keys{account="main"} 0.0',
-        'cometapi_exporter_excluded_keys{account="main"} 0.0',
-    ]
+    assert scraped.text() == before
 
 
-def test_a_success_after_the_withdrawal_brings_the_keys_back():
-    scraped = Scraped(a_snapshot(an_api_key()))
-    scraped.snapshot = Snapshot.of([scraped.snapshot.accounts["main"].withdrawn()])
-    withdrawn = scraped.text()
-    scraped.snapshot = a_snapshot(an_api_key(), at=NOW + 4000)
+def test_scrapes_in_one_second_share_their_bytes_until_something_is_counted_or_shown():
+    counted = Telemetry(version="0.0.0")
+    scraped = Scraped(a_snapshot(*some_keys(3000)), telemetry=counted)
 
-    assert lines(withdrawn, "cometapi_key_status") == []
-    assert len(lines(scraped.text(), "cometapi_key_status")) == 1
+    async def scenario():
+        async def scrapes():
+            return await asyncio.gather(*(scraped.exposition.gzipped(Form.TEXT) for _ in range(3)))
 
+        found = await scrapes()
+        counted.reload_failed()
+        counted.request_sent("main", "/", "200")
+        found += await scrapes()
+        await scraped.exposition.renew(a_read_state())
+        found += await scrapes()
+        scraped.world.pass_by(1)
+        return found + await scrapes()
 
-def test_a_new_snapshot_is_served_even_to_those_who_ask_before_it_was_rendered():
-    scraped = Scraped(a_snapshot(an_api_key(id=1)))
-    scraped.snapshot = a_snapshot(an_api_key(id=2))
-
-    assert [key_id(line) for line in lines(scraped.text(), "cometapi_key_status")] == ["2"]
-
-
-def test_the_processs_own_counters_are_as_of_the_scrape():
-    counter = Counter("own_things", "Things.", registry=None)
-    scraped = Scraped(a_snapshot(), own=[counter])
-    before = lines(scraped.text(), "own_things_total")
-    counter.inc()
-
-    assert (before, lines(scraped.text(), "own_things_total")) == (["own_things_total 0.0"], ["own_things_total 1.0"])
+    found = asyncio.run(scenario())
+    assert [found.index(parts) for parts in found] == [0, 0, 0, 3, 3, 3, 6, 6, 6, 6, 6, 6]
+    assert len({id(parts) for parts in found}) == 4
 
 
-def test_two_families_of_one_name_are_refused_at_the_start():
-    with pytest.raises(ValueError, match="cometapi_up"):
-        Scraped(a_snapshot(), own=[Counter("cometapi_up", "A clash.", registry=None)])
+def test_two_families_never_have_one_name():
+    names = [family.name for family in (*SNAPSHOT_FAMILIES, *TELEMETRY_FAMILIES)]
+
+    assert len(set(names)) == len(names)
 
 
 @pytest.mark.parametrize(
@@ -249,6 +188,7 @@ def test_two_families_of_one_name_are_refused_at_the_start():
         (["cometapi_up", "cometapi_key_info"], {"cometapi_up", "cometapi_key_info"}),
         (["cometapi_key_expires_in_seconds"], {"cometapi_key_expires_in_seconds"}),
         (["cometapi_exporter_refreshes_total"], {"cometapi_exporter_refreshes_total"}),
+        (["python_info"], {"python_info"}),
         (["nobody"], set()),
         (["cometapi_up", "nobody", ""], {"cometapi_up"}),
     ],
@@ -256,20 +196,11 @@ def test_two_families_of_one_name_are_refused_at_the_start():
 @pytest.mark.parametrize("gzipped", PACKINGS)
 @pytest.mark.parametrize("form", FORMS)
 def test_chosen_names_alone_are_served(names, served, form, gzipped):
-    body = Scraped(odd_snapshot(), own=telemetry()).body(*names, form=form, gzipped=gzipped).decode()
+    scraped = Scraped(odd_snapshot(), telemetry=telemetry(), process=process_collectors())
+    body = scraped.body(*names, form=form, gzipped=gzipped).decode()
 
     assert {line.split("{")[0] for line in body.splitlines() if not line.startswith("#")} == served
     assert body.endswith("# EOF\n") is (form is Form.OPENMETRICS)
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_chosen_names_say_the_same_as_the_whole_and_are_packed_alike(form):
-    scraped = Scraped(odd_snapshot(), own=telemetry())
-    scraped.world.pass_by(1.5)
-    name = "cometapi_key_expires_in_seconds"
-    chosen = scraped.body(name, form=form, gzipped=True).decode()
-
-    assert lines(chosen, name) == lines(scraped.plain(form=form).decode(), name)
 
 
 # What is rendered again.
@@ -285,9 +216,9 @@ def small_pieces(monkeypatch):
     monkeypatch.setattr("exporter.exposition.rendering.KEYS_A_PIECE", 4)
 
 
-def stretches(rendered):
+def stretches(account):
     """List the stretches of the pieces by name of family and position of the piece."""
-    return {(name, n): s for n, piece in enumerate(rendered.pieces) for name, s in piece.stretches.items()}
+    return {(name, n): s for n, piece in enumerate(account.pieces) for name, s in piece.stretches.items()}
 
 
 def changed(before, after):
@@ -296,10 +227,16 @@ def changed(before, after):
     return {place for place, stretch in stretches(after).items() if id(stretch) not in kept}
 
 
+def rendered(*account):
+    """Render an account at once."""
+    *_, found = render(*account)
+    return found
+
+
 def rendered_twice(keys, others, *, now=NOW, **over):
     """Render an account with *keys*, then with *others* at *now*."""
-    before = render(a_read_state(*keys), NOW)
-    return before, render(a_read_state(*others, **over), now, before)
+    before = rendered(a_read_state(*keys), NOW)
+    return before, rendered(a_read_state(*others, **over), now, before)
 
 
 @pytest.mark.usefixtures("small_pieces")
@@ -360,9 +297,9 @@ def test_new_thresholds_change_the_families_of_thresholds_alone():
 def test_usage_that_did_not_change_is_not_rendered_again():
     usage = Usage(rows=(UsageRow(model="m", quota=1),))
     state = replace(a_read_state(an_api_key()), usage=usage)
-    before = render(state, NOW)
-    same = render(replace(state, skipped=1), NOW, before)
-    grown = render(replace(state, usage=Usage(rows=(UsageRow(model="m", quota=2),))), NOW, before)
+    before = rendered(state, NOW)
+    same = rendered(replace(state, skipped=1), NOW, before)
+    grown = rendered(replace(state, usage=Usage(rows=(UsageRow(model="m", quota=2),))), NOW, before)
 
     name = "cometapi_usage_quota_total"
     assert same.usage[name] is before.usage[name]
@@ -377,51 +314,38 @@ def test_a_new_name_changes_every_line_of_the_key():
 
 def test_no_piece_is_larger_than_two_thousand_keys_and_none_is_lost():
     keys = [an_api_key(id=number * 97) for number in range(30_000, 0, -1)]
-    pieces = render(a_read_state(*keys), NOW).pieces
+    pieces = rendered(a_read_state(*keys), NOW).pieces
     sizes = [len(piece.view.keys) for piece in pieces]
 
     assert (sum(sizes), max(sizes) <= 2000, 20 < len(sizes) < 60) == (30_000, True, True)
 
 
-def test_other_accounts_keep_what_is_rendered_when_one_is_refreshed():
-    one, other = a_read_state(an_api_key(), name="one"), a_read_state(an_api_key(), name="other")
-    scraped = Scraped(Snapshot.of([one, other]))
-    scraped.text()
-    seen = []
-    renewed = a_read_state(an_api_key(used_quota=77), name="one")
-
-    async def refresh():
-        with patch(
-            "exporter.exposition.scrape.jobs", lambda state, *rest: seen.append(state.name) or jobs(state, *rest)
-        ):
-            await scraped.exposition.renew(renewed)
-        scraped.snapshot = scraped.snapshot.with_account(renewed)
-
-    asyncio.run(refresh())
-    assert [line[-4:] for line in lines(scraped.text(), "cometapi_key_used_quota")] == ["77.0", "00.0"]
-    assert seen == ["one"]
-
-
-def test_until_a_new_state_is_rendered_scrapes_get_the_old_one():
-    scraped = Scraped(a_snapshot(an_api_key(id=1)))
-    renewed = a_read_state(an_api_key(id=2))
+def test_until_a_new_state_is_rendered_scrapes_get_the_old_one_and_other_accounts_stay():
+    scraped = Scraped(Snapshot.of([a_read_state(an_api_key(id=1), name="b"), a_read_state(an_api_key(id=7), name="a")]))
 
     async def scenario():
-        renewing = asyncio.create_task(scraped.exposition.renew(renewed))
+        renewing = asyncio.create_task(scraped.exposition.renew(a_read_state(an_api_key(id=2), name="b")))
         await asyncio.sleep(0)
         during = b"".join(await scraped.exposition.gzipped(Form.TEXT))
         await renewing
-        scraped.snapshot = Snapshot.of([renewed])
         return during, b"".join(await scraped.exposition.gzipped(Form.TEXT))
 
     texts = [gzip.decompress(body).decode() for body in asyncio.run(scenario())]
-    assert [[key_id(line) for line in lines(text, "cometapi_key_status")] for text in texts] == [["1"], ["2"]]
+    assert [[key_id(line) for line in lines(text, "cometapi_key_status")] for text in texts] == [["1", "7"], ["2", "7"]]
+
+
+def test_the_accounts_to_keep_are_shown_in_their_new_order():
+    scraped = Scraped(Snapshot.of([a_state(name=name) for name in "abc"]))
+    scraped.exposition.keep(["c", "a"])
+
+    found = lines(scraped.text(), "cometapi_exporter_skipped_keys")
+    assert [line.split('"')[1] for line in found] == ["c", "a"]
 
 
 def test_with_counts_only_no_text_of_a_key_is_rendered_or_kept():
     state = a_read_state(*some_keys(3), counts_only=True)
     text = Scraped(Snapshot.of([state])).text()
-    (piece,) = render(state, NOW).pieces
+    (piece,) = rendered(state, NOW).pieces
 
     assert "key_id" not in text
     assert lines(text, "cometapi_keys_usable") == ['cometapi_keys_usable{account="main",group=""} 3.0']

@@ -8,9 +8,9 @@ import httpx
 import pytest
 from domain import NOW, a_read_state, a_snapshot, a_state, an_api_key
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from scraped import Scraped
 
 from exporter.exposition.rendering import Form
-from exporter.exposition.scrape import Exposition
 from exporter.site.routes import Site
 from exporter.snapshot import Snapshot
 
@@ -55,7 +55,7 @@ class Client:
 
     def __post_init__(self):
         self.site = a_site(
-            Exposition(current=lambda: a_snapshot(an_api_key(name="ключ")), own=[], clock=lambda: NOW),
+            Scraped(a_snapshot(an_api_key(name="ключ"))).exposition,
             telemetry_path=self.telemetry_path,
             is_alive=lambda: self.alive,
             has_status_page=self.has_status_page,
