@@ -4,8 +4,9 @@ Pure: outcomes in, text out.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Iterator, Sequence
+
+import click
 
 from exporter.errors import SUCCESS, fix
 from exporter.model import STATUS_LABELS, ApiKey, Obstacle
@@ -15,43 +16,28 @@ from exporter.snapshot import AccountState
 TOLERATED_SKEW_SECONDS = 60
 MOST_NAMES = 5
 EMPTY = "account empty"
-NO_SKEWS: Mapping[str, float] = MappingProxyType({})
 
 _HEADERS = ("account", "gateway", "keys", *STATUS_LABELS, "usable", "skipped", "balance", "result")
+_COLOURS = {_HEADERS[-1]: "bright_black", "ok": "green"}
 
-Paint = Callable[[str, str], str]
 Remark = tuple[str, str, str]
 """The colour, what was found, and what to do, "" for nothing."""
 
 
-def plain(text: str, _colour: str) -> str:
-    """Leave *text* without colour."""
-    return text
+def report(outcomes: Sequence[Outcome], now: float, *, in_file: bool = False) -> str:
+    """Return the report in colours for people, as of unix time *now*.
 
-
-def report(
-    outcomes: Sequence[Outcome],
-    now: float,
-    *,
-    skews: Mapping[str, float] = NO_SKEWS,
-    in_file: bool = False,
-    paint: Paint = plain,
-) -> str:
-    """Return the report for people, as of unix time *now*.
-
-    *skews* maps accounts to how many seconds this machine's clock is ahead. With *in_file* advice names the keys of the
-    accounts file instead of flags. *paint* colours a text by a colour's name.
+    With *in_file* advice names the keys of the accounts file instead of flags.
     """
     rows = [_HEADERS, *(_row(outcome, now) for outcome in outcomes)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADERS))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    lines[0] = paint(lines[0], "bright_black")
-    for place, row in enumerate(rows[1:], start=1):
-        lines[place] = lines[place].removesuffix(row[-1]) + paint(row[-1], "green" if row[-1] == "ok" else "red")
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for *cells, result in rows:
+        padded = [cell.ljust(width) for cell, width in zip(cells, widths[:-1], strict=True)]
+        lines.append("  ".join([*padded, click.style(result, fg=_COLOURS.get(result, "red"))]))
     for outcome in outcomes:
-        state = outcome.state
-        for colour, found, advice in _remarks(outcome, now, skews.get(state.name, 0.0), in_file=in_file):
-            lines += ["", f"{state.name}: {paint(found, colour)}"]
+        for colour, found, advice in _remarks(outcome, now, in_file=in_file):
+            lines += ["", f"{outcome.state.name}: {click.style(found, fg=colour)}"]
             lines += [f"  what to do: {advice}"] if advice else []
     return "\n".join(lines)
 
@@ -85,12 +71,13 @@ def _is_empty(state: AccountState) -> bool:
     return state.spendable_quota is not None and state.spendable_quota <= 0
 
 
-def _remarks(outcome: Outcome, now: float, skew: float, *, in_file: bool) -> Iterator[Remark]:
+def _remarks(outcome: Outcome, now: float, *, in_file: bool) -> Iterator[Remark]:
     if outcome.failure is not None:
         yield "red", str(outcome.failure), fix(outcome.failure.reason, in_file=in_file)
     else:
         yield from _remarks_on_keys(outcome.state, now)
         yield from _remarks_on_settings(outcome.state, in_file=in_file)
+    skew = outcome.state.clock_skew or 0.0
     if abs(skew) > TOLERATED_SKEW_SECONDS:
         found = f"this clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the gateway"
         yield "yellow", found, "set this machine's clock (NTP); expiry is judged by it"

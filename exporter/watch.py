@@ -17,6 +17,7 @@ from exporter.cometapi.client import CometClient, open_client
 from exporter.cometapi.rate_limit import RateLimit
 from exporter.exposition.scrape import Exposition
 from exporter.exposition.telemetry import Telemetry, process_collectors
+from exporter.filters import key_filter
 from exporter.refresh.refresher import Refresher, Surroundings
 from exporter.refresh.schedule import first_delay
 from exporter.settings.load import Account, Settings
@@ -95,7 +96,7 @@ class Watch:
         self._start(list(opened.values()))
         self.telemetry.configured(
             shards=settings.shards_total,
-            index=settings.shard_index,
+            index=settings.shards_index,
             accounts=len(settings.accounts),
             at=self._world.clock(),
         )
@@ -163,7 +164,7 @@ class Watch:
                 ca_file=account.ca_file,
                 timeout=account.timeout,
                 concurrency=account.concurrency,
-                max_keys=account.max_keys,
+                max_keys=account.keys_max,
                 rate_limit=self._rate_limit_of(account, per_minute),
                 on_request=functools.partial(self.telemetry.request_sent, account.name),
             )
@@ -175,9 +176,9 @@ class Watch:
             publish=self.publish,
             count=self.telemetry.refresh_ended,
             world=self._world,
-            takes=account.key_filter.takes if account.key_filter else None,
+            takes=key_filter(account.keys_include, account.keys_exclude),
             usage_series=0 if account.usage == "off" else account.usage_max_series,
-            usage_by_key=account.usage == "key-model" and not account.counts_only,
+            usage_by_key=account.usage == "key-model" and not account.keys_counts_only,
         )
         return Watched(account=account, client=client, refresher=refresher, resources=resources)
 
@@ -216,5 +217,5 @@ def initial_state(account: Account) -> AccountState:
         configured_units_per_usd=account.quota_per_usd,
         gateway=account.base_url,
         thresholds=account.thresholds,
-        counts_only=account.counts_only,
+        counts_only=account.keys_counts_only,
     )

@@ -160,7 +160,8 @@ class Refresher:
         except Exception as bug:  # noqa: BLE001 - the one place where any error at all must not end the refreshes
             error = ApiError(f"a bug in the exporter: {type(bug).__name__}")
             self._report.crashed(bug)
-        return Outcome(state=self.state.failed(error, self._world.clock()), label=error.reason.value, failure=error)
+        state = replace(self.state.failed(error, self._world.clock()), clock_skew=self._reader.clock_skew)
+        return Outcome(state=state, label=error.reason.value, failure=error)
 
     async def _loses_too_many(self, listing: Listing) -> bool:
         return await decode(lambda: self.state.loses_too_many(listing, self._account.balance))

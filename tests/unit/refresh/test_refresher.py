@@ -149,10 +149,11 @@ def test_trouble_is_said_when_it_starts_when_its_reason_changes_and_when_it_ends
 
 def test_a_first_refresh_that_fails_is_a_warning_and_ends_it():
     played = stage(failure(Reason.UNREACHABLE))
+    played.reader.clock_skew = 90.0
     _, logs = played.refreshes(1)
 
     assert loud(logs) == [("warning", "refresh failed")]
-    assert played.published[0].first_refresh_ended
+    assert (played.published[0].first_refresh_ended, played.published[0].clock_skew) == (True, 90.0)
 
 
 def test_failures_running_lengthen_the_pause_up_to_ten_intervals_and_a_success_ends_that():
