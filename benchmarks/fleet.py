@@ -95,7 +95,7 @@ async def refresh_all(folder: Path, url: str, accounts: int, times: int) -> floa
     async with monitoring(settings) as watch:
         for _ in range(times + 1):
             began = time.process_time()
-            await asyncio.gather(*(refresher.refresh() for refresher in watch.refreshers))
+            await asyncio.gather(*(refresher.refresh() for refresher in watch.accounts.values()))
             used.append(time.process_time() - began)
             if any(state.failing for state in watch.snapshot.accounts.values()):
                 raise Failed("a refresh failed")

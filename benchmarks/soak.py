@@ -154,7 +154,7 @@ async def from_inside(refreshes: int) -> bool:
         settings = load_settings(given, {"COMETAPI_ACCESS_TOKEN": CANARY_TOKEN})
         async with monitoring(settings) as watch:
             for _ in range(refreshes):
-                await watch.refreshers[0].refresh()
+                await watch.refresh_once()
             left = len(asyncio.all_tasks()) - 1
     print(f"{refreshes} refreshes in one process: {left} tasks left behind")
     return left == 0

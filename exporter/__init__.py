@@ -5,9 +5,9 @@ lists the metrics. Imports only go down, and modules in one layer do not know ea
 
     __main__           argv to exit code
     app                the composition root
-    watch, reload      all accounts: clients, refreshers, the current snapshot; what a reload changes
-    settings/, check   what the user writes, or everything that is wrong with it; the report of --check
-    refresh/           the life of one account
+    watch, reload      all accounts: refreshers, the current snapshot; what a reload changes
+    refresh/, check    the life of one account; the report of --check
+    settings/          what the user writes, or everything that is wrong with it
     cometapi/          how the vendor talks
     server/, site/     how the exporter is reached; what it answers
     demo/, logs        a simulated account; log lines, from a thread

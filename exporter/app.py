@@ -2,7 +2,7 @@
 
 Talks to: signals, sockets, standard output; everything else through the parts. Here alone are the clock, the sleep, the
 chance and the interpreter's settings chosen. Mutable state in the whole program: the accounts and the current snapshot
-(`Watch`), the rendering (`Exposition`), each refresher's last state, heartbeat and memory of what was said, each
+(`Watch`), the rendering (`Exposition`), each refresher's last state, sign of life and memory of what was said, each
 account's balance and facts, each client's API variant, clock skew and pool, the requests sent to each host
 (`RateLimit`), the process's counters, the web config and the passwords as last read, the server's connections.
 """
@@ -10,7 +10,6 @@ account's balance and facts, each client's API variant, clock skew and pool, the
 import asyncio
 import contextlib
 import gc
-import math
 import os
 import random
 import secrets
@@ -30,13 +29,14 @@ from exporter.exposition.rendering import Form
 from exporter.exposition.scrape import Exposition
 from exporter.exposition.telemetry import Telemetry
 from exporter.logs import dropped_lines
-from exporter.refresh.refresher import Outcome, Surroundings
+from exporter.refresh.schedule import Surroundings
 from exporter.reload import Reloader
 from exporter.server.connection import Limits
 from exporter.server.listen import ListenAddress, bind, urls
 from exporter.server.serve import serve
 from exporter.settings.load import Settings
 from exporter.site.routes import Site
+from exporter.snapshot import AccountState
 from exporter.watch import Watch
 from exporter.workers import LookUps
 
@@ -50,12 +50,7 @@ WORLD = Surroundings(clock=time.time, monotonic=time.monotonic, sleep=asyncio.sl
 log = structlog.get_logger()
 
 
-def ticking() -> float:
-    """Return whole unix seconds: a countdown from them costs a third less to write and to deflate."""
-    return math.floor(WORLD.clock())
-
-
-async def run(settings: Settings, *, load: Callable[[], Settings]) -> None:
+async def run(settings: Settings, *, load: Callable[[], Settings], demo: bool = False) -> None:
     """Serve until SIGTERM or SIGINT; raises ListenError where the sockets cannot be opened, and StartError.
 
     *load* reads the settings again for a reload; it raises SettingsError.
@@ -64,13 +59,13 @@ async def run(settings: Settings, *, load: Callable[[], Settings]) -> None:
     _end_in_time_on_signals(stop)
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload.set)
     tune_the_interpreter()
-    sockets = bind(settings.listen_address)
-    probe_sockets = bind([settings.probe_listen_address] if settings.probe_listen_address else [])
+    sockets = bind(settings.listen)
+    probe_sockets = bind([settings.probe_listen] if settings.probe_listen else [])
     web_config = settings.web_config
     addresses = urls(sockets, tls=web_config is not None and web_config.context is not None)
-    if settings.demo:
+    if demo:
         _greet(addresses, settings)
-    async with monitoring(settings) as watch:
+    async with monitoring(settings, demo=demo) as watch:
         reloader = Reloader(settings.config_file, load=load, apply=watch.apply, telemetry=watch.telemetry)
         log.info("listening", addresses=" ".join(addresses), accounts=len(settings.accounts), version=__version__)
         site = Site(
@@ -79,9 +74,9 @@ async def run(settings: Settings, *, load: Callable[[], Settings]) -> None:
             read_snapshot=lambda: watch.snapshot,
             clock=WORLD.clock,
             is_alive=lambda: watch.is_alive,
-            has_status_page=not settings.no_status_page,
+            has_status_page=settings.has_status_page,
             in_file=settings.config_file is not None,
-            reload=reloader.reload if settings.enable_lifecycle else None,
+            reload=reloader.reload if settings.has_lifecycle else None,
         )
         async with asyncio.TaskGroup() as tasks:
             running = [
@@ -120,11 +115,11 @@ def tune_the_interpreter() -> None:
 
 
 @contextlib.asynccontextmanager
-async def monitoring(settings: Settings) -> AsyncIterator[Watch]:
+async def monitoring(settings: Settings, *, demo: bool = False) -> AsyncIterator[Watch]:
     """Know the accounts of *settings*, or the demo's, with the world as it is; nothing runs yet."""
     asyncio.get_running_loop().set_default_executor(LookUps())
-    watch = Watch(world=WORLD, telemetry=Telemetry(version=__version__, dropped_lines=dropped_lines), clock=ticking)
-    async with simulated(settings) if settings.demo else contextlib.nullcontext(settings) as real:
+    watch = Watch(world=WORLD, telemetry=Telemetry(version=__version__, dropped_lines=dropped_lines))
+    async with simulated(settings) if demo else contextlib.nullcontext(settings) as real:
         try:
             await watch.apply(real)
             yield watch
@@ -154,18 +149,18 @@ async def simulated(settings: Settings) -> AsyncIterator[Settings]:
 def _greet(addresses: Sequence[str], settings: Settings) -> None:
     lines = ["Serving a simulated account at:"]
     for address in addresses:
-        lines += [] if settings.no_status_page else [f"  {address}/"]
+        lines += [f"  {address}/"] if settings.has_status_page else []
         lines += [f"  {address}{settings.telemetry_path}"]
     print("\n".join([*lines, "Press Ctrl-C to stop."]), flush=True)  # noqa: T201 - the demo speaks to a person
 
 
-async def read_once(settings: Settings) -> str | None:
+async def read_once(settings: Settings, *, demo: bool = False) -> str | None:
     """Do one refresh of every account; return the exposition, or None where no account could be read.
 
     The process's own metrics are left out: a textfile collector has its own of the same names.
     """
-    async with monitoring(settings) as watch:
-        await asyncio.gather(*(refresher.refresh(is_last=True) for refresher in watch.refreshers))
+    async with monitoring(settings, demo=demo) as watch:
+        await watch.refresh_once()
         if all(state.failing is not None for state in watch.snapshot.accounts.values()):
             return None
         once = Exposition(telemetry=watch.telemetry, process=(), clock=WORLD.clock)
@@ -173,12 +168,10 @@ async def read_once(settings: Settings) -> str | None:
         return b"".join([chunk async for chunk in once.plain(Form.TEXT)]).decode()
 
 
-async def try_accounts(settings: Settings, *, on_page: Callable[[], None]) -> list[Outcome]:
-    """Read every account once; return how each went, in the order of the settings.
-
-    *on_page* is called for every page read.
-    """
-    async with monitoring(settings) as watch:
-        for refresher in watch.refreshers:
-            refresher.on_page = on_page
-        return await asyncio.gather(*(refresher.read() for refresher in watch.refreshers))
+async def try_accounts(
+    settings: Settings, *, demo: bool = False, on_page: Callable[[], None] = lambda: None
+) -> list[AccountState]:
+    """Do one refresh of every account; return the states; *on_page* is called for every page read."""
+    async with monitoring(settings, demo=demo) as watch:
+        await watch.refresh_once(on_page)
+        return list(watch.snapshot.accounts.values())

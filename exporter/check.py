@@ -1,16 +1,13 @@
 """Write the report of `--check`: a table of the accounts, and below it what is wrong and what to do.
 
-Pure: outcomes in, text out.
+Pure: states in, text out.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-
-import click
+from collections.abc import Callable, Iterator, Sequence
 
 from exporter.errors import SUCCESS, fix
 from exporter.model import STATUS_LABELS, ApiKey, Obstacle
-from exporter.refresh.refresher import Outcome
 from exporter.snapshot import AccountState
 
 TOLERATED_SKEW_SECONDS = 60
@@ -18,38 +15,49 @@ MOST_NAMES = 5
 EMPTY = "account empty"
 
 _HEADERS = ("account", "gateway", "keys", *STATUS_LABELS, "usable", "skipped", "balance", "result")
-_COLOURS = {_HEADERS[-1]: "bright_black", "ok": "green"}
 
+Paint = Callable[[str, str], str]
 Remark = tuple[str, str, str]
 """The colour, what was found, and what to do, "" for nothing."""
 
 
-def report(outcomes: Sequence[Outcome], now: float, *, in_file: bool = False) -> str:
-    """Return the report in colours for people, as of unix time *now*.
+def plain(text: str, _colour: str) -> str:
+    """Leave *text* without colour."""
+    return text
 
-    With *in_file* advice names the keys of the accounts file instead of flags.
+
+def report(
+    states: Sequence[AccountState],
+    now: float,
+    *,
+    in_file: bool = False,
+    paint: Paint = plain,
+) -> str:
+    """Return the report for people on the refresh of each account, as of unix time *now*.
+
+    With *in_file* advice names the keys of the
+    accounts file instead of flags. *paint* colours a text by a colour's name.
     """
-    rows = [_HEADERS, *(_row(outcome, now) for outcome in outcomes)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for *cells, result in rows:
-        padded = [cell.ljust(width) for cell, width in zip(cells, widths[:-1], strict=True)]
-        lines.append("  ".join([*padded, click.style(result, fg=_COLOURS.get(result, "red"))]))
-    for outcome in outcomes:
-        for colour, found, advice in _remarks(outcome, now, in_file=in_file):
-            lines += ["", f"{outcome.state.name}: {click.style(found, fg=colour)}"]
+    rows = [_HEADERS, *(_row(state, now) for state in states)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADERS))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines[0] = paint(lines[0], "bright_black")
+    for place, row in enumerate(rows[1:], start=1):
+        lines[place] = lines[place].removesuffix(row[-1]) + paint(row[-1], "green" if row[-1] == "ok" else "red")
+    for state in states:
+        for colour, found, advice in _remarks(state, now, in_file=in_file):
+            lines += ["", f"{state.name}: {paint(found, colour)}"]
             lines += [f"  what to do: {advice}"] if advice else []
     return "\n".join(lines)
 
 
-def _row(outcome: Outcome, now: float) -> tuple[str, ...]:
-    state = outcome.state
-    if outcome.failure is not None:
-        return (state.name, state.gateway, *("-" for _ in _HEADERS[2:-1]), outcome.label)
+def _row(state: AccountState, now: float) -> tuple[str, ...]:
+    if state.failing is not None:
+        return (state.name, state.gateway, *("-" for _ in _HEADERS[2:-1]), state.outcome)
     counts = Counter(key.status_word for key in state.keys)
     usable = sum(state.obstacle(key, now) is None for key in state.keys)
     numbers = (len(state.keys), *(counts[word] for word in STATUS_LABELS), usable, state.skipped)
-    result = outcome.label if outcome.label != SUCCESS else EMPTY if _is_empty(state) else "ok"
+    result = state.outcome if state.outcome != SUCCESS else EMPTY if _is_empty(state) else "ok"
     return (state.name, state.gateway, *map(str, numbers), _balance(state), result)
 
 
@@ -71,13 +79,13 @@ def _is_empty(state: AccountState) -> bool:
     return state.spendable_quota is not None and state.spendable_quota <= 0
 
 
-def _remarks(outcome: Outcome, now: float, *, in_file: bool) -> Iterator[Remark]:
-    if outcome.failure is not None:
-        yield "red", str(outcome.failure), fix(outcome.failure.reason, in_file=in_file)
+def _remarks(state: AccountState, now: float, *, in_file: bool) -> Iterator[Remark]:
+    if state.failing is not None:
+        yield "red", state.error, fix(state.failing, in_file=in_file)
     else:
-        yield from _remarks_on_keys(outcome.state, now)
-        yield from _remarks_on_settings(outcome.state, in_file=in_file)
-    skew = outcome.state.clock_skew or 0.0
+        yield from _remarks_on_keys(state, now)
+        yield from _remarks_on_settings(state, in_file=in_file)
+    skew = state.clock_skew or 0.0
     if abs(skew) > TOLERATED_SKEW_SECONDS:
         found = f"this clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the gateway"
         yield "yellow", found, "set this machine's clock (NTP); expiry is judged by it"

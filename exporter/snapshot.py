@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from exporter.errors import ApiError, Reason
+from exporter.errors import SUCCESS, ApiError, Reason
 from exporter.filters import Threshold, threshold_of
 from exporter.model import ApiKey, Balance, Facts, Listing, Obstacle, Usage, by_id, is_other_account
 
@@ -39,7 +39,6 @@ class Reading:
     balance: Balance | None = None
     facts: Facts = field(default_factory=Facts)
     usage: Usage | None = None
-    clock_skew: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +46,12 @@ class AccountState:
     """What is known of one account; times are unix seconds but for *read*, *groups* and *missing*, which are monotonic.
 
     *gateway* is its address. *read_at* is when reading the served keys began, None before the first success, *read*
-    the same moment. *is_withdrawn* says that the data grew too old to be served. *failing* is the reason of the last
-    refresh, None where it succeeded; *failing_since* when that trouble began; *error* the text of the last failure,
-    which holds nothing that a gateway sent as free text. *clock_skew* is how many seconds this machine's clock is ahead
-    of the gateway's. *groups* maps each group to when it last had a key, so that counts fall to zero before they go.
-    *missing* maps ids that the last listing did not show, without proving them gone, to when they were last seen.
+    the same moment. *is_withdrawn* says that the data grew too old to be served. *outcome* is how the last refresh
+    ended: success or a reason; *failing* is that reason, None where data came; *failing_since* when that trouble began;
+    *error* the text of the last failure, which holds nothing that a gateway sent as free text. *clock_skew* is how many
+    seconds this machine's clock is ahead of the gateway's. *groups* maps each group to when it last had a key, so that
+    counts fall to zero before they go. *missing* maps ids that the last listing did not show, without proving them
+    gone, to when they were last seen.
     *configured_units_per_usd* is None where the user leaves the factor to the gateway. *thresholds* are the user's, the
     first that matches a key applies; with *counts_only* no series per key is exposed.
     """
@@ -70,6 +70,7 @@ class AccountState:
     read: float | None = None
     is_withdrawn: bool = False
     first_refresh_ended: bool = False
+    outcome: str = ""
     failing: Reason | None = None
     failing_since: float | None = None
     error: str = ""
@@ -94,11 +95,11 @@ class AccountState:
             balance=reading.balance,
             facts=reading.facts,
             usage=reading.usage,
-            clock_skew=reading.clock_skew,
             read_at=reading.began_at,
             read=reading.began,
             is_withdrawn=False,
             first_refresh_ended=True,
+            outcome=SUCCESS if reading.listing.settled else Reason.INCONSISTENT.value,
             failing=None,
             failing_since=None,
             error="",
@@ -110,7 +111,14 @@ class AccountState:
     def failed(self, error: ApiError, at: float) -> "AccountState":
         """Keep what was read before, and remember since which unix time the refreshes fail, and why."""
         since = self.failing_since if self.failing is not None else at
-        return replace(self, first_refresh_ended=True, failing=error.reason, failing_since=since, error=str(error))
+        return replace(
+            self,
+            first_refresh_ended=True,
+            outcome=error.reason.value,
+            failing=error.reason,
+            failing_since=since,
+            error=str(error),
+        )
 
     def withdrawn(self) -> "AccountState":
         """Stop serving the data, which grew too old."""

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from exporter.credentials import Secret
+from exporter.credentials import LiteralToken, Secret
 from exporter.errors import ApiError, Reason
+from exporter.filters import KeyFilter
 from exporter.model import ApiKey, Balance, Facts, Listing, UsageRow
-from exporter.refresh.refresher import Surroundings
+from exporter.settings.load import Account
 from exporter.snapshot import AccountState, Reading, Snapshot
 
 NOW = 1_750_000_000
@@ -50,6 +51,29 @@ def a_balance(**over: Any) -> Balance:
 def a_listing(*listed: ApiKey, unreadable: Iterable[int] = (), **over: Any) -> Listing:
     """Build what a refresh reads: settled and verified unless told otherwise."""
     return Listing(keys=listed, unreadable=frozenset(unreadable), **over)
+
+
+def an_account(**over: Any) -> Account:
+    """Build the settings of an account that is read every minute."""
+    facts: dict[str, Any] = {
+        "name": "main",
+        "base_url": "https://gateway.example.org",
+        "token": LiteralToken(Secret("CANARYtoken"), "COMETAPI_ACCESS_TOKEN"),
+        "user_id": None,
+        "quota_per_usd": None,
+        "ca_file": None,
+        "interval": 60.0,
+        "timeout": 10.0,
+        "stale_after": 3600.0,
+        "concurrency": 4,
+        "usage": "off",
+        "usage_max_series": 9,
+        "max_keys": 100_000,
+        "key_filter": KeyFilter(),
+        "counts_only": False,
+        "thresholds": (),
+    }
+    return Account(**(facts | over))
 
 
 def a_state(**over: Any) -> AccountState:
@@ -108,10 +132,6 @@ class FakeWorld:
         self.slept.append(seconds)
         self.on_sleep(seconds)
         self.pass_by(seconds)
-
-    @property
-    def surroundings(self) -> Surroundings:
-        return Surroundings(clock=self.clock, monotonic=self.monotonic, sleep=self.sleep, chance=self.chance)
 
 
 @dataclass(kw_only=True)

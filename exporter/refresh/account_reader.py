@@ -1,39 +1,26 @@
 """Read an account's balance, what changes slowly, and what models cost, beside the listing of its keys.
 
-Knows no HTTP: it is given the reader and two clocks. Nothing here fails a refresh or delays it by more than a
+Knows no HTTP: it is given the client and the clocks. Nothing here fails a refresh or delays it by more than a
 moment: an endpoint that hangs is read on in the background, one that fails for a while leaves what was known.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Protocol
 
 import msgspec
 
+from exporter.cometapi.client import CometClient
 from exporter.credentials import Secret
 from exporter.errors import ApiError, Reason
-from exporter.model import Balance, Facts, Spending, Usage, UsageRow, is_other_account
+from exporter.model import Balance, Facts, Spending, Usage, is_other_account
 from exporter.refresh.report import Report
+from exporter.refresh.schedule import Surroundings
 from exporter.refresh.usage import Ledger, days_of_month, hour_of, spending
 
 FACTS_SECONDS = 600.0
 USAGE_SECONDS = 300.0
 PATIENCE_SECONDS = 2.0
 NOT_OFFERED = (Reason.UNAUTHORIZED, Reason.REJECTED, Reason.INVALID_RESPONSE)
-
-
-class Source(Protocol):
-    """What can read an account; raises ApiError."""
-
-    async def read_balance(self, token: Secret) -> Balance:
-        """Read the account's own quota."""
-
-    async def read_facts(self, token: Secret) -> Facts:
-        """Read what changes slowly; what the gateway does not report is None."""
-
-    async def read_usage(self, token: Secret, first: int, last: int, *, by_key: bool) -> tuple[UsageRow, ...] | None:
-        """Read what was used in the hours that begin from *first* to *last* (unix times); None where not reported."""
 
 
 class AccountReader:
@@ -44,11 +31,10 @@ class AccountReader:
 
     def __init__(
         self,
-        source: Source,
+        client: CometClient,
         *,
         report: Report,
-        clock: Callable[[], float],
-        monotonic: Callable[[], float],
+        world: Surroundings,
         keep_seconds: float,
         ledger: Ledger | None = None,
         patience: float = PATIENCE_SECONDS,
@@ -56,32 +42,29 @@ class AccountReader:
         self.balance: Balance | None = None
         self.facts = Facts()
         self.usage: Usage | None = None
-        self._source = source
+        self._client = client
         self._report = report
-        self._clock = clock
-        self._monotonic = monotonic
+        self._world = world
         self._keep_seconds = keep_seconds
         self._patience = patience
         self._balance_at = float("-inf")
         self._facts_due = self._usage_due = float("-inf")
         self._month_hour = 0
         self._ledger = ledger
-        self._tasks: dict[Callable[[Secret], Awaitable[None]], asyncio.Task[None]] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def begin(self, token: Secret) -> None:
         """Begin to read what is due, unless the last reading of it goes on."""
-        for read in (self._read_balance, self._read_facts_and_usage):
-            if read not in self._tasks:
-                self._tasks[read] = asyncio.create_task(read(token))
+        for name, read in (("balance", self._read_balance), ("facts", self._read_facts_and_usage)):
+            if name not in self._tasks:
+                self._tasks[name] = asyncio.create_task(read(token))
 
     async def settle(self) -> None:
         """Wait a moment for what is being read; raises what nobody expected."""
         if self._tasks:
             await asyncio.wait(self._tasks.values(), timeout=self._patience)
-        ended = {read: task for read, task in self._tasks.items() if task.done()}
-        for read, task in ended.items():
-            del self._tasks[read]
-            task.result()
+        for name in [name for name, task in self._tasks.items() if task.done()]:
+            self._tasks.pop(name).result()
 
     async def close(self) -> None:
         """Give up what is being read."""
@@ -94,38 +77,38 @@ class AccountReader:
     async def _read_balance(self, token: Secret) -> None:
         known = self.balance
         try:
-            self.balance = await self._source.read_balance(token)
+            self.balance = await self._client.read_balance(token)
         except ApiError as error:
             self._report.balance(error)
-            if error.reason in NOT_OFFERED or self._monotonic() - self._balance_at >= self._keep_seconds:
+            if error.reason in NOT_OFFERED or self._world.monotonic() - self._balance_at >= self._keep_seconds:
                 self.balance = None
         else:
             self._report.balance(None)
-            self._balance_at = self._monotonic()
+            self._balance_at = self._world.monotonic()
             if is_other_account(known, self.balance):
                 self._forget()
 
     async def _read_facts_and_usage(self, token: Secret) -> None:
-        if self._monotonic() >= self._facts_due:
+        if self._world.monotonic() >= self._facts_due:
             await self._read_facts(token)
-        if self.facts.has_usage and self._monotonic() >= self._usage_due:
+        if self.facts.has_usage and self._world.monotonic() >= self._usage_due:
             await self._read_usage(token)
 
     async def _read_facts(self, token: Secret) -> None:
         try:
-            self.facts = await self._source.read_facts(token)
+            self.facts = await self._client.read_facts(token)
         except ApiError:
             return  # tried again by the next refresh; what was known stays
-        self._facts_due = self._monotonic() + FACTS_SECONDS
+        self._facts_due = self._world.monotonic() + FACTS_SECONDS
 
     async def _read_usage(self, token: Secret) -> None:
         ledger = self._ledger
         if ledger is None or (ledger.keys and not ledger.keys()):
             return  # not wanted, or the first listing is still under way
-        now, readings = self._clock(), []
+        now, readings = self._world.clock(), []
         for span in ledger.due(now):
             try:
-                rows = await self._source.read_usage(token, *span, by_key=ledger.keys is not None)
+                rows = await self._client.read_usage(token, *span, by_key=ledger.keys is not None)
             except ApiError:
                 return  # tried again by the next refresh; the counters stay
             if rows is None:
@@ -134,7 +117,7 @@ class AccountReader:
             readings.append((span, rows))
         usage = ledger.record(readings, now)
         self.usage = msgspec.structs.replace(usage, spending=await self._spending(token, now))
-        self._usage_due = self._monotonic() + USAGE_SECONDS
+        self._usage_due = self._world.monotonic() + USAGE_SECONDS
 
     async def _spending(self, token: Secret, now: float) -> Spending | None:
         """Return this month's spending, as it was read first after the hour began; before that, what was known."""
@@ -144,7 +127,7 @@ class AccountReader:
         self._month_hour = hour_of(now)
         for span in days_of_month(now):
             try:
-                rows = await self._source.read_usage(token, *span, by_key=False)
+                rows = await self._client.read_usage(token, *span, by_key=False)
             except ApiError:
                 return known
             if rows is None:

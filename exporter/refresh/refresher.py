@@ -1,158 +1,146 @@
 """The life of one account: read the token, list the keys, publish what came, sleep, again.
 
-Knows no HTTP, no metrics and no settings: it is given what it calls, the clock and the sleep among them. Trouble is
-turned into a failed state and a count here and nowhere else, so nothing that a refresh meets ends the refreshes.
+Knows no HTTP and no metrics: it is given the client, the clock and the sleep. Trouble is turned into a failed state and
+a count here and nowhere else, so nothing that a refresh meets ends the refreshes.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import replace
+from typing import Any
 
 import msgspec
 
-from exporter.credentials import Secret, TokenSource
-from exporter.errors import SUCCESS, ApiError, Reason, TimedOut
-from exporter.model import ApiKey, Listing
-from exporter.refresh.account_reader import AccountReader, Source
+from exporter.cometapi.client import CometClient
+from exporter.credentials import Secret
+from exporter.errors import ApiError, Reason, TimedOut
+from exporter.model import Listing
+from exporter.refresh.account_reader import AccountReader
 from exporter.refresh.report import Report
-from exporter.refresh.schedule import Heartbeat, next_delay
+from exporter.refresh.schedule import Surroundings, next_delay
 from exporter.refresh.usage import Ledger
+from exporter.settings.load import Account
 from exporter.snapshot import AccountState, Reading
 from exporter.workers import Lane, decode
 
 REFRESH_DEADLINE_SECONDS = 3600.0
-
-
-class Reader(Source, Protocol):
-    """What can read an account and its keys; raises ApiError."""
-
-    @property
-    def clock_skew(self) -> float | None:
-        """How many seconds this machine's clock is ahead; None until an answer named the time."""
-
-    async def list_keys(self, token: Secret, *, progress: Callable[[], None]) -> Listing:
-        """Read every key, calling *progress* on the way."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """The world as the refreshes see it: unix seconds, monotonic seconds, a pause, a number between 0 and 1."""
-
-    clock: Callable[[], float]
-    monotonic: Callable[[], float]
-    sleep: Callable[[float], Awaitable[None]]
-    chance: Callable[[], float]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """How a refresh ended: *failure* None for success."""
-
-    state: AccountState
-    label: str
-    failure: ApiError | None = None
+GRACE_SECONDS = 300.0
 
 
 class Refresher:
     """The refreshes of one account.
 
-    *publish* takes over the account's new state; *count* the outcome and the seconds of each refresh; *takes* says
-    which keys are wanted; *usage_series* is how many series at most tell what models cost, 0 for none. Mutable are the
-    state last published, the last token, and *on_page*, called for every page.
+    *publish* takes over the account's new state; *count* the outcome and the seconds of each refresh. Mutable are the
+    state last published, the last token, when the next sign of life is due, and *on_page*, called for every page.
     """
 
     def __init__(
         self,
-        state: AccountState,
+        account: Account,
+        client: CometClient,
         *,
-        source: TokenSource,
-        reader: Reader,
         publish: Callable[[AccountState], Awaitable[None]],
         count: Callable[[str, str, float], None],
         world: Surroundings,
-        takes: Callable[[ApiKey], bool] | None = None,
-        usage_series: int = 0,
-        usage_by_key: bool = False,
+        on_close: Callable[[], Awaitable[None]],
     ) -> None:
-        self.state = state
+        self.account = account
+        self.state = AccountState(**_configured(account))
         self.on_page: Callable[[], None] = lambda: None
-        self.heartbeat = Heartbeat(world.monotonic)
-        self._source = source
-        self._reader = reader
+        self._client = client
         self._publish = publish
         self._count = count
         self._world = world
-        self._takes = takes
+        self._on_close = on_close
         self._failures = 0
         self._last_token: Secret | None = None
-        self._lane = Lane(f"token of {state.name}")
-        self._report = Report(state.name)
-        self._account = AccountReader(
-            reader,
+        self._lane = Lane(f"token of {account.name}")
+        self._report = Report(account.name)
+        by_key = account.usage == "key-model" and not account.counts_only
+        ledger = Ledger(account.usage_max_series, self._key_ids if by_key else None)
+        self._reader = AccountReader(
+            client,
             report=self._report,
-            clock=world.clock,
-            monotonic=world.monotonic,
-            keep_seconds=state.stale_after_seconds,
-            ledger=Ledger(usage_series, self._key_ids if usage_by_key else None) if usage_series else None,
+            world=world,
+            keep_seconds=account.stale_after,
+            ledger=None if account.usage == "off" else ledger,
         )
+        self._task: asyncio.Task[None] | None = None
+        self._promise(0)
+
+    def take_over(self, before: "Refresher") -> None:
+        """Show what *before* knew until the first refresh ends, if it is the same account by address and user."""
+        old, new = before.account, self.account
+        if (old.base_url, old.user_id) == (new.base_url, new.user_id):
+            self.state = replace(before.state, **_configured(new))
+
+    def start(self, tasks: asyncio.TaskGroup, first_delay: float) -> None:
+        """Begin to refresh, after *first_delay* seconds, until closed."""
+        self._task = tasks.create_task(self.run(first_delay), name=f"refreshes of {self.account.name}")
+
+    async def close(self) -> None:
+        """End the refreshes, and close the connections."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._reader.close()
+        await self._on_close()
 
     async def run(self, first_delay: float) -> None:
         """Begin after *first_delay* seconds and go on until cancelled."""
-        self.heartbeat.promise(first_delay)
+        self._promise(first_delay)
         await self._world.sleep(first_delay)
-        try:
-            while True:
-                await self._sleep(await self.refresh())
-        finally:
-            await self._account.close()
+        while True:
+            await self._sleep(await self.refresh())
 
     async def refresh(self, *, is_last: bool = False) -> float:
         """Do one refresh and publish its end; return the pause until the next, in seconds. Never raises an error."""
         before, began = self.state, self._world.monotonic()
-        self.heartbeat.promise(0)
-        outcome = await self._try()
+        self._promise(0)
+        state, failure = await self._try()
         took = self._world.monotonic() - began
-        self._failures = self._failures + 1 if outcome.failure else 0
+        self._failures = self._failures + 1 if failure else 0
         delay = next_delay(
-            before.interval_seconds,
+            self.account.interval,
             took=took,
             failures=self._failures,
-            retry_after=None if outcome.failure is None else outcome.failure.retry_after,
+            retry_after=None if failure is None else failure.retry_after,
             chance=self._world.chance(),
         )
-        if outcome.failure is not None:
-            self._report.failed(before, outcome.failure, at=began, delay=None if is_last else delay)
+        if failure is not None:
+            self._report.failed(before, failure, at=began, delay=None if is_last else delay)
         else:
-            self._report.succeeded(before, outcome.state, seconds=took, complete=outcome.label == SUCCESS)
-        self._count(before.name, outcome.label, took)
-        await self._show(replace(outcome.state, next_refresh_at=self._world.clock() + delay))
+            self._report.succeeded(before, state, seconds=took)
+        self._count(self.account.name, state.outcome, took)
+        next_at = self._world.clock() + delay
+        await self._show(replace(state, next_refresh_at=next_at, clock_skew=self._client.clock_skew))
         return delay
-
-    async def read(self) -> Outcome:
-        """Read the account once and say how it went; publishes nothing. Never raises an error."""
-        outcome = await self._try()
-        if outcome.failure is not None:
-            self._report.failed(self.state, outcome.failure, at=self._world.monotonic(), delay=None)
-        await self._account.close()
-        return outcome
 
     async def withdraw_if_old(self) -> None:
         """Stop serving what was read longer than stale-after ago."""
         read = self.state.read
         if self.state.serves_data and read is not None:
             age = self._world.monotonic() - read
-            if age >= self.state.stale_after_seconds:
+            if age >= self.account.stale_after:
                 await self._show(self.state.withdrawn())
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether each sign of life came before the moment that the last one promised."""
+        return self._world.monotonic() <= self._due
+
+    def _promise(self, seconds: float) -> None:
+        """Give a sign of life; the next comes within *seconds*, and a grace."""
+        self._due = self._world.monotonic() + seconds + GRACE_SECONDS
 
     async def _show(self, state: AccountState) -> None:
         self.state = state
         await self._publish(state)
 
-    async def _try(self) -> Outcome:
+    async def _try(self) -> tuple[AccountState, ApiError | None]:
         try:
             async with asyncio.timeout(REFRESH_DEADLINE_SECONDS):
-                return await self._read()
+                return await self._read(), None
         except TimeoutError:
             error: ApiError = TimedOut("the refresh took longer than an hour")
         except ApiError as api_error:
@@ -160,19 +148,18 @@ class Refresher:
         except Exception as bug:  # noqa: BLE001 - the one place where any error at all must not end the refreshes
             error = ApiError(f"a bug in the exporter: {type(bug).__name__}")
             self._report.crashed(bug)
-        state = replace(self.state.failed(error, self._world.clock()), clock_skew=self._reader.clock_skew)
-        return Outcome(state=state, label=error.reason.value, failure=error)
+        return self.state.failed(error, self._world.clock()), error
 
     async def _loses_too_many(self, listing: Listing) -> bool:
-        return await decode(lambda: self.state.loses_too_many(listing, self._account.balance))
+        return await decode(lambda: self.state.loses_too_many(listing, self._reader.balance))
 
-    async def _read(self) -> Outcome:
+    async def _read(self) -> AccountState:
         began_at, began = self._world.clock(), self._world.monotonic()
         self._last_token = None
         token = self._last_token = await self._read_token()
-        self._account.begin(token)
+        self._reader.begin(token)
         listing = await self._list(token)
-        await self._account.settle()
+        await self._reader.settle()
         if await self._loses_too_many(listing):
             listing = await self._list(token)
             if await self._loses_too_many(listing):
@@ -182,33 +169,31 @@ class Refresher:
             listing=listing,
             began_at=began_at,
             began=began,
-            balance=self._account.balance,
-            facts=self._account.facts,
-            usage=self._account.usage,
-            clock_skew=self._reader.clock_skew,
+            balance=self._reader.balance,
+            facts=self._reader.facts,
+            usage=self._reader.usage,
         )
-        label = SUCCESS if listing.settled else Reason.INCONSISTENT.value
-        return Outcome(state=await decode(lambda: self.state.succeeded(reading)), label=label)
+        return await decode(lambda: self.state.succeeded(reading))
 
     async def _read_token(self) -> Secret:
         try:
-            return await self._lane.run(self._source.read)
+            return await self._lane.run(self.account.token.read)
         except TimeoutError:
-            raise TimedOut(f"the access token in {self._source.origin} could not be read in time") from None
+            raise TimedOut(f"the access token in {self.account.token.origin} could not be read in time") from None
 
     def _key_ids(self) -> set[int]:
         return {key.id for key in self.state.keys}
 
     async def _list(self, token: Secret) -> Listing:
-        listing = await self._reader.list_keys(token, progress=self._progress)
-        takes = self._takes
-        if takes is None:
+        listing = await self._client.list_keys(token, progress=self._progress)
+        key_filter = self.account.key_filter
+        if not key_filter:
             return listing
-        taken = await decode(lambda: tuple(filter(takes, listing.keys)))
+        taken = await decode(lambda: tuple(filter(key_filter.takes, listing.keys)))
         return msgspec.structs.replace(listing, keys=taken, excluded=len(listing.keys) - len(taken))
 
     def _progress(self) -> None:
-        self.heartbeat.promise(0)
+        self._promise(0)
         self.on_page()
 
     async def _sleep(self, delay: float) -> None:
@@ -218,8 +203,8 @@ class Refresher:
         """
         left = delay
         while left > 0:
-            nap = min(left, self.state.interval_seconds) if self._failures else left
-            self.heartbeat.promise(nap)
+            nap = min(left, self.account.interval) if self._failures else left
+            self._promise(nap)
             await self._world.sleep(nap)
             left -= nap
             if self.state.failing in (Reason.UNAUTHORIZED, Reason.REJECTED) and await self._has_new_token():
@@ -230,3 +215,16 @@ class Refresher:
             return await self._read_token() != self._last_token
         except ApiError:
             return False
+
+
+def _configured(account: Account) -> dict[str, Any]:
+    """Return what of an account's state the settings decide."""
+    return {
+        "name": account.name,
+        "gateway": account.base_url,
+        "interval_seconds": account.interval,
+        "stale_after_seconds": account.stale_after,
+        "configured_units_per_usd": account.quota_per_usd,
+        "thresholds": account.thresholds,
+        "counts_only": account.counts_only,
+    }

@@ -7,7 +7,7 @@ import traceback
 
 import structlog
 
-from exporter.errors import ApiError, Reason
+from exporter.errors import SUCCESS, ApiError, Reason
 from exporter.model import Listing
 from exporter.snapshot import AccountState
 
@@ -27,9 +27,9 @@ class Report:
         self._unavailable: Reason | None = None
         self._last_failure = float("-inf")
 
-    def succeeded(self, before: AccountState, after: AccountState, *, seconds: float, complete: bool) -> None:
+    def succeeded(self, before: AccountState, after: AccountState, *, seconds: float) -> None:
         """Say that a refresh ended well: the first one, and the first after trouble."""
-        facts = {"keys": len(after.keys), "seconds": round(seconds, 3), "complete": complete}
+        facts = {"keys": len(after.keys), "seconds": round(seconds, 3), "complete": after.outcome == SUCCESS}
         if before.failing is not None:
             self._log.info("refresh recovered", **facts, previous_reason=before.failing.value)
         elif not before.first_refresh_ended:

@@ -1,15 +1,25 @@
-"""Choose when the next refresh begins, and tell whether the refreshes are alive.
+"""Choose when the next refresh begins.
 
-Pure but for the clock that the heartbeat is given: no sleep, no randomness; numbers in, seconds out.
+Pure: no clock, no sleep, no randomness, which `Surroundings` has; numbers in, seconds out.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 LONGEST_BACKOFF_INTERVALS = 10
 LONGEST_BACKOFF_SECONDS = 600.0
 LONGEST_RETRY_AFTER_SECONDS = 3600.0
 JITTER = 0.05
-GRACE_SECONDS = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """The world as the refreshes see it: unix seconds, monotonic seconds, a pause, a number between 0 and 1."""
+
+    clock: Callable[[], float]
+    monotonic: Callable[[], float]
+    sleep: Callable[[float], Awaitable[None]]
+    chance: Callable[[], float]
 
 
 def next_delay(interval: float, *, took: float, failures: int, retry_after: float | None, chance: float) -> float:
@@ -35,20 +45,3 @@ def first_delay(position: int, accounts: int, interval: float) -> float:
     All start within a tenth of the interval, and two seconds at most, so that readiness does not wait.
     """
     return position * min(interval / 10, 2.0) / max(accounts, 1)
-
-
-class Heartbeat:
-    """A dead man's switch: alive as long as each sign of life comes before the moment that the last one promised."""
-
-    def __init__(self, monotonic: Callable[[], float]) -> None:
-        self._monotonic = monotonic
-        self._due = monotonic() + GRACE_SECONDS
-
-    def promise(self, seconds: float) -> None:
-        """Say that the next sign of life comes within *seconds*, and a grace."""
-        self._due = self._monotonic() + seconds + GRACE_SECONDS
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether the promise still holds."""
-        return self._monotonic() <= self._due

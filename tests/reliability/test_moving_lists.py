@@ -86,20 +86,18 @@ async def play(gateway: Gateway, automation: Automation, refreshes: int) -> Figu
     )
     figures = Figures()
     async with monitoring(settings) as watch:
-        (refresher,) = watch.refreshers
         for automation.refresh in range(refreshes):
             before = automation.living()
-            outcome = await refresher.read()
-            assert outcome.failure is None, outcome.failure
+            await watch.refresh_once()
+            (state,) = watch.snapshot.accounts.values()
+            assert state.failing is None, state.error
             living = automation.living()
-            refresher.state = outcome.state
-            await watch.publish(outcome.state)
             shown = Counter(
                 int(key_id)
                 for key_id in KEY.findall(gzip.decompress(b"".join(await watch.exposition.gzipped(Form.TEXT))))
             )
-            figures.settled += outcome.label == "success"
-            figures.inconsistent += outcome.label == "inconsistent"
+            figures.settled += state.outcome == "success"
+            figures.inconsistent += state.outcome == "inconsistent"
             figures.missing += len((before & living) - shown.keys())
             figures.twice += sum(count > 1 for count in shown.values())
             figures.ghosts += sum(

@@ -17,15 +17,8 @@ TOKEN = Secret("CANARYtoken")
 
 
 def reader_of(source, world=None, ledger=None):
-    world = world or FakeWorld()
     return AccountReader(
-        source,
-        report=Report("main"),
-        clock=world.clock,
-        monotonic=world.monotonic,
-        keep_seconds=3600.0,
-        ledger=ledger,
-        patience=0.01,
+        source, report=Report("main"), world=world or FakeWorld(), keep_seconds=3600.0, ledger=ledger, patience=0.01
     )
 
 

@@ -1,19 +1,21 @@
 """The refreshes of one account, in a world whose time a test turns."""
 
 import asyncio
-import traceback
+import re
 from dataclasses import dataclass, field
 
 import pytest
-from domain import NOW, FakeReader, FakeWorld, a_balance, a_listing, a_state, an_api_key, failure, keys
+from domain import NOW, FakeReader, FakeWorld, a_balance, a_listing, an_account, an_api_key, failure, keys
 from structlog.testing import capture_logs
 
-from exporter.credentials import LiteralToken, Secret, TokenFile
+from exporter.credentials import TokenFile
 from exporter.errors import RateLimited, Reason
+from exporter.filters import KeyFilter
+from exporter.model import Facts
 from exporter.refresh.refresher import Refresher
 
 GOOD = a_listing(*keys(2, 1))
-LITERAL = LiteralToken(Secret("CANARYtoken"), "COMETAPI_ACCESS_TOKEN")
+FULL, EMPTY = a_listing(*keys(*range(50))), a_listing()
 
 
 @dataclass(kw_only=True)
@@ -21,23 +23,31 @@ class Stage:
     """One refresher and everything around it."""
 
     reader: FakeReader
-    source: object = LITERAL
+    account: dict = field(default_factory=dict)
     world: FakeWorld = field(default_factory=FakeWorld)
     published: list = field(default_factory=list)
     counted: list = field(default_factory=list)
+    closed: list = field(default_factory=list)
 
     def __post_init__(self):
         self.refresher = Refresher(
-            a_state(),
-            source=self.source,
-            reader=self.reader,
+            an_account(**self.account),
+            self.reader,
             publish=self.publish,
             count=lambda *seen: self.counted.append(seen),
-            world=self.world.surroundings,
+            world=self.world,
+            on_close=self.close,
         )
 
     async def publish(self, state):
         self.published.append(state)
+
+    async def close(self):
+        self.closed.append(True)
+
+    @property
+    def outcomes(self):
+        return [outcome for _, outcome, _ in self.counted]
 
     def refreshes(self, number):
         """Do *number* refreshes a minute apart; return the pauses and what was logged."""
@@ -69,8 +79,15 @@ class Stage:
         return self.world.slept
 
 
-def stage(*listings, **over):
-    return Stage(reader=FakeReader(listings=list(listings)), **over)
+def stage(*listings, **account):
+    return Stage(reader=FakeReader(listings=list(listings)), account=account)
+
+
+@pytest.fixture
+def token_file(tmp_path):
+    path = tmp_path / "token"
+    path.write_text("old")
+    return path
 
 
 def loud(logs):
@@ -104,26 +121,26 @@ def test_the_time_a_refresh_takes_is_counted_and_taken_from_the_pause():
 
 
 @pytest.mark.parametrize("jump", [-86_400, 86_400], ids=["back", "ahead"])
-def test_a_jump_of_the_wall_clock_changes_neither_pause_nor_duration_nor_health(jump):
+def test_a_jump_of_the_wall_clock_changes_neither_pause_nor_duration_nor_health_and_withdraws_nothing(jump):
     played = stage(GOOD)
     played.reader.on_list = lambda: setattr(played.world, "now", played.world.now + jump)
 
     pauses, _ = played.refreshes(2)
+    asyncio.run(played.refresher.withdraw_if_old())
 
     assert pauses == [60, 60]
     assert played.counted == [("main", "success", 0.0)] * 2
-    assert played.refresher.heartbeat.is_alive
-    assert played.published[-1].serves_data
+    assert played.refresher.is_alive
+    assert [state.serves_data for state in played.published] == [True, True]
 
 
-@pytest.mark.parametrize("reason", [r for r in Reason if r is not Reason.INCONSISTENT])
-def test_a_failed_refresh_keeps_the_last_keys_and_counts_its_reason(reason):
-    played = stage(GOOD, failure(reason))
+def test_a_failed_refresh_keeps_the_last_keys_and_counts_its_reason():
+    played = stage(GOOD, failure(Reason.REJECTED))
     played.refreshes(2)
 
     assert [key.id for key in played.published[1].keys] == [2, 1]
-    assert (played.published[1].failing, played.published[1].read_at) == (reason, NOW)
-    assert [outcome for _, outcome, _ in played.counted] == ["success", reason.value]
+    assert (played.published[1].failing, played.published[1].read_at) == (Reason.REJECTED, NOW)
+    assert played.outcomes == ["success", "rejected"]
 
 
 def test_trouble_is_said_when_it_starts_when_its_reason_changes_and_when_it_ends():
@@ -137,9 +154,9 @@ def test_trouble_is_said_when_it_starts_when_its_reason_changes_and_when_it_ends
         ("info", "refresh recovered"),
     ]
     warnings = [entry for entry in logs if entry["log_level"] == "warning"]
-    assert [(entry["reason"], entry["detail"]) for entry in warnings] == [
-        ("timeout", "no answer"),
-        ("unauthorized", "HTTP 401"),
+    assert [(entry["reason"], entry["detail"], entry["retry_in_seconds"]) for entry in warnings] == [
+        ("timeout", "no answer", 60.0),
+        ("unauthorized", "HTTP 401", 480.0),
     ]
     assert next(entry for entry in logs if entry["event"] == "refresh recovered")["previous_reason"] == "unauthorized"
     assert [entry["event"] for entry in logs if entry["log_level"] == "debug"] == ["refresh failed"] * 3 + [
@@ -147,13 +164,17 @@ def test_trouble_is_said_when_it_starts_when_its_reason_changes_and_when_it_ends
     ]
 
 
-def test_a_first_refresh_that_fails_is_a_warning_and_ends_it():
-    played = stage(failure(Reason.UNREACHABLE))
-    played.reader.clock_skew = 90.0
-    _, logs = played.refreshes(1)
+def test_trouble_that_lasts_is_said_every_hour():
+    _, logs = stage(failure(Reason.TIMEOUT)).refreshes(122)
 
-    assert loud(logs) == [("warning", "refresh failed")]
-    assert (played.published[0].first_refresh_ended, played.published[0].clock_skew) == (True, 90.0)
+    assert loud(logs) == [("warning", "refresh failed")] * 3
+
+
+def test_the_last_refresh_announces_no_retry():
+    with capture_logs() as logs:
+        asyncio.run(stage(failure(Reason.TIMEOUT)).refresher.refresh(is_last=True))
+
+    assert "retry_in_seconds" not in logs[0]
 
 
 def test_failures_running_lengthen_the_pause_up_to_ten_intervals_and_a_success_ends_that():
@@ -163,38 +184,32 @@ def test_failures_running_lengthen_the_pause_up_to_ten_intervals_and_a_success_e
     assert pauses == [60, 120, 240, 480, 600, 600, 60, 60]
 
 
-@pytest.mark.parametrize(("asked", "pause"), [(None, 60), (30.0, 60), (90.0, 90), (10**9, 3600)])
-def test_the_pause_that_a_rate_limit_asks_for_is_kept(asked, pause):
-    assert stage(RateLimited("HTTP 429", retry_after=asked)).refreshes(1)[0] == [pause]
+def test_the_pause_that_a_rate_limit_asks_for_is_kept():
+    assert stage(RateLimited("HTTP 429", retry_after=90.0)).refreshes(1)[0] == [90]
 
 
-def test_an_error_nobody_expected_is_internal_and_its_text_is_not_logged():
-    played = stage(GOOD, ValueError("CANARYtoken in a text"), GOOD)
-    _, logs = played.refreshes(3)
+class BrokenToken:
+    origin = "nowhere"
 
-    assert [outcome for _, outcome, _ in played.counted] == ["success", "internal", "success"]
-    assert played.published[1].failing is Reason.INTERNAL
-    assert "CANARY" not in repr(logs)
-    crash = next(entry for entry in logs if entry["event"] == "refresh crashed (bug)")
-    assert (crash["log_level"], crash["error"]) == ("error", "ValueError")
-    assert crash["at"][-1].startswith("list_keys:")
+    def read(self):
+        raise ZeroDivisionError("CANARY")
 
 
-def test_an_error_nobody_expected_of_the_balance_is_internal_too():
-    played = stage(GOOD)
-    played.reader.balance = ZeroDivisionError("CANARY")
+@pytest.mark.parametrize("place", ["list_keys", "read_balance", "read"])
+def test_a_bug_anywhere_fails_the_refresh_as_internal_and_its_text_is_not_logged(place):
+    played = stage(GOOD, **({"token": BrokenToken()} if place == "read" else {}))
+    if place == "list_keys":
+        played.reader.listings.insert(0, ZeroDivisionError("CANARY"))
+    if place == "read_balance":
+        played.reader.balance = ZeroDivisionError("CANARY")
     _, logs = played.refreshes(1)
+    crash = next(entry for entry in logs if entry["event"] == "refresh crashed (bug)")
 
-    assert played.counted == [("main", "internal", 0.0)]
-    assert "CANARY" not in repr(logs)
-
-
-def test_a_token_file_that_breaks_in_a_way_nobody_expected_ends_no_refreshes():
-    class Broken:
-        def read(self):
-            raise RuntimeError("CANARY")
-
-    assert stage(GOOD, source=Broken()).refreshes(2)[0] == [60, 120]
+    assert played.outcomes == ["internal"]
+    assert played.published[0].error == "a bug in the exporter: ZeroDivisionError"
+    assert (crash["log_level"], crash["error"]) == ("error", "ZeroDivisionError")
+    assert crash["at"][-1].startswith(f"{place}:")
+    assert "CANARY" not in repr((logs, played.published))
 
 
 def test_a_balance_that_fails_fails_no_refresh_and_is_said_once():
@@ -206,30 +221,31 @@ def test_a_balance_that_fails_fails_no_refresh_and_is_said_once():
     played.reader.balance = a_balance()
     _, ended = played.refreshes(2)
 
-    assert {outcome for _, outcome, _ in played.counted} == {"success"}
+    assert set(played.outcomes) == {"success"}
     assert [state.balance for state in played.published] == [None] * 5 + [a_balance()] * 2
     assert loud(first) == [("warning", "account balance unavailable"), ("info", "refresh succeeded")]
     assert loud(changed) == [("warning", "account balance unavailable")]
     assert loud(ended) == [("info", "account balance available again")]
 
 
-def test_a_suspicious_listing_is_read_again_and_believed_when_the_next_refresh_says_the_same():
-    full, empty = a_listing(*keys(*range(50))), a_listing()
-    played = stage(full, empty, empty, empty)
-    played.refreshes(3)
+@pytest.mark.parametrize(
+    ("listings", "shown", "outcomes"),
+    [
+        ([FULL, EMPTY, EMPTY, EMPTY], [50, 50, 0], ["success", "inconsistent", "success"]),
+        ([FULL, EMPTY, FULL], [50, 50], ["success", "success"]),
+        ([GOOD, *[a_listing(*keys(3), settled=False)] * 2], [2, 3], ["success", "inconsistent"]),
+    ],
+    ids=["believed when the next refresh says the same", "a mistake is not shown", "unsettled"],
+)
+def test_a_suspicious_listing_is_read_again_and_keeps_the_keys(listings, shown, outcomes):
+    played = stage(*listings)
+    pauses, _ = played.refreshes(len(shown))
 
-    assert [len(state.keys) for state in played.published] == [50, 50, 0]
-    assert [outcome for _, outcome, _ in played.counted] == ["success", "inconsistent", "success"]
-    assert len(played.reader.tokens) == 4
-
-
-def test_a_suspicious_listing_that_was_a_mistake_is_not_shown():
-    full = a_listing(*keys(*range(50)))
-    played = stage(full, a_listing(), full)
-    played.refreshes(2)
-
-    assert [len(state.keys) for state in played.published] == [50, 50]
-    assert [outcome for _, outcome, _ in played.counted] == ["success", "success"]
+    assert [len(state.keys) for state in played.published] == shown
+    assert played.outcomes == outcomes
+    assert {state.failing for state in played.published} == {None}
+    assert set(pauses) == {60}
+    assert len(played.reader.tokens) == len(listings)
 
 
 def test_data_is_withdrawn_when_reading_it_began_stale_after_ago():
@@ -238,7 +254,7 @@ def test_data_is_withdrawn_when_reading_it_began_stale_after_ago():
 
     async def play():
         await played.refresher.refresh()
-        for seconds in (3499, 1):
+        for seconds in (3499, 1, 1):
             played.world.pass_by(seconds)
             await played.refresher.withdraw_if_old()
 
@@ -247,67 +263,33 @@ def test_data_is_withdrawn_when_reading_it_began_stale_after_ago():
     assert [state.serves_data for state in played.published] == [True, False]
 
 
-@pytest.mark.parametrize("jump", [-86_400, 86_400], ids=["back", "ahead"])
-def test_a_jump_of_the_wall_clock_withdraws_nothing(jump):
-    played = stage(GOOD)
-
-    async def play():
-        await played.refresher.refresh()
-        played.world.now += jump
-        await played.refresher.withdraw_if_old()
-
-    asyncio.run(play())
-
-    assert len(played.published) == 1
-
-
 def test_only_wanted_keys_are_shown_and_the_others_counted():
-    played = stage(a_listing(*keys(3, 2, 1)))
-    played.refresher._takes = lambda key: key.id != 2
+    listing = a_listing(*(an_api_key(id=id_, group=group) for id_, group in ((3, ""), (2, "test"), (1, ""))))
+    played = stage(listing, key_filter=KeyFilter(exclude=re.compile("test/.*")))
     played.refreshes(1)
 
     assert ([key.id for key in played.published[0].keys], played.published[0].excluded) == ([3, 1], 1)
 
 
-def test_an_unsettled_listing_is_shown_up_and_counted_inconsistent():
-    played = stage(GOOD, a_listing(*keys(3), settled=False))
-    pauses, _ = played.refreshes(2)
+@pytest.mark.parametrize(
+    ("listings", "said"),
+    [
+        (
+            [a_listing(*keys(1), unreadable=ids) for ids in ([7], [7], [7, 8], [], [7])],
+            [([7], 1), ([8], 2), ([7], 1)],
+        ),
+        ([a_listing(*keys(1), nameless=2)] * 3, [([], 2)]),
+        ([a_listing(unreadable=range(1000))], [(list(range(20)), 1000)]),
+    ],
+    ids=["news", "without an id", "twenty of a thousand"],
+)
+def test_keys_that_cannot_be_parsed_are_said_when_they_are_news(listings, said):
+    played = stage(*listings)
+    _, logs = played.refreshes(len(listings))
 
-    assert [outcome for _, outcome, _ in played.counted] == ["success", "inconsistent"]
-    assert [key.id for key in played.published[1].keys] == [3, 2, 1]
-    assert played.published[1].failing is None
-    assert pauses == [60, 60]
-
-
-def test_keys_that_cannot_be_read_are_said_when_they_are_news():
-    once, same, more = (a_listing(*keys(1), unreadable=ids) for ids in ([7], [7], [7, 8]))
-    played = stage(once, same, more, GOOD, once)
-    _, logs = played.refreshes(5)
-
-    assert [
-        (entry["key_ids"], entry["count"]) for entry in logs if entry["event"] == "some keys could not be parsed"
-    ] == [
-        ([7], 1),
-        ([8], 2),
-        ([7], 1),
-    ]
-    assert [state.skipped for state in played.published] == [1, 1, 2, 0, 1]
-
-
-def test_keys_without_a_readable_id_are_said_once():
-    nameless = a_listing(*keys(1), nameless=2)
-    _, logs = stage(nameless, nameless, nameless).refreshes(3)
-
-    assert [
-        (entry["key_ids"], entry["count"]) for entry in logs if entry["event"] == "some keys could not be parsed"
-    ] == [([], 2)]
-
-
-def test_of_a_thousand_unreadable_keys_twenty_are_named():
-    _, logs = stage(a_listing(unreadable=range(1000))).refreshes(1)
-
-    assert logs[0]["key_ids"] == list(range(20))
-    assert logs[0]["count"] == 1000
+    found = [entry for entry in logs if entry["event"] == "some keys could not be parsed"]
+    assert [(entry["key_ids"], entry["count"]) for entry in found] == said
+    assert [state.skipped for state in played.published] == [listing.skipped for listing in listings]
 
 
 def test_the_token_goes_to_the_reader_and_into_no_log_or_state():
@@ -318,37 +300,15 @@ def test_the_token_goes_to_the_reader_and_into_no_log_or_state():
     assert "CANARY" not in repr((logs, played.published, played.counted))
 
 
-def test_a_rotated_token_file_is_used_by_the_next_refresh(tmp_path):
-    path = tmp_path / "token"
-    path.write_text("first")
-    played = stage(GOOD, source=TokenFile(path))
-    played.refreshes(1)
-    path.write_text("second")
-    played.refreshes(1)
-
-    assert played.reader.tokens == ["first", "second"]
-
-
-def test_a_missing_token_file_fails_the_refresh_and_asks_nobody(tmp_path):
-    played = stage(GOOD, source=TokenFile(tmp_path / "token"))
-    _, logs = played.refreshes(1)
-
-    assert played.reader.tokens == []
-    assert played.counted == [("main", "unauthorized", 0.0)]
-    assert logs[0]["detail"].endswith("/token: No such file or directory")
-
-
 def test_refreshes_begin_after_their_delay_and_go_on():
     assert stage(GOOD).run_until(sleeps=4) == [0.5, 60, 60, 60]
 
 
-def test_after_a_refused_token_the_sleep_ends_as_soon_as_another_lies_there(tmp_path):
-    path = tmp_path / "token"
-    path.write_text("old")
+def test_after_a_refused_token_the_sleep_ends_as_soon_as_another_lies_there(token_file):
     refused = failure(Reason.UNAUTHORIZED)
-    played = stage(refused, refused, refused, GOOD, source=TokenFile(path))
+    played = stage(refused, refused, refused, GOOD, token=TokenFile(token_file))
     rotate_at = NOW + 0.5 + 60 + 120 + 60
-    played.world.on_sleep = lambda _: path.write_text("new") if played.world.now >= rotate_at else None
+    played.world.on_sleep = lambda _: token_file.write_text("new") if played.world.now >= rotate_at else None
 
     slept = played.run_until(sleeps=7)
 
@@ -357,51 +317,47 @@ def test_after_a_refused_token_the_sleep_ends_as_soon_as_another_lies_there(tmp_
     assert played.published[-1].read_at == rotate_at + 60
 
 
-def test_a_token_file_that_comes_back_with_the_same_token_ends_the_sleep_too(tmp_path):
-    path = tmp_path / "token"
-    path.write_text("same")
-    played = stage(GOOD, source=TokenFile(path))
+def test_a_token_file_that_comes_back_with_the_same_token_ends_the_sleep_too(token_file):
+    played = stage(GOOD, token=TokenFile(token_file))
     played.refreshes(1)
-    path.unlink()
+    token_file.unlink()
     played.refreshes(4)
-    played.world.on_sleep = lambda _: path.write_text("same") if len(played.world.slept) == 2 else None
+    played.world.on_sleep = lambda _: token_file.write_text("old") if len(played.world.slept) == 2 else None
 
     played.run_until(sleeps=3)
 
-    assert [outcome for _, outcome, _ in played.counted] == ["success", *["unauthorized"] * 5, "success"]
+    assert played.outcomes == ["success", *["unauthorized"] * 5, "success"]
     assert played.world.slept == [0.5, 60, 60]
 
 
-def test_other_trouble_is_slept_out_whatever_the_token(tmp_path):
-    path = tmp_path / "token"
-    path.write_text("old")
-    played = stage(*[failure(Reason.TIMEOUT)] * 9, source=TokenFile(path))
-    played.world.on_sleep = lambda _: path.write_text(f"new{len(played.world.slept)}")
+def test_other_trouble_is_slept_out_whatever_the_token(token_file):
+    played = stage(*[failure(Reason.TIMEOUT)] * 9, token=TokenFile(token_file))
+    played.world.on_sleep = lambda _: token_file.write_text(f"new{len(played.world.slept)}")
 
     played.run_until(sleeps=1 + 1 + 2 + 4 + 1)
 
     assert len(played.reader.tokens) == 4
 
 
-def test_the_heart_beats_through_long_backoffs_and_long_listings():
-    played = stage(*[failure(Reason.TIMEOUT)] * 20)
+@pytest.mark.parametrize("fault", [failure(Reason.TIMEOUT), RateLimited("HTTP 429", retry_after=3000.0)])
+def test_the_heart_beats_through_long_pauses_and_stops_five_minutes_after_the_promised_sign_of_life(fault):
+    played = stage(fault)
     alive = []
-    played.world.on_sleep = lambda _: alive.append(played.refresher.heartbeat.is_alive)
-    played.run_until(sleeps=40)
-
-    assert all(alive)
-    assert played.refresher.heartbeat.is_alive
-    played.world.pass_by(60 + 301)
-    assert not played.refresher.heartbeat.is_alive
-
-
-def test_a_long_pause_that_the_server_asked_for_is_no_death():
-    played = stage(RateLimited("HTTP 429", retry_after=3000.0))
-    alive = []
-    played.world.on_sleep = lambda _: alive.append(played.refresher.heartbeat.is_alive)
+    played.world.on_sleep = lambda _: alive.append(played.refresher.is_alive)
     played.run_until(sleeps=45)
+    for seconds in (60 + 300, 1):
+        played.world.pass_by(seconds)
+        alive.append(played.refresher.is_alive)
 
-    assert all(alive)
+    assert alive == [True] * 46 + [False]
+
+
+@pytest.mark.parametrize(("seconds", "alive"), [(300, True), (300.5, False)])
+def test_without_a_first_sign_of_life_it_is_dead_after_five_minutes(seconds, alive):
+    played = stage(GOOD)
+    played.world.pass_by(seconds)
+
+    assert played.refresher.is_alive is alive
 
 
 def test_a_refresh_that_hangs_is_death_after_the_grace_since_its_last_page():
@@ -410,9 +366,9 @@ def test_a_refresh_that_hangs_is_death_after_the_grace_since_its_last_page():
             played.world.pass_by(299)
             progress()
             played.world.pass_by(299)
-            during.append(played.refresher.heartbeat.is_alive)
+            during.append(played.refresher.is_alive)
             played.world.pass_by(2)
-            during.append(played.refresher.heartbeat.is_alive)
+            during.append(played.refresher.is_alive)
             return GOOD
 
     during = []
@@ -422,58 +378,68 @@ def test_a_refresh_that_hangs_is_death_after_the_grace_since_its_last_page():
     assert during == [True, False]
 
 
-def test_cancelled_in_a_listing_it_ends_at_once_and_publishes_nothing():
+def test_closed_in_a_listing_it_ends_at_once_and_publishes_nothing():
     class Endless(FakeReader):
         async def list_keys(self, _, *, progress):
             progress()
             started.set()
             await asyncio.Event().wait()
 
-    async def cancel():
-        task = asyncio.create_task(played.refresher.run(0))
-        await started.wait()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        return [each for each in asyncio.all_tasks() if each is not asyncio.current_task()]
+    async def close():
+        async with asyncio.TaskGroup() as tasks:
+            played.refresher.start(tasks, 0)
+            await started.wait()
+            await played.refresher.close()
+            return [each for each in asyncio.all_tasks() if each is not asyncio.current_task()]
 
     started = asyncio.Event()
     played = Stage(reader=Endless(listings=[]))
 
-    assert asyncio.run(cancel()) == []
-    assert (played.published, played.counted) == ([], [])
+    assert asyncio.run(close()) == []
+    assert (played.published, played.counted, played.closed) == ([], [], [True])
 
 
-def test_a_try_publishes_and_counts_nothing():
-    played = stage(GOOD)
-    with capture_logs():
-        outcome = asyncio.run(played.refresher.read())
-
-    assert [key.id for key in outcome.state.keys] == [2, 1]
-    assert (outcome.label, played.published, played.counted) == ("success", [], [])
-
-
-def test_a_failure_shows_its_evidence_but_no_token():
-    played = stage(ValueError("x"))
-    with capture_logs():
-        outcome = asyncio.run(played.refresher.read())
-
-    assert str(outcome.failure) == "a bug in the exporter: ValueError"
-    assert "CANARY" not in "".join(traceback.format_exception(outcome.failure))
-    assert "CANARY" not in repr(vars(played.refresher))
-
-
-def test_a_group_seen_in_a_refresh_before_stays_known():
-    played = stage(a_listing(an_api_key(group="vip")), a_listing())
-    played.refreshes(2)
-
-    assert played.published[1].groups.keys() == {"vip"}
-
-
-def test_whoever_wants_to_hears_of_every_page():
+def test_every_page_is_reported_to_who_asks():
     heard = []
     played = stage(GOOD)
     played.refresher.on_page = lambda: heard.append("page")
     played.refreshes(2)
 
     assert heard == ["page", "page"]
+
+
+def test_the_clock_skew_is_known_after_a_failure_too():
+    played = stage(failure(Reason.UNAUTHORIZED))
+    played.reader.clock_skew = 90.0
+    played.refreshes(1)
+
+    assert played.published[0].clock_skew == 90.0
+
+
+@pytest.mark.parametrize(
+    ("settings", "asked"),
+    [
+        ({"usage": "off"}, set()),
+        ({"usage": "model"}, {False}),
+        ({"usage": "key-model"}, {True, False}),  # by model for the month
+        ({"usage": "key-model", "counts_only": True}, {False}),
+    ],
+)
+def test_usage_is_asked_for_as_the_settings_say(settings, asked):
+    played = stage(GOOD, **settings)
+    played.reader.facts, played.reader.usage = Facts(has_usage=True), {True: (), False: ()}
+    played.refreshes(2)
+
+    assert {by_key for _, _, by_key in played.reader.usage_asked} == asked
+
+
+@pytest.mark.parametrize(
+    ("change", "shown"), [({"interval": 30.0}, 2), ({"base_url": "https://other"}, 0), ({"user_id": 7}, 0)]
+)
+def test_a_changed_account_shows_its_last_keys_unless_it_is_another_one(change, shown):
+    played, changed = stage(GOOD), stage(GOOD, **change)
+    played.refreshes(1)
+    changed.refresher.take_over(played.refresher)
+
+    assert len(changed.refresher.state.keys) == shown
+    assert changed.refresher.state.interval_seconds == change.get("interval", 60.0)
