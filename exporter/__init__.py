@@ -15,7 +15,7 @@ lists the metrics. Imports only go down, and modules in one layer do not know ea
     snapshot, credentials, strict_yaml, parsers     what is known of each account; the token; YAML; text to value
     model, errors, filters, files, workers          what a key is; what can go wrong; the ground
 
-The path of data: bytes -> cometapi.exchange -> answer, wire (Page) -> paging (Listing) -> refresh.refresher ->
+The path of data: bytes -> cometapi.connections -> answer, wire (Page) -> paging (Listing) -> refresh.refresher ->
 snapshot (AccountState) -> watch.publish -> exposition.rendering -> exposition.scrape -> site.routes -> server.serve.
 """
 

@@ -214,8 +214,8 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def label_text(text: str) -> str:
-    """Make *text* fit to be a label value: at most 200 characters, and encodable as UTF-8 whatever it holds."""
-    return text[:LONGEST_LABEL].encode("utf-8", "replace").decode("utf-8")
+    """Make decoded *text* fit to be a label value: at most 200 characters."""
+    return text[:LONGEST_LABEL]
 
 
 def by_id(keys: Iterable[ApiKey]) -> dict[int, ApiKey]:

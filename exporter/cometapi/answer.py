@@ -1,17 +1,17 @@
-"""Judge an answer before its content is read: whether it is one of this API, and whether it says yes.
+"""Judge an answer before its content is used: whether it is one of this API, and whether it says yes.
 
 Pure: knows no HTTP client, no clock, no keys. The errors never quote the answer's free text: a `message` may hold
 anything, and a `Location` only lends its origin.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import NoReturn
-from urllib.parse import urlsplit
+from typing import Annotated, Generic, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from exporter.errors import AccountDisabled, ApiError, InvalidResponse, RateLimited, Rejected, ServerFault, Unauthorized
 
@@ -27,6 +27,11 @@ SAFE_CODES = frozenset(
     }
 )
 """The codes that gateways of this family are known to send: these alone may be printed."""
+_ORIGIN = re.compile(r"(https?://)(?:[^/?#]*@)?([a-z0-9.-]{1,253}(?::[0-9]{1,5})?)(?:[/?#]|$)")
+
+Content = TypeVar("Content")
+Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+"""A number as the gateways' databases hold it."""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +47,13 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     user_id: int | None = None
 
 
+class Envelope(msgspec.Struct, Generic[Content]):
+    """What every answer of this API is wrapped in."""
+
+    success: bool
+    data: Content
+
+
 class _Verdict(msgspec.Struct):
     success: bool
 
@@ -52,6 +64,19 @@ class _Refusal(msgspec.Struct):
 
 _decode_verdict = msgspec.json.Decoder(_Verdict).decode
 _decode_refusal = msgspec.json.Decoder(_Refusal).decode
+
+
+def content(answer: Answer, decode: Callable[[bytes], Envelope[Content]]) -> Content:
+    """Return what the answer holds; raises the ApiError that its status, its verdict or its shape stands for."""
+    check_status(answer)
+    try:
+        envelope = decode(answer.body)
+    except UNDECODABLE as error:
+        check_verdict(answer)
+        raise InvalidResponse(what_came_instead(answer, error)) from None
+    if not envelope.success:
+        raise _rejected()
+    return envelope.data
 
 
 def check_status(answer: Answer) -> None:
@@ -95,12 +120,11 @@ def check_verdict(answer: Answer) -> None:
     except UNDECODABLE:
         return
     if not verdict.success:
-        reject()
+        raise _rejected()
 
 
-def reject() -> NoReturn:
-    """Raise what `success: false` stands for."""
-    raise Rejected("the gateway refused the request (success: false)")
+def _rejected() -> Rejected:
+    return Rejected("the gateway refused the request (success: false)")
 
 
 def retry_after(answer: Answer) -> float | None:
@@ -131,15 +155,10 @@ def _moment(text: str) -> float | None:
 
 
 def _origin_of(answer: Answer) -> str:
-    try:
-        parts = urlsplit(answer.headers.get("location", ""))
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        return "an unreadable address"
-    host = parts.hostname or ""
-    if not re.fullmatch(r"[a-z0-9.:-]{1,253}", host) or parts.scheme not in {"http", "https"}:
-        return "another path of the same host" if not parts.netloc else "an unreadable address"
-    return f"{parts.scheme}://{host}{port}"
+    location = answer.headers.get("location", "").lower()
+    if origin := _ORIGIN.match(location):
+        return origin[1] + origin[2]
+    return "an unreadable address" if re.match(r"[a-z]*:|//", location) else "another path of the same host"
 
 
 def what_came_instead(answer: Answer, error: Exception) -> str:

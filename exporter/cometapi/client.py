@@ -1,24 +1,36 @@
 """Read one account: its keys page by page, its balance, and what changes slowly, within the rate limit.
 
 Talks to: the API, through `connections`. Knows no snapshots, metrics or schedules; a call returns the whole of what it
-reads, or raises one ApiError. The access token is an argument of each call and is kept nowhere.
+reads, or raises one ApiError. The access token is an argument of each call and is kept nowhere; of an endpoint that was
+refused to it, its hash alone.
 """
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
+from typing import TypeVar
 
+import stamina
 import stamina.instrumentation
 
-from exporter.cometapi.connections import Connections, connect
-from exporter.cometapi.facts import Status, parse_groups, parse_status, parse_subscriptions, parse_usage
+from exporter.cometapi.answer import Answer, clock_skew
+from exporter.cometapi.connections import Connections
+from exporter.cometapi.facts import (
+    Status,
+    parse_balance,
+    parse_groups,
+    parse_status,
+    parse_subscriptions,
+    parse_usage,
+)
 from exporter.cometapi.paging import MOST_KEYS, Walk, union
-from exporter.cometapi.rate_limit import RateLimit
-from exporter.cometapi.requests import Requests
-from exporter.cometapi.wire import Page, parse_balance, parse_page
+from exporter.cometapi.rate_limit import LONGEST_WAIT_SECONDS, RateLimit
+from exporter.cometapi.wire import Page, parse_page
 from exporter.credentials import Secret
+from exporter.errors import AccountDisabled, ApiError, InvalidResponse, Rejected, Unauthorized
 from exporter.model import Balance, Facts, Listing, UsageRow
 from exporter.workers import decode
 
@@ -30,54 +42,67 @@ SUBSCRIPTIONS_PATH = "/api/subscription/self"
 USAGE_PATH = "/api/data/self"
 USAGE_BY_KEY_PATH = "/api/data/flow/self"
 PAGE_SIZE = 100
-RELISTINGS = 2
+LISTINGS = 3
+ATTEMPTS = 3
+ASK_AGAIN_SECONDS = 3600.0
+NOT_REPORTED = (Unauthorized, AccountDisabled, Rejected, InvalidResponse)
+NO_PARAMS: Mapping[str, str] = MappingProxyType({})
+
+Parsed = TypeVar("Parsed")
+
+
+def _is_worth_another_try(error: Exception) -> bool:
+    """Whether to try again at once: after trouble that passes, or a pause short enough to wait for."""
+    if not isinstance(error, ApiError):
+        return False
+    if error.retry_after is not None:
+        return error.retry_after <= LONGEST_WAIT_SECONDS
+    return error.transient
 
 
 class CometClient:
     """The API of one account.
 
-    Mutable are the number of the gateway's *first_page* and whether the last listing changed while it was read.
+    *on_request* gets the path of every request, and the HTTP status, `none` where no answer came, or `cancelled`.
+    Mutable are *clock_skew*, how many seconds this machine's clock is ahead of the gateway's, None until an answer says
+    what time it is; the number of the gateway's *first_page*; whether the last listing changed while it was read; and
+    until when refused endpoints are not asked again.
     """
 
     def __init__(
         self,
         connections: Connections,
         *,
-        user_id: int | None,
         rate_limit: RateLimit,
-        timeout: float,
         concurrency: int,
-        max_keys: int = MOST_KEYS,
+        max_keys: int,
         on_request: Callable[[str, str], None],
     ) -> None:
-        self._requests = Requests(
-            connections, user_id=user_id, rate_limit=rate_limit, timeout=timeout, on_request=on_request
-        )
+        self._connections = connections
+        self._rate_limit = rate_limit
         self._concurrency = concurrency
         self._max_keys = max_keys
+        self._on_request = on_request
+        self._refused_until: dict[tuple[str, int], float] = {}
         self._is_moving = False
         self.first_page = 1
-
-    @property
-    def clock_skew(self) -> float | None:
-        """How many seconds this machine's clock is ahead of the gateway's; None until an answer names the time."""
-        return self._requests.clock_skew
+        self.clock_skew: float | None = None
 
     async def read_balance(self, token: Secret) -> Balance:
         """Read the account's own quota; raises ApiError."""
-        return await self._requests.get(token, ACCOUNT_PATH, parse_balance)
+        return await self._get(token, ACCOUNT_PATH, parse_balance)
 
     async def read_facts(self, token: Secret) -> Facts:
         """Read what changes slowly; what is refused or has another shape is None, and asked again after an hour.
 
         Raises the ApiError of trouble that passes.
         """
-        status = await self._requests.get_if_offered(token, STATUS_PATH, parse_status) or Status()
+        status = await self._get_if_offered(token, STATUS_PATH, parse_status) or Status()
         return Facts(
             version=status.version or None,
             quota_units_per_usd=status.quota_per_unit or None,
-            groups=await self._requests.get_if_offered(token, GROUPS_PATH, parse_groups),
-            subscriptions=await self._requests.get_if_offered(token, SUBSCRIPTIONS_PATH, parse_subscriptions),
+            groups=await self._get_if_offered(token, GROUPS_PATH, parse_groups),
+            subscriptions=await self._get_if_offered(token, SUBSCRIPTIONS_PATH, parse_subscriptions),
             has_usage=status.enable_data_export,
         )
 
@@ -89,63 +114,99 @@ class CometClient:
         path = USAGE_BY_KEY_PATH if by_key else USAGE_PATH
         params = {"start_timestamp": str(first), "end_timestamp": str(last)}
         parse, kind = partial(parse_usage, by_key=by_key), "" if first == last else " of days"
-        return await self._requests.get_if_offered(token, path, parse, params, kind=kind)
+        return await self._get_if_offered(token, path, parse, params, kind=kind)
 
     async def list_keys(self, token: Secret, *, progress: Callable[[], None] = lambda: None) -> Listing:
         """Read every page, again where it is not proven that all keys came; *progress* is called for each page.
 
         Raises the ApiError of the first page that cannot be had, or TooManyKeys.
         """
+
+        async def read(index: int) -> Page:
+            """Read page *index*, counted from 0; some gateways read the one name of the size, some the other."""
+            params = {"p": str(index + self.first_page), "page_size": str(PAGE_SIZE), "size": str(PAGE_SIZE)}
+            page = await self._get(token, KEYS_PATH, parse_page, params)
+            progress()
+            return page
+
         listings: list[Listing] = []
-        while len(listings) <= RELISTINGS:
-            listing = await self._list_once(token, progress, careful=self._is_moving or bool(listings))
+        while len(listings) < LISTINGS:
+            listing = await self._list_once(read)
+            self._is_moving = not listing.quiet
             if listing.settled:
-                self._is_moving = not listing.quiet
                 return listing
             listings.append(listing)
-        self._is_moving = True
         return union(listings)
 
-    async def _list_once(self, token: Secret, progress: Callable[[], None], *, careful: bool) -> Listing:
-        walk = Walk(max_keys=self._max_keys, careful=careful)
-        await self._read_pages(token, walk, progress, at_once=1, most=1)
-        first_page = 0 if walk.is_bare_list else 1
-        if first_page != self.first_page:
-            self.first_page = first_page
-            walk = Walk(max_keys=self._max_keys, careful=careful)
-        await self._read_pages(token, walk, progress, at_once=self._concurrency)
+    async def _list_once(self, read: Callable[[int], Awaitable[Page]]) -> Listing:
+        page = await read(0)
+        if page.is_bare_list is not (self.first_page == 0):
+            self.first_page = 0 if page.is_bare_list else 1
+            page = await read(0)
+        if page.is_null:
+            raise InvalidResponse("expected a page of keys, got null - at `$.data`")
+        walk = Walk(page, max_keys=self._max_keys, careful=self._is_moving)
+
+        async def go_on() -> None:
+            while (number := walk.next_page()) is not None:
+                walk.receive(number, await read(number))
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._concurrency):
+                    group.create_task(go_on())
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
         return await decode(walk.listing)
 
-    async def _read_pages(
+    @stamina.retry(on=_is_worth_another_try, attempts=ATTEMPTS, timeout=None)
+    async def _get(
+        self, token: Secret, path: str, parse: Callable[[Answer], Parsed], params: Mapping[str, str] = NO_PARAMS
+    ) -> Parsed:
+        """GET *path* and parse the answer apart from the event loop; raises ApiError."""
+        answer = await self._send(token, path, params)
+        self.clock_skew = clock_skew(answer)
+        try:
+            return await decode(partial(parse, answer))
+        except ApiError as error:
+            if error.retry_after is not None:
+                self._rate_limit.pause(error.retry_after)
+            raise
+
+    async def _get_if_offered(
         self,
         token: Secret,
-        walk: Walk,
-        progress: Callable[[], None],
+        path: str,
+        parse: Callable[[Answer], Parsed],
+        params: Mapping[str, str] = NO_PARAMS,
         *,
-        at_once: int,
-        most: int | None = None,
-    ) -> None:
-        """Keep up to *at_once* requests under way until the walk names no further page, or *most* were read."""
-        under_way: dict[asyncio.Task[Page], int] = {}
-        left = most
-        try:
-            while True:
-                while len(under_way) < at_once and left != 0 and (number := walk.next_page()) is not None:
-                    under_way[asyncio.create_task(self._page(token, number))] = number
-                    left = None if left is None else left - 1
-                if not under_way:
-                    return
-                done, _ = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    walk.receive(under_way.pop(task), task.result())
-                    progress()
-        finally:
-            await _cancel(under_way)
+        kind: str = "",
+    ) -> Parsed | None:
+        """Do the same, but return None where the gateway refuses, or refused it to this token within the last hour.
 
-    async def _page(self, token: Secret, index: int) -> Page:
-        """Read the page *index*, counted from 0; some gateways read the one name of the size, some the other."""
-        params = {"p": str(index + self.first_page), "page_size": str(PAGE_SIZE), "size": str(PAGE_SIZE)}
-        return await self._requests.get(token, KEYS_PATH, parse_page, params)
+        Of the requests to one path each *kind* is refused by itself.
+        """
+        place = (path + kind, hash(token))
+        if self._rate_limit.clock() < self._refused_until.get(place, float("-inf")):
+            return None
+        try:
+            return await self._get(token, path, parse, params)
+        except NOT_REPORTED:
+            self._refused_until[place] = self._rate_limit.clock() + ASK_AGAIN_SECONDS
+            return None
+
+    async def _send(self, token: Secret, path: str, params: Mapping[str, str]) -> Answer:
+        await self._rate_limit.turn()
+        code = "none"
+        try:
+            answer = await self._connections.fetch(path, params, token)
+            code = str(answer.status)
+        except asyncio.CancelledError:
+            code = "cancelled"
+            raise
+        finally:
+            self._on_request(path, code)
+        return answer
 
 
 @contextlib.asynccontextmanager
@@ -165,19 +226,9 @@ async def open_client(
     *rate_limit* is shared by all accounts of one host.
     """
     stamina.instrumentation.set_on_retry_hooks([])
-    async with connect(base_url, ca_file=ca_file, at_once=concurrency + 1) as connections:
+    async with Connections(
+        base_url, user_id=user_id, ca_file=ca_file, timeout=timeout, at_once=concurrency + 1
+    ) as connections:
         yield CometClient(
-            connections,
-            user_id=user_id,
-            rate_limit=rate_limit,
-            timeout=timeout,
-            concurrency=concurrency,
-            max_keys=max_keys,
-            on_request=on_request,
+            connections, rate_limit=rate_limit, concurrency=concurrency, max_keys=max_keys, on_request=on_request
         )
-
-
-async def _cancel(tasks: Iterable[asyncio.Task[Page]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,15 +1,22 @@
-"""Open the connections to one gateway, keep them from refresh to refresh, and throw away those left in the middle.
+"""Send GETs to one gateway, and bring back the whole answer of each, or say why there is none.
 
-Talks to: the network, through `exchange`. Knows no keys and no pages. A request that is cancelled or broken off at a
-bad moment can leave its connection in the library's pool for ever, neither idle nor closed; a few of them, and every
-further request waits in vain. So after a request without a whole response the next ones go through a new pool, and the
-old one is closed when its last request has ended.
+Talks to: the network, by httpx, which no other file knows. Knows no keys, no pages, no retries. An answer is bounded in
+time (one deadline for all of it) and in size (decoded, so that a small body cannot unpack into a large one). No error
+quotes a header, a URL or the text of a library's error, since those may hold the access token.
+
+A request that is cancelled or broken off at a bad moment can leave its connection in the library's pool for ever,
+neither idle nor closed; a few of them, and every further request waits in vain. So after a request without a whole
+response the next ones go through a new pool, and the old one is closed when its last request has ended.
 """
 
 import asyncio
 import functools
+import itertools
+import socket
 import ssl
-from collections.abc import Callable, Mapping
+import time
+import zlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
@@ -18,13 +25,33 @@ from typing import Self
 import httpx
 
 from exporter import __version__
-from exporter.cometapi import exchange
 from exporter.cometapi.answer import Answer
-from exporter.errors import StartError
+from exporter.credentials import Secret
+from exporter.errors import ApiError, InvalidResponse, StartError, TimedOut, Unreachable
 from exporter.files import read_certificates
 from exporter.parsers import is_loopback
 
+HEADERS = {
+    "User-Agent": f"cometapi-exporter/{__version__}",
+    "Accept": "application/json",
+    "Accept-Encoding": "gzip",
+}
+USER_HEADERS = (
+    "New-Api-User",
+    "Veloera-User",
+    "Rix-Api-User",
+    "voapi-user",
+    "X-Api-User",
+    "User-id",
+    "neo-api-user",
+)
+"""The names under which gateways of the family ask for the user ID; each ignores the others."""
 KEEP_CONNECTIONS_SECONDS = 120.0
+LARGEST_BODY = 8 * 1024 * 1024
+MOST_CAUSES = 20
+_GZIP = 16 + zlib.MAX_WBITS
+_UNREADABLE_ADDRESS = (httpx.InvalidURL, UnicodeError)
+_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST")
 
 
 @dataclass(slots=True)
@@ -34,32 +61,33 @@ class _Pool:
 
 
 class Connections:
-    """The connections of one account, closed at the end of the context; *open_pool* makes a new pool of them.
+    """Up to *at_once* connections of one account, none of them open yet, closed at the end of the context.
 
-    Mutable are the pool in use, and the old ones that are being closed.
+    Each whole exchange has *timeout* seconds. Raises StartError where certificates or proxy cannot be used. Mutable are
+    the pool in use, and the old ones that are being closed.
     """
 
-    def __init__(self, open_pool: Callable[[], httpx.AsyncClient]) -> None:
-        self._open_pool = open_pool
-        self._pool = _Pool(open_pool())
+    def __init__(
+        self, base_url: str, *, user_id: int | None, ca_file: Path | None, timeout: float, at_once: int
+    ) -> None:
+        self._user_id = user_id
+        self._timeout = timeout
+        self._open_pool = functools.partial(_open_pool, base_url, user_id, _trust(ca_file), at_once)
         self._closing: set[asyncio.Task[None]] = set()
+        try:
+            self._pool = _Pool(self._open_pool())
+        except (ImportError, ValueError):
+            raise StartError(
+                "the proxy that HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names cannot be used: expected http:// or "
+                "https:// and a host (or set NO_PROXY)"
+            ) from None
 
-    async def fetch(
-        self,
-        path: str,
-        *,
-        params: Mapping[str, str],
-        headers: Mapping[str, str],
-        timeout: float,  # noqa: ASYNC109 - passed on
-        user_id: int | None = None,
-    ) -> Answer:
-        """Do what `exchange.fetch` does, with connections that work."""
+    async def fetch(self, path: str, params: Mapping[str, str], token: Secret) -> Answer:
+        """GET *path*; raises TimedOut, Unreachable or InvalidResponse (too large)."""
         pool = self._pool
         pool.users += 1
         try:
-            return await exchange.fetch(
-                pool.http, path, params=params, headers=headers, timeout=timeout, user_id=user_id
-            )
+            return await self._exchange(pool.http, path, params, token)
         except BaseException:
             if pool is self._pool:
                 self._pool = _Pool(self._open_pool())
@@ -72,6 +100,24 @@ class Connections:
                 closing.add_done_callback(self._closing.discard)
                 await asyncio.shield(closing)
 
+    async def _exchange(self, http: httpx.AsyncClient, path: str, params: Mapping[str, str], token: Secret) -> Answer:
+        try:
+            async with (
+                asyncio.timeout(self._timeout),
+                http.stream("GET", path, params=params, headers={"Authorization": token.reveal()}) as response,
+            ):
+                return Answer(
+                    status=response.status_code,
+                    headers=dict(response.headers),
+                    body=await _read_body(response),
+                    received_at=time.time(),
+                    user_id=self._user_id,
+                )
+        except (TimeoutError, httpx.TimeoutException):
+            raise TimedOut(f"no complete response from {_address(http.base_url)} within {self._timeout:g} s") from None
+        except (httpx.HTTPError, *_UNREADABLE_ADDRESS) as error:
+            raise _no_answer(error, http.base_url) from None
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -79,19 +125,7 @@ class Connections:
         await asyncio.gather(self._pool.http.aclose(), *self._closing)
 
 
-def connect(base_url: str, *, ca_file: Path | None, at_once: int) -> Connections:
-    """Prepare up to *at_once* connections to one gateway, none of them open yet; raises StartError."""
-    trust = _trust(ca_file)
-    try:
-        return Connections(functools.partial(_open_pool, base_url, trust, at_once))
-    except (ImportError, ValueError):
-        raise StartError(
-            "the proxy that HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names cannot be used: expected http:// or https:// "
-            "and a host (or set NO_PROXY)"
-        ) from None
-
-
-def _open_pool(base_url: str, trust: ssl.SSLContext, at_once: int) -> httpx.AsyncClient:
+def _open_pool(base_url: str, user_id: int | None, trust: ssl.SSLContext, at_once: int) -> httpx.AsyncClient:
     """Make a pool that follows no redirects and keeps no cookies."""
     return httpx.AsyncClient(
         base_url=base_url,
@@ -102,7 +136,7 @@ def _open_pool(base_url: str, trust: ssl.SSLContext, at_once: int) -> httpx.Asyn
         limits=httpx.Limits(
             max_connections=at_once, max_keepalive_connections=at_once, keepalive_expiry=KEEP_CONNECTIONS_SECONDS
         ),
-        headers={"User-Agent": f"cometapi-exporter/{__version__}", "Accept": "application/json"},
+        headers=HEADERS | ({} if user_id is None else dict.fromkeys(USER_HEADERS, str(user_id))),
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
     )
 
@@ -116,3 +150,79 @@ def _trust(ca_file: Path | None) -> ssl.SSLContext:
         return httpx.create_ssl_context()
     except OSError as error:
         raise StartError(f"SSL_CERT_FILE or SSL_CERT_DIR cannot be read: {error.strerror or error}") from None
+
+
+async def _read_body(response: httpx.Response) -> bytes:
+    body = bytearray()
+    async for piece in response.aiter_raw():
+        body += piece
+        if len(body) > LARGEST_BODY:
+            raise _too_large()
+    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in {"identity", "gzip"}:
+        raise InvalidResponse("the answer is compressed in a way that was not asked for")
+    return _unpacked(body) if body and encoding == "gzip" else bytes(body)
+
+
+def _unpacked(body: bytearray) -> bytes:
+    inflate = zlib.decompressobj(wbits=_GZIP)
+    try:
+        unpacked = inflate.decompress(body, LARGEST_BODY + 1)
+    except zlib.error:
+        raise InvalidResponse("the answer's gzip is broken") from None
+    if len(unpacked) > LARGEST_BODY:
+        raise _too_large()
+    if inflate.unused_data:
+        raise InvalidResponse("the answer goes on after its gzip")
+    if not inflate.eof:
+        raise Unreachable("the answer's gzip broke off")
+    return unpacked
+
+
+def _too_large() -> InvalidResponse:
+    return InvalidResponse(f"the answer is larger than {LARGEST_BODY >> 20} MiB")
+
+
+def _address(url: httpx.URL) -> str:
+    host = f"[{url.host}]" if ":" in url.host else url.host
+    return f"{host}:{url.port or (443 if url.scheme == 'https' else 80)}"
+
+
+def _no_answer(error: Exception, url: httpx.URL) -> ApiError:
+    """Say why there is no answer, from the causes that the library kept.
+
+    The library reads the target of a redirect even where it does not follow it, and may stumble over it.
+    """
+    causes = tuple(itertools.islice(_causes(error), MOST_CAUSES))
+    if any(isinstance(cause, _UNREADABLE_ADDRESS) for cause in causes):
+        return InvalidResponse("the base URL, or where it redirects to, is no address")
+    address = _address(url)
+    known = (fault for cause in causes if (fault := _fault_of(cause, url.host, address)) is not None)
+    broke = f"the connection to {address} broke before the response was complete"
+    return Unreachable(next(known, f"cannot connect to {address}" if isinstance(error, httpx.ConnectError) else broke))
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield *error* and what led to it; of several failed attempts at one host the first."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        first = cause.exceptions[0] if isinstance(cause, BaseExceptionGroup) else None
+        cause = first or cause.__cause__ or cause.__context__
+
+
+def _fault_of(cause: BaseException, host: str, address: str) -> str | None:
+    match cause:
+        case ssl.SSLCertVerificationError():
+            return f"TLS: the certificate of {address} is not trusted: {cause.verify_message}"
+        case ssl.SSLError():
+            is_plain = cause.reason in _NO_TLS
+            broken = f"TLS: no secure connection to {address}: {cause.reason or 'broken off'}"
+            return f"{address} does not speak TLS: is the base URL http:// instead?" if is_plain else broken
+        case socket.gaierror():
+            return f"cannot resolve {host}"
+        case ConnectionRefusedError():
+            return f"cannot connect to {address}: connection refused"
+        case ConnectionResetError():
+            return f"the connection to {address} was reset"
+    return None

@@ -1,27 +1,32 @@
-"""Read what a gateway reports besides keys and balance: its status, the account's groups, subscriptions and usage.
+"""Read what a gateway reports besides keys: the account's balance, its groups, subscriptions and usage, and its status.
 
-Pure: knows no HTTP client, no clock, no keys. Not every gateway has these endpoints: anything of another shape is an
-InvalidResponse, which the client takes for "not reported".
+Pure: knows no HTTP client, no clock, no keys. Not every gateway has all of these endpoints: anything of another shape
+is an InvalidResponse, which the client takes for "not reported" where the endpoint is optional.
 
 Source: the API's public documentation and the published source of New API, the gateway behind it.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from exporter.cometapi.answer import UNDECODABLE, Answer, check_status, check_verdict, what_came_instead
+from exporter.cometapi.answer import Answer, Envelope, Int64, content
 from exporter.errors import InvalidResponse
-from exporter.model import Subscriptions, UsageRow, label_text
+from exporter.model import Balance, Subscriptions, UsageRow, label_text
 
 MOST_GROUPS = 1_000
 MOST_ROWS = 50_000
 
-Content = TypeVar("Content")
+
+class _Account(msgspec.Struct):
+    quota: Int64
+    used_quota: Int64
+    request_count: Int64 | None = None
+    id: Int64 | None = None
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -62,33 +67,27 @@ class _UsageRow(msgspec.Struct):
     use_group: str = ""
 
 
-class _StatusEnvelope(msgspec.Struct):
-    data: Status
+_decode_account = msgspec.json.Decoder(Envelope[_Account]).decode
+_decode_status = msgspec.json.Decoder(Envelope[Status]).decode
+_decode_groups = msgspec.json.Decoder(Envelope[Annotated[dict[str, _Group], Meta(max_length=MOST_GROUPS)]]).decode
+_decode_subscriptions = msgspec.json.Decoder(Envelope[_Subscriptions]).decode
+_decode_usage = msgspec.json.Decoder(Envelope[Annotated[list[_UsageRow], Meta(max_length=MOST_ROWS)] | None]).decode
 
 
-class _GroupsEnvelope(msgspec.Struct):
-    data: Annotated[dict[str, _Group], Meta(max_length=MOST_GROUPS)]
-
-
-class _SubscriptionsEnvelope(msgspec.Struct):
-    data: _Subscriptions
-
-
-class _UsageEnvelope(msgspec.Struct):
-    data: Annotated[list[_UsageRow], Meta(max_length=MOST_ROWS)] | None
-
-
-_decode_status = msgspec.json.Decoder(_StatusEnvelope).decode
-_decode_groups = msgspec.json.Decoder(_GroupsEnvelope).decode
-_decode_subscriptions = msgspec.json.Decoder(_SubscriptionsEnvelope).decode
-
-
-_decode_usage = msgspec.json.Decoder(_UsageEnvelope).decode
+def parse_balance(answer: Answer) -> Balance:
+    """Read what the account has left."""
+    account = content(answer, _decode_account)
+    return Balance(
+        remaining_quota=account.quota,
+        used_quota=account.used_quota,
+        requests=account.request_count,
+        account_id=account.id,
+    )
 
 
 def parse_status(answer: Answer) -> Status:
     """Read the gateway's version, its quota units of one US dollar, and whether it records usage."""
-    status = _checked(answer, _decode_status).data
+    status = content(answer, _decode_status)
     if not (math.isfinite(status.quota_per_unit) and status.quota_per_unit >= 0):
         raise InvalidResponse("the quota units of one US dollar are no positive number")
     return msgspec.structs.replace(status, version=label_text(status.version))
@@ -96,13 +95,17 @@ def parse_status(answer: Answer) -> Status:
 
 def parse_groups(answer: Answer) -> Mapping[str, float | None]:
     """Read the groups open to the account with their price factors, None for a factor that is no number."""
-    groups = _checked(answer, _decode_groups).data
+    groups = content(answer, _decode_groups)
     return MappingProxyType({label_text(name): _factor(group.ratio) for name, group in groups.items()})
+
+
+def _factor(ratio: object) -> float | None:
+    return float(ratio) if isinstance(ratio, int | float) and not isinstance(ratio, bool) else None
 
 
 def parse_subscriptions(answer: Answer) -> Subscriptions | None:
     """Read all running subscriptions taken together; None where none is running."""
-    data = _checked(answer, _decode_subscriptions).data
+    data = content(answer, _decode_subscriptions)
     running = [each.subscription for each in data.subscriptions or ()]
     if not running:
         return None
@@ -127,19 +130,5 @@ def parse_usage(answer: Answer, *, by_key: bool) -> tuple[UsageRow, ...]:
             tokens=row.token_used,
             requests=row.count,
         )
-        for row in _checked(answer, _decode_usage).data or ()
+        for row in content(answer, _decode_usage) or ()
     )
-
-
-def _factor(ratio: object) -> float | None:
-    is_number = isinstance(ratio, int | float) and not isinstance(ratio, bool)
-    return float(ratio) if is_number else None  # type: ignore[arg-type]
-
-
-def _checked(answer: Answer, decode: Callable[[bytes], Content]) -> Content:
-    check_status(answer)
-    check_verdict(answer)
-    try:
-        return decode(answer.body)
-    except UNDECODABLE as error:
-        raise InvalidResponse(what_came_instead(answer, error)) from None

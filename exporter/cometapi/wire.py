@@ -1,37 +1,31 @@
-"""Turn one raw answer of the API into keys or a balance, or into a typed error.
+"""Turn one raw answer into a page of keys, or into a typed error.
 
-Pure: knows no HTTP client, no clock, no retries and no paging; the only file that knows the fields of a key and of an
-account. The structs have no field for a key's secret, so the decoder never makes a string of it. What a gateway sends
-is bounded before it is decoded: a page holds at most 10,000 items.
+Pure: knows no HTTP client, no clock, no retries and no paging; the only file that knows the fields of a key. The struct
+has no field for a key's secret, so the decoder never makes a string of it. What a gateway sends is bounded before it is
+decoded: a page holds at most 10,000 items.
 
 Source: the API's public documentation and the published source of New API, the gateway behind it.
 """
 
 import re
 import sys
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-from exporter.cometapi.answer import UNDECODABLE, Answer, check_status, check_verdict, reject, what_came_instead
+from exporter.cometapi.answer import UNDECODABLE, Answer, Envelope, Int64, content
 from exporter.errors import InvalidResponse
-from exporter.model import ApiKey, Balance, label_text
+from exporter.model import ApiKey, label_text
 
 NEVER = -1
 
 MOST_ITEMS = 10_000
 MOST_VALUES = 50 * MOST_ITEMS
-REPLACEMENT = rb"\ufffd"
 
-# One escape of a surrogate, or two that belong together. It begins with letters, so that it is found at the speed of a
-# plain search, however many other escapes there are.
-_SURROGATES = re.compile(rb"\\u[dD](?:[89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|[89a-fA-F][0-9a-fA-F]{2})")
-_ONE_ESCAPE = 6
-_BACKSLASH = ord("\\")
-
-Item = TypeVar("Item")
-Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+# The first half of a surrogate pair without the second, or the second without the first. It begins with letters, so
+# that it is found at the speed of a plain search, however many other escapes there are.
+_HALF_PAIR = re.compile(rb"\\u[dD](?:[89abAB]..(?!\\u[dD][c-fC-F])|[c-fC-F]..(?<!\\u[dD][89abAB]..\\u....))")
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,94 +72,27 @@ class _KeyId(msgspec.Struct):
     id: Int64
 
 
+_Items = Annotated[list[msgspec.Raw], Meta(max_length=MOST_ITEMS)]
+
+
 class _Keys(msgspec.Struct):
-    items: list[_Key] | None
+    items: _Items | None
     total: int | None = None
     page_size: int | None = None
 
 
-class _RawKeys(msgspec.Struct):
-    items: list[msgspec.Raw] | None
-    total: int | None = None
-    page_size: int | None = None
-
-
-class _Account(msgspec.Struct):
-    quota: Int64
-    used_quota: Int64
-    request_count: Int64 | None = None
-    id: Int64 | None = None
-
-
-class _ListEnvelope(msgspec.Struct):
-    success: bool
-    data: _Keys | list[_Key] | None
-
-
-class _RawListEnvelope(msgspec.Struct):
-    success: bool
-    data: _RawKeys | list[msgspec.Raw] | None
-
-
-class _AccountEnvelope(msgspec.Struct):
-    success: bool
-    data: _Account
-
-
-_decode_list = msgspec.json.Decoder(_ListEnvelope).decode
-_decode_raw_list = msgspec.json.Decoder(_RawListEnvelope).decode
-_decode_account = msgspec.json.Decoder(_AccountEnvelope).decode
+_Envelope = Envelope[_Keys | _Items | None]
+_decode_envelope = msgspec.json.Decoder(_Envelope).decode
 _decode_key = msgspec.json.Decoder(_Key).decode
 _decode_key_id = msgspec.json.Decoder(_KeyId).decode
 
 
 def parse_page(answer: Answer) -> Page:
     """Read one page of keys; a key that cannot be read is set aside, a wrong envelope raises an ApiError."""
-    check_status(answer)
-    if answer.body.count(b",") > MOST_VALUES:
-        raise InvalidResponse(f"the page has more than {MOST_VALUES} values")
-    try:
-        envelope = _decode_list(answer.body)
-    except UNDECODABLE:
-        return _parse_page_key_by_key(answer)
-    if not envelope.success:
-        reject()
-    data = envelope.data
-    if isinstance(data, _Keys):
-        keys = tuple(_api_key(key) for key in _bounded(data.items or []))
-        return Page(keys=keys, total=data.total, size=data.page_size)
-    if data is None:
-        return Page(keys=(), is_bare_list=True, is_null=True)
-    return Page(keys=tuple(_api_key(key) for key in _bounded(data)), is_bare_list=True)
-
-
-def parse_balance(answer: Answer) -> Balance:
-    """Read what the account has left; raises an ApiError where the answer does not say."""
-    check_status(answer)
-    check_verdict(answer)
-    try:
-        data = _decode_account(answer.body).data
-    except UNDECODABLE as error:
-        raise InvalidResponse(what_came_instead(answer, error)) from None
-    return Balance(
-        remaining_quota=data.quota, used_quota=data.used_quota, requests=data.request_count, account_id=data.id
-    )
-
-
-def _bounded(items: list[Item]) -> list[Item]:
-    if len(items) > MOST_ITEMS:
-        raise InvalidResponse(f"the page has more than {MOST_ITEMS} keys")
-    return items
-
-
-def _parse_page_key_by_key(answer: Answer) -> Page:
-    check_verdict(answer)
-    try:
-        data = _decode_raw_list(without_half_pairs(answer.body)).data
-    except UNDECODABLE as error:
-        raise InvalidResponse(what_came_instead(answer, error)) from None
+    data = content(answer, _decode)
+    shown = data if isinstance(data, _Keys) else _Keys(items=data)
     keys, unreadable, nameless = [], [], 0
-    for raw in _bounded((data.items if isinstance(data, _RawKeys) else data) or []):
+    for raw in shown.items or ():
         try:
             keys.append(_api_key(_decode_key(raw)))
         except UNDECODABLE:
@@ -174,25 +101,32 @@ def _parse_page_key_by_key(answer: Answer) -> Page:
                 nameless += 1
             else:
                 unreadable.append(key_id)
-    page = Page(keys=tuple(keys), unreadable=tuple(unreadable), nameless=nameless)
-    if isinstance(data, _RawKeys):
-        return msgspec.structs.replace(page, total=data.total, size=data.page_size)
-    return msgspec.structs.replace(page, is_bare_list=True)
+    return Page(
+        keys=tuple(keys),
+        total=shown.total,
+        size=shown.page_size,
+        unreadable=tuple(unreadable),
+        nameless=nameless,
+        is_bare_list=shown is not data,
+        is_null=data is None,
+    )
 
 
-def without_half_pairs(body: bytes) -> bytes:
-    """Write the replacement character for each escape of half a surrogate pair, which no decoder here can skip."""
-    return _SURROGATES.sub(_whole_or_replaced, body)
+def _decode(body: bytes) -> _Envelope:
+    if body.count(b",") > MOST_VALUES:
+        raise InvalidResponse(f"the page has more than {MOST_VALUES} values")
+    try:
+        return _decode_envelope(body)
+    except msgspec.DecodeError:
+        return _decode_envelope(_without_half_pairs(body))
 
 
-def _whole_or_replaced(found: re.Match[bytes]) -> bytes:
-    escapes, rest = found[0][:_ONE_ESCAPE], found[0][_ONE_ESCAPE:]
-    before = found.start()
-    while before > 0 and found.string[before - 1] == _BACKSLASH:
-        before -= 1
-    if (found.start() - before) % 2:  # the backslash is itself escaped, so the first escape is none
-        return escapes + (REPLACEMENT if rest else b"")
-    return found[0] if rest else REPLACEMENT
+def _without_half_pairs(body: bytes) -> bytes:
+    """Write the replacement character for each escape of half a surrogate pair, which no decoder here can skip.
+
+    Escaped backslashes are written another way first, so that what looks like an escape is one.
+    """
+    return _HALF_PAIR.sub(rb"\\ufffd", body.replace(rb"\\", rb"\u005c"))
 
 
 def _id_of(raw: msgspec.Raw) -> int | None:

@@ -8,12 +8,13 @@ that a failure shrinks well.
 
 from collections.abc import Iterator
 
+from domain import keys
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from exporter.cometapi.paging import Walk
 from exporter.cometapi.wire import Page
-from exporter.model import ApiKey, Listing
+from exporter.model import Listing
 
 QUICK = settings(database=None, deadline=None, max_examples=400)
 
@@ -38,28 +39,10 @@ class PurePages:
             self.stayed.discard(victim)
 
     def render(self, number: int, *, total: int | None = None, is_bare_list: bool = False) -> Page:
-        ids = sorted(self.ids, reverse=True)[number * self.size :][: self.size]
-        keys = tuple(_key(key_id) for key_id in ids)
+        shown = keys(*sorted(self.ids, reverse=True)[number * self.size :][: self.size])
         if is_bare_list:
-            return Page(keys=keys, is_bare_list=True)
-        return Page(keys=keys, total=len(self.ids) if total is None else total, size=self.size)
-
-
-def _key(key_id: int) -> ApiKey:
-    return ApiKey(
-        id=key_id,
-        name="",
-        group="",
-        status=1,
-        remaining_quota=None,
-        used_quota=0,
-        expires_at=None,
-        created_at=None,
-        last_used_at=None,
-        has_model_limits=False,
-        has_ip_allowlist=False,
-        has_cross_group_retry=False,
-    )
+            return Page(keys=shown, is_bare_list=True)
+        return Page(keys=shown, total=len(self.ids) if total is None else total, size=self.size)
 
 
 def read(
@@ -69,7 +52,7 @@ def read(
 
     *changes* may be creations (C), deletions (D), both or none.
     """
-    walk = Walk(careful=careful)
+    walk = Walk(gateway.render(0), careful=careful)
     asked: list[int] = []
     rendered: list[tuple[int, Page]] = []
     left = iter(decisions)
@@ -157,8 +140,8 @@ def test_creations_alone_unsettle_no_careful_walk(ids, size, decisions):
 @given(ids=IDS, size=SIZES, totals=st.lists(st.integers(-3, 60) | st.just(2**70), max_size=20))
 @QUICK
 def test_no_lie_about_the_total_hides_a_key_of_a_quiet_list(ids, size, totals):
-    gateway, walk = PurePages(ids, size), Walk()
-    lies = iter(totals)
+    gateway, lies = PurePages(ids, size), iter(totals)
+    walk = Walk(gateway.render(0, total=next(lies, None)))
     for _ in range(100):
         if (number := walk.next_page()) is None:
             break
@@ -171,7 +154,8 @@ def test_no_lie_about_the_total_hides_a_key_of_a_quiet_list(ids, size, totals):
 @given(ids=IDS, size=SIZES)
 @QUICK
 def test_a_quiet_bare_list_is_exact(ids, size):
-    gateway, walk = PurePages(ids, size), Walk()
+    gateway = PurePages(ids, size)
+    walk = Walk(gateway.render(0, is_bare_list=True))
     for _ in range(60):
         if (number := walk.next_page()) is None:
             break

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.cometapi.answer import Answer
-from exporter.cometapi.wire import Page, parse_balance, parse_page
+from exporter.cometapi.facts import parse_balance
+from exporter.cometapi.wire import Page, parse_page
 from exporter.errors import ApiError
 from exporter.model import Balance
 

@@ -81,7 +81,6 @@ def test_skipped_keys_are_those_with_and_without_a_readable_id():
         ("", ""),
         ('a "b" \\ \n c', 'a "b" \\ \n c'),
         ("ключ 密钥 🔑", "ключ 密钥 🔑"),
-        ("\ud800x\udfff", "?x?"),
         ("x" * 200, "x" * 200),
         ("x" * 201, "x" * 200),
         ("🔑" * 201, "🔑" * 200),

@@ -1,21 +1,19 @@
 """A whole list over real sockets: every size, every cap, every API variant, and changes between the pages."""
 
 import pytest
-from builders import CANARY_TOKEN, a_wire_account, a_wire_key, wire_keys
-from gateway import GROUPS_PATH, STATUS_PATH, USAGE_PATH, Gateway, repeat_page
+from builders import CANARY_TOKEN, a_wire_key, wire_keys
+from gateway import GROUPS_PATH, STATUS_PATH, USAGE_PATH, Gateway, always, repeat_page
 
 from exporter.credentials import Secret
 from exporter.errors import Reason
-from exporter.model import Balance, Facts, UsageRow
+from exporter.model import Facts, UsageRow
 
 
 def ids_of(listing) -> list[int]:
     return sorted(key.id for key in listing.keys)
 
 
-@pytest.mark.parametrize(
-    ("count", "pages"), [(0, 1), (1, 1), (99, 1), (100, 2), (101, 2), (1_000, 11), (2_345, 24)], ids=str
-)
+@pytest.mark.parametrize(("count", "pages"), [(0, 1), (99, 1), (100, 2), (101, 2), (2_345, 24)], ids=str)
 def test_every_key_is_listed_once_with_as_few_requests_as_can_prove_it(reading, count, pages):
     with Gateway(keys=wire_keys(count)) as gateway:
         listing = reading().keys(gateway.url)
@@ -25,7 +23,7 @@ def test_every_key_is_listed_once_with_as_few_requests_as_can_prove_it(reading, 
     assert sorted(gateway.pages_asked()) == list(range(1, pages + 1))
 
 
-@pytest.mark.parametrize("cap", [1, 2, 7, 10, 20, 33, 50, 99, 100])
+@pytest.mark.parametrize("cap", [1, 7, 20, 99])
 def test_a_gateway_with_a_lower_cap_is_believed(reading, cap):
     with Gateway(keys=wire_keys(40), page_cap=cap) as gateway:
         listing = reading().keys(gateway.url)
@@ -35,10 +33,10 @@ def test_a_gateway_with_a_lower_cap_is_believed(reading, cap):
     assert sorted(gateway.pages_asked()) == list(range(1, 40 // cap + 2))
 
 
-@pytest.mark.parametrize("variant", ["new-api", "june-2025", "veloera", "older", "one-api"])
+@pytest.mark.parametrize("variant", ["june-2025", "veloera", "older", "one-api"])
 @pytest.mark.parametrize(
     ("count", "null_items"),
-    [*((count, False) for count in (0, 1, 9, 10, 11, 99, 100, 101, 205)), *((count, True) for count in (1, 10, 100))],
+    [(0, False), (9, False), (10, False), (11, False), (100, False), (205, False), (1, True), (100, True)],
 )
 def test_every_variant_is_listed_whole(reading, variant, count, null_items):
     with Gateway(keys=wire_keys(count), variant=variant, null_items=null_items) as gateway:
@@ -46,16 +44,15 @@ def test_every_variant_is_listed_whole(reading, variant, count, null_items):
 
     assert ids_of(listing) == list(range(1, count + 1))
     assert listing.settled
-    assert listing.verified is (variant in ("new-api", "june-2025"))
+    assert listing.verified is (variant == "june-2025")
 
 
-@pytest.mark.parametrize("variant", ["older", "one-api"])
-def test_null_instead_of_a_whole_bare_list_is_no_empty_account(reading, variant):
-    with Gateway(variant=variant, null_items=True) as gateway:
+def test_null_instead_of_a_whole_bare_list_is_no_empty_account(reading):
+    with Gateway(variant="one-api", null_items=True) as gateway:
         assert reading().failure(gateway.url).reason is Reason.INVALID_RESPONSE
 
 
-@pytest.mark.parametrize("concurrency", [1, 2, 4])
+@pytest.mark.parametrize("concurrency", [1, 4])
 def test_no_more_requests_wait_together_than_allowed(reading, concurrency):
     with Gateway(keys=wire_keys(40), page_cap=3, delay=0.05) as gateway:
         listing = reading(concurrency=concurrency).keys(gateway.url)
@@ -66,28 +63,7 @@ def test_no_more_requests_wait_together_than_allowed(reading, concurrency):
     assert gateway.connections <= concurrency
 
 
-def test_connections_are_kept_from_page_to_page(reading):
-    with Gateway(keys=wire_keys(1_000)) as gateway:
-        reading(concurrency=1).keys(gateway.url)
-
-    assert (len(gateway.requests), gateway.connections) == (11, 1)
-
-
-def test_the_request_is_what_the_gateway_documents(reading):
-    with Gateway(keys=wire_keys(3), user_id=42) as gateway:
-        reading(user_id=42).keys(gateway.url)
-
-    (request,) = gateway.requests
-    assert (request.method, request.path, dict(request.query)) == (
-        "GET",
-        "/api/token/",
-        {"p": "1", "page_size": "100", "size": "100"},
-    )
-    assert request.headers["authorization"] == "CANARYaccessTokenMustNeverBeSeen"
-    assert request.headers["new-api-user"] == "42"
-
-
-@pytest.mark.parametrize("variant", ["new-api", "older", "one-api"])
+@pytest.mark.parametrize("variant", ["new-api", "older"])
 def test_a_wrong_token_has_the_variant_s_reason(reading, variant):
     with Gateway(keys=wire_keys(3), variant=variant) as gateway:
         error = reading(token="wrong").failure(gateway.url)
@@ -96,7 +72,7 @@ def test_a_wrong_token_has_the_variant_s_reason(reading, variant):
     assert len(gateway.requests) == 1
 
 
-@pytest.mark.parametrize("variant", ["new-api", "veloera", "older"])
+@pytest.mark.parametrize("variant", ["new-api", "veloera"])
 def test_the_user_id_is_sent_by_the_name_that_the_gateway_requires(reading, variant):
     with Gateway(keys=wire_keys(3), user_id=42, variant=variant) as gateway:
         missing = reading().failure(gateway.url)
@@ -120,30 +96,13 @@ def test_groups_subscription_and_usage_are_read_where_they_are_offered(reading):
         return await client.read_facts(token), await client.read_usage(token, 3_600, 3_600, by_key=False)
 
     with Gateway(offers=offers) as gateway:
-        facts, usage = reading()._run(gateway.url, read)
+        facts, usage = reading().use(gateway.url, read)
 
     assert facts == Facts(version="v1.2", quota_units_per_usd=500_000.0, groups={"vip": 2.0}, has_usage=True)
     assert usage == (UsageRow(model="small", quota=5, tokens=9, requests=1),)
 
 
-def test_the_balance_is_read(reading):
-    with Gateway(account=a_wire_account(quota=-5, used_quota=7, request_count=9)) as gateway:
-        balance = reading().balance(gateway.url)
-
-    assert balance == Balance(remaining_quota=-5, used_quota=7, requests=9, account_id=1)
-
-
-@pytest.mark.parametrize(("count", "asked"), [(0, 1), (30, 1), (100, 2), (230, 3)])
-def test_a_total_of_zero_hides_no_key_and_is_never_settled(reading, count, asked):
-    with Gateway(keys=wire_keys(count), total=0) as gateway:
-        listing = reading().keys(gateway.url)
-
-    assert ids_of(listing) == list(range(1, count + 1))
-    assert listing.settled is (count == 0)
-    assert len(gateway.requests) == (1 if count == 0 else 3 * asked)
-
-
-@pytest.mark.parametrize("total", [1, 229, 231, 10**12], ids=str)
+@pytest.mark.parametrize("total", [0, 1, 229, 231, 10**12], ids=str)
 def test_a_total_that_lies_hides_no_key_and_is_never_settled(reading, total):
     with Gateway(keys=wire_keys(230), total=total) as gateway:
         listing = reading().keys(gateway.url)
@@ -154,8 +113,7 @@ def test_a_total_that_lies_hides_no_key_and_is_never_settled(reading, total):
 
 
 def test_a_gateway_that_repeats_its_first_page_is_soon_given_up(reading):
-    with Gateway(keys=wire_keys(1_000)) as gateway:
-        gateway.faults = lambda _request: repeat_page()
+    with Gateway(keys=wire_keys(1_000), faults=always(repeat_page())) as gateway:
         listing = reading().keys(gateway.url)
 
     assert ids_of(listing) == list(range(901, 1_001))
@@ -178,19 +136,19 @@ def test_a_key_created_between_pages_costs_no_request_and_unsettles_nothing(read
     assert gateway.pages_asked() == [1, 2, 3]
 
 
-def test_a_key_deleted_between_pages_takes_no_other_with_it(reading):
-    with Gateway(keys=wire_keys(250)) as gateway:
+def test_keys_deleted_above_a_border_hide_none(reading):
+    """Before five readings of page two the newest key is deleted: the careful walk steps back and reads every other."""
+    with Gateway(keys=wire_keys(150)) as gateway:
 
         def delete_newest(request):
-            if request.number == 2:
+            if request.page == 2 and len(gateway.keys) > 145:
                 gateway.keys.pop()
 
         gateway.before_page = delete_newest
-        listing = reading(concurrency=1).keys(gateway.url)
+        listing = reading().keys(gateway.url)
 
-    assert ids_of(listing) == list(range(1, 250))
-    assert listing.settled
-    assert gateway.pages_asked()[-3:] == [1, 2, 3]
+    assert (listing.settled, listing.quiet) == (True, False)
+    assert ids_of(listing)[:145] == list(range(1, 146))
 
 
 def test_a_list_whose_total_is_never_right_is_the_union_of_three_listings(reading):
@@ -208,28 +166,3 @@ def test_a_list_whose_total_is_never_right_is_the_union_of_three_listings(readin
     assert not listing.settled
     assert set(range(1, 147)) <= set(ids_of(listing))
     assert len(ids_of(listing)) == len(set(ids_of(listing)))
-
-
-def test_keys_deleted_above_a_border_hide_none(reading):
-    """Before five readings of page two the newest key is deleted: the careful walk steps back and reads every other."""
-    with Gateway(keys=wire_keys(150)) as gateway:
-
-        def delete_newest(request):
-            if request.page == 2 and len(gateway.keys) > 145:
-                gateway.keys.pop()
-
-        gateway.before_page = delete_newest
-        listing = reading().keys(gateway.url)
-
-    assert (listing.settled, listing.quiet) == (True, False)
-    assert ids_of(listing)[:145] == list(range(1, 146))
-
-
-def test_one_key_that_cannot_be_read_is_set_aside_and_the_listing_settles(reading):
-    keys = wire_keys(150)
-    keys[10]["remain_quota"] = 1.5
-    with Gateway(keys=keys) as gateway:
-        listing = reading().keys(gateway.url)
-
-    assert ids_of(listing) == [*range(1, 11), *range(12, 151)]
-    assert (listing.settled, listing.unreadable, listing.nameless) == (True, frozenset({11}), 0)

@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from exporter.cometapi.answer import Answer
-from exporter.cometapi.facts import parse_groups, parse_status, parse_subscriptions, parse_usage
-from exporter.cometapi.wire import parse_balance, parse_page
+from exporter.cometapi.facts import parse_balance, parse_groups, parse_status, parse_subscriptions, parse_usage
+from exporter.cometapi.wire import parse_page
 from exporter.errors import ApiError
 
 PARSERS = {

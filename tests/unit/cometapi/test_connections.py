@@ -1,0 +1,252 @@
+"""What one request sends, and what becomes of answers that a library could stumble over. No sockets."""
+
+import asyncio
+import gzip
+import socket
+import ssl
+import time
+import tracemalloc
+import zlib
+
+import httpx
+import pytest
+import respx
+from builders import CANARY_TOKEN
+
+from exporter.cometapi import connections
+from exporter.cometapi.answer import Answer
+from exporter.cometapi.connections import Connections
+from exporter.credentials import Secret
+from exporter.errors import ApiError, InvalidResponse, TimedOut, Unreachable
+
+
+class Pieces(httpx.AsyncByteStream):
+    """A body that arrives piece by piece, as from a socket; *error* comes where its end should be."""
+
+    def __init__(self, *pieces: bytes, error: Exception | None = None) -> None:
+        self.pieces = pieces
+        self.error = error
+        self.taken = 0
+
+    async def __aiter__(self):
+        for piece in self.pieces:
+            self.taken += 1
+            yield piece
+        if self.error is not None:
+            raise self.error
+
+
+def fetch(handler, *, params=(), timeout=5.0) -> Answer:
+    async def fetch_once():
+        async with Connections(
+            "https://gateway.example", user_id=8, ca_file=None, timeout=timeout, at_once=1
+        ) as opened:
+            return await opened.fetch("/api/token/", dict(params), Secret(CANARY_TOKEN))
+
+    with respx.mock as gateway:
+        gateway.route().mock(side_effect=handler)
+        return asyncio.run(fetch_once())
+
+
+def fetch_body(*pieces: bytes, status: int = 200, **headers: str) -> Answer:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return fetch(lambda _: httpx.Response(status, headers=named, stream=Pieces(*pieces)))
+
+
+def fetch_failing(error: Exception) -> ApiError:
+    def fail(_request):
+        raise error
+
+    with pytest.raises(ApiError) as caught:
+        fetch(fail)
+    return caught.value
+
+
+def test_the_request_is_a_get_that_asks_for_gzip_and_the_answer_is_brought_back_as_it_came():
+    asked = []
+
+    def answer(request):
+        asked.append(request)
+        return httpx.Response(418, headers={"Retry-After": "5"}, stream=Pieces(b'{"a', b'": 1}'))
+
+    before = time.time()
+    came = fetch(answer, params={"p": "1", "size": "100"})
+
+    (request,) = asked
+    assert (request.method, str(request.url)) == ("GET", "https://gateway.example/api/token/?p=1&size=100")
+    assert (request.headers["authorization"], request.headers["accept-encoding"]) == (CANARY_TOKEN, "gzip")
+    assert (came.status, came.body, came.user_id, came.headers["retry-after"]) == (418, b'{"a": 1}', 8, "5")
+    assert before <= came.received_at <= time.time()
+
+
+def test_a_redirect_is_brought_back_and_not_followed():
+    asked = []
+
+    def redirect(request):
+        asked.append(str(request.url))
+        return httpx.Response(302, headers={"Location": "https://elsewhere.example/"}, stream=Pieces(b""))
+
+    assert fetch(redirect).status == 302
+    assert asked == ["https://gateway.example/api/token/"]
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["mailto:x", "http://[::1", "https://h:abc/", "http://xn--/", "data:,x", "http://" + "a" * 70_000],
+    ids=lambda location: location[:20],
+)
+def test_a_redirect_to_nonsense_is_an_invalid_response(location):
+    """The library reads the target even where it does not follow it, and raises what is no error of HTTP."""
+    with pytest.raises(InvalidResponse, match="no address"):
+        fetch(lambda _: httpx.Response(302, headers={"Location": location}, stream=Pieces(b"")))
+
+
+# Bodies
+
+
+@pytest.mark.parametrize("encoding", ["gzip", " GZIP "])
+def test_a_gzip_body_is_unpacked_however_it_is_cut(encoding):
+    packed = gzip.compress(b'{"success": true}' * 100)
+    pieces = [packed[at : at + 7] for at in range(0, len(packed), 7)]
+
+    assert fetch_body(*pieces, Content_Encoding=encoding).body == b'{"success": true}' * 100
+
+
+def test_a_body_that_says_it_is_plain_is_taken_as_it_is():
+    assert fetch_body(b"plain", Content_Encoding="Identity").body == b"plain"
+
+
+def test_an_error_without_a_body_is_brought_back_though_it_says_gzip():
+    assert fetch_body(status=502, Content_Encoding="gzip").status == 502
+
+
+@pytest.mark.parametrize("encoding", ["br", "gzip, gzip", "x"])
+def test_a_compression_that_nobody_asked_for_is_an_invalid_response(encoding):
+    with pytest.raises(InvalidResponse, match="not asked for"):
+        fetch_body(b"x", Content_Encoding=encoding)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "said"),
+    [
+        (b"no gzip", InvalidResponse, "gzip is broken"),
+        (zlib.compress(b"{}"), InvalidResponse, "gzip is broken"),
+        (gzip.compress(b"{}" * 99)[:-8] + b"\0" * 8, InvalidResponse, "gzip is broken"),
+        (gzip.compress(b"{}") + b"\0", InvalidResponse, "goes on after its gzip"),
+        (gzip.compress(b"{}") * 2, InvalidResponse, "goes on after its gzip"),
+        (gzip.compress(b"{}" * 999)[:-9], Unreachable, "gzip broke off"),
+    ],
+    ids=["text", "zlib", "checksum", "a byte more", "second member", "cut"],
+)
+def test_a_gzip_that_is_not_right_says_what_is_wrong(body, kind, said):
+    with pytest.raises(kind, match=said):
+        fetch_body(body, Content_Encoding="gzip")
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+def test_a_body_at_the_limit_is_read_and_one_byte_more_is_not(packed):
+    limit = 8_388_608
+    encode, headers = (gzip.compress, {"Content_Encoding": "gzip"}) if packed else (bytes, {})
+
+    assert len(fetch_body(encode(b" " * limit), **headers).body) == limit
+    with pytest.raises(InvalidResponse, match="larger than 8 MiB"):
+        fetch_body(encode(b" " * (limit + 1)), **headers)
+
+
+def test_a_small_gzip_is_never_unpacked_beyond_the_limit(monkeypatch):
+    """It is refused before it takes the memory, not after."""
+    monkeypatch.setattr(connections, "LARGEST_BODY", 100_000)
+    bomb = gzip.compress(b" " * 20_000_000)
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidResponse, match="larger"):
+            fetch_body(bomb, Content_Encoding="gzip")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 5_000_000
+
+
+def test_reading_stops_where_a_body_is_too_large(monkeypatch):
+    monkeypatch.setattr(connections, "LARGEST_BODY", 1_000)
+    body = Pieces(*[b" " * 100] * 50)
+
+    with pytest.raises(InvalidResponse):
+        fetch(lambda _: httpx.Response(200, stream=body))
+
+    assert body.taken == 11
+
+
+# No answer
+
+
+def test_a_body_that_takes_longer_than_the_deadline_is_timed_out():
+    class Forever(httpx.AsyncByteStream):
+        async def __aiter__(self):
+            while True:
+                yield b" "
+                await asyncio.sleep(0.001)
+
+    with pytest.raises(TimedOut, match=r"no complete response from gateway.example:443 within 0\.02 s"):
+        fetch(lambda _: httpx.Response(200, stream=Forever()), timeout=0.02)
+
+
+def test_a_timeout_of_the_library_is_timed_out():
+    assert isinstance(fetch_failing(httpx.PoolTimeout(CANARY_TOKEN)), TimedOut)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [httpx.ConnectError, httpx.RemoteProtocolError, httpx.LocalProtocolError, httpx.ProxyError, httpx.TooManyRedirects],
+)
+def test_every_other_error_of_the_library_is_unreachable_and_never_quoted(kind):
+    error = fetch_failing(kind(f"Illegal header value {CANARY_TOKEN}"))
+
+    assert isinstance(error, Unreachable)
+    assert "CANARY" not in str(error)
+    assert error.__suppress_context__
+
+
+def test_no_connection_is_told_from_a_broken_one():
+    assert str(fetch_failing(httpx.ConnectError("x"))) == "cannot connect to gateway.example:443"
+    broken = "the connection to gateway.example:443 broke before the response was complete"
+    assert str(fetch_failing(httpx.ReadError("x"))) == broken
+
+
+def test_an_error_in_the_middle_of_the_body_is_unreachable():
+    with pytest.raises(Unreachable):
+        fetch(lambda _: httpx.Response(200, stream=Pieces(b"{", error=httpx.ReadError("x"))))
+
+
+def a_tls_error(reason):
+    error = ssl.SSLError()
+    error.reason = reason
+    return error
+
+
+@pytest.mark.parametrize(
+    ("cause", "message"),
+    [
+        (socket.gaierror(-2, "x"), "cannot resolve gateway.example"),
+        (ConnectionRefusedError("x"), "cannot connect to gateway.example:443: connection refused"),
+        (ConnectionResetError("x"), "the connection to gateway.example:443 was reset"),
+        (
+            a_tls_error("WRONG_VERSION_NUMBER"),
+            "gateway.example:443 does not speak TLS: is the base URL http:// instead?",
+        ),
+        (a_tls_error("UNEXPECTED_EOF"), "TLS: no secure connection to gateway.example:443: UNEXPECTED_EOF"),
+        (
+            ExceptionGroup("all addresses", [ConnectionRefusedError("::1"), OSError("127.0.0.1")]),
+            "cannot connect to gateway.example:443: connection refused",
+        ),
+    ],
+    ids=["name", "refused", "reset", "plain http", "tls", "several addresses"],
+)
+def test_an_error_of_the_network_names_the_host_and_what_happened(cause, message):
+    between = OSError("all failed")
+    between.__cause__ = cause
+    error = httpx.ReadError("x")
+    error.__context__ = between
+
+    assert str(connections._no_answer(error, httpx.URL("https://gateway.example"))) == message
