@@ -11,6 +11,7 @@ import os
 import shlex
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ import click
 import structlog
 
 from exporter import __version__, app, workers
-from exporter.check import plain, report
+from exporter.check import report
 from exporter.errors import SettingsError, StartError
 from exporter.logs import set_up_logs
 from exporter.server.listen import ListenError
@@ -37,57 +38,49 @@ class _Command(click.Command):
     """A command whose help is grouped like the table of options."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        sections: dict[str, list[tuple[str, str]]] = {section: [] for section in SECTIONS.values()}
-        named = {option.key: option.section for option in OPTIONS}
+        headings = {option.key: SECTIONS[option.group] for option in OPTIONS}
+        sections: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
         for parameter in self.get_params(ctx):
-            record = parameter.get_help_record(ctx)
-            if record is not None:
-                sections.setdefault(named.get(parameter.name or "", "Modes"), []).append(record)
+            if record := parameter.get_help_record(ctx):
+                sections[headings.get(parameter.name or "", "Modes")].append(record)
         for section, records in sections.items():
             with formatter.section(section):
                 formatter.write_dl(records)
 
 
 def _click_option(option: Option) -> click.Option:
-    hidden = option.default is None or option.is_switch
-    switch: dict[str, Any] = {"is_flag": True, "flag_value": "true"} if option.is_switch else {}
+    shown = f"; default: {option.default}" if option.default and option.metavar else ""
+    switch: dict[str, Any] = {} if option.metavar else {"is_flag": True, "flag_value": "true"}
+    several: dict[str, Any] = {"multiple": True, "callback": _joined} if option.is_repeatable else {}
     return click.Option(
         [option.flag, option.key],
-        help=f"{option.help} [{option.variable}{'' if hidden else f'; default: {option.default}'}]",
+        help=f"{option.help} [{option.variable}{shown}]",
         metavar=option.metavar or None,
-        multiple=option.is_repeatable,
         type=click.STRING,
         default=None,
         **switch,
+        **several,
     )
+
+
+def _joined(_: click.Context, __: click.Parameter, texts: Sequence[str]) -> str | None:
+    return ",".join(texts) if texts else None
 
 
 def command() -> click.Command:
     """Build the command: every option of the table, and the modes."""
-    return _Command(
+    flags = _Command(
         "cometapi-exporter",
         help=INTRODUCTION,
         callback=lambda **given: given,
         params=[
             *(_click_option(option) for option in OPTIONS),
             *(click.Option([mode_flag(name), name], is_flag=True, help=text) for name, text in MODES.items()),
-            click.Option(
-                ["--version"],
-                is_flag=True,
-                is_eager=True,
-                expose_value=False,
-                help="Show the version and exit.",
-                callback=_show_version,
-            ),
         ],
         context_settings={"max_content_width": 100, "help_option_names": ["--help"]},
     )
-
-
-def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 - click's signature
-    if wanted:
-        click.echo(f"cometapi-exporter {__version__} (Python {sys.version.split()[0]})")
-        ctx.exit()
+    python = sys.version.split()[0]
+    return click.version_option(__version__, message=f"%(prog)s %(version)s (Python {python})")(flags)
 
 
 def main() -> None:
@@ -109,41 +102,41 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
         return _cannot_write(error)
     if not isinstance(given, dict):
         return DONE
-    return _run(given, environ, command_line=["cometapi-exporter", *arguments])
+    return _run(given, environ, arguments)
 
 
-def _run(given: dict[str, Any], environ: Mapping[str, str], *, command_line: Sequence[str]) -> int:
+def _run(given: dict[str, Any], environ: Mapping[str, str], arguments: Sequence[str]) -> int:
     modes = {name for name in MODES if given.pop(name)}
+    demo = "demo" in modes
     chosen = sorted(modes - {"demo"})
     if len(chosen) > 1:
-        _complain(f"{mode_flag(chosen[0])} is set together with {mode_flag(chosen[1])}: choose one")
-        return WRONG_SETTINGS
-    demo = "demo" in modes
+        return _refuse(f"{mode_flag(chosen[0])} is set together with {mode_flag(chosen[1])}: choose one")
     load = functools.partial(load_settings, given, environ, demo=demo)
     try:
         settings = workers.start(load, "configuration").result(workers.LANE_SECONDS)
     except SettingsError as error:
-        _complain("\n  ".join(["Invalid configuration:", *error.problems]))
-        return WRONG_SETTINGS
+        return _refuse("\n  ".join(["Invalid configuration:", *error.problems]))
     except TimeoutError:
         _complain("a file that the settings name could not be read in time: does its mount answer?")
         return FAILED
     set_up_logs("error" if chosen == ["check"] else settings.log_level, settings.log_format)
-    serve_command = shlex.join(word for word in command_line if word != mode_flag("check"))
-    check = functools.partial(_check, serve_command=serve_command)
-    instead: dict[str, Callable[..., int]] = {"once": _once, "check": check, "config_check": _check_config}
-    serve = functools.partial(_serve, load=load)
-    do = instead.get("".join(chosen), serve)
+    do: dict[str, Callable[[], int]] = {
+        "config_check": lambda: _write(f"The configuration is valid. Accounts: {len(settings.accounts)}."),
+        "once": lambda: _once(settings),
+        "check": lambda: _check(settings, arguments),
+    }
     try:
-        return do(settings, demo=demo)
+        return do.get("".join(chosen), lambda: _serve(settings, load))()
     except (StartError, ListenError) as error:
-        if do is serve:
-            structlog.get_logger().error("cannot start", error=str(error))
-        else:
-            _complain(str(error))
+        structlog.get_logger().error("cannot start", error=str(error))
     except KeyboardInterrupt:
         _complain("interrupted")
     return FAILED
+
+
+def _refuse(problem: str) -> int:
+    _complain(problem)
+    return WRONG_SETTINGS
 
 
 def _complain(text: str) -> None:
@@ -170,23 +163,25 @@ def _cannot_write(error: OSError) -> int:
     return FAILED
 
 
-def _once(settings: Settings, *, demo: bool) -> int:
-    exposition = asyncio.run(app.read_once(settings, demo=demo))
+def _once(settings: Settings) -> int:
+    exposition = asyncio.run(app.read_once(settings))
     return FAILED if exposition is None else _write(exposition)
 
 
-def _check(settings: Settings, *, demo: bool, serve_command: str) -> int:
-    states = asyncio.run(app.try_accounts(settings, demo=demo, on_page=_page_counter()))
-    paint = click.style if os.isatty(1) and "NO_COLOR" not in os.environ else plain
-    text = report(states, time.time(), in_file=settings.config_file is not None, paint=paint)
-    if any(state.failing is not None for state in states):
-        _write(text)
-        return FAILED
-    return _write(f"{text}\n\nServe: {serve_command}")
+def _serve(settings: Settings, load: Callable[[], Settings]) -> int:
+    asyncio.run(app.run(settings, load=load))
+    return DONE
 
 
-def _check_config(settings: Settings, *, demo: bool) -> int:  # noqa: ARG001 - the signature of all modes
-    return _write(f"The configuration is valid. Accounts: {len(settings.accounts)}.")
+def _check(settings: Settings, arguments: Sequence[str]) -> int:
+    states = asyncio.run(app.try_accounts(settings, on_page=_page_counter()))
+    text = report(states, time.time(), in_file=settings.config_file is not None)
+    has_failed = any(state.failing is not None for state in states)
+    if not has_failed:
+        words = [word for word in arguments if word != mode_flag("check")]
+        text += f"\n\nServe: {shlex.join(['cometapi-exporter', *words])}"
+    written = _write(text if os.isatty(1) and "NO_COLOR" not in os.environ else click.unstyle(text))
+    return FAILED if has_failed else written
 
 
 def _page_counter() -> Callable[[], None]:
@@ -195,11 +190,6 @@ def _page_counter() -> Callable[[], None]:
     if not os.isatty(2):
         return lambda: None
     return lambda: click.echo(f"\rpages read: {next(pages)}\r", err=True, nl=False)
-
-
-def _serve(settings: Settings, *, demo: bool, load: Callable[[], Settings]) -> int:
-    asyncio.run(app.run(settings, load=load, demo=demo))
-    return DONE
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ WORLD = Surroundings(clock=time.time, monotonic=time.monotonic, sleep=asyncio.sl
 log = structlog.get_logger()
 
 
-async def run(settings: Settings, *, load: Callable[[], Settings], demo: bool = False) -> None:
+async def run(settings: Settings, *, load: Callable[[], Settings]) -> None:
     """Serve until SIGTERM or SIGINT; raises ListenError where the sockets cannot be opened, and StartError.
 
     *load* reads the settings again for a reload; it raises SettingsError.
@@ -59,13 +59,13 @@ async def run(settings: Settings, *, load: Callable[[], Settings], demo: bool = 
     _end_in_time_on_signals(stop)
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload.set)
     tune_the_interpreter()
-    sockets = bind(settings.listen)
-    probe_sockets = bind([settings.probe_listen] if settings.probe_listen else [])
+    sockets = bind(settings.listen_address)
+    probe_sockets = bind([settings.probe_listen_address] if settings.probe_listen_address else [])
     web_config = settings.web_config
     addresses = urls(sockets, tls=web_config is not None and web_config.context is not None)
-    if demo:
+    if settings.demo:
         _greet(addresses, settings)
-    async with monitoring(settings, demo=demo) as watch:
+    async with monitoring(settings) as watch:
         reloader = Reloader(settings.config_file, load=load, apply=watch.apply, telemetry=watch.telemetry)
         log.info("listening", addresses=" ".join(addresses), accounts=len(settings.accounts), version=__version__)
         site = Site(
@@ -74,9 +74,9 @@ async def run(settings: Settings, *, load: Callable[[], Settings], demo: bool = 
             read_snapshot=lambda: watch.snapshot,
             clock=WORLD.clock,
             is_alive=lambda: watch.is_alive,
-            has_status_page=settings.has_status_page,
+            has_status_page=not settings.no_status_page,
             in_file=settings.config_file is not None,
-            reload=reloader.reload if settings.has_lifecycle else None,
+            reload=reloader.reload if settings.enable_lifecycle else None,
         )
         async with asyncio.TaskGroup() as tasks:
             running = [
@@ -115,11 +115,11 @@ def tune_the_interpreter() -> None:
 
 
 @contextlib.asynccontextmanager
-async def monitoring(settings: Settings, *, demo: bool = False) -> AsyncIterator[Watch]:
+async def monitoring(settings: Settings) -> AsyncIterator[Watch]:
     """Know the accounts of *settings*, or the demo's, with the world as it is; nothing runs yet."""
     asyncio.get_running_loop().set_default_executor(LookUps())
     watch = Watch(world=WORLD, telemetry=Telemetry(version=__version__, dropped_lines=dropped_lines))
-    async with simulated(settings) if demo else contextlib.nullcontext(settings) as real:
+    async with simulated(settings) if settings.demo else contextlib.nullcontext(settings) as real:
         try:
             await watch.apply(real)
             yield watch
@@ -149,17 +149,17 @@ async def simulated(settings: Settings) -> AsyncIterator[Settings]:
 def _greet(addresses: Sequence[str], settings: Settings) -> None:
     lines = ["Serving a simulated account at:"]
     for address in addresses:
-        lines += [f"  {address}/"] if settings.has_status_page else []
+        lines += [] if settings.no_status_page else [f"  {address}/"]
         lines += [f"  {address}{settings.telemetry_path}"]
     print("\n".join([*lines, "Press Ctrl-C to stop."]), flush=True)  # noqa: T201 - the demo speaks to a person
 
 
-async def read_once(settings: Settings, *, demo: bool = False) -> str | None:
+async def read_once(settings: Settings) -> str | None:
     """Do one refresh of every account; return the exposition, or None where no account could be read.
 
     The process's own metrics are left out: a textfile collector has its own of the same names.
     """
-    async with monitoring(settings, demo=demo) as watch:
+    async with monitoring(settings) as watch:
         await watch.refresh_once()
         if all(state.failing is not None for state in watch.snapshot.accounts.values()):
             return None
@@ -168,10 +168,8 @@ async def read_once(settings: Settings, *, demo: bool = False) -> str | None:
         return b"".join([chunk async for chunk in once.plain(Form.TEXT)]).decode()
 
 
-async def try_accounts(
-    settings: Settings, *, demo: bool = False, on_page: Callable[[], None] = lambda: None
-) -> list[AccountState]:
+async def try_accounts(settings: Settings, *, on_page: Callable[[], None]) -> list[AccountState]:
     """Do one refresh of every account; return the states; *on_page* is called for every page read."""
-    async with monitoring(settings, demo=demo) as watch:
+    async with monitoring(settings) as watch:
         await watch.refresh_once(on_page)
         return list(watch.snapshot.accounts.values())

@@ -4,7 +4,9 @@ Pure: states in, text out.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+
+import click
 
 from exporter.errors import SUCCESS, fix
 from exporter.model import STATUS_LABELS, ApiKey, Obstacle
@@ -15,38 +17,26 @@ MOST_NAMES = 5
 EMPTY = "account empty"
 
 _HEADERS = ("account", "gateway", "keys", *STATUS_LABELS, "usable", "skipped", "balance", "result")
+_COLOURS = {_HEADERS[-1]: "bright_black", "ok": "green"}
 
-Paint = Callable[[str, str], str]
 Remark = tuple[str, str, str]
 """The colour, what was found, and what to do, "" for nothing."""
 
 
-def plain(text: str, _colour: str) -> str:
-    """Leave *text* without colour."""
-    return text
+def report(states: Sequence[AccountState], now: float, *, in_file: bool = False) -> str:
+    """Return the report in colours for people on the refresh of each account, as of unix time *now*.
 
-
-def report(
-    states: Sequence[AccountState],
-    now: float,
-    *,
-    in_file: bool = False,
-    paint: Paint = plain,
-) -> str:
-    """Return the report for people on the refresh of each account, as of unix time *now*.
-
-    With *in_file* advice names the keys of the
-    accounts file instead of flags. *paint* colours a text by a colour's name.
+    With *in_file* advice names the keys of the accounts file instead of flags.
     """
     rows = [_HEADERS, *(_row(state, now) for state in states)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADERS))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    lines[0] = paint(lines[0], "bright_black")
-    for place, row in enumerate(rows[1:], start=1):
-        lines[place] = lines[place].removesuffix(row[-1]) + paint(row[-1], "green" if row[-1] == "ok" else "red")
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for *cells, result in rows:
+        padded = [cell.ljust(width) for cell, width in zip(cells, widths[:-1], strict=True)]
+        lines.append("  ".join([*padded, click.style(result, fg=_COLOURS.get(result, "red"))]))
     for state in states:
         for colour, found, advice in _remarks(state, now, in_file=in_file):
-            lines += ["", f"{state.name}: {paint(found, colour)}"]
+            lines += ["", f"{state.name}: {click.style(found, fg=colour)}"]
             lines += [f"  what to do: {advice}"] if advice else []
     return "\n".join(lines)
 

@@ -1,49 +1,35 @@
 """Choose keys by name, and accounts by shard: which keys are exposed, which threshold applies, who reads an account.
 
-Pure: knows no metric and no file. A pattern must match the whole of `<group>/<name>`.
+Pure: knows no metric, no file. A pattern must match the whole of `<group>/<name>`.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Protocol
+
+from exporter.model import ApiKey
 
 EVERY_KEY = re.compile(".*", re.DOTALL)
 
 
-class Named(Protocol):
-    """What is filtered: a key with its group and name."""
+def key_filter(include: re.Pattern[str] | None, exclude: re.Pattern[str] | None) -> Callable[[ApiKey], bool] | None:
+    """Return what says whether a key is exposed: *include* must match it (None: any) and *exclude* must not.
 
-    @property
-    def group(self) -> str:
-        """The key's group, "" where none is chosen."""
+    None where every key is exposed.
+    """
+    if include is None and exclude is None:
+        return None
 
-    @property
-    def name(self) -> str:
-        """The key's name; any Unicode, slashes too."""
+    def takes(key: ApiKey) -> bool:
+        is_excluded = exclude is not None and _matches(exclude, key)
+        return not is_excluded and (include is None or _matches(include, key))
+
+    return takes
 
 
-def _matches(pattern: re.Pattern[str], key: Named) -> bool:
+def _matches(pattern: re.Pattern[str], key: ApiKey) -> bool:
     return pattern.fullmatch(f"{key.group}/{key.name}") is not None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyFilter:
-    """Which keys are exposed: those that *include* matches (None: all), but none that *exclude* matches."""
-
-    include: re.Pattern[str] | None = None
-    exclude: re.Pattern[str] | None = None
-
-    def __bool__(self) -> bool:
-        """Whether there is anything to filter by."""
-        return self.include is not None or self.exclude is not None
-
-    def takes(self, key: Named) -> bool:
-        """Whether *key* is exposed."""
-        if self.exclude is not None and _matches(self.exclude, key):
-            return False
-        return self.include is None or _matches(self.include, key)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,14 +44,10 @@ class Threshold:
     expiry_warning: float | None = None
     daily_budget_usd: float | None = None
 
-    def applies_to(self, key: Named) -> bool:
-        """Whether *key* is one of its keys."""
-        return _matches(self.keys, key)
 
-
-def threshold_of(key: Named, thresholds: Iterable[Threshold]) -> Threshold | None:
-    """Return the first of *thresholds* that applies to *key*, None where none does."""
-    return next((threshold for threshold in thresholds if threshold.applies_to(key)), None)
+def threshold_of(key: ApiKey, thresholds: Iterable[Threshold]) -> Threshold | None:
+    """Return the first of *thresholds* whose *keys* match *key*, None where none does."""
+    return next((threshold for threshold in thresholds if _matches(threshold.keys, key)), None)
 
 
 def shard_of(name: str, total: int) -> int:

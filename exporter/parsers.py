@@ -81,24 +81,15 @@ def is_loopback(base_url: str) -> bool:
         return False
 
 
-def parse_whole_number(text: str, least: int = 1) -> int:
-    """Return a whole number from *least* to 999,999,999."""
-    if not re.fullmatch(r"0*[0-9]{1,9}", text.strip()) or int(text) < least:
-        raise ValueError(f"expected a whole number from {least} to 999999999, got {text[:40]!r}")
-    return int(text)
+def whole_number(least: int = 1, most: int = 999_999_999) -> Callable[[str], int]:
+    """Return a parser for a whole number from *least* to *most*."""
 
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"0*[0-9]{1,9}", text.strip()) or not least <= int(text) <= most:
+            raise ValueError(f"expected a whole number from {least} to {most}, got {text[:40]!r}")
+        return int(text)
 
-def parse_concurrency(text: str) -> int:
-    """Return a number of pages from 1 to 64."""
-    number = parse_whole_number(text)
-    if number > 64:  # noqa: PLR2004 - said in the message
-        raise ValueError(f"expected at most 64 pages at a time, got {number}")
-    return number
-
-
-def parse_index(text: str) -> int:
-    """Return a whole number from 0 to 999,999,999."""
-    return parse_whole_number(text, least=0)
+    return parse
 
 
 def _number(text: str) -> float:
@@ -124,38 +115,17 @@ def parse_amount(text: str) -> float:
 
 def parse_duration(text: str) -> float:
     """Return the seconds in *text*; raise ValueError if it is not a Prometheus duration."""
-    match = _DURATION.fullmatch(text)
-    if match is None or not text or len(text) > LONGEST_DURATION_TEXT:
+    match = _DURATION.fullmatch(text.strip())
+    if match is None or not text.strip() or len(text) > LONGEST_DURATION_TEXT:
         raise ValueError(f"expected a duration such as 90s, 15m or 1h30m, got {text[:40]!r}")
     return sum(int(number) * _SECONDS[unit] for unit, number in match.groupdict(default="0").items())
 
 
-def format_duration(seconds: float) -> str:
-    """Write *seconds* as the shortest Prometheus duration: 5400 becomes `1h30m`."""
-    rest = round(seconds * 1000)
-    parts = []
-    for unit, size in _SECONDS.items():
-        if unit in {"y", "w"}:
-            continue
-        count, rest = divmod(rest, round(size * 1000))
-        if count:
-            parts.append(f"{count}{unit}")
-    return "".join(parts) or "0s"
-
-
 def parse_positive_duration(text: str) -> float:
     """Return a duration of at least 100 milliseconds, in seconds."""
-    seconds = parse_duration(text.strip())
+    seconds = parse_duration(text)
     if seconds < SHORTEST_DURATION:
         raise ValueError(f"expected at least 100ms, got {text[:40]!r}")
-    return seconds
-
-
-def parse_reload_interval(text: str) -> float:
-    """Return a duration of at least a second, in seconds, or 0 for never."""
-    seconds = parse_duration(text.strip())
-    if 0 < seconds < 1:
-        raise ValueError(f"expected 0s (never) or at least 1s, got {text[:40]!r}")
     return seconds
 
 

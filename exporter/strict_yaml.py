@@ -54,23 +54,25 @@ def load_yaml(text: str) -> object:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One mapping of the file, its place, and the list where its problems are noted."""
+    """One mapping of the file, and the list where its problems are noted.
 
-    place: str
+    *prefix* is what stands before the name of a key where a problem names its place: "", or `accounts[0].`.
+    """
+
+    prefix: str
     values: Mapping[str, object]
     problems: list[str]
 
     @classmethod
-    def of(cls, value: object, place: str, problems: list[str]) -> "Section":
+    def of(cls, value: object, prefix: str, problems: list[str]) -> "Section":
         """Check *value* to be a mapping; what is empty counts as an empty one."""
-        section = cls(place, value if isinstance(value, dict) else {}, problems)
         if not isinstance(value, dict) and not is_null(value):
-            section.complain("", "expected a mapping")
-        return section
+            problems.append(f"{prefix.rstrip('.: ') or 'the file'}: expected a mapping")
+        return cls(prefix, value if isinstance(value, dict) else {}, problems)
 
     def section(self, key: str) -> "Section":
         """Return the mapping at *key*."""
-        return Section.of(self.values.get(key), self.at(key), self.problems)
+        return Section.of(self.values.get(key), f"{self.at(key)}.", self.problems)
 
     def sections(self, key: str) -> list["Section"]:
         """Return the mappings in the list at *key*."""
@@ -79,7 +81,7 @@ class Section:
             if not is_null(values):
                 self.complain(key, "expected a list")
             return []
-        return [Section.of(value, f"{self.at(key)}[{place}]", self.problems) for place, value in enumerate(values)]
+        return [Section.of(value, f"{self.at(key)}[{place}].", self.problems) for place, value in enumerate(values)]
 
     def only(self, keys: Collection[str], refused: Mapping[str, str] = NOTHING_REFUSED) -> "Section":
         """Complain about every key that is not among *keys*; *refused* says why known ones are not supported."""
@@ -92,12 +94,12 @@ class Section:
 
     def at(self, key: str) -> str:
         """Return the place of *key* in the file, such as `tls_server_config.key`."""
-        shown = key if len(key) <= LONGEST_KEY and key.isprintable() else "(a key that is not a name)"
-        return ".".join(filter(None, (self.place, shown)))
+        shown = key if 0 < len(key) <= LONGEST_KEY and key.isprintable() else "(a key that is not a name)"
+        return f"{self.prefix}{shown}"
 
     def complain(self, key: str, problem: str) -> None:
-        """Note a problem at *key*, "" for the mapping itself."""
-        self.problems.append(f"{self.at(key) or 'the file'}: {problem}")
+        """Note a problem at *key*."""
+        self.problems.append(f"{self.at(key)}: {problem}")
 
     def text(self, key: str) -> str:
         """Return the text at *key*, "" where it is left out or empty."""

@@ -71,7 +71,7 @@ class Watch:
         self._start(list(opened.values()))
         self.telemetry.configured(
             shards=settings.shards_total,
-            index=settings.shard_index,
+            index=settings.shards_index,
             accounts=len(settings.accounts),
             at=self._world.clock(),
         )
@@ -136,7 +136,7 @@ class Watch:
                 ca_file=account.ca_file,
                 timeout=account.timeout,
                 concurrency=account.concurrency,
-                max_keys=account.max_keys,
+                max_keys=account.keys_max,
                 rate_limit=self._rate_limits[_host(account)],
                 on_request=functools.partial(self.telemetry.request_sent, account.name),
             )

@@ -9,7 +9,6 @@ from typing import Any
 
 from exporter.credentials import LiteralToken, Secret
 from exporter.errors import ApiError, Reason
-from exporter.filters import KeyFilter
 from exporter.model import ApiKey, Balance, Facts, Listing, UsageRow
 from exporter.settings.load import Account
 from exporter.snapshot import AccountState, Reading, Snapshot
@@ -59,18 +58,14 @@ def an_account(**over: Any) -> Account:
         "name": "main",
         "base_url": "https://gateway.example.org",
         "token": LiteralToken(Secret("CANARYtoken"), "COMETAPI_ACCESS_TOKEN"),
-        "user_id": None,
-        "quota_per_usd": None,
-        "ca_file": None,
         "interval": 60.0,
         "timeout": 10.0,
         "stale_after": 3600.0,
         "concurrency": 4,
         "usage": "off",
         "usage_max_series": 9,
-        "max_keys": 100_000,
-        "key_filter": KeyFilter(),
-        "counts_only": False,
+        "keys_max": 100_000,
+        "keys_counts_only": False,
         "thresholds": (),
     }
     return Account(**(facts | over))

@@ -14,6 +14,7 @@ import msgspec
 from exporter.cometapi.client import CometClient
 from exporter.credentials import Secret
 from exporter.errors import ApiError, Reason, TimedOut
+from exporter.filters import key_filter
 from exporter.model import Listing
 from exporter.refresh.account_reader import AccountReader
 from exporter.refresh.report import Report
@@ -56,7 +57,7 @@ class Refresher:
         self._last_token: Secret | None = None
         self._lane = Lane(f"token of {account.name}")
         self._report = Report(account.name)
-        by_key = account.usage == "key-model" and not account.counts_only
+        by_key = account.usage == "key-model" and not account.keys_counts_only
         ledger = Ledger(account.usage_max_series, self._key_ids if by_key else None)
         self._reader = AccountReader(
             client,
@@ -186,10 +187,10 @@ class Refresher:
 
     async def _list(self, token: Secret) -> Listing:
         listing = await self._client.list_keys(token, progress=self._progress)
-        key_filter = self.account.key_filter
-        if not key_filter:
+        takes = key_filter(self.account.keys_include, self.account.keys_exclude)
+        if takes is None:
             return listing
-        taken = await decode(lambda: tuple(filter(key_filter.takes, listing.keys)))
+        taken = await decode(lambda: tuple(filter(takes, listing.keys)))
         return msgspec.structs.replace(listing, keys=taken, excluded=len(listing.keys) - len(taken))
 
     def _progress(self) -> None:
@@ -226,5 +227,5 @@ def _configured(account: Account) -> dict[str, Any]:
         "stale_after_seconds": account.stale_after,
         "configured_units_per_usd": account.quota_per_usd,
         "thresholds": account.thresholds,
-        "counts_only": account.counts_only,
+        "counts_only": account.keys_counts_only,
     }

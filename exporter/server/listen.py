@@ -44,6 +44,12 @@ def parse_listen_address(text: str) -> ListenAddress:
     return ListenAddress(host=match["ipv6"] or match["host"] or "", port=int(match["port"]))
 
 
+def parse_listen_addresses(text: str) -> tuple[ListenAddress, ...]:
+    """Read one address or several, separated by commas."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    return tuple(parse_listen_address(part) for part in parts or [text])
+
+
 def bind(addresses: Iterable[ListenAddress]) -> list[socket.socket]:
     """Listen on each of *addresses*; on ListenError everything that was opened is closed again.
 

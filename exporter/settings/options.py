@@ -6,6 +6,7 @@ feeds the command line, `--help`, the keys of the accounts file, the error messa
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -14,19 +15,16 @@ from exporter.parsers import (
     one_of,
     parse_amount,
     parse_base_url,
-    parse_concurrency,
     parse_duration,
-    parse_index,
     parse_path,
     parse_pattern,
     parse_positive_duration,
     parse_positive_number,
-    parse_reload_interval,
     parse_switch,
     parse_url_path,
-    parse_whole_number,
+    whole_number,
 )
-from exporter.server.listen import parse_listen_address
+from exporter.server.listen import parse_listen_address, parse_listen_addresses
 
 TOKEN_VARIABLE = "COMETAPI_ACCESS_TOKEN"  # noqa: S105 - the variable's name, not a token
 USAGES = ("off", "model", "key-model")
@@ -46,7 +44,7 @@ SECTIONS: Mapping[str, str] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option; *key* is its name among the parsed values, *default* a text as you write it."""
+    """One option; *key* is its name among the parsed values, *metavar* "" for a switch, *default* as you write it."""
 
     name: str
     key: str
@@ -71,25 +69,27 @@ class Option:
         return f"COMETAPI_{'' if self.group == 'cometapi' else 'EXPORTER_'}{self.key.upper()}"
 
     @property
-    def section(self) -> str:
-        """Its heading in `--help`."""
-        return SECTIONS[self.group]
-
-    @property
     def where(self) -> str:
         """How messages name the option."""
         return f"{self.flag} ({self.variable})"
 
     @property
-    def is_switch(self) -> bool:
-        """Whether its flag takes no value."""
-        return self.parse is parse_switch
-
-    @property
     def is_repeatable(self) -> bool:
         """Whether it takes several values, separated by commas in the variable."""
-        return self.key == "listen_address"
+        return self.parse is parse_listen_addresses
 
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A text that the user wrote for an option, and *where*, as messages name it; paths in it start from *folder*."""
+
+    text: str
+    where: str
+    folder: Path = Path()
+
+
+Texts = Mapping[str, Given]
+"""Texts by option key."""
 
 # fmt: off
 OPTIONS = (
@@ -97,7 +97,7 @@ OPTIONS = (
            f"Path to a file with the access token; re-read on every refresh. Alternatively set {TOKEN_VARIABLE}."),
     Option("cometapi.base-url", "base_url", "URL", parse_base_url, "https://api.cometapi.com",
            "Base URL of the gateway. A trailing /v1 is removed."),
-    Option("cometapi.user-id", "user_id", "NUMBER", parse_whole_number, None,
+    Option("cometapi.user-id", "user_id", "NUMBER", whole_number(), None,
            "Numeric user ID, sent as New-Api-User and its variants; required by self-hosted gateways."),
     Option("cometapi.quota-per-usd", "quota_per_usd", "NUMBER", parse_positive_number, None,
            "Quota units per US dollar. Not set: as reported by the gateway, else 500000."),
@@ -107,7 +107,7 @@ OPTIONS = (
            "Allow plain HTTP to non-loopback hosts. The token can then be read on the network."),
     Option("config.file", "config_file", "FILE", parse_path, None,
            "Path to a YAML file with several accounts. SIGHUP reloads it."),
-    Option("config.auto-reload-interval", "auto_reload_interval", "DURATION", parse_reload_interval, "0s",
+    Option("config.auto-reload-interval", "auto_reload_interval", "DURATION", parse_duration, "0s",
            "How often to check the accounts file for changes and reload it. 0s: never."),
     Option("collect.interval", "interval", "DURATION", parse_positive_duration, "60s",
            "How often to refresh each account."),
@@ -115,15 +115,15 @@ OPTIONS = (
            "Timeout of one API request."),
     Option("collect.stale-after", "stale_after", "DURATION", parse_positive_duration, "1h",
            "Stop exposing data older than this. At least two intervals."),
-    Option("collect.concurrency", "concurrency", "NUMBER", parse_concurrency, "4",
+    Option("collect.concurrency", "concurrency", "NUMBER", whole_number(most=64), "4",
            "Number of pages to fetch concurrently per account."),
-    Option("collect.max-requests-per-minute", "max_requests_per_minute", "NUMBER", parse_whole_number, "50",
+    Option("collect.max-requests-per-minute", "max_requests_per_minute", "NUMBER", whole_number(), "50",
            "Maximum API requests per minute and host, across all accounts."),
     Option("collect.usage", "usage", "WORD", one_of(USAGES), "model",
            "Spending by model, where the gateway reports it: off, model, or key-model (by key as well)."),
-    Option("collect.usage-max-series", "usage_max_series", "NUMBER", parse_whole_number, "2000",
+    Option("collect.usage-max-series", "usage_max_series", "NUMBER", whole_number(), "2000",
            'Maximum usage series per account. Further models are summed as model="other".'),
-    Option("keys.max", "keys_max", "NUMBER", parse_whole_number, "100000",
+    Option("keys.max", "keys_max", "NUMBER", whole_number(), "100000",
            "Maximum keys per account. An account with more fails to refresh as too_many_keys."),
     Option("keys.include", "keys_include", "REGEX", parse_pattern, None,
            "Only expose keys whose <group>/<name> matches this regular expression as a whole."),
@@ -131,11 +131,11 @@ OPTIONS = (
            "Do not expose keys whose <group>/<name> matches this regular expression as a whole."),
     Option("keys.counts-only", "keys_counts_only", "", parse_switch, "false",
            "Expose no series per key, only counts by group and the account's own metrics."),
-    Option("shards.total", "shards_total", "NUMBER", parse_whole_number, "1",
+    Option("shards.total", "shards_total", "NUMBER", whole_number(), "1",
            "Number of exporters that divide the accounts of --config.file among themselves."),
-    Option("shards.index", "shards_index", "NUMBER", parse_index, "0",
+    Option("shards.index", "shards_index", "NUMBER", whole_number(0), "0",
            "Which of these exporters this one is, counted from 0."),
-    Option("web.listen-address", "listen_address", "ADDRESS", parse_listen_address, ":10144",
+    Option("web.listen-address", "listen_address", "ADDRESS", parse_listen_addresses, ":10144",
            "Address to listen on. Repeatable; in the variable, separate addresses by commas."),
     Option("web.telemetry-path", "telemetry_path", "PATH", parse_url_path, "/metrics",
            "Path under which to expose metrics."),
@@ -166,6 +166,7 @@ THRESHOLD_OPTIONS = (
 # fmt: on
 
 BY_KEY: Mapping[str, Option] = MappingProxyType({option.key: option for option in OPTIONS})
+DEFAULTS: Texts = MappingProxyType({o.key: Given(o.default, o.where) for o in OPTIONS if o.default is not None})
 
 MODES: Mapping[str, str] = MappingProxyType(
     {

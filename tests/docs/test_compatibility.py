@@ -12,7 +12,7 @@ from promises import FLAGS, METRICS, MODES
 
 from exporter.exposition.catalogue import EXPERIMENTAL, SNAPSHOT_FAMILIES
 from exporter.exposition.telemetry import TELEMETRY_FAMILIES
-from exporter.filters import KeyFilter, Threshold
+from exporter.filters import Threshold
 from exporter.parsers import parse_pattern
 from exporter.settings.load import load_settings
 from exporter.settings.options import MODES as KNOWN_MODES
@@ -75,8 +75,8 @@ def test_the_accounts_file_of_the_last_release_is_read_as_it_was(tmp_path):
     assert (production.quota_per_usd, production.ca_file) == (500_000.0, tmp_path / "ca.pem")
     assert (production.interval, production.timeout, production.stale_after) == (300.0, 20.0, 3600.0)
     assert (production.concurrency, production.usage, production.usage_max_series) == (1, "key-model", 100)
-    assert (production.max_keys, production.counts_only) == (100, True)
-    assert production.key_filter == KeyFilter(include=parse_pattern("web/.*"), exclude=parse_pattern("web/old"))
+    assert (production.keys_max, production.keys_counts_only) == (100, True)
+    assert (production.keys_include, production.keys_exclude) == (parse_pattern("web/.*"), parse_pattern("web/old"))
     common = Threshold(
         keys=parse_pattern("production/.*"),
         low_quota_usd=50.0,
@@ -85,4 +85,4 @@ def test_the_accounts_file_of_the_last_release_is_read_as_it_was(tmp_path):
     )
     assert production.thresholds == (Threshold(low_quota_usd=5.0), common)
     assert (research.interval, research.timeout, research.stale_after) == (600.0, 15.0, 7200.0)
-    assert (research.max_keys, research.usage_max_series, research.thresholds) == (5000, 500, (common,))
+    assert (research.keys_max, research.usage_max_series, research.thresholds) == (5000, 500, (common,))

@@ -1,11 +1,14 @@
 """The report of --check."""
 
+import re
+from dataclasses import replace
 from textwrap import dedent
 
+import click
 import pytest
 from domain import DAY, NOW, a_balance, a_listing, a_read_state, a_reading, a_state, an_api_key, failure
 
-from exporter.check import report
+from exporter.check import report as coloured
 from exporter.errors import Reason
 from exporter.model import Facts, Subscriptions
 
@@ -14,18 +17,20 @@ def a_failed_state(reason, **over):
     return a_state(**over).failed(failure(reason), NOW)
 
 
+def report(*arguments, **over):
+    """Return the report without its colours."""
+    return click.unstyle(coloured(*arguments, **over))
+
+
 def remarks(state, **over):
     """Return what is written below the table."""
     return report([state], NOW, **over).splitlines()[3:]
 
 
-def cell(state, header):
-    """Return what the table has for *state* under *header*."""
-    titles, row = report([state], NOW).splitlines()[:2]
-    following = [
-        place for place in (titles.find(f"  {word}") for word in titles.split()) if place > titles.find(header)
-    ]
-    return row[titles.find(header) : min(following, default=None)].strip()
+def cells(state, *headers, now=NOW):
+    """Return what the table has for *state* under *headers*."""
+    titles, row = (re.split(r"  +", line) for line in report([state], now).splitlines()[:2])
+    return tuple(row[titles.index(header) - len(titles)] for header in headers)  # the gateway may be empty
 
 
 def test_the_table_says_what_was_found_and_what_to_do():
@@ -62,49 +67,35 @@ def test_an_inconsistent_listing_is_named_as_such():
 def test_usable_is_judged_at_the_time_of_the_report():
     state = a_read_state(an_api_key(expires_at=NOW + 10))
 
-    assert [report([state], now).splitlines()[1].split()[7] for now in (NOW + 10, NOW + 11)] == ["1", "0"]
+    assert [cells(state, "usable", now=now) for now in (NOW + 10, NOW + 11)] == [("1",), ("0",)]
 
 
 def test_money_is_counted_by_the_accounts_own_factor():
     state = a_read_state(balance=a_balance(remaining_quota=1_500), configured_units_per_usd=1_000.0)
 
-    assert cell(state, "balance") == "1.50 USD"
+    assert cells(state, "balance") == ("1.50 USD",)
 
 
-class TestEmptyAccount:
-    """An account that cannot pay is never ok, and none of its keys is usable."""
+def test_an_account_that_cannot_pay_is_not_ok_and_leaves_no_key_usable():
+    state = a_read_state(an_api_key(id=1), an_api_key(id=2), balance=a_balance(remaining_quota=0))
 
-    EMPTY = a_read_state(an_api_key(id=1), an_api_key(id=2), balance=a_balance(remaining_quota=0))
+    assert cells(state, "balance", "usable", "result") == ("0.00 USD", "0", "account empty")
+    assert remarks(state) == [
+        "main: the account cannot pay for any request, whatever its keys have left",
+        "  what to do: top up the account",
+    ]
 
-    def test_is_the_result_and_leaves_no_key_usable(self):
-        assert (cell(self.EMPTY, "balance"), cell(self.EMPTY, "usable")) == ("0.00 USD", "0")
-        assert cell(self.EMPTY, "result") == "account empty"
 
-    def test_is_explained(self):
-        assert remarks(self.EMPTY) == [
-            "main: the account cannot pay for any request, whatever its keys have left",
-            "  what to do: top up the account",
-        ]
+def test_one_unit_is_not_empty():
+    assert cells(a_read_state(balance=a_balance(remaining_quota=1)), "result") == ("ok",)
 
-    def test_one_unit_is_not_empty(self):
-        assert cell(a_read_state(balance=a_balance(remaining_quota=1)), "result") == "ok"
 
-    def test_a_subscription_pays_too_and_is_shown(self):
-        facts = Facts(subscriptions=Subscriptions(remaining_quota=1_000_000))
-        state = a_read_state(an_api_key(), balance=a_balance(remaining_quota=0), facts=facts)
+@pytest.mark.parametrize(("left", "shown"), [(1_000_000, "subscription 2.00 USD"), (None, "subscription")])
+def test_a_subscription_pays_too_and_is_shown(left, shown):
+    facts = Facts(subscriptions=Subscriptions(remaining_quota=left))
+    state = a_read_state(an_api_key(), balance=a_balance(remaining_quota=0), facts=facts)
 
-        assert (cell(state, "balance"), cell(state, "usable"), cell(state, "result")) == (
-            "0.00 USD + subscription 2.00 USD",
-            "1",
-            "ok",
-        )
-
-    def test_a_subscription_without_limit_has_no_amount(self):
-        facts = Facts(subscriptions=Subscriptions(remaining_quota=None))
-
-        assert cell(a_read_state(balance=a_balance(remaining_quota=0), facts=facts), "balance") == (
-            "0.00 USD + subscription"
-        )
+    assert cells(state, "balance", "usable", "result") == (f"0.00 USD + {shown}", "1", "ok")
 
 
 def test_keys_of_a_group_that_is_not_open_are_named():
@@ -115,7 +106,7 @@ def test_keys_of_a_group_that_is_not_open_are_named():
         facts=Facts(groups={"default": 1.0}),
     )
 
-    assert cell(state, "usable") == "1"
+    assert cells(state, "usable") == ("1",)
     assert remarks(state) == [
         (
             "main: 2 keys: '\\x1b[31mjob' (id 2), 'web' (id 1): cannot be used: not open to the account: "
@@ -149,19 +140,16 @@ def test_a_single_key_is_counted_in_the_singular():
 
 
 @pytest.mark.parametrize(
-    ("in_file", "options"),
-    [(False, "--keys.include and --keys.exclude"), (True, "keys.include and keys.exclude")],
+    ("excluded", "in_file", "remark"),
+    [
+        (1, False, "1 key is excluded by --keys.include and --keys.exclude"),
+        (12, True, "12 keys are excluded by keys.include and keys.exclude"),
+    ],
 )
-def test_excluded_keys_are_counted(in_file, options):
-    state = a_state().succeeded(a_reading(a_listing(an_api_key(), excluded=12)))
+def test_excluded_keys_are_counted(excluded, in_file, remark):
+    state = a_state().succeeded(a_reading(a_listing(an_api_key(), excluded=excluded)))
 
-    assert remarks(state, in_file=in_file) == [f"main: 12 keys are excluded by {options}"]
-
-
-def test_one_excluded_key_is_counted_in_the_singular():
-    state = a_state().succeeded(a_reading(a_listing(an_api_key(), excluded=1)))
-
-    assert remarks(state)[0].startswith("main: 1 key is excluded by ")
+    assert remarks(state, in_file=in_file) == [f"main: {remark}"]
 
 
 def test_five_keys_are_all_named():
@@ -187,23 +175,17 @@ def test_the_same_money_factor_or_none_of_the_users_is_no_remark(own):
     assert remarks(state) == []
 
 
-@pytest.mark.parametrize(
-    ("skew", "found"),
-    [
-        (61.0, "main: this clock is 61 s ahead of the gateway"),
-        (-61.0, "main: this clock is 61 s behind the gateway"),
-    ],
-)
-def test_a_clock_that_is_off_by_more_than_a_minute_is_reported_with_its_side(skew, found):
-    assert remarks(a_read_state(clock_skew=skew)) == [
-        found,
+@pytest.mark.parametrize(("skew", "side"), [(61.0, "ahead of"), (-61.0, "behind")])
+def test_a_clock_that_is_off_by_more_than_a_minute_is_reported_with_its_side(skew, side):
+    assert remarks(replace(a_read_state(), clock_skew=skew)) == [
+        f"main: this clock is 61 s {side} the gateway",
         "  what to do: set this machine's clock (NTP); expiry is judged by it",
     ]
 
 
-@pytest.mark.parametrize("skew", [60.0, -60.0, 0.0])
+@pytest.mark.parametrize("skew", [60.0, -60.0, None])
 def test_a_clock_that_is_off_by_a_minute_at_most_is_no_remark(skew):
-    assert remarks(a_read_state(clock_skew=skew)) == []
+    assert remarks(replace(a_read_state(), clock_skew=skew)) == []
 
 
 def test_the_clock_is_reported_for_an_account_that_failed_too():
@@ -217,21 +199,15 @@ def test_a_rate_limit_says_what_to_lower():
     assert "lower collect.max_requests_per_minute" in report([state], NOW, in_file=True)
 
 
-def test_colours_tell_success_failure_and_warnings_apart():
-    good = a_read_state(name="good", clock_skew=90.0)
+def test_colours_set_success_failure_and_warnings_apart():
+    good = replace(a_read_state(name="good"), clock_skew=90.0)
     empty = a_read_state(name="empty", balance=a_balance(remaining_quota=0))
-    states = [good, empty, a_failed_state(Reason.TIMEOUT, name="dead")]
-    text = report(states, NOW, paint=lambda text, colour: f"<{colour}>{text}</>")
-    header, *rows = text.splitlines()
+    text = coloured([good, empty, a_failed_state(Reason.TIMEOUT, name="dead")], NOW)
 
-    assert header.startswith("<bright_black>account ")
-    assert [row[row.index("<") :] for row in rows[:3]] == [
-        "<green>ok</>",
-        "<red>account empty</>",
-        "<red>timeout</>",
-    ]
-    assert "good: <yellow>this clock" in text
-    assert "dead: <red>it went wrong</>" in text
+    for part, colour in (("ok", "green"), ("account empty", "red"), ("timeout", "red")):
+        assert f"  {click.style(part, fg=colour)}\n" in text
+    assert f"good: {click.style('this clock is 90 s ahead of the gateway', fg='yellow')}" in text
+    assert f"dead: {click.style('it went wrong', fg='red')}" in text
 
 
 def test_a_key_that_is_used_daily_is_not_called_dry():

@@ -1,74 +1,55 @@
 """Which keys are exposed, which threshold applies, which shard reads an account."""
 
 import re
-from dataclasses import dataclass
 
 import pytest
+from domain import an_api_key
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.filters import KeyFilter, Threshold, shard_of, threshold_of
+from exporter.filters import Threshold, key_filter, shard_of, threshold_of
 from exporter.parsers import parse_pattern
 
-
-@dataclass(frozen=True)
-class Key:
-    group: str
-    name: str
-
-
-WEB, NIGHTLY, NO_GROUP = Key("production", "web"), Key("sandbox", "nightly/job"), Key("", "loose")
-
-keys = st.builds(Key, st.text(max_size=8), st.text(max_size=8))
-
-
-def chosen(include=None, exclude=None):
-    patterns = {"include": include and parse_pattern(include), "exclude": exclude and parse_pattern(exclude)}
-    return [key for key in (WEB, NIGHTLY, NO_GROUP) if KeyFilter(**patterns).takes(key)]
+WEB, NIGHTLY, NO_GROUP = KEYS = (
+    an_api_key(group="production", name="web"),
+    an_api_key(group="sandbox", name="nightly/job"),
+    an_api_key(group="", name="loose"),
+)
 
 
 @pytest.mark.parametrize(
     ("include", "exclude", "expected"),
     [
-        (None, None, [WEB, NIGHTLY, NO_GROUP]),
         ("production/.*", None, [WEB]),
         ("production", None, []),
         ("web", None, []),
+        ("production/we", None, []),
         ("/loose", None, [NO_GROUP]),
         (None, "sandbox/.*", [WEB, NO_GROUP]),
         (".*/nightly/job", None, [NIGHTLY]),
         (".*/(web|loose)", ".*/web", [NO_GROUP]),
-        ("production/we", None, []),
     ],
 )
 def test_include_and_exclude_match_the_whole_of_group_and_name_and_exclude_wins(include, exclude, expected):
-    assert chosen(include, exclude) == expected
+    takes = key_filter(*(pattern and parse_pattern(pattern) for pattern in (include, exclude)))
+
+    assert [key for key in KEYS if takes(key)] == expected
 
 
-def test_a_filter_without_patterns_is_false():
-    some = parse_pattern("x")
-
-    assert [bool(each) for each in (KeyFilter(), KeyFilter(include=some), KeyFilter(exclude=some))] == [
-        False,
-        True,
-        True,
-    ]
+def test_there_is_no_filter_without_patterns():
+    assert key_filter(None, None) is None
 
 
-@given(keys)
+@given(st.text(max_size=8), st.text(max_size=8))
 @settings(deadline=None)
-def test_an_escaped_group_and_name_matches_that_key_whatever_they_contain(key):
-    only = KeyFilter(include=parse_pattern(re.escape(f"{key.group}/{key.name}")))
+def test_an_escaped_group_and_name_matches_that_key_whatever_they_contain(group, name):
+    key, other = an_api_key(group=group, name=name), an_api_key(group=group, name=f"{name}!")
+    only = parse_pattern(re.escape(f"{group}/{name}"))
 
-    assert only.takes(key)
-    assert not only.takes(Key(key.group, f"{key.name}!"))
-    assert not KeyFilter(include=only.include, exclude=only.include).takes(key)
-
-
-@given(keys)
-@settings(deadline=None)
-def test_dot_star_matches_every_key(key):
-    assert KeyFilter(include=parse_pattern(".*")).takes(key)
+    assert key_filter(only, None)(key)
+    assert not key_filter(only, None)(other)
+    assert not key_filter(only, only)(key)
+    assert key_filter(parse_pattern(".*"), None)(key)
     assert threshold_of(key, [Threshold(low_quota_usd=1.0)]) is not None
 
 

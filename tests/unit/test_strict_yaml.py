@@ -5,37 +5,53 @@ import pytest
 from exporter.strict_yaml import Section, YamlError, load_yaml
 
 
-def section(text, place=""):
+def section(text, prefix=""):
     """Return the section in *text* and the list where its problems are noted."""
     problems = []
-    return Section.of(load_yaml(text), place, problems), problems
+    return Section.of(load_yaml(text), prefix, problems), problems
 
 
 def test_every_scalar_is_text():
-    assert load_yaml("{a: 0815, b: yes, c: 1e3, d: 2026-11-24}") == {
+    assert load_yaml("{a: 0815, b: yes, c: 1e3, d: 2026-11-24, !!int e: !!int 7}") == {
         "a": "0815",
         "b": "yes",
         "c": "1e3",
         "d": "2026-11-24",
+        "e": "7",
     }
 
 
-@pytest.mark.parametrize("text", ["a: 1\na: CANARY", "a: *CANARY", "a: 'CANARY", "a: CANARY\x00"])
-def test_what_is_not_yaml_is_an_error_that_quotes_nothing(text):
+@pytest.mark.parametrize(
+    "text",
+    [
+        "accounts: [{name: CANARY",
+        "a: *CANARY",
+        "a: &CANARY [*CANARY]",
+        "a: 1\na: CANARY",
+        "? [CANARY]\n: b",
+        "a: CANARY\x00",
+        "a: 'CANARY\n b: ]",
+        "[" * 400,
+    ],
+)
+def test_what_is_not_yaml_is_one_problem_that_quotes_nothing(text):
     with pytest.raises(YamlError) as caught:
         load_yaml(text)
 
+    (problem,) = caught.value.problems
+    assert problem.startswith("not valid YAML: ")
     assert "CANARY" not in str(caught.value)
 
 
 def test_an_unknown_key_is_named_with_its_place_and_the_similar_one():
-    top, problems = section("{interval: 1, intervall: 2, x: 3, old: 4}", "collect")
+    top, problems = section("{interval: 1, intervall: 2, x: 3, old: 4, '': 5}", "collect.")
     top.only(["interval"], {"old": "no longer supported"})
 
     assert problems == [
         "collect.intervall: unknown key; did you mean interval?",
         "collect.x: unknown key",
         "collect.old: no longer supported",
+        "collect.(a key that is not a name): unknown key",
     ]
 
 

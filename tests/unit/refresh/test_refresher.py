@@ -10,7 +10,6 @@ from structlog.testing import capture_logs
 
 from exporter.credentials import TokenFile
 from exporter.errors import RateLimited, Reason
-from exporter.filters import KeyFilter
 from exporter.model import Facts
 from exporter.refresh.refresher import Refresher
 
@@ -265,7 +264,7 @@ def test_data_is_withdrawn_when_reading_it_began_stale_after_ago():
 
 def test_only_wanted_keys_are_shown_and_the_others_counted():
     listing = a_listing(*(an_api_key(id=id_, group=group) for id_, group in ((3, ""), (2, "test"), (1, ""))))
-    played = stage(listing, key_filter=KeyFilter(exclude=re.compile("test/.*")))
+    played = stage(listing, keys_exclude=re.compile("test/.*"))
     played.refreshes(1)
 
     assert ([key.id for key in played.published[0].keys], played.published[0].excluded) == ([3, 1], 1)
@@ -422,7 +421,7 @@ def test_the_clock_skew_is_known_after_a_failure_too():
         ({"usage": "off"}, set()),
         ({"usage": "model"}, {False}),
         ({"usage": "key-model"}, {True, False}),  # by model for the month
-        ({"usage": "key-model", "counts_only": True}, {False}),
+        ({"usage": "key-model", "keys_counts_only": True}, {False}),
     ],
 )
 def test_usage_is_asked_for_as_the_settings_say(settings, asked):
