@@ -10,9 +10,10 @@ import click
 
 from exporter.errors import SUCCESS, fix
 from exporter.model import STATUS_LABELS, ApiKey, Obstacle
+from exporter.site.page import LARGEST_SKEW_SECONDS, usable_keys
+from exporter.site.words import count
 from exporter.snapshot import AccountState
 
-TOLERATED_SKEW_SECONDS = 60
 MOST_NAMES = 5
 EMPTY = "account empty"
 
@@ -45,8 +46,7 @@ def _row(state: AccountState, now: float) -> tuple[str, ...]:
     if state.failing is not None:
         return (state.name, state.gateway, *("-" for _ in _HEADERS[2:-1]), state.outcome)
     counts = Counter(key.status_word for key in state.keys)
-    usable = sum(state.obstacle(key, now) is None for key in state.keys)
-    numbers = (len(state.keys), *(counts[word] for word in STATUS_LABELS), usable, state.skipped)
+    numbers = (len(state.keys), *(counts[word] for word in STATUS_LABELS), usable_keys(state, now), state.skipped)
     result = state.outcome if state.outcome != SUCCESS else EMPTY if _is_empty(state) else "ok"
     return (state.name, state.gateway, *map(str, numbers), _balance(state), result)
 
@@ -76,7 +76,7 @@ def _remarks(state: AccountState, now: float, *, in_file: bool) -> Iterator[Rema
         yield from _remarks_on_keys(state, now)
         yield from _remarks_on_settings(state, in_file=in_file)
     skew = state.clock_skew or 0.0
-    if abs(skew) > TOLERATED_SKEW_SECONDS:
+    if abs(skew) > LARGEST_SKEW_SECONDS:
         found = f"this clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the gateway"
         yield "yellow", found, "set this machine's clock (NTP); expiry is judged by it"
 
@@ -99,17 +99,12 @@ def _names(keys: Sequence[ApiKey]) -> str:
     """Name a few keys; names are written so that nothing in them can act on a terminal."""
     names = [f"{key.name!r} (id {key.id})" for key in keys[:MOST_NAMES]]
     names += [f"{len(keys) - MOST_NAMES} more"] if len(keys) > MOST_NAMES else []
-    return f"{len(keys)} key{'' if len(keys) == 1 else 's'}: {', '.join(names)}:"
+    return f"{count(len(keys), 'key')}: {', '.join(names)}:"
 
 
 def _remarks_on_settings(state: AccountState, *, in_file: bool) -> Iterator[Remark]:
     if state.excluded:
-        options = "keys.include and keys.exclude" if in_file else "--keys.include and --keys.exclude"
-        yield (
-            "bright_black",
-            f"{'1 key is' if state.excluded == 1 else f'{state.excluded} keys are'} excluded by {options}",
-            "",
-        )
+        yield "bright_black", f"{count(state.excluded, 'key')} excluded by keys.include and keys.exclude", ""
     own, theirs = state.configured_units_per_usd, state.facts.quota_units_per_usd
     if own is not None and theirs is not None and own != theirs:
         found = f"one US dollar is set to {own:g} quota units, but the gateway reports {theirs:g}"

@@ -24,10 +24,8 @@ _DURATION = re.compile("".join(rf"(?:(?P<{unit}>[0-9]+){unit})?" for unit in _SE
 
 def parse_path(text: str) -> Path:
     """Return the path of a file; raise ValueError for one that no system call takes."""
-    if "\0" in text or any("\ud800" <= char <= "\udc7f" or "\udd00" <= char <= "\udfff" for char in text):
-        raise ValueError("expected the path of a file, got characters that a path cannot contain")
-    if not text.strip():
-        raise ValueError("expected the path of a file, got an empty text")
+    if not text.strip() or re.search("[\0\ud800-\udc7f\udd00-\udfff]", text):
+        raise ValueError("expected the path of a file, got none or characters that a path cannot contain")
     return Path(text)
 
 

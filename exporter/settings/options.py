@@ -131,7 +131,7 @@ OPTIONS = (
            "Do not expose keys whose <group>/<name> matches this regular expression as a whole."),
     Option("keys.counts-only", "keys_counts_only", "", parse_switch, "false",
            "Expose no series per key, only counts by group and the account's own metrics."),
-    Option("shards.total", "shards_total", "NUMBER", whole_number(), "1",
+    Option("shards.total", "shards_total", "NUMBER", whole_number(most=1000), "1",
            "Number of exporters that divide the accounts of --config.file among themselves."),
     Option("shards.index", "shards_index", "NUMBER", whole_number(0), "0",
            "Which of these exporters this one is, counted from 0."),

@@ -145,54 +145,43 @@ def test_files_that_are_there_are_taken(tmp_path):
 
 def test_files_that_cannot_be_used_are_reported(tmp_path):
     (tmp_path / "ca.pem").write_text("no certificate")
-    found = problems(f"--cometapi.ca-file={tmp_path}/ca.pem", f"--web.config.file={tmp_path}/nowhere.yml", **TOKEN)
+    paths = {"ca_file": f"{tmp_path}/ca.pem", "web_config_file": f"{tmp_path}/nowhere.yml"}
 
-    assert (
-        found[0]
-        == f"--cometapi.ca-file (COMETAPI_CA_FILE): cannot read {tmp_path}/ca.pem: no certificates in PEM format"
-    )
-    assert found[1].startswith("--web.config.file (COMETAPI_EXPORTER_WEB_CONFIG_FILE): ")
-    assert len(found) == 2
+    assert problems(*(f"{BY_KEY[key].flag}={path}" for key, path in paths.items()), **TOKEN) == [
+        f"{BY_KEY['ca_file'].where}: cannot read {tmp_path}/ca.pem: no certificates in PEM format",
+        f"{BY_KEY['web_config_file'].where}: cannot read {tmp_path}/nowhere.yml: No such file or directory",
+    ]
+
+
+WRONG = {
+    "base_url": ("api.cometapi.com", "expected a URL such as https://api.cometapi.com"),
+    "user_id": ("me", "expected a whole number from 1 to 999999999, got 'me'"),
+    "quota_per_usd": ("0", "expected a number above 0, got '0'"),
+    "ca_file": (" ", "expected the path of a file, got none or characters that a path cannot contain"),
+    "interval": ("60", "expected a duration such as 90s, 15m or 1h30m, got '60'"),
+    "timeout": ("1ms", "expected at least 100ms, got '1ms'"),
+    "concurrency": ("65", "expected a whole number from 1 to 64, got '65'"),
+    "keys_include": ("a**", "expected a regular expression, got 'a**': multiple repeat at position 2"),
+    "shards_total": ("1001", "expected a whole number from 1 to 1000, got '1001'"),
+    "shards_index": ("-1", "expected a whole number from 0 to 999999999, got '-1'"),
+    "listen_address": (
+        ":1,nowhere",
+        'expected ":port", "host:port" or "[IPv6]:port" with a port from 0 to 65535, not \'nowhere\'',
+    ),
+    "telemetry_path": ("metrics", "expected a path such as /metrics, got 'metrics'"),
+    "enable_lifecycle": ("perhaps", "expected true or false, got 'perhaps'"),
+    "log_level": ("loud", "expected one of debug, info, warning, error, got 'loud'"),
+    "log_format": ("xml", "expected one of logfmt, json, got 'xml'"),
+}
 
 
 def test_all_wrong_settings_are_reported_at_once_each_by_flag_and_variable_with_the_fix():
-    found = problems(
-        "--cometapi.base-url=api.cometapi.com",
-        "--collect.interval=60",
-        "--keys.include=(",
-        "--shards.index=-1",
-        "--web.listen-address=:1",
-        "--web.listen-address=nowhere",
-        "--web.telemetry-path=metrics",
-        "--log.format=xml",
-        COMETAPI_USER_ID="me",
-        COMETAPI_QUOTA_PER_USD="0",
-        COMETAPI_EXPORTER_TIMEOUT="1ms",
-        COMETAPI_EXPORTER_CONCURRENCY="65",
-        COMETAPI_EXPORTER_LOG_LEVEL="loud",
-        COMETAPI_ALLOW_INSECURE_HTTP="perhaps",
-    )
+    wrong = [(BY_KEY[key], *row) for key, row in WRONG.items()]
+    flags = [f"{option.flag}={text}" for option, text, _ in wrong[:7]]
+    variables = {option.variable: text for option, text, _ in wrong[7:]}
 
-    assert found == [
-        "--cometapi.base-url (COMETAPI_BASE_URL): expected a URL such as https://api.cometapi.com",
-        "--cometapi.user-id (COMETAPI_USER_ID): expected a whole number from 1 to 999999999, got 'me'",
-        "--cometapi.quota-per-usd (COMETAPI_QUOTA_PER_USD): expected a number above 0, got '0'",
-        "--cometapi.allow-insecure-http (COMETAPI_ALLOW_INSECURE_HTTP): expected true or false, got 'perhaps'",
-        "--collect.interval (COMETAPI_EXPORTER_INTERVAL): expected a duration such as 90s, 15m or 1h30m, got '60'",
-        "--collect.timeout (COMETAPI_EXPORTER_TIMEOUT): expected at least 100ms, got '1ms'",
-        "--collect.concurrency (COMETAPI_EXPORTER_CONCURRENCY): expected a whole number from 1 to 64, got '65'",
-        (
-            "--keys.include (COMETAPI_EXPORTER_KEYS_INCLUDE): expected a regular expression, got '(': "
-            "missing ), unterminated subpattern at position 0"
-        ),
-        "--shards.index (COMETAPI_EXPORTER_SHARDS_INDEX): expected a whole number from 0 to 999999999, got '-1'",
-        (
-            "--web.listen-address (COMETAPI_EXPORTER_LISTEN_ADDRESS): "
-            'expected ":port", "host:port" or "[IPv6]:port" with a port from 0 to 65535, not \'nowhere\''
-        ),
-        "--web.telemetry-path (COMETAPI_EXPORTER_TELEMETRY_PATH): expected a path such as /metrics, got 'metrics'",
-        "--log.level (COMETAPI_EXPORTER_LOG_LEVEL): expected one of debug, info, warning, error, got 'loud'",
-        "--log.format (COMETAPI_EXPORTER_LOG_FORMAT): expected one of logfmt, json, got 'xml'",
+    assert problems(*flags, **variables) == [
+        *(f"{option.flag} ({option.variable}): {problem}" for option, _, problem in wrong),
         (
             "COMETAPI_ACCESS_TOKEN or --cometapi.access-token-file (COMETAPI_ACCESS_TOKEN_FILE): no access token: "
             "create one in the gateway's console under Personal Settings and set one of the two "
@@ -441,10 +430,16 @@ accounts:
 
         assert load(flag, **TOKEN).accounts[0].token.read() == Secret(CANARY_TOKEN)
 
-    def test_a_wrong_flag_is_reported_once_however_many_accounts_there_are(self, write):
-        flag = write("accounts: [{name: a, access_token_file: token}, {name: b, access_token_file: token}]")
+    def test_what_is_wrong_for_all_is_reported_once_however_many_accounts_there_are(self, write, tmp_path):
+        flag = write(
+            "thresholds: [{low_quota_usd: few}]\n"
+            "accounts: [{name: a, access_token_file: token}, {name: b, access_token_file: token}]"
+        )
 
-        assert len(problems(flag, "--collect.interval=soon")) == 1
+        assert [problem.partition(": expected")[0] for problem in problems(flag, "--collect.interval=soon")] == [
+            BY_KEY["interval"].where,
+            f"{tmp_path}/etc/accounts.yml: thresholds[0].low_quota_usd",
+        ]
 
     def test_loading_again_sees_what_has_changed_in_the_file(self, write):
         flags = {"config_file": write("accounts: [{name: a, access_token_file: token}]").partition("=")[2]}
@@ -474,19 +469,6 @@ accounts:
             Threshold(keys=parse_pattern("production/web"), low_quota_usd=5.0),
             *common.thresholds,
         )
-
-    def test_a_wrong_threshold_for_all_is_reported_once(self, write, tmp_path):
-        flag = write(
-            "thresholds: [{low_quota_usd: few}]\n"
-            "accounts: [{name: a, access_token_file: token}, {name: b, access_token_file: token}]"
-        )
-
-        assert problems(flag) == [
-            (
-                f"{tmp_path}/etc/accounts.yml: thresholds[0].low_quota_usd: "
-                "expected a number that is not negative, got 'few'"
-            )
-        ]
 
     def test_the_shards_together_read_every_account_once(self, write):
         accounts = ", ".join(f"{{name: account {n}, access_token_file: token}}" for n in range(20))
