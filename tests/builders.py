@@ -48,23 +48,25 @@ def wire_keys(count: int, *, now: int = WIRE_NOW) -> list[dict[str, Any]]:
     Status 2, 3, 4 for ids ending in 2, 3, 4 and otherwise 1; group "", "default", "vip" by id modulo 3.
     Odd ids expire (id - 10) days after *now*, so 1 to 9 already have; even ids never do.
     Ids divisible by 5 are unlimited; (id - 3) thousand units are left, 7 units per id are spent.
-    Ids divisible by 4 were never used; ids divisible by 7 have a name that needs escaping.
+    Ids divisible by 4 were never used: last used when they were created, those divisible by 8 at 0.
+    Ids divisible by 7 have a name that needs escaping.
     """
     return [_varied_wire_key(id_, now) for id_ in range(1, count + 1)]
 
 
 def _varied_wire_key(id_: int, now: int) -> dict[str, Any]:
+    created, is_used = now - 100 * DAY_SECONDS + id_, id_ % 4 != 0
     return a_wire_key(
         id_,
         status=id_ % 10 if id_ % 10 in (2, 3, 4) else 1,
         name=f'ключ "{id_}" \\ 密钥\n🔑' if id_ % 7 == 0 else f"key {id_}",
         group=("", "default", "vip")[id_ % 3],
-        created_time=now - 100 * DAY_SECONDS + id_,
-        accessed_time=0 if id_ % 4 == 0 else now - id_ * 60,
+        created_time=created,
+        accessed_time=now - id_ * 60 if is_used else created if id_ % 8 else 0,
         expired_time=now + (id_ - 10) * DAY_SECONDS if id_ % 2 else -1,
         unlimited_quota=id_ % 5 == 0,
         remain_quota=(id_ - 3) * 1_000,
-        used_quota=id_ * 7,
+        used_quota=id_ * 7 if is_used else 0,
     )
 
 

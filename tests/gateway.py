@@ -45,6 +45,7 @@ JSON_TYPE = "application/json; charset=utf-8"
 WEB_PAGE = b"<!doctype html><html><head><title>Gateway</title></head><body><div id=root></div></body></html>"
 EMPTY_PAGE = b'{"success":true,"message":"","data":{"page":1,"page_size":100,"total":0,"items":[]}}'
 CHUNK_BYTES = 65_536
+UNASKED_PAGE_SIZE = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,22 +183,21 @@ def answer(status: int, body: bytes = b"", headers: Mapping[str, str] | None = N
     return Fault(f"answer({status})", perform, keeps_connection=True)
 
 
-def truncated(missing: int = 100) -> Fault:
-    """Promise *missing* more bytes than the body has, send the body, close."""
+def truncated() -> Fault:
+    """Promise 100 bytes more than the body has, send the body, close."""
+    return _wrong_length("truncated", 100)
 
+
+def wrong_length_short() -> Fault:
+    """Promise 10 bytes fewer than the body has, send it all, close."""
+    return _wrong_length("wrong_length_short", -10)
+
+
+def _wrong_length(name: str, extra_length: int) -> Fault:
     async def perform(exchange: Exchange) -> None:
-        await exchange.send(exchange.honest().raw(extra_length=missing))
+        await exchange.send(exchange.honest().raw(extra_length=extra_length))
 
-    return Fault("truncated", perform)
-
-
-def wrong_length_short(missing: int = 10) -> Fault:
-    """Promise *missing* bytes fewer than the body has, send it all, close."""
-
-    async def perform(exchange: Exchange) -> None:
-        await exchange.send(exchange.honest().raw(extra_length=-missing))
-
-    return Fault("wrong_length_short", perform)
+    return Fault(name, perform)
 
 
 def reset() -> Fault:
@@ -292,13 +292,11 @@ class Gateway:
 
     keys: list[dict[str, Any]] = field(default_factory=list)  # in any order, served highest id first
     account: dict[str, Any] | None = field(default_factory=a_wire_account)  # None: the endpoint refuses with 403
-    quota_per_unit: float | None = 500_000  # of /api/status; None: there is no such endpoint
     offers: dict[str, Any] = field(default_factory=dict)  # path: data or Answer of more, callable with the query
     token: str = CANARY_TOKEN  # accepted raw and after "Bearer "
     user_id: int | None = None  # set: the variant's header must name it, else 401
     variant: str = "new-api"
     page_cap: int = 100
-    default_page_size: int = 10
     total: int | Callable[[int], int] | None = None  # None: the truth; else what is claimed (on that page)
     null_items: bool = False  # an empty page is null rather than []
     delay: float = 0.0  # seconds before each answer
@@ -471,9 +469,8 @@ class Gateway:
     def _answer(self, request: Request) -> Answer:
         if self._is_over_the_limit(request.at):
             return Answer(status=429, headers={"Retry-After": self.retry_after} if self.retry_after else {})
-        if request.path == STATUS_PATH and self.quota_per_unit is not None:
-            status = {"system_name": "Gateway", "quota_per_unit": self.quota_per_unit}
-            return _success(status | self.offers.get(STATUS_PATH, {}))
+        if request.path == STATUS_PATH:
+            return _success({"system_name": "Gateway", "quota_per_unit": 500_000} | self.offers.get(STATUS_PATH, {}))
         if request.path == KEYS_PATH.rstrip("/"):
             return Answer(status=301, headers={"Location": KEYS_PATH, "Content-Type": "text/html; charset=utf-8"})
         if request.path in self.offers and request.method == "GET":
@@ -534,7 +531,7 @@ class Gateway:
 
     def _page_size(self, query: Mapping[str, str]) -> int:
         asked = _integer(query.get(VARIANTS[self.variant].size_parameter or ""), 0)
-        return min(asked if asked > 0 else self.default_page_size, self.page_cap)
+        return min(asked if asked > 0 else UNASKED_PAGE_SIZE, self.page_cap)
 
 
 def _without(key: dict[str, Any], fields: frozenset[str]) -> dict[str, Any]:

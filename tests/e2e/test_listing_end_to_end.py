@@ -25,7 +25,7 @@ def expected_series(keys):
             series[f"cometapi_key_remaining_quota{{{said}}}"] = key["remain_quota"]
         if key["expired_time"] != -1:
             series[f"cometapi_key_expiry_timestamp_seconds{{{said}}}"] = key["expired_time"]
-        if key["accessed_time"]:
+        if key["accessed_time"] not in (0, key["created_time"]):
             series[f"cometapi_key_last_used_timestamp_seconds{{{said}}}"] = key["accessed_time"]
         series[f"cometapi_key_used_quota{{{said}}}"] = key["used_quota"]
         series[f"cometapi_key_unlimited_quota{{{said}}}"] = int(key["unlimited_quota"])

@@ -1,10 +1,12 @@
 """Every answer on disk is read as its own folder says."""
 
 import json
+import re
 from pathlib import Path
 
 import msgspec
 import pytest
+from builders import CANARY_KEY
 
 from exporter.cometapi.answer import Answer
 from exporter.cometapi.facts import parse_balance, parse_groups, parse_status, parse_subscriptions, parse_usage
@@ -19,6 +21,8 @@ PARSERS = {
     "usage": lambda answer: list(parse_usage(answer, by_key=False)),
     "flow": lambda answer: list(parse_usage(answer, by_key=True)),
 }
+KEY = re.compile(rb'"key": ?"([^"]*)"')
+HARMLESS = {CANARY_KEY.encode(), b"abcd**********wxyz", b"sk-abcd**********wxyz"}
 SAMPLES = sorted(path.parent for path in Path(__file__).parents[2].glob("samples/*/meta.json"))
 
 
@@ -54,4 +58,5 @@ def test_samples_are_there():
 def test_a_sample_is_read_as_its_folder_says(case):
     answer, expected = recorded(case)
 
+    assert set(KEY.findall(answer.body)) <= HARMLESS
     assert what_comes_of(case, answer) == expected
