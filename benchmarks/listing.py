@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,7 +23,7 @@ from keyset import PAGE_SIZE
 from machine import Failed
 
 from exporter.cometapi.answer import Answer
-from exporter.cometapi.client import open_client
+from exporter.cometapi.client import CometClient
 from exporter.cometapi.rate_limit import RateLimit
 from exporter.cometapi.wire import parse_page
 from exporter.credentials import Secret
@@ -88,14 +88,16 @@ def run(who: str, url: str, pages: int, *, per_minute: int = 10_000_000, seconds
 
 async def list_with_ours(url: str, pages: int, concurrency: int, per_minute: int) -> tuple[float, float]:
     rate_limit = RateLimit(per_minute, clock=time.monotonic, sleep=asyncio.sleep)
-    async with open_client(
-        base_url=url,
-        user_id=None,
-        ca_file=None,
-        timeout=10,
-        concurrency=concurrency,
-        rate_limit=rate_limit,
-        on_request=lambda _path, _code: None,
+    async with aclosing(
+        CometClient(
+            base_url=url,
+            user_id=None,
+            ca_file=None,
+            timeout=10,
+            concurrency=concurrency,
+            rate_limit=rate_limit,
+            on_request=lambda _path, _code: None,
+        )
     ) as client:
 
         async def work() -> int:

@@ -5,16 +5,15 @@ chance are arguments. Start and reload are the same step: the accounts become th
 """
 
 import asyncio
-import contextlib
 import functools
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import structlog
 
-from exporter.cometapi.client import open_client
+from exporter.cometapi.client import CometClient
 from exporter.cometapi.rate_limit import RateLimit
 from exporter.exposition.scrape import Exposition
 from exporter.exposition.telemetry import Telemetry, process_collectors
@@ -56,10 +55,11 @@ class Watch:
         before = self.accounts
         self._limit_requests(settings)
         kept = {a.name for a in settings.accounts if a.name in before and before[a.name].account == a}
-        opened = await self._open(a for a in settings.accounts if a.name not in kept)
-        await _close(before[name] for name in before.keys() - kept)
-        for name in before.keys() & opened.keys():
-            opened[name].take_over(before[name])
+        opened = {a.name: self._open(a) for a in settings.accounts if a.name not in kept}
+        for name in before.keys() - kept:
+            await before[name].close()
+            if name in opened:
+                opened[name].take_over(before[name])
         self.accounts = {a.name: opened.get(a.name) or before[a.name] for a in settings.accounts}
         await self.exposition.renew(*(refresher.state for refresher in opened.values()))
         self.snapshot = Snapshot.of(
@@ -78,7 +78,8 @@ class Watch:
 
     async def close(self) -> None:
         """End the monitoring of every account."""
-        await _close(self.accounts.values())
+        for refresher in self.accounts.values():
+            await refresher.close()
 
     async def publish(self, state: AccountState) -> None:
         """Render one account's new state, and make it current when that is done; scrapes go on with the old one."""
@@ -116,39 +117,19 @@ class Watch:
             for refresher in self.accounts.values()
         )
 
-    async def _open(self, accounts: Iterable[Account]) -> dict[str, Refresher]:
-        opened: dict[str, Refresher] = {}
-        try:
-            for account in accounts:
-                opened[account.name] = await self._open_one(account)
-        except BaseException:
-            await _close(opened.values())
-            raise
-        return opened
-
-    async def _open_one(self, account: Account) -> Refresher:
+    def _open(self, account: Account) -> Refresher:
         self.telemetry.prepare(account.name)
-        resources = contextlib.AsyncExitStack()
-        client = await resources.enter_async_context(
-            open_client(
-                base_url=account.base_url,
-                user_id=account.user_id,
-                ca_file=account.ca_file,
-                timeout=account.timeout,
-                concurrency=account.concurrency,
-                max_keys=account.keys_max,
-                rate_limit=self._rate_limits[_host(account)],
-                on_request=functools.partial(self.telemetry.request_sent, account.name),
-            )
+        client = CometClient(
+            base_url=account.base_url,
+            user_id=account.user_id,
+            ca_file=account.ca_file,
+            timeout=account.timeout,
+            concurrency=account.concurrency,
+            max_keys=account.keys_max,
+            rate_limit=self._rate_limits[_host(account)],
+            on_request=functools.partial(self.telemetry.request_sent, account.name),
         )
-        return Refresher(
-            account,
-            client,
-            publish=self.publish,
-            count=self.telemetry.refresh_ended,
-            world=self._world,
-            on_close=resources.aclose,
-        )
+        return Refresher(account, client, publish=self.publish, count=self.telemetry.refresh_ended, world=self._world)
 
     def _limit_requests(self, settings: Settings) -> None:
         """Limit the requests to each host, and warn where its accounts need more."""
@@ -173,8 +154,3 @@ class Watch:
 
 def _host(account: Account) -> str:
     return urlsplit(account.base_url).netloc.lower()
-
-
-async def _close(refreshers: Iterable[Refresher]) -> None:
-    for refresher in refreshers:
-        await refresher.close()

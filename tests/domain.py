@@ -141,6 +141,10 @@ class FakeReader:
     tokens: list[str] = field(default_factory=list, repr=False)
     usage_asked: list[tuple[int, int, bool]] = field(default_factory=list)
     on_list: Callable[[], object] = lambda: None
+    is_closed: bool = False
+
+    async def aclose(self) -> None:
+        self.is_closed = True
 
     async def list_keys(self, token: Secret, *, progress: Callable[[], None]) -> Listing:
         self.tokens.append(token.reveal())

@@ -6,8 +6,7 @@ refused to it, its hash alone.
 """
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -61,24 +60,31 @@ def _is_worth_another_try(error: Exception) -> bool:
 
 
 class CometClient:
-    """The API of one account.
+    """The API of one account; raises StartError where certificates or proxy cannot be used.
 
-    *on_request* gets the path of every request, and the HTTP status, `none` where no answer came, or `cancelled`.
-    Mutable are *clock_skew*, how many seconds this machine's clock is ahead of the gateway's, None until an answer says
-    what time it is; the number of the gateway's *first_page*; whether the last listing changed while it was read; and
-    until when refused endpoints are not asked again.
+    *timeout* is of each request; *rate_limit* is shared by all accounts of one host. *on_request* gets the path of
+    every request, and the HTTP status, `none` where no answer came, or `cancelled`. Mutable are *clock_skew*, how many
+    seconds this machine's clock is ahead of the gateway's, None until an answer says what time it is; the number of the
+    gateway's *first_page*; whether the last listing changed while it was read; and until when refused endpoints are not
+    asked again.
     """
 
     def __init__(
         self,
-        connections: Connections,
         *,
-        rate_limit: RateLimit,
+        base_url: str,
+        user_id: int | None,
+        ca_file: Path | None,
+        timeout: float,
         concurrency: int,
-        max_keys: int,
+        max_keys: int = MOST_KEYS,
+        rate_limit: RateLimit,
         on_request: Callable[[str, str], None],
     ) -> None:
-        self._connections = connections
+        stamina.instrumentation.set_on_retry_hooks([])
+        self._connections = Connections(
+            base_url, user_id=user_id, ca_file=ca_file, timeout=timeout, at_once=concurrency + 1
+        )
         self._rate_limit = rate_limit
         self._concurrency = concurrency
         self._max_keys = max_keys
@@ -87,6 +93,10 @@ class CometClient:
         self._is_moving = False
         self.first_page = 1
         self.clock_skew: float | None = None
+
+    async def aclose(self) -> None:
+        """Close the connections, none of which is open before the first request."""
+        await self._connections.aclose()
 
     async def read_balance(self, token: Secret) -> Balance:
         """Read the account's own quota; raises ApiError."""
@@ -207,28 +217,3 @@ class CometClient:
         finally:
             self._on_request(path, code)
         return answer
-
-
-@contextlib.asynccontextmanager
-async def open_client(
-    *,
-    base_url: str,
-    user_id: int | None,
-    ca_file: Path | None,
-    timeout: float,  # noqa: ASYNC109 - of each request
-    concurrency: int,
-    max_keys: int = MOST_KEYS,
-    rate_limit: RateLimit,
-    on_request: Callable[[str, str], None],
-) -> AsyncIterator[CometClient]:
-    """Give the client of one account, whose connections close at the end; raises StartError.
-
-    *rate_limit* is shared by all accounts of one host.
-    """
-    stamina.instrumentation.set_on_retry_hooks([])
-    async with Connections(
-        base_url, user_id=user_id, ca_file=ca_file, timeout=timeout, at_once=concurrency + 1
-    ) as connections:
-        yield CometClient(
-            connections, rate_limit=rate_limit, concurrency=concurrency, max_keys=max_keys, on_request=on_request
-        )

@@ -20,7 +20,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
-from typing import Self
 
 import httpx
 
@@ -61,7 +60,7 @@ class _Pool:
 
 
 class Connections:
-    """Up to *at_once* connections of one account, none of them open yet, closed at the end of the context.
+    """Up to *at_once* connections of one account, none of them open yet.
 
     Each whole exchange has *timeout* seconds. Raises StartError where certificates or proxy cannot be used. Mutable are
     the pool in use, and the old ones that are being closed.
@@ -118,10 +117,8 @@ class Connections:
         except (httpx.HTTPError, *_UNREADABLE_ADDRESS) as error:
             raise _no_answer(error, http.base_url) from None
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
+    async def aclose(self) -> None:
+        """Close all."""
         await asyncio.gather(self._pool.http.aclose(), *self._closing)
 
 

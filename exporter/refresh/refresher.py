@@ -43,7 +43,6 @@ class Refresher:
         publish: Callable[[AccountState], Awaitable[None]],
         count: Callable[[str, str, float], None],
         world: Surroundings,
-        on_close: Callable[[], Awaitable[None]],
     ) -> None:
         self.account = account
         self.state = AccountState(**_configured(account))
@@ -52,7 +51,6 @@ class Refresher:
         self._publish = publish
         self._count = count
         self._world = world
-        self._on_close = on_close
         self._failures = 0
         self._last_token: Secret | None = None
         self._lane = Lane(f"token of {account.name}")
@@ -85,7 +83,7 @@ class Refresher:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         await self._reader.close()
-        await self._on_close()
+        await self._client.aclose()
 
     async def run(self, first_delay: float) -> None:
         """Begin after *first_delay* seconds and go on until cancelled."""

@@ -9,6 +9,7 @@ written and counted: what is booked reaches a counter up to ten minutes later, a
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import aclosing
 
 import pytest
 from books import HOUR, Books
@@ -19,7 +20,7 @@ from domain import FakeWorld, a_listing, a_reading, a_state, keys
 from gateway import Gateway
 from scraped import Scraped
 
-from exporter.cometapi.client import open_client
+from exporter.cometapi.client import CometClient
 from exporter.cometapi.rate_limit import RateLimit
 from exporter.credentials import Secret
 from exporter.exposition.rendering import Form
@@ -52,20 +53,21 @@ def is_flushed(hour: int, minute: int) -> bool:
 
 async def read_every_minute(gateway: Gateway, books: Books, world: FakeWorld, ledger: Ledger) -> dict[int, Usage]:
     """Return what was known of the usage each minute."""
-    async with open_client(
-        base_url=gateway.url,
-        user_id=None,
-        ca_file=None,
-        timeout=10,
-        concurrency=1,
-        rate_limit=RateLimit(10_000, clock=world.monotonic, sleep=world.sleep),
-        on_request=lambda _path, _code: None,
+    async with aclosing(
+        CometClient(
+            base_url=gateway.url,
+            user_id=None,
+            ca_file=None,
+            timeout=10,
+            concurrency=1,
+            rate_limit=RateLimit(10_000, clock=world.monotonic, sleep=world.sleep),
+            on_request=lambda _path, _code: None,
+        )
     ) as client:
         account = AccountReader(
             client,
             report=Report("main"),
-            clock=world.clock,
-            monotonic=world.monotonic,
+            world=world,
             keep_seconds=3600.0,
             ledger=ledger,
             patience=10.0,

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -11,7 +12,7 @@ import pytest
 import stamina
 from builders import CANARY_TOKEN
 
-from exporter.cometapi.client import CometClient, open_client
+from exporter.cometapi.client import CometClient
 from exporter.cometapi.rate_limit import RateLimit
 from exporter.credentials import Secret
 from exporter.errors import ApiError
@@ -47,14 +48,16 @@ class Reading:
         """Run *work* with a client of the gateway at *url*."""
 
         async def run() -> Read:
-            async with open_client(
-                base_url=url,
-                user_id=self.user_id,
-                ca_file=self.ca_file,
-                timeout=self.timeout,
-                concurrency=self.concurrency,
-                rate_limit=RateLimit(100_000, clock=time.monotonic, sleep=asyncio.sleep),
-                on_request=lambda _path, code: self.counted.append(code),
+            async with aclosing(
+                CometClient(
+                    base_url=url,
+                    user_id=self.user_id,
+                    ca_file=self.ca_file,
+                    timeout=self.timeout,
+                    concurrency=self.concurrency,
+                    rate_limit=RateLimit(100_000, clock=time.monotonic, sleep=asyncio.sleep),
+                    on_request=lambda _path, code: self.counted.append(code),
+                )
             ) as client:
                 return await work(client)
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 import httpx
@@ -11,7 +12,7 @@ import respx
 import stamina
 from builders import CANARY_TOKEN, a_wire_account, a_wire_key
 
-from exporter.cometapi.client import open_client
+from exporter.cometapi.client import CometClient
 from exporter.cometapi.rate_limit import RateLimit
 from exporter.credentials import Secret
 from exporter.errors import (
@@ -77,15 +78,17 @@ class Session:
         """Run *work* with the client."""
 
         async def run():
-            async with open_client(
-                base_url="https://gateway.example",
-                user_id=self.user_id,
-                ca_file=None,
-                timeout=5,
-                concurrency=self.concurrency,
-                max_keys=self.max_keys,
-                rate_limit=RateLimit(1_000, clock=lambda: self.now, sleep=self._sleep),
-                on_request=lambda path, code: self.counted.append((path, code)),
+            async with aclosing(
+                CometClient(
+                    base_url="https://gateway.example",
+                    user_id=self.user_id,
+                    ca_file=None,
+                    timeout=5,
+                    concurrency=self.concurrency,
+                    max_keys=self.max_keys,
+                    rate_limit=RateLimit(1_000, clock=lambda: self.now, sleep=self._sleep),
+                    on_request=lambda path, code: self.counted.append((path, code)),
+                )
             ) as client:
                 return await work(client)
 

@@ -7,6 +7,7 @@ import ssl
 import time
 import tracemalloc
 import zlib
+from contextlib import aclosing
 
 import httpx
 import pytest
@@ -38,8 +39,8 @@ class Pieces(httpx.AsyncByteStream):
 
 def fetch(handler, *, params=(), timeout=5.0) -> Answer:
     async def fetch_once():
-        async with Connections(
-            "https://gateway.example", user_id=8, ca_file=None, timeout=timeout, at_once=1
+        async with aclosing(
+            Connections("https://gateway.example", user_id=8, ca_file=None, timeout=timeout, at_once=1)
         ) as opened:
             return await opened.fetch("/api/token/", dict(params), Secret(CANARY_TOKEN))
 

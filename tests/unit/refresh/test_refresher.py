@@ -26,7 +26,6 @@ class Stage:
     world: FakeWorld = field(default_factory=FakeWorld)
     published: list = field(default_factory=list)
     counted: list = field(default_factory=list)
-    closed: list = field(default_factory=list)
 
     def __post_init__(self):
         self.refresher = Refresher(
@@ -35,14 +34,10 @@ class Stage:
             publish=self.publish,
             count=lambda *seen: self.counted.append(seen),
             world=self.world,
-            on_close=self.close,
         )
 
     async def publish(self, state):
         self.published.append(state)
-
-    async def close(self):
-        self.closed.append(True)
 
     @property
     def outcomes(self):
@@ -395,7 +390,7 @@ def test_closed_in_a_listing_it_ends_at_once_and_publishes_nothing():
     played = Stage(reader=Endless(listings=[]))
 
     assert asyncio.run(close()) == []
-    assert (played.published, played.counted, played.closed) == ([], [], [True])
+    assert (played.published, played.counted, played.reader.is_closed) == ([], [], True)
 
 
 def test_every_page_is_reported_to_who_asks():
