@@ -24,7 +24,7 @@ from exporter.errors import SettingsError, StartError
 from exporter.logs import set_up_logs
 from exporter.server.listen import ListenError
 from exporter.settings.load import Settings, load_settings
-from exporter.settings.options import MODES, OPTIONS, SECTIONS, TOKEN_VARIABLE, Option, mode_flag
+from exporter.settings.options import MODES, OPTIONS, TOKEN_VARIABLE, Option, mode_flag
 
 DONE, FAILED, WRONG_SETTINGS = 0, 1, 2
 
@@ -35,14 +35,14 @@ in ps. All other options can be set by flag or environment variable (in brackets
 
 
 class _Command(click.Command):
-    """A command whose help is grouped like the table of options."""
+    """A command whose help groups flags by the first part of their names."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        headings = {option.key: SECTIONS[option.group] for option in OPTIONS}
         sections: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
         for parameter in self.get_params(ctx):
+            group, dot, _ = parameter.opts[0].removeprefix("--").partition(".")
             if record := parameter.get_help_record(ctx):
-                sections[headings.get(parameter.name or "", "Modes")].append(record)
+                sections[group if dot else "modes"].append(record)
         for section, records in sections.items():
             with formatter.section(section):
                 formatter.write_dl(records)

@@ -5,7 +5,6 @@ Pure: text in, sections out. May not know: what the keys mean. Messages never qu
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -52,27 +51,22 @@ def load_yaml(text: str) -> object:
         raise YamlError(["not valid YAML: a character or a nesting that cannot be read"]) from None
 
 
-@dataclass(frozen=True, slots=True)
 class Section:
-    """One mapping of the file, and the list where its problems are noted.
+    """One mapping of the file, whose problems are noted in a list; what is empty counts as an empty one.
 
     *prefix* is what stands before the name of a key where a problem names its place: "", or `accounts[0].`.
     """
 
-    prefix: str
-    values: Mapping[str, object]
-    problems: list[str]
-
-    @classmethod
-    def of(cls, value: object, prefix: str, problems: list[str]) -> "Section":
-        """Check *value* to be a mapping; what is empty counts as an empty one."""
+    def __init__(self, value: object, prefix: str, problems: list[str]) -> None:
+        self.values: Mapping[str, object] = value if isinstance(value, dict) else {}
+        self.problems = problems
+        self._prefix = prefix
         if not isinstance(value, dict) and not is_null(value):
             problems.append(f"{prefix.rstrip('.: ') or 'the file'}: expected a mapping")
-        return cls(prefix, value if isinstance(value, dict) else {}, problems)
 
     def section(self, key: str) -> "Section":
         """Return the mapping at *key*."""
-        return Section.of(self.values.get(key), f"{self.at(key)}.", self.problems)
+        return Section(self.values.get(key), f"{self.at(key)}.", self.problems)
 
     def sections(self, key: str) -> list["Section"]:
         """Return the mappings in the list at *key*."""
@@ -81,7 +75,7 @@ class Section:
             if not is_null(values):
                 self.complain(key, "expected a list")
             return []
-        return [Section.of(value, f"{self.at(key)}[{place}].", self.problems) for place, value in enumerate(values)]
+        return [Section(value, f"{self.at(key)}[{place}].", self.problems) for place, value in enumerate(values)]
 
     def only(self, keys: Collection[str], refused: Mapping[str, str] = NOTHING_REFUSED) -> "Section":
         """Complain about every key that is not among *keys*; *refused* says why known ones are not supported."""
@@ -95,7 +89,7 @@ class Section:
     def at(self, key: str) -> str:
         """Return the place of *key* in the file, such as `tls_server_config.key`."""
         shown = key if 0 < len(key) <= LONGEST_KEY and key.isprintable() else "(a key that is not a name)"
-        return f"{self.prefix}{shown}"
+        return f"{self._prefix}{shown}"
 
     def complain(self, key: str, problem: str) -> None:
         """Note a problem at *key*."""

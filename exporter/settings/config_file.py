@@ -51,7 +51,7 @@ def read_config_file(path: Path, problems: list[str]) -> tuple[Entry, list[Entry
 
 def parse_config(document: object, path: Path, problems: list[str]) -> tuple[Entry, list[Entry]]:
     """Judge the shape of a decoded *document*, the content of the file at *path*."""
-    top = Section.of(document, f"{path}: ", problems).only(TOP_KEYS, REFUSED)
+    top = Section(document, f"{path}: ", problems).only(TOP_KEYS, REFUSED)
     sections = top.sections("accounts")
     if not sections:
         top.complain("accounts", "expected a list with at least one account")

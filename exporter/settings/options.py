@@ -1,6 +1,6 @@
 """List every option once: name, key, metavar, parser, default and help.
 
-Pure: knows no environment, no file, no click. Flag, variable and section follow from a row's name and key. The table
+Pure: knows no environment, no file, no click. Flag, variable and group follow from a row's name and key. The table
 feeds the command line, `--help`, the keys of the accounts file, the error messages and the generated documents.
 """
 
@@ -28,18 +28,6 @@ from exporter.server.listen import parse_listen_address, parse_listen_addresses
 
 TOKEN_VARIABLE = "COMETAPI_ACCESS_TOKEN"  # noqa: S105 - the variable's name, not a token
 USAGES = ("off", "model", "key-model")
-SECTIONS: Mapping[str, str] = MappingProxyType(
-    {
-        "cometapi": "The gateway",
-        "config": "Several accounts",
-        "collect": "Collecting",
-        "keys": "Keys",
-        "shards": "Sharding",
-        "web": "Serving",
-        "probe": "Serving",
-        "log": "Logging",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ def test_the_help_is_grouped_and_fits_100_columns(call, monkeypatch):
     code, text, _ = call("--help")
 
     assert code == 0
-    for group in ("The gateway", "Several accounts", "Collecting", "Keys", "Sharding", "Serving", "Logging", "Modes"):
+    for group in ("cometapi", "config", "collect", "keys", "shards", "web", "probe", "log", "modes"):
         assert f"\n{group}:\n" in text
     assert max(len(line) for line in text.splitlines()) <= 100
 

@@ -8,7 +8,7 @@ from exporter.strict_yaml import Section, YamlError, load_yaml
 def section(text, prefix=""):
     """Return the section in *text* and the list where its problems are noted."""
     problems = []
-    return Section.of(load_yaml(text), prefix, problems), problems
+    return Section(load_yaml(text), prefix, problems), problems
 
 
 def test_every_scalar_is_text():
