@@ -5,7 +5,7 @@ unix seconds. `None` always means "does not apply" or "not reported": an unlimit
 that never expires no expiry.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from enum import IntEnum, StrEnum
 from types import MappingProxyType
 
@@ -15,7 +15,7 @@ LONGEST_LABEL = 200
 
 
 class KeyStatus(IntEnum):
-    """What the API says about a key; it says so lazily, see `ApiKey.obstacle`."""
+    """What the API says about a key. It changes a status only when a dead key is tried."""
 
     ENABLED = 1
     DISABLED = 2
@@ -35,13 +35,6 @@ class Obstacle(StrEnum):
 
 
 STATUS_WORDS: Mapping[int, str] = MappingProxyType({status.value: status.name.lower() for status in KeyStatus})
-_OBSTACLES: Mapping[int, Obstacle] = MappingProxyType(
-    {
-        KeyStatus.DISABLED: Obstacle.DISABLED,
-        KeyStatus.EXPIRED: Obstacle.EXPIRED,
-        KeyStatus.EXHAUSTED: Obstacle.EXHAUSTED,
-    }
-)
 UNKNOWN_STATUS = "unknown"
 STATUS_LABELS = (*STATUS_WORDS.values(), UNKNOWN_STATUS)
 
@@ -66,38 +59,9 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     has_cross_group_retry: bool
 
     @property
-    def is_unlimited(self) -> bool:
-        """Whether the gateway skips the quota check for this key."""
-        return self.remaining_quota is None
-
-    @property
     def status_word(self) -> str:
         """The status as one of `STATUS_LABELS`."""
         return STATUS_WORDS.get(self.status, UNKNOWN_STATUS)
-
-    def has_expired(self, now: float) -> bool:
-        """Whether the expiry has passed at unix time *now*, whatever the status says.
-
-        The gateway compares whole seconds and serves a key through the second of its expiry.
-        """
-        return self.expires_at is not None and self.expires_at + 1 <= now
-
-    def obstacle(self, now: float) -> Obstacle | None:
-        """Return what about the key itself stands in the way of a request at unix time *now*, None for nothing.
-
-        The API changes a status only when a dead key is tried, so expiry and quota are judged here again.
-        """
-        if self.status != KeyStatus.ENABLED:
-            return _OBSTACLES.get(self.status, Obstacle.UNKNOWN_STATUS)
-        if self.has_expired(now):
-            return Obstacle.EXPIRED
-        if self.remaining_quota is not None and self.remaining_quota <= 0:
-            return Obstacle.EXHAUSTED
-        return None
-
-    def is_usable(self, now: float) -> bool:
-        """Whether nothing about the key itself stands in the way of a request at unix time *now*."""
-        return self.obstacle(now) is None
 
 
 class Balance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -110,11 +74,6 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     used_quota: int
     requests: int | None = None
     account_id: int | None = None
-
-    @property
-    def usual_price(self) -> float | None:
-        """Quota units that a request has cost on average; None where requests or spending are not reported."""
-        return self.used_quota / self.requests if self.requests and self.used_quota > 0 else None
 
 
 def is_other_account(before: Balance | None, after: Balance | None) -> bool:
@@ -207,17 +166,7 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
         """How many keys of this listing could not be read."""
         return len(self.unreadable) + self.nameless
 
-    @property
-    def proves_absence(self) -> bool:
-        """Whether a key that is not in it is gone for certain."""
-        return self.settled and self.quiet and self.verified
-
 
 def label_text(text: str) -> str:
     """Make decoded *text* fit to be a label value: at most 200 characters."""
     return text[:LONGEST_LABEL]
-
-
-def by_id(keys: Iterable[ApiKey]) -> dict[int, ApiKey]:
-    """Index *keys* by id; of two with one id the later wins."""
-    return {key.id: key for key in keys}

@@ -6,12 +6,10 @@ a reader of the old one is not disturbed.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
-from typing import Any
 
 from exporter.errors import SUCCESS, ApiError, Reason
 from exporter.filters import Threshold, threshold_of
-from exporter.model import ApiKey, Balance, Facts, Listing, Obstacle, Usage, by_id, is_other_account
+from exporter.model import ApiKey, Balance, Facts, KeyStatus, Listing, Obstacle, Usage, is_other_account
 
 DEFAULT_UNITS_PER_USD = 500_000.0
 DRY_AFTER_SECONDS = 25 * 60
@@ -19,11 +17,8 @@ UNUSED_AFTER_SECONDS = 7 * 86_400
 MOST_LOST = 10
 LARGEST_SHARE_LOST = 0.2
 ALWAYS_OPEN_GROUPS = ("", "auto")
-
-
-def nothing() -> Mapping[Any, Any]:
-    """Return an empty mapping that stays empty."""
-    return MappingProxyType({})
+OBSTACLES: Mapping[int, Obstacle] = {2: Obstacle.DISABLED, 3: Obstacle.EXPIRED, 4: Obstacle.EXHAUSTED}
+"""What a status that the API reports says by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,15 +71,17 @@ class AccountState:
     error: str = ""
     skipped: int = 0
     excluded: int = 0
-    groups: Mapping[str, float] = field(default_factory=nothing)
-    missing: Mapping[int, float] = field(default_factory=nothing)
+    groups: Mapping[str, float] = field(default_factory=dict)
+    missing: Mapping[int, float] = field(default_factory=dict)
     next_refresh_at: float | None = None
     thresholds: tuple[Threshold, ...] = ()
     counts_only: bool = False
 
     def succeeded(self, reading: Reading) -> "AccountState":
         """Take over what a refresh read."""
-        before = self._forgotten() if is_other_account(self.balance, reading.balance) else self
+        before = self
+        if is_other_account(self.balance, reading.balance):
+            before = replace(self, keys=(), groups={}, missing={})
         keys, missing = merge(before, reading.listing, reading.began)
         seen = {**before.groups, **dict.fromkeys((key.group for key in keys), reading.began)}
         oldest = reading.began - self.stale_after_seconds
@@ -150,8 +147,23 @@ class AccountState:
         return threshold_of(key, self.thresholds)
 
     def obstacle(self, key: ApiKey, now: float) -> Obstacle | None:
-        """Return what stands in the way of a request with *key* at unix time *now*, None for nothing that is known."""
-        return key.obstacle(now) or self._account_obstacle(key)
+        """Return what stands in the way of a request with *key* at unix time *now*, None for nothing that is known.
+
+        The gateway notes expiry and exhaustion only when a dead key is tried, so both are judged here again. It
+        compares whole seconds, and serves a key through the second of its expiry.
+        """
+        if key.status != KeyStatus.ENABLED:
+            return OBSTACLES.get(key.status, Obstacle.UNKNOWN_STATUS)
+        if key.expires_at is not None and key.expires_at + 1 <= now:
+            return Obstacle.EXPIRED
+        if key.remaining_quota is not None and key.remaining_quota <= 0:
+            return Obstacle.EXHAUSTED
+        spendable, open_groups = self.spendable_quota, self.facts.groups
+        if spendable is not None and spendable <= 0:
+            return Obstacle.ACCOUNT_EXHAUSTED
+        if open_groups is not None and key.group not in open_groups and key.group not in ALWAYS_OPEN_GROUPS:
+            return Obstacle.GROUP_UNAVAILABLE
+        return None
 
     def is_probably_dry(self, key: ApiKey, now: float) -> bool:
         """Whether *key* seems refused for lack of quota although the gateway reports it as enabled.
@@ -159,11 +171,13 @@ class AccountState:
         The gateway refuses a request whose estimated price exceeds what is left, so a dry key keeps a small rest for
         ever. Here less is left than a usual request costs, and nothing was spent for 25 minutes, but within a week.
         """
-        price = None if self.balance is None else self.balance.usual_price
-        if price is None or key.remaining_quota is None or key.last_used_at is None or key.used_quota <= 0:
+        if self.balance is None or not self.balance.requests:
             return False
+        if key.remaining_quota is None or key.last_used_at is None or key.used_quota <= 0:
+            return False
+        usual_price = self.balance.used_quota / self.balance.requests
         is_resting = DRY_AFTER_SECONDS <= now - key.last_used_at < UNUSED_AFTER_SECONDS
-        return key.remaining_quota < price and is_resting and self.obstacle(key, now) is None
+        return key.remaining_quota < usual_price and is_resting and self.obstacle(key, now) is None
 
     def loses_too_many(self, listing: Listing, balance: Balance | None) -> bool:
         """Whether *listing* lacks so many keys that it may be a mistaken answer: all, or more than ten and a fifth.
@@ -178,18 +192,6 @@ class AccountState:
             lost == len(self.keys) or (lost > MOST_LOST and lost > len(self.keys) * LARGEST_SHARE_LOST)
         )
 
-    def _account_obstacle(self, key: ApiKey) -> Obstacle | None:
-        spendable, open_groups = self.spendable_quota, self.facts.groups
-        if spendable is not None and spendable <= 0:
-            return Obstacle.ACCOUNT_EXHAUSTED
-        if open_groups is not None and key.group not in open_groups and key.group not in ALWAYS_OPEN_GROUPS:
-            return Obstacle.GROUP_UNAVAILABLE
-        return None
-
-    def _forgotten(self) -> "AccountState":
-        """Return the state without what belongs to another account."""
-        return replace(self, keys=(), balance=None, groups=nothing(), missing=nothing())
-
 
 def merge(before: AccountState, listing: Listing, began: float) -> tuple[tuple[ApiKey, ...], Mapping[int, float]]:
     """Decide which keys to show after *listing*, read from monotonic time *began*: (keys, newest first; the missing).
@@ -197,12 +199,12 @@ def merge(before: AccountState, listing: Listing, began: float) -> tuple[tuple[A
     A key that is absent leaves at once where the listing proves it gone, else when the next listing does not show it
     either, and in any case when it was last seen longer than stale-after ago. An unreadable key stays as last read.
     """
-    shown = by_id(listing.keys)
+    shown = {key.id: key for key in listing.keys}
     absent = [key for key in before.keys if key.id not in shown]
     shown.update((key.id, key) for key in absent if key.id in listing.unreadable)
     missing: dict[int, float] = {}
-    last_seen = before.read
-    if not listing.proves_absence and last_seen is not None and began - last_seen < before.stale_after_seconds:
+    last_seen, is_proof = before.read, listing.settled and listing.quiet and listing.verified
+    if not is_proof and last_seen is not None and began - last_seen < before.stale_after_seconds:
         kept = [key for key in absent if key.id not in before.missing and key.id not in shown]
         missing = dict.fromkeys((key.id for key in kept), last_seen)
         shown.update((key.id, key) for key in kept)
@@ -213,16 +215,16 @@ def merge(before: AccountState, listing: Listing, began: float) -> tuple[tuple[A
 class Snapshot:
     """The state of every account, by name, in the order of the settings."""
 
-    accounts: Mapping[str, AccountState] = field(default_factory=nothing)
+    accounts: Mapping[str, AccountState] = field(default_factory=dict)
 
     @classmethod
     def of(cls, accounts: Iterable[AccountState]) -> "Snapshot":
         """Begin with *accounts*."""
-        return cls(MappingProxyType({account.name: account for account in accounts}))
+        return cls({account.name: account for account in accounts})
 
     def with_account(self, account: AccountState) -> "Snapshot":
         """Return the same with the state of one account exchanged."""
-        return Snapshot(MappingProxyType({**self.accounts, account.name: account}))
+        return Snapshot({**self.accounts, account.name: account})
 
     @property
     def is_ready(self) -> bool:

@@ -104,7 +104,11 @@ USABLE = _key(
 KEY_FAMILIES = (
     _key("remaining_quota", "Quota units left; can be negative.", lambda _, key, __: key.remaining_quota),
     _key("used_quota", "Quota units spent; can fall after a refund.", lambda _, key, __: key.used_quota),
-    _key("unlimited_quota", "Whether the gateway skips quota checks for the key.", lambda _, key, __: key.is_unlimited),
+    _key(
+        "unlimited_quota",
+        "Whether the gateway skips quota checks for the key.",
+        lambda _, k, __: k.remaining_quota is None,
+    ),
     EXPIRY,
     _key(
         "status",

@@ -94,7 +94,7 @@ def key_item(entry: Entry) -> dict[str, Any]:
         "usable": verdict.obstacle is None,
         "unusable_because": verdict.obstacle,
         "health": verdict.health,
-        "unlimited": key.is_unlimited,
+        "unlimited": key.remaining_quota is None,
         "remaining_quota": key.remaining_quota,
         "used_quota": key.used_quota,
         "remaining_usd": None if key.remaining_quota is None else entry.usd(key.remaining_quota),

@@ -1,36 +1,9 @@
-"""What a key is, and whether it would serve a request now."""
+"""What a key is."""
 
 import pytest
-from domain import NOW, a_listing, an_api_key
+from domain import a_listing, an_api_key
 
-from exporter.model import STATUS_LABELS, by_id, label_text
-
-
-@pytest.mark.parametrize(
-    ("facts", "usable"),
-    [
-        pytest.param({}, True, id="enabled, for ever, quota left"),
-        pytest.param({"status": 2}, False, id="disabled"),
-        pytest.param({"status": 3}, False, id="expired by the API's word"),
-        pytest.param({"status": 4}, False, id="exhausted by the API's word"),
-        pytest.param({"status": 9}, False, id="a status nobody knows"),
-        pytest.param({"status": 0}, False, id="no status"),
-        pytest.param({"expires_at": NOW}, True, id="in the second of its expiry"),
-        pytest.param({"expires_at": NOW - 1}, False, id="past its expiry"),
-        pytest.param({"remaining_quota": 1}, True, id="one unit left"),
-        pytest.param({"remaining_quota": 0}, False, id="nothing left"),
-        pytest.param({"remaining_quota": -5}, False, id="overdrawn"),
-        pytest.param({"remaining_quota": None}, True, id="unlimited"),
-        pytest.param({"remaining_quota": None, "expires_at": NOW - 1}, False, id="unlimited but past its expiry"),
-        pytest.param({"remaining_quota": None, "status": 2}, False, id="unlimited but disabled"),
-    ],
-)
-def test_a_key_is_usable_only_where_status_expiry_and_quota_all_allow_it(facts, usable):
-    assert an_api_key(**facts).is_usable(NOW) is usable
-
-
-def test_a_key_for_ever_never_expires():
-    assert not an_api_key(expires_at=None).has_expired(10**18)
+from exporter.model import STATUS_LABELS, label_text
 
 
 @pytest.mark.parametrize(
@@ -88,7 +61,3 @@ def test_skipped_keys_are_those_with_and_without_a_readable_id():
 )
 def test_any_text_can_be_a_label(text, label):
     assert label_text(text) == label
-
-
-def test_of_two_keys_with_one_id_the_later_counts():
-    assert by_id([an_api_key(id=1, name="a"), an_api_key(id=1, name="b")])[1].name == "b"

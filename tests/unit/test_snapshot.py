@@ -26,8 +26,10 @@ def test_a_success_replaces_keys_balance_and_time():
     assert (state.balance.requests, state.read_at, state.first_refresh_ended) == (7, NOW + 60, True)
 
 
-def test_keys_are_shown_newest_first_whatever_the_order_of_listing():
-    assert ids(a_read_state(*keys(2, 9, 5))) == [9, 5, 2]
+def test_keys_are_shown_newest_first_and_of_two_with_one_id_the_later():
+    state = a_read_state(*keys(2, 9, 5), an_api_key(id=9, name="later"))
+
+    assert [(key.id, key.name) for key in state.keys] == [(9, "later"), (5, "key 5"), (2, "key 2")]
 
 
 def test_a_failed_refresh_keeps_the_last_keys_and_their_time():
@@ -38,24 +40,18 @@ def test_a_failed_refresh_keeps_the_last_keys_and_their_time():
     assert state.balance == a_balance()
 
 
-def test_trouble_that_changes_its_reason_goes_on_since_it_began():
-    state = a_state().failed(failure(Reason.TIMEOUT), NOW).failed(failure(Reason.UNAUTHORIZED), NOW + 60)
+def test_trouble_goes_on_since_it_began_whatever_its_reason_until_a_success():
+    states = [a_state().failed(failure(Reason.TIMEOUT), NOW)]
+    states.append(states[-1].failed(failure(Reason.UNAUTHORIZED), NOW + 60))
+    states.append(after(states[-1], a_listing()))
+    states.append(states[-1].failed(failure(Reason.TIMEOUT), NOW + 120))
 
-    assert (state.failing, state.failing_since) == (Reason.UNAUTHORIZED, NOW)
-
-
-def test_a_success_ends_the_trouble():
-    state = after(a_state().failed(failure(Reason.TIMEOUT), NOW), a_listing())
-
-    assert (state.failing, state.failing_since) == (None, None)
-
-
-def test_trouble_after_a_success_begins_again():
-    state = after(a_state().failed(failure(Reason.TIMEOUT), NOW), a_listing()).failed(
-        failure(Reason.TIMEOUT), NOW + 120
-    )
-
-    assert state.failing_since == NOW + 120
+    assert [(state.failing, state.failing_since) for state in states] == [
+        (Reason.TIMEOUT, NOW),
+        (Reason.UNAUTHORIZED, NOW),
+        (None, None),
+        (Reason.TIMEOUT, NOW + 120),
+    ]
 
 
 def test_a_refused_balance_is_forgotten_and_not_kept_stale():
@@ -112,6 +108,20 @@ def test_what_the_account_can_spend_follows_its_preference(wallet, subscriptions
 @pytest.mark.parametrize(
     ("wallet", "groups", "facts", "obstacle"),
     [
+        pytest.param(None, None, {}, None, id="enabled, for ever, quota left"),
+        pytest.param(None, None, {"status": 2}, "disabled", id="disabled"),
+        pytest.param(None, None, {"status": 3}, "expired", id="expired as reported by the API"),
+        pytest.param(None, None, {"status": 4}, "exhausted", id="exhausted as reported by the API"),
+        pytest.param(None, None, {"status": 9}, "unknown_status", id="a status that is not known"),
+        pytest.param(None, None, {"status": 0}, "unknown_status", id="no status"),
+        pytest.param(None, None, {"expires_at": NOW}, None, id="in the second of its expiry"),
+        pytest.param(None, None, {"expires_at": NOW - 1}, "expired", id="past its expiry"),
+        pytest.param(None, None, {"remaining_quota": 1}, None, id="one unit left"),
+        pytest.param(None, None, {"remaining_quota": 0}, "exhausted", id="nothing left"),
+        pytest.param(
+            None, None, {"remaining_quota": -5, "expires_at": NOW - 1}, "expired", id="the expiry comes first"
+        ),
+        pytest.param(None, None, {"remaining_quota": None}, None, id="unlimited"),
         pytest.param(10, None, {}, None, id="nothing known stands in the way"),
         pytest.param(0, None, {}, "account_exhausted", id="an empty wallet"),
         pytest.param(0, None, {"status": 2}, "disabled", id="the key's own obstacle comes first"),
@@ -121,8 +131,9 @@ def test_what_the_account_can_spend_follows_its_preference(wallet, subscriptions
         pytest.param(10, {}, {"group": "auto"}, None, id="the automatic group"),
     ],
 )
-def test_the_account_can_stand_in_a_keys_way(wallet, groups, facts, obstacle):
-    state = a_read_state(balance=a_balance(remaining_quota=wallet), facts=Facts(groups=groups))
+def test_a_request_fails_by_what_is_wrong_with_the_key_else_with_its_account(wallet, groups, facts, obstacle):
+    balance = None if wallet is None else a_balance(remaining_quota=wallet)
+    state = a_read_state(balance=balance, facts=Facts(groups=groups))
 
     assert state.obstacle(an_api_key(**facts), NOW) == obstacle
 
@@ -216,53 +227,6 @@ def test_a_key_leaves_only_by_proof(listing, shown):
     assert ids(after(a_read_state(*BEFORE), listing)) == shown
 
 
-def test_a_kept_key_shows_what_was_last_read_of_it():
-    state = a_read_state(an_api_key(id=1, used_quota=11), an_api_key(id=2, used_quota=22))
-    state = after(state, a_listing(an_api_key(id=1, used_quota=12), unreadable=[2]))
-
-    assert [(key.id, key.used_quota) for key in state.keys] == [(2, 22), (1, 12)]
-    assert state.skipped == 1
-
-
-UNVERIFIED_WITHOUT_2 = a_listing(*keys(3, 1), verified=False)
-
-
-@pytest.mark.parametrize(
-    ("listings", "shown"),
-    [
-        pytest.param([UNVERIFIED_WITHOUT_2] * 2, [3, 1], id="missed twice running"),
-        pytest.param(
-            [UNVERIFIED_WITHOUT_2, a_listing(*BEFORE, verified=False), UNVERIFIED_WITHOUT_2],
-            [3, 2, 1],
-            id="seen in between",
-        ),
-        pytest.param(
-            [UNVERIFIED_WITHOUT_2, a_listing(*BEFORE, settled=False), UNVERIFIED_WITHOUT_2],
-            [3, 2, 1],
-            id="seen in between by an unsettled listing",
-        ),
-        pytest.param(
-            [UNVERIFIED_WITHOUT_2, a_listing(*keys(3, 1), settled=False)],
-            [3, 1],
-            id="missed a second time by an unsettled listing",
-        ),
-        pytest.param(
-            [UNVERIFIED_WITHOUT_2, a_listing(*keys(3, 1), unreadable=[2], verified=False), UNVERIFIED_WITHOUT_2],
-            [3, 2, 1],
-            id="unreadable in between, so it is there",
-        ),
-        pytest.param(
-            [a_listing(*keys(3, 1), quiet=False)] * 2,
-            [3, 1],
-            id="missed by two walks under change",
-        ),
-        pytest.param([a_listing(*keys(3, 1), unreadable=[2])] * 5, [3, 2, 1], id="kept while it stays unreadable"),
-    ],
-)
-def test_without_proof_a_key_leaves_when_it_is_missed_twice(listings, shown):
-    assert ids(after(a_read_state(*BEFORE), *listings)) == shown
-
-
 def test_no_key_is_shown_longer_than_stale_after_after_it_was_last_seen():
     assert ids(after(a_read_state(*BEFORE), a_listing(*keys(3, 1), settled=False), at=NOW + 3600)) == [3, 1]
 
@@ -281,5 +245,3 @@ def test_a_changed_account_leaves_the_old_snapshot_and_the_order_as_they_were():
 
     assert list(later.accounts) == ["b", "a"]
     assert before.accounts["b"].keys == ()
-    with pytest.raises(TypeError):
-        later.accounts["b"] = a_state(name="b")
