@@ -1,74 +1,71 @@
 """Name everything that can go wrong, once.
 
 Pure: knows no HTTP, no JSON, no log. The members of `Reason` are the closed set used verbatim as metric labels,
-log fields, alert selectors and runbook headings; every error below carries exactly one of them.
+log fields, alert selectors and runbook headings; every ApiError carries exactly one of them.
 
     ExporterError
-    ├── SettingsError         wrong settings, all of them at once      exit code 2
-    ├── StartError            cannot begin to work (a port in use)     exit code 1
-    └── ApiError              the API, or the way to it, failed
-        ├── Unauthorized      the access token is missing, unreadable or refused
-        ├── AccountDisabled   the gateway says that the account is banned
-        ├── RateLimited       HTTP 429
-        ├── ServerFault       HTTP 5xx                                 worth another try
-        ├── TimedOut          no whole answer within the deadline      worth another try
-        ├── Unreachable       no connection, or it broke               worth another try
-        ├── Rejected          the API said success: false
-        ├── InvalidResponse   not the API's format at all
-        └── TooManyKeys       more keys than --keys.max allows
+    ├── SettingsError     wrong settings, all of them at once               exit code 2
+    ├── StartError        cannot begin to work (certificates, a proxy)      exit code 1
+    └── ApiError          the API, or the way to it, failed: one kind for each reason
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
-from types import MappingProxyType
-from typing import ClassVar
+from typing import ClassVar, Self
 
 SUCCESS = "success"
 
+_FLAG = re.compile(r"--(?:cometapi\.|(collect\.|keys\.))([a-z-]+)(?: \([A-Z_]+\))?")
+
 
 class Reason(StrEnum):
-    """Why a refresh did not succeed."""
+    """Why a refresh did not succeed; *advice* says what to do about it, for people, and names flags."""
 
-    UNAUTHORIZED = "unauthorized"
-    RATE_LIMITED = "rate_limited"
-    SERVER_ERROR = "server_error"
-    TIMEOUT = "timeout"
-    UNREACHABLE = "unreachable"
-    REJECTED = "rejected"
-    INVALID_RESPONSE = "invalid_response"
-    INCONSISTENT = "inconsistent"
-    ACCOUNT_DISABLED = "account_disabled"
-    TOO_MANY_KEYS = "too_many_keys"
-    INTERNAL = "internal"
+    advice: str
 
+    def __new__(cls, word: str, advice: str) -> Self:
+        """Make the member that is the text *word*."""
+        reason = str.__new__(cls, word)
+        reason._value_, reason.advice = word, advice
+        return reason
 
-FIXES: Mapping[Reason, str] = MappingProxyType(
-    {
-        Reason.UNAUTHORIZED: "create a new access token in the console under Personal Settings; a self-hosted gateway "
-        "also requires --cometapi.user-id (COMETAPI_USER_ID)",
-        Reason.RATE_LIMITED: "wait, then lower --collect.max-requests-per-minute or lengthen --collect.interval",
-        Reason.SERVER_ERROR: "wait and try again; if it persists, ask the gateway's operator",
-        Reason.TIMEOUT: "check the network, or lengthen --collect.timeout",
-        Reason.UNREACHABLE: "check --cometapi.base-url, the network, proxies; --cometapi.ca-file trusts a private CA",
-        Reason.REJECTED: "check the access token (older gateways answer a wrong one like this) and the user ID",
-        Reason.INVALID_RESPONSE: "check --cometapi.base-url: it must be the URL of the API, not of a web page",
-        Reason.INCONSISTENT: "keys are created and deleted while they are listed; no action needed unless it lasts",
-        Reason.ACCOUNT_DISABLED: "the account is banned: a new token does not help, ask the gateway's operator",
-        Reason.TOO_MANY_KEYS: "raise --keys.max, and the memory limit with it, or delete keys that are not needed",
-        Reason.INTERNAL: "a bug in the exporter: please report it and include the log line",
-    }
-)
-"""What to do about each reason, for people; it names flags."""
-
-_FLAG = re.compile(r"--(?:cometapi\.|(collect\.|keys\.))([a-z-]+)(?: \([A-Z_]+\))?")
+    UNAUTHORIZED = (
+        "unauthorized",
+        (
+            "create a new access token in the console under Personal Settings; "
+            "a self-hosted gateway also requires --cometapi.user-id (COMETAPI_USER_ID)"
+        ),
+    )
+    RATE_LIMITED = "rate_limited", "wait, then lower --collect.max-requests-per-minute or lengthen --collect.interval"
+    SERVER_ERROR = "server_error", "wait and try again; if it persists, ask the gateway's operator"
+    TIMEOUT = "timeout", "check the network, or lengthen --collect.timeout"
+    UNREACHABLE = (
+        "unreachable",
+        "check --cometapi.base-url, the network, proxies; --cometapi.ca-file trusts a private CA",
+    )
+    REJECTED = "rejected", "check the access token (older gateways answer a wrong one like this) and the user ID"
+    INVALID_RESPONSE = "invalid_response", "check --cometapi.base-url: it must be the URL of the API, not of a web page"
+    INCONSISTENT = (
+        "inconsistent",
+        "keys are created and deleted while they are listed; no action needed unless it lasts",
+    )
+    ACCOUNT_DISABLED = (
+        "account_disabled",
+        "the account is banned: a new token does not help, ask the gateway's operator",
+    )
+    TOO_MANY_KEYS = (
+        "too_many_keys",
+        "raise --keys.max, and the memory limit with it, or delete keys that are not needed",
+    )
+    INTERNAL = "internal", "a bug in the exporter: please report it and include the log line"
 
 
 def fix(reason: Reason, *, in_file: bool) -> str:
     """Return what to do about *reason*; *in_file* names the keys of the accounts file instead of flags."""
     if not in_file:
-        return FIXES[reason]
-    return _FLAG.sub(lambda flag: (flag[1] or "") + flag[2].replace("-", "_"), FIXES[reason])
+        return reason.advice
+    return _FLAG.sub(lambda flag: (flag[1] or "") + flag[2].replace("-", "_"), reason.advice)
 
 
 class ExporterError(Exception):
@@ -93,69 +90,52 @@ class StartError(ExporterError):
 class ApiError(ExporterError):
     """A failed exchange with the API; its text never holds anything the API or the user sent as free text.
 
-    *retry_after* is the pause that the gateway asked for in seconds, None where it asked for none.
+    *retry_after* is the pause that the gateway asked for in seconds, None where it asked for none. The kinds of it say
+    their *reason*, and whether they are *transient*: worth another try.
     """
 
     reason: ClassVar[Reason] = Reason.INTERNAL
     transient: ClassVar[bool] = False
+
+    def __init_subclass__(cls, *, reason: Reason, transient: bool = False) -> None:
+        cls.reason, cls.transient = reason, transient
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
 
 
-class Unauthorized(ApiError):
+class Unauthorized(ApiError, reason=Reason.UNAUTHORIZED):
     """The access token is missing, unreadable or refused."""
 
-    reason = Reason.UNAUTHORIZED
 
-
-class AccountDisabled(ApiError):
+class AccountDisabled(ApiError, reason=Reason.ACCOUNT_DISABLED):
     """The gateway says that the account is banned; a new token does not help."""
 
-    reason = Reason.ACCOUNT_DISABLED
 
-
-class RateLimited(ApiError):
+class RateLimited(ApiError, reason=Reason.RATE_LIMITED):
     """HTTP 429."""
 
-    reason = Reason.RATE_LIMITED
 
-
-class ServerFault(ApiError):
+class ServerFault(ApiError, reason=Reason.SERVER_ERROR, transient=True):
     """HTTP 5xx: the gateway, or something before it, is in trouble."""
 
-    reason = Reason.SERVER_ERROR
-    transient = True
 
-
-class TimedOut(ApiError):
+class TimedOut(ApiError, reason=Reason.TIMEOUT, transient=True):
     """No whole answer came within the deadline of one request."""
 
-    reason = Reason.TIMEOUT
-    transient = True
 
-
-class Unreachable(ApiError):
+class Unreachable(ApiError, reason=Reason.UNREACHABLE, transient=True):
     """No connection could be made, or it broke before the answer was whole."""
 
-    reason = Reason.UNREACHABLE
-    transient = True
 
-
-class Rejected(ApiError):
+class Rejected(ApiError, reason=Reason.REJECTED):
     """The API answered `success: false`."""
 
-    reason = Reason.REJECTED
 
-
-class InvalidResponse(ApiError):
+class InvalidResponse(ApiError, reason=Reason.INVALID_RESPONSE):
     """The response is not in the API's format."""
 
-    reason = Reason.INVALID_RESPONSE
 
-
-class TooManyKeys(ApiError):
+class TooManyKeys(ApiError, reason=Reason.TOO_MANY_KEYS):
     """The account has more keys than the configured maximum."""
-
-    reason = Reason.TOO_MANY_KEYS

@@ -24,47 +24,44 @@ _QUIET = ("httpx", "httpcore", "stamina", "uvicorn.access")
 _RARELY = ("asyncio", "uvicorn", "uvicorn.error", "uvicorn.asgi")  # clients can make them warn
 
 
-class _Queue(logging.handlers.QueueHandler):
-    """Pass lines on to the thread that writes; what does not fit is dropped."""
-
-    def __init__(self) -> None:
-        self.lines: queue.Queue[logging.LogRecord] = queue.Queue(MAX_WAITING_LINES)
-        self.dropped = 0
-        super().__init__(self.lines)
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - logging's signature
-        """Count a line for which there is no room."""
-        self.dropped += 1
-
-
-class _Writer(logging.StreamHandler[TextIO]):
-    """Write lines, which come formatted; what cannot be written is dropped."""
+class _Counting(logging.Handler):
+    """Counts the lines that it cannot handle, and drops them."""
 
     dropped = 0
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - logging's signature
-        """Count a line that could not be written."""
+        """Count a line for which there is no room, or that could not be written."""
         self.dropped += 1
+
+
+class _Queue(_Counting, logging.handlers.QueueHandler):
+    """Formats lines, and passes them on to the thread that writes."""
+
+
+class _Writer(_Counting, logging.StreamHandler[TextIO]):
+    """Writes lines."""
 
 
 class _Output:
     """Where log lines go: a bounded queue, and a thread that writes."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self.queue = _Queue()
+    def __init__(self, stream: TextIO, style: str) -> None:
+        self.lines: queue.Queue[logging.LogRecord] = queue.Queue(MAX_WAITING_LINES)
+        self.handler = _Queue(self.lines)
+        self.handler.setFormatter(_formatter(style))
         self._writer = _Writer(stream)
-        self._listener = logging.handlers.QueueListener(self.queue.lines, self._writer)
+        self._listener = logging.handlers.QueueListener(self.lines, self._writer)
         self._listener.start()
 
     @property
     def dropped(self) -> int:
         """How many lines were not written."""
-        return self.queue.dropped + self._writer.dropped
+        return self.handler.dropped + self._writer.dropped
 
     def flush(self, seconds: float) -> None:
         """Wait until everything is written, at most *seconds*."""
-        with self.queue.lines.all_tasks_done:
-            self.queue.lines.all_tasks_done.wait_for(lambda: not self.queue.lines.unfinished_tasks, seconds)
+        with self.lines.all_tasks_done:
+            self.lines.all_tasks_done.wait_for(lambda: not self.lines.unfinished_tasks, seconds)
 
 
 _output: _Output | None = None
@@ -74,8 +71,7 @@ def set_up_logs(level: str, style: str, *, stream: TextIO | None = None) -> None
     """Send every log line from *level* up to *stream*, standard error by default, as *style* of `FORMATS`."""
     global _output  # noqa: PLW0603 - logging is one for a process
     flush_logs()
-    _output = _Output(stream or _standard_error())
-    _output.queue.setFormatter(_formatter(style))
+    _output = _Output(stream or _standard_error(), style)
     structlog.configure(
         processors=[structlog.stdlib.add_log_level, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
@@ -84,7 +80,7 @@ def set_up_logs(level: str, style: str, *, stream: TextIO | None = None) -> None
     )
     logging.getLogger("exporter").setLevel(logging.DEBUG)  # structlog has filtered
     root = logging.getLogger()
-    root.handlers[:] = [_output.queue]
+    root.handlers[:] = [_output.handler]
     root.setLevel(logging.WARNING)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -118,6 +114,9 @@ def _standard_error() -> TextIO:
 
 
 def _formatter(style: str) -> logging.Formatter:
+    renderer: Any = structlog.processors.LogfmtRenderer(key_order=["ts", "level", "msg"], bool_as_flag=False)
+    if style == "json":
+        renderer = structlog.processors.JSONRenderer(ensure_ascii=False)
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[structlog.stdlib.add_log_level, structlog.stdlib.add_logger_name],
         processors=[
@@ -125,12 +124,6 @@ def _formatter(style: str) -> logging.Formatter:
             structlog.processors.format_exc_info,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
             structlog.processors.EventRenamer("msg"),
-            _renderer(style),
+            renderer,
         ],
     )
-
-
-def _renderer(style: str) -> Any:  # noqa: ANN401 - structlog's processors have no narrower common type
-    if style == "json":
-        return structlog.processors.JSONRenderer(ensure_ascii=False)
-    return structlog.processors.LogfmtRenderer(key_order=["ts", "level", "msg"], bool_as_flag=False)

@@ -42,25 +42,22 @@ class Reloader:
         if self._path is None:
             log.info("nothing to reload: no --config.file is set; tokens and the web config are re-read as they change")
             return ()
-        async with self._turn:
-            problems = await self._try()
+        problems: tuple[str, ...] = ()
+        try:
+            async with self._turn:
+                await self._apply(await self._lane.run(self._load))
+        except SettingsError as error:
+            problems = error.problems
+        except StartError as error:
+            problems = (str(error),)
+        except TimeoutError:
+            problems = (f"{self._path}: could not be read in time",)
         if problems:
             self._telemetry.reload_failed()
             log.error("failed to reload configuration; keeping the previous one", problems="; ".join(problems))
         else:
             log.info("configuration reloaded", file=str(self._path))
         return problems
-
-    async def _try(self) -> tuple[str, ...]:
-        try:
-            await self._apply(await self._lane.run(self._load))
-        except SettingsError as error:
-            return error.problems
-        except StartError as error:
-            return (str(error),)
-        except TimeoutError:
-            return (f"{self._path}: could not be read in time",)
-        return ()
 
     async def follow(self, asked: asyncio.Event, seconds: float) -> None:
         """Reload when *asked*, and when the file has changed, looking every *seconds* (never for 0); for ever."""

@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from exporter.errors import FIXES
+from exporter.errors import Reason
 from exporter.exposition.catalogue import EXPERIMENTAL, SNAPSHOT_FAMILIES, Family
 from exporter.exposition.telemetry import TELEMETRY_FAMILIES
 from exporter.settings.config_file import PER_HOST
@@ -106,7 +106,7 @@ def experimental() -> str:
 
 def reasons() -> str:
     """Return the table of reasons and what to do about each."""
-    return table(("reason", "what to do"), [(f"`{reason}`", fix) for reason, fix in FIXES.items()])
+    return table(("reason", "what to do"), [(f"`{reason}`", reason.advice) for reason in Reason])
 
 
 def layers() -> str:

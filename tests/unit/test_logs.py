@@ -190,7 +190,7 @@ def test_lines_that_do_not_fit_are_counted_and_nothing_waits_for_them():
     stream = Stuck()
     set_up_logs("info", "logfmt", stream=stream)
     structlog.get_logger().warning("it happened", number=0)
-    while not logs._output.queue.lines.empty():
+    while not logs._output.lines.empty():
         pass
     for number in range(1, 1101):
         structlog.get_logger().warning("it happened", number=number)
