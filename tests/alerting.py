@@ -31,6 +31,11 @@ RESENDING = "--rules.alert.resend-delay=1s"
 """Alerts that fire before Prometheus has discovered Alertmanager, in its first five seconds, are sent again soon."""
 
 
+def ask(url: str) -> Any:
+    """GET JSON."""
+    return httpx.get(url, trust_env=False, timeout=10).raise_for_status().json()
+
+
 def shipped(path: str) -> dict[str, Any]:
     """Return a file of deploy/, decoded."""
     return dict(yaml.safe_load((DEPLOY / path).read_text(encoding="utf-8")))
@@ -92,9 +97,7 @@ class Alertmanager(Process):
 
     def alerts(self) -> list[dict[str, Any]]:
         """Return all alerts: labels, annotations, and in `status` what inhibits them."""
-        response = httpx.get(f"{self.url}/api/v2/alerts", trust_env=False, timeout=10)
-        response.raise_for_status()
-        return list(response.json())
+        return list(ask(f"{self.url}/api/v2/alerts"))
 
 
 class Inbox:

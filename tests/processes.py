@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -200,6 +200,15 @@ class Prometheus(Process):
         result = self.query(expression)
         assert len(result) <= 1, result
         return float(result[0]["value"][1]) if result else None
+
+
+def fill(folder: Path, lines: Iterable[str]) -> None:
+    """Write *lines*, an OpenMetrics text with timestamps, to the storage of a Prometheus with its data in *folder*."""
+    text = folder / "history.om"
+    with text.open("w", encoding="utf-8") as file:
+        file.writelines(lines)
+    command = ("tsdb", "create-blocks-from", "--max-block-duration=48h", "openmetrics", "--quiet")
+    output_of(require("promtool"), *command, text, folder / "data")
 
 
 def scrape_config(url: str, **job: Any) -> dict[str, Any]:

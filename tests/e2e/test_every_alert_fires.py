@@ -7,33 +7,32 @@ waits.
 """
 
 import contextlib
-import subprocess
+import re
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import httpx
 import pytest
-import yaml
 from alerting import (
     RESENDING,
     Alertmanager,
     Inbox,
+    ask,
     hurried_alertmanager,
     hurried_prometheus,
     shipped,
     write_hurried_rules,
 )
-from binaries import require
 from builders import CANARY_TOKEN, a_wire_account, a_wire_key
 from gateway import KEYS_PATH, FaultChoice, Gateway, always, answer, on_path
-from processes import Exporter, Prometheus, free_port
+from processes import QUICKLY, Exporter, Prometheus, accounts_file, fill, free_port
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 USD = 500_000
+pytestmark = pytest.mark.xdist_group("every alert")
 BROKEN = {"remain_quota": "a lot"}
 
 EXPECTED = {
@@ -44,11 +43,13 @@ EXPECTED = {
     ("CometAPIKeyQuotaLow", "main", "4"),
     ("CometAPIKeyQuotaRunningOut", "main", "5"),
     ("CometAPIKeyQuotaExhausted", "main", "6"),
+    ("CometAPIKeyQuotaExhausted", "main", "15"),
     ("CometAPIKeyDisabledInUse", "main", "7"),
     ("CometAPIKeyUnusable", "main", "7"),
     ("CometAPIKeyUnusable", "main", "8"),
     ("CometAPIKeySpendingSpike", "main", "9"),
     ("CometAPIKeyUnused", "main", "10"),
+    ("CometAPIKeyUnused", "main", "16"),
     ("CometAPIKeyProbablyDry", "main", "13"),
     ("CometAPIKeyQuotaLow", "main", "13"),
     ("CometAPIKeyOverDailyBudget", "main", "14"),
@@ -84,6 +85,7 @@ EXPECTED = {
 }
 """Alert, account and key: everything that must fire, and nothing else may."""
 
+RUNBOOKS = "https://github.com/cometapi-exporter/cometapi-exporter/blob/main/docs/runbooks.md"
 Series = dict[str, Iterable[tuple[float, float]]]
 
 
@@ -92,7 +94,7 @@ def keys(now: int) -> list[dict[str, Any]]:
     fine = {"created_time": now - 30 * DAY, "accessed_time": now - HOUR, "remain_quota": 90 * USD, "used_quota": USD}
     troubles: list[dict[str, Any]] = [
         {"id": 1, "expired_time": now + 3 * DAY},
-        {"id": 2, "expired_time": now + 5 * HOUR},
+        {"id": 2, "expired_time": now + 5 * HOUR, "group": "production"},
         {"id": 3, "expired_time": now - 2 * DAY},
         {"id": 4, "remain_quota": 9 * USD, "used_quota": 91 * USD},
         {"id": 5, "remain_quota": 12 * USD, "used_quota": 6 * USD},  # 1 USD an hour until now
@@ -105,6 +107,8 @@ def keys(now: int) -> list[dict[str, Any]]:
         {"id": 12},
         {"id": 13, "remain_quota": 1_494, "used_quota": 90_006},  # of a usual request of about 29,600
         {"id": 14, "used_quota": 12 * USD},  # within the last 12 hours
+        {"id": 15, "remain_quota": 0},
+        {"id": 16, "name": "", "created_time": now - 100 * DAY, "accessed_time": 0, "used_quota": 0},
     ]
     return [a_wire_key(**fine | trouble) for trouble in troubles]
 
@@ -127,7 +131,7 @@ def gateways(now: int) -> Iterator[dict[str, Gateway]]:
         "emptied": one(listed=False),  # had keys an hour ago
         "refused": one(faults=always(answer(401, b'{"success":false,"code":"AUTH_TOKEN_INVALID","message":"no"}'))),
         "banned": one(faults=always(answer(401, b'{"success":false,"code":"AUTH_USER_DISABLED","message":"no"}'))),
-        "many": Gateway(keys=[a_wire_key(1), a_wire_key(2)]),  # one is allowed
+        "many": Gateway(keys=[a_wire_key(number) for number in range(101)]),  # a hundred are allowed
         "limited": one(faults=on_path(KEYS_PATH, answer(429))),
         "failing": one(faults=always(answer(500))),  # read an hour ago
     }
@@ -216,26 +220,8 @@ def history(now: float, instance: str) -> Series:
 
 def write_history(folder: Path, series: Series) -> None:
     """Write *series* as blocks to the storage of a Prometheus with its data in *folder*/data."""
-    text = folder / "history.om"
     lines = [f"{name} {value!r} {at:.3f}\n" for name, samples in series.items() for at, value in samples]
-    text.write_text("".join([*lines, "# EOF\n"]), encoding="utf-8")
-    command = [require("promtool"), "tsdb", "create-blocks-from", "openmetrics", "--quiet", text, folder / "data"]
-    subprocess.run(command, check=True, capture_output=True, timeout=30)
-
-
-def write_accounts(folder: Path, running: dict[str, Gateway]) -> Path:
-    """Write the exporter's configuration: an account for each gateway."""
-    entries = [
-        {"name": name, "base_url": gateway.url, "access_token_env": "TOKEN"} for name, gateway in running.items()
-    ]
-    path = folder / "accounts.yml"
-    own = {
-        "many": {"keys": {"max": 1}},
-        "main": {"thresholds": [{"keys": "/key 14", "daily_budget_usd": 10}]},
-    }
-    entries = [entry | own.get(entry["name"], {}) for entry in entries]
-    path.write_text(yaml.safe_dump({"accounts": entries, "collect": {"interval": "1s"}}), encoding="utf-8")
-    return path
+    fill(folder, [*lines, "# EOF\n"])
 
 
 def scraping_a_closed_port(config: dict[str, Any]) -> dict[str, Any]:
@@ -250,8 +236,8 @@ def scraping_a_closed_port(config: dict[str, Any]) -> dict[str, Any]:
 
 def firing(prometheus: Prometheus) -> set[tuple[str, str | None, str | None]]:
     """Return the alerts that fire in Prometheus."""
-    answered = httpx.get(f"{prometheus.url}/api/v1/alerts", trust_env=False, timeout=10).json()["data"]["alerts"]
-    return {identity(alert["labels"]) for alert in answered if alert["state"] == "firing"}
+    alerts = ask(f"{prometheus.url}/api/v1/alerts")["data"]["alerts"]
+    return {identity(alert["labels"]) for alert in alerts if alert["state"] == "firing"}
 
 
 def identity(labels: dict[str, str]) -> tuple[str, str | None, str | None]:
@@ -274,17 +260,41 @@ def test_the_table_names_every_alert() -> None:
     assert {name for name, _, _ in EXPECTED} == {rule["alert"] for rule in rules if "alert" in rule}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What fires in Prometheus, what Alertmanager has, and what the receivers got."""
+
+    now: int
+    prometheus: set[Any]
+    alertmanager: set[Any]
+    inbox: Inbox
+
+    def written(self, seconds: int) -> str:
+        """Write the time *seconds* from now as rules do."""
+        return datetime.fromtimestamp(self.now + seconds, UTC).strftime("%Y-%m-%d %H:%M:%S +0000 UTC")
+
+    def posted(self, name: str) -> Any:
+        """Wait for the notification of alert *name* at the webhook."""
+        return self.inbox.wait_for("webhook", lambda sent: sent["groupLabels"]["alertname"] == name)
+
+    def slack(self, name: str) -> str:
+        """Wait for the message about alert *name* in Slack, and return its text."""
+        message = self.inbox.wait_for("slack", lambda sent: sent["attachments"][0]["title"].startswith(name))
+        return str(message["attachments"][0]["text"])
+
+
 @pytest.fixture(scope="module")
-def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
-    """Run everything until the alerts have settled: what fires in Prometheus, what Alertmanager has, what was sent."""
+def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
+    """Run everything until the alerts have settled."""
     folder = tmp_path_factory.mktemp("every-alert")
     now = time.time()
     write_hurried_rules(folder)
     with contextlib.ExitStack() as stack:
         running = stack.enter_context(gateways(int(now)))
-        file = write_accounts(folder, running)
-        flags = (f"--config.file={file}", "--collect.max-requests-per-minute=10000")
-        exporter = stack.enter_context(Exporter(*flags, TOKEN=CANARY_TOKEN))
+        file = accounts_file(
+            folder, running, thresholds=[{"keys": "/key 14", "daily_budget_usd": 10}], keys={"max": 100}
+        )
+        exporter = stack.enter_context(Exporter(*QUICKLY, file, TOKEN=CANARY_TOKEN))
         write_history(folder, history(now, exporter.url.removeprefix("http://")))
         inbox = stack.enter_context(Inbox())
         receivers = hurried_alertmanager(web=inbox.url, mail=inbox.mail)
@@ -293,26 +303,86 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespac
         prometheus = stack.enter_context(Prometheus(folder, config, RESENDING))
 
         in_prometheus, in_alertmanager = settled(prometheus, alertmanager)
-        yield SimpleNamespace(now=now, prometheus=in_prometheus, alertmanager=in_alertmanager, inbox=inbox)
+        yield Outcome(now=int(now), prometheus=in_prometheus, alertmanager=in_alertmanager, inbox=inbox)
 
 
-def test_every_alert_fires_and_arrives(outcome: SimpleNamespace) -> None:
+def test_every_alert_fires_and_arrives(outcome: Outcome) -> None:
     assert outcome.prometheus == EXPECTED
     assert outcome.alertmanager == EXPECTED
 
 
-def test_a_key_that_ran_dry_is_announced_with_what_it_has_left(outcome: SimpleNamespace) -> None:
+def test_the_webhook_receives_which_key_expires_and_what_it_still_has(outcome: Outcome) -> None:
+    sent = outcome.posted("CometAPIKeyExpiryImminent")
+
+    assert (sent["receiver"], sent["status"], len(sent["alerts"])) == ("webhook", "firing", 1)
+    assert sent["groupLabels"] == {"alertname": "CometAPIKeyExpiryImminent", "account": "main"}
+    assert sent["commonLabels"] == {
+        "alertname": "CometAPIKeyExpiryImminent",
+        "severity": "critical",
+        "job": "cometapi-exporter",
+        "account": "main",
+        "key_id": "2",
+        "key_name": "key 2",
+        "group": "production",
+    }
+    assert sent["commonAnnotations"] == {
+        "summary": 'CometAPI key "key 2" (2) of account main is about to expire.',
+        "description": (
+            f'Key "key 2" (id 2, group production) of account main expires at {outcome.written(5 * HOUR)}; after that,'
+            " every request with it fails. It still has $90.00 to spend. Extend it now, or move its users to"
+            " another key."
+        ),
+        "runbook_url": f"{RUNBOOKS}#cometapikeyexpiryimminent",
+    }
+
+
+def test_two_keys_with_the_same_problem_share_a_notification(outcome: Outcome) -> None:
+    sent = outcome.posted("CometAPIKeyQuotaExhausted")
+
+    assert {alert["labels"]["key_id"]: alert["labels"]["key_name"] for alert in sent["alerts"]} == {
+        "6": "key 6",
+        "15": "key 15",
+    }
+    assert sent["commonAnnotations"] == {"runbook_url": f"{RUNBOOKS}#cometapikeyquotaexhausted"}
+
+
+def test_a_key_that_ran_dry_is_announced_with_what_it_has_left(outcome: Outcome) -> None:
     """Key 13 has 1494 units; a usual request of the account costs 10,027,091 / 339."""
-    sent = outcome.inbox.wait_for(
-        "webhook", lambda message: message["groupLabels"]["alertname"] == "CometAPIKeyProbablyDry"
-    )
-    last_used = datetime.fromtimestamp(int(outcome.now) - HOUR, UTC).strftime("%Y-%m-%d %H:%M:%S +0000 UTC")
+    sent = outcome.posted("CometAPIKeyProbablyDry")
 
     assert [alert["labels"]["key_id"] for alert in sent["alerts"]] == ["13"]
-    assert sent["commonAnnotations"]["summary"] == 'CometAPI key "key 13" (13) of account main has probably run dry.'
     assert sent["commonAnnotations"]["description"] == (
-        f'Key "key 13" (id 13, no group) of account main has spent nothing since {last_used} and has only'
+        f'Key "key 13" (id 13, no group) of account main has spent nothing since {outcome.written(-HOUR)} and has only'
         " 1494 quota units ($0.0030) left. A usual request of the account costs 29578."
         " The gateway reports the key as enabled, but probably rejects its requests, because it reserves an estimated"
         " price before each one. Top it up, or move its users to another key."
     )
+
+
+def test_a_warning_goes_to_slack_without_the_key_that_a_critical_alert_is_about(outcome: Outcome) -> None:
+    """Key 2 expires soon as well, but the webhook has received that it is about to."""
+    assert outcome.slack("CometAPIKeyExpiringSoon") == (
+        'CometAPI key "key 1" (1) of account main expires soon.\n'
+        f'Key "key 1" (id 1, no group) of account main expires at {outcome.written(3 * DAY)}.'
+        " It still has $90.00 to spend. Extend it, or move its users to another key.\n\n"
+    )
+
+
+def test_a_prediction_contains_how_long_the_quota_lasts(outcome: Outcome) -> None:
+    assert re.search(
+        r'Key "key 5" \(id 5, no group\) of account main has \$12\.00 left, which lasts 1[12]h \d+m \d+s at the burn'
+        r" rate of the last six hours\.",
+        outcome.slack("CometAPIKeyQuotaRunningOut"),
+    )
+
+
+def test_information_comes_by_mail_with_both_forgotten_keys(outcome: Outcome) -> None:
+    mail = outcome.inbox.wait_for("mail", lambda message: "CometAPIKeyUnused" in message["Subject"])
+    text = re.sub(r"\s+", " ", mail.get_body(("html",)).get_content())
+
+    assert mail["Subject"] == "CometAPIKeyUnused main"
+    assert mail["To"] == "llm-platform@example.com"
+    assert "(id 10, no group) of account main has served no request since" in text
+    assert "Key without a name (id 16, no group) of account main has served no request since" in text
+    assert "If it leaks, it can be used to spend $90.00." in text
+    assert f"{RUNBOOKS}#cometapikeyunused" in text

@@ -6,29 +6,31 @@ import re
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 from pathlib import Path
 
 import httpx
 import pytest
 import yaml
-from alerting import Inbox
+from alerting import Inbox, ask, shipped
 from binaries import require
 from builders import CANARY_TOKEN, wire_keys
 from gateway import Gateway
-from processes import Process, clean_environment, free_port, wait_until
+from processes import Process, clean_environment, free_port, output_of, run, wait_until
 
 ROOT = Path(__file__).parents[2]
 STACK = ROOT / "scripts/stack.py"
 GUIDE = ROOT / "docs/alerting.md"
-RULES = ROOT / "deploy/prometheus/rules"
+DEPLOY = ROOT / "deploy"
+RULES = DEPLOY / "prometheus/rules"
 
 
 class Stack(Process):
     """The script under way, on free ports, with *deploy* as its files and its data in *folder*."""
 
-    def __init__(self, folder: Path, *flags: str, deploy: Path = ROOT / "deploy", **variables: str) -> None:
+    def __init__(
+        self, folder: Path, *flags: str, deploy: Path = ROOT / "deploy", gateway: Gateway | None = None
+    ) -> None:
         for program in ("prometheus", "alertmanager"):
             require(program)
         names = ("exporter", "prometheus", "alertmanager")
@@ -38,7 +40,7 @@ class Stack(Process):
         if not any(flag.startswith("--webhook-port") for flag in flags):
             ports.append("--webhook-port=0")
         options = [f"--deploy={deploy}", f"--data={folder / '.stack'}", "--interval=1s"]
-        super().__init__([sys.executable, STACK, *ports, *options, *flags], clean_environment(**variables))
+        super().__init__([sys.executable, STACK, *ports, *options, *flags], clean_environment(gateway))
 
     def wait_introduced(self) -> "Stack":
         """Wait until it says that everything runs."""
@@ -55,29 +57,19 @@ class Stack(Process):
         return [int(pid) for pid in text.split()]
 
 
-def ask(url: str) -> dict:
-    """GET JSON."""
-    return httpx.get(url, trust_env=False, timeout=10).raise_for_status().json()
-
-
 def is_running(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
 
 
-def run_to_its_end(*flags: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run the script where it cannot start anything."""
-    return subprocess.run(
-        [sys.executable, STACK, *flags],
-        env=clean_environment(**variables),
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+def assert_nothing_is_left(stack: Stack, children: list[int]) -> None:
+    assert not [pid for pid in children if is_running(pid)]
+    for port in stack.ports.values():
+        socket.create_server(("127.0.0.1", port)).close()
 
 
-def test_everything_runs_and_knows_each_other(tmp_path):
-    with Stack(tmp_path) as stack:
+def test_everything_runs_and_knows_each_other_until_a_signal_ends_it_all(tmp_path):
+    port = free_port()
+    with Stack(tmp_path, f"--webhook-port={port}") as stack:
         stack.wait_introduced()
         wait_until(lambda: [target["health"] for target in targets(stack)] == ["up"])
         wait_until(lambda: alertmanagers(stack))
@@ -85,40 +77,29 @@ def test_everything_runs_and_knows_each_other(tmp_path):
         assert [target["scrapeUrl"] for target in targets(stack)] == [f"{stack.exporter}/metrics"]
         assert alertmanagers(stack) == [{"url": f"{stack.alertmanager}/api/v2/alerts"}]
         assert loaded_rules(stack) == shipped_rules()
-        assert inhibitions(ask(f"{stack.alertmanager}/api/v2/status")["config"]["original"]) == inhibitions(
-            (ROOT / "deploy/alertmanager/alertmanager.yml").read_text(encoding="utf-8")
-        )
-        listening = listening_addresses(stack)
+        config = ask(f"{stack.alertmanager}/api/v2/status")["config"]["original"]
+        assert inhibitions(yaml.safe_load(config)) == inhibitions(shipped("alertmanager/alertmanager.yml"))
+        listening, children = listening_addresses(stack), stack.children()
+        assert {f"0100007F:{port:04X}" for port in stack.ports.values()} <= listening
+        assert [address for address in listening if not address.startswith("0100007F:")] == []
 
-    assert {f"0100007F:{port:04X}" for port in stack.ports.values()} <= listening
-    assert [address for address in listening if not address.startswith("0100007F:")] == []
+        alert = {"status": "firing", "annotations": {"summary": "Key 7 is\x1b empty."}}
+        answer = httpx.post(f"http://127.0.0.1:{port}/alerts", json={"alerts": [alert]}, trust_env=False)
+        refused = httpx.post(f"http://127.0.0.1:{port}/alerts", content=b"[]", trust_env=False)
+        wait_until(lambda: any("notified, firing: Key 7 is empty." in line for line in stack.output))
+        assert (answer.status_code, refused.status_code) == (204, 400)
 
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_signal_ends_the_script_and_all_that_it_started(tmp_path, number):
-    with Stack(tmp_path) as stack:
-        stack.wait_introduced()
-        children = stack.children()
-        assert len(children) == 3
-
-        code = stack.stop(number)
-
-    assert code == 0
-    assert not [pid for pid in children if is_running(pid)]
-    for port in stack.ports.values():
-        socket.create_server(("127.0.0.1", port)).close()
+        assert (stack.stop(signal.SIGINT), len(children)) == (0, 3)
+        assert_nothing_is_left(stack, children)
 
 
-def test_a_signal_while_it_starts_leaves_nothing_behind(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_it_starts_leaves_nothing_behind(tmp_path, number):
     with Stack(tmp_path) as stack:
         children = wait_until(stack.children)
 
-        code = stack.stop()
-
-    assert code == 0
-    assert not [pid for pid in children if is_running(pid)]
-    for port in stack.ports.values():
-        socket.create_server(("127.0.0.1", port)).close()
+        assert stack.stop(number) == 0
+        assert_nothing_is_left(stack, children)
 
 
 def listening_addresses(stack: Stack) -> set[str]:
@@ -138,9 +119,9 @@ def alertmanagers(stack: Stack) -> list[dict]:
     return ask(f"{stack.prometheus}/api/v1/alertmanagers")["data"]["activeAlertmanagers"]
 
 
-def inhibitions(config: str) -> list[tuple[str, ...]]:
+def inhibitions(config: dict) -> list[tuple[str, ...]]:
     """Return what each inhibition rule compares."""
-    return [tuple(rule["equal"]) for rule in yaml.safe_load(config)["inhibit_rules"]]
+    return [tuple(rule["equal"]) for rule in config["inhibit_rules"]]
 
 
 def targets(stack: Stack) -> list[dict]:
@@ -157,44 +138,26 @@ def shipped_rules() -> list[str]:
     return sorted(rule.get("alert") or rule["record"] for group in groups for rule in group["rules"])
 
 
-def test_a_real_account_is_watched_with_the_settings_of_the_environment(tmp_path):
-    token = tmp_path / "token"
-    token.write_text(CANARY_TOKEN)
-    with (
-        Gateway(keys=wire_keys(7)) as gateway,
-        Stack(tmp_path, "--real", COMETAPI_ACCESS_TOKEN_FILE=str(token), COMETAPI_BASE_URL=gateway.url) as stack,
-    ):
+def test_a_real_account_is_watched_until_a_program_ends_and_takes_the_others_along(tmp_path):
+    with Gateway(keys=wire_keys(7)) as gateway, Stack(tmp_path, "--real", gateway=gateway) as stack:
         stack.wait_introduced()
         metrics = httpx.get(f"{stack.exporter}/metrics", trust_env=False).text
-
-    assert metrics.count("\ncometapi_key_status{") == 7
-    assert (tmp_path / ".stack/real/prometheus.log").exists()
-    assert CANARY_TOKEN not in "".join(path.read_text() for path in (tmp_path / ".stack/real").glob("*.*"))
-
-
-def test_a_notification_at_the_webhook_is_printed(tmp_path):
-    port = free_port()
-    with Stack(tmp_path, f"--webhook-port={port}") as stack:
-        stack.wait_introduced()
-        alert = {"status": "firing", "annotations": {"summary": "Key 7 is\x1b empty."}}
-        answer = httpx.post(f"http://127.0.0.1:{port}/alerts", json={"alerts": [alert]}, trust_env=False)
-        refused = httpx.post(f"http://127.0.0.1:{port}/alerts", content=b"[]", trust_env=False)
-        wait_until(lambda: any("notified, firing: Key 7 is empty." in line for line in stack.output))
-
-    assert (answer.status_code, refused.status_code) == (204, 400)
-
-
-def test_a_program_that_ends_takes_the_others_along_and_is_named(tmp_path):
-    with Stack(tmp_path) as stack:
-        stack.wait_introduced()
         children = stack.children()
         os.kill(children[-1], signal.SIGKILL)
 
         code = stack.process.wait(30)
         wait_until(lambda: not [pid for pid in children if is_running(pid)])
 
+    assert metrics.count("\ncometapi_key_status{") == 7
+    assert CANARY_TOKEN not in "".join(path.read_text() for path in (tmp_path / ".stack/real").glob("*.*"))
     assert code == 1
     assert any("prometheus ended with code -9" in line for line in stack.lines)
+
+
+def run_to_its_end(*flags: str, **variables: str) -> tuple[int, str, str]:
+    """Run the script where it cannot start anything; return its exit code and what it prints."""
+    done = run(sys.executable, STACK, *flags, env=clean_environment(**variables))
+    return done.returncode, done.stdout, done.stderr
 
 
 def test_a_port_in_use_is_named_with_the_option_that_changes_it(tmp_path):
@@ -205,28 +168,26 @@ def test_a_port_in_use_is_named_with_the_option_that_changes_it(tmp_path):
         others = [f"--{name}-port={free_port()}" for name in ("exporter", "alertmanager", "webhook")]
         done = run_to_its_end(f"--prometheus-port={port}", *others, f"--data={tmp_path}")
 
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == (
-        f"stack: 127.0.0.1:{port} cannot be used: Address already in use; choose another with --prometheus-port\n"
-    )
+    said = f"stack: 127.0.0.1:{port} cannot be used: Address already in use; choose another with --prometheus-port\n"
+    assert done == (1, "", said)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_missing_programs_are_named_together_with_what_installs_them(tmp_path):
-    done = run_to_its_end(f"--data={tmp_path}", PATH=str(tmp_path))
+    code, output, said = run_to_its_end(f"--data={tmp_path}", PATH=str(tmp_path))
 
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("stack: not installed: prometheus, alertmanager (")
-    assert "scripts/install-test-tools" in done.stderr
+    assert (code, output) == (1, "")
+    assert said.startswith("stack: not installed: prometheus, alertmanager (")
+    assert "scripts/install-test-tools" in said
 
 
 def test_a_real_account_without_a_token_is_no_silent_demo(tmp_path):
     for program in ("prometheus", "alertmanager"):
         require(program)
-    done = run_to_its_end("--real", f"--data={tmp_path}")
+    code, output, said = run_to_its_end("--real", f"--data={tmp_path}")
 
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("stack: --real needs one of COMETAPI_ACCESS_TOKEN, COMETAPI_ACCESS_TOKEN_FILE")
+    assert (code, output) == (1, "")
+    assert said.startswith("stack: --real needs one of COMETAPI_ACCESS_TOKEN, COMETAPI_ACCESS_TOKEN_FILE")
 
 
 def test_the_guide_leads_to_an_alert_in_the_inbox(tmp_path):
@@ -236,8 +197,8 @@ def test_the_guide_leads_to_an_alert_in_the_inbox(tmp_path):
     blocks = re.findall(r"```sh\n(.*?)```", GUIDE.read_text(encoding="utf-8"), flags=re.DOTALL)
     deploy = tmp_path / "cometapi-deploy"  # as the first command has it
     for part in ("prometheus", "alertmanager"):
-        shutil.copytree(ROOT / "deploy" / part, tmp_path / "deploy" / part)
-        shutil.copytree(ROOT / "deploy" / part, deploy / part)
+        shutil.copytree(DEPLOY / part, tmp_path / "deploy" / part)
+        shutil.copytree(DEPLOY / part, deploy / part)
     with Inbox() as inbox, Stack(tmp_path, deploy=deploy) as stack:
         stack.wait_introduced()
         expect_mail_without_password(deploy / "alertmanager/alertmanager.yml")
@@ -272,14 +233,5 @@ def follow(block: str, folder: Path, stack: Stack, inbox: Inbox) -> str:
     }
     for shown, real in others.items():
         block = block.replace(shown, real)
-    done = subprocess.run(
-        [require("bash"), "-eu", "-c", block],
-        cwd=folder,
-        env=clean_environment() | {"HOME": str(folder)},
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-    assert done.returncode == 0, block + done.stdout + done.stderr
-    return done.stdout
+    environment = clean_environment(HOME=str(folder))
+    return output_of(require("bash"), "-eu", "-c", block, cwd=folder, env=environment)

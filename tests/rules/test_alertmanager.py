@@ -1,27 +1,20 @@
 """One cause, one notification: the bundled configuration in a real Alertmanager, and which alert inhibits which."""
 
 import itertools
-import json
 import re
 import shlex
-import shutil
-import socket
-import subprocess
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+import httpx
 import pytest
-import yaml
+from alerting import Alertmanager, ask, shipped
 from binaries import require
+from processes import output_of
 
-ROOT = Path(__file__).parents[2]
-CONFIG = ROOT / "deploy/alertmanager/alertmanager.yml"
-ALERTS = ROOT / "deploy/prometheus/rules/alerts.yml"
-RUNBOOKS = ROOT / "docs/runbooks.md"
+RUNBOOKS = Path(__file__).parents[2] / "docs/runbooks.md"
+BUNDLED = shipped("alertmanager/alertmanager.yml")
 
 STALE = (
     "CometAPIKeyExpiringSoon",
@@ -40,45 +33,28 @@ STALE = (
     "CometAPIGatewayClockSkew",
 )
 """Warnings and infos that say nothing while the data is stale."""
+ENDING = (
+    "CometAPIKeyExpiringSoon",
+    "CometAPIKeyExpiryImminent",
+    "CometAPIKeyQuotaLow",
+    "CometAPIKeyQuotaRunningOut",
+    "CometAPIKeyProbablyDry",
+)
+"""What a key that cannot be used any more makes pointless."""
 
 SILENCES = {
-    "CometAPIKeyExpiredButEnabled": (
-        "CometAPIKeyExpiringSoon",
-        "CometAPIKeyExpiryImminent",
-        "CometAPIKeyQuotaLow",
-        "CometAPIKeyQuotaRunningOut",
-        "CometAPIKeyQuotaExhausted",
-        "CometAPIKeyProbablyDry",
-        "CometAPIKeyUnusable",
-    ),
+    "CometAPIKeyExpiredButEnabled": (*ENDING, "CometAPIKeyQuotaExhausted", "CometAPIKeyUnusable"),
     "CometAPIKeyExpiryImminent": ("CometAPIKeyExpiringSoon",),
-    "CometAPIKeyQuotaExhausted": (
-        "CometAPIKeyExpiringSoon",
-        "CometAPIKeyExpiryImminent",
-        "CometAPIKeyQuotaLow",
-        "CometAPIKeyQuotaRunningOut",
-        "CometAPIKeyProbablyDry",
-        "CometAPIKeyUnusable",
-    ),
+    "CometAPIKeyQuotaExhausted": (*ENDING, "CometAPIKeyUnusable"),
     "CometAPIKeyProbablyDry": ("CometAPIKeyQuotaLow", "CometAPIKeyQuotaRunningOut"),
     "CometAPIKeyDisabledInUse": (
-        "CometAPIKeyExpiringSoon",
-        "CometAPIKeyExpiryImminent",
-        "CometAPIKeyQuotaLow",
-        "CometAPIKeyQuotaRunningOut",
+        *ENDING,
         "CometAPIKeyQuotaExhausted",
-        "CometAPIKeyProbablyDry",
         "CometAPIKeyOverDailyBudget",
         "CometAPIKeyUnusable",
         "CometAPIKeySpendingSpike",
     ),
-    "CometAPIKeyUnusable": (
-        "CometAPIKeyExpiringSoon",
-        "CometAPIKeyExpiryImminent",
-        "CometAPIKeyQuotaLow",
-        "CometAPIKeyQuotaRunningOut",
-        "CometAPIKeyProbablyDry",
-    ),
+    "CometAPIKeyUnusable": ENDING,
     "CometAPIKeyQuotaRunningOut": ("CometAPIKeyQuotaLow",),
     "CometAPIAccountBalanceExhausted": (
         "CometAPIAccountBalanceLow",
@@ -94,15 +70,16 @@ SILENCES = {
     ),
     "CometAPIAccountBalanceRunningOut": ("CometAPIAccountBalanceLow",),
     "CometAPIGroupUnavailable": ("CometAPIKeyUnusable",),
-    "CometAPITokenRefused": (*STALE, "CometAPIDataStale", "CometAPIAccountNeverRead"),
-    "CometAPIAccountBanned": (*STALE, "CometAPIDataStale", "CometAPIAccountNeverRead"),
-    "CometAPITooManyKeys": (*STALE, "CometAPIDataStale", "CometAPIAccountNeverRead"),
+    **dict.fromkeys(
+        ("CometAPITokenRefused", "CometAPIAccountBanned", "CometAPITooManyKeys"),
+        (*STALE, "CometAPIDataStale", "CometAPIAccountNeverRead"),
+    ),
     "CometAPIRateLimited": ("CometAPIRefreshFailing",),
     "CometAPIAccountNeverRead": ("CometAPIRefreshFailing",),
     "CometAPIDataStale": STALE,
 }
 
-RULES = [rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
+RULES = [rule for group in shipped("prometheus/rules/alerts.yml")["groups"] for rule in group["rules"]]
 SEVERITIES = {rule["alert"]: rule["labels"]["severity"] for rule in RULES if "alert" in rule}
 WITHOUT_ACCOUNT = {
     "CometAPILogLinesDropped",
@@ -123,48 +100,20 @@ def an_alert(name: str, account: str, key_id: str = "7", job: str = "cometapi-ex
     return labels | ({"group": "vip"} if ABOUT_A_KEY.match(name) or name.startswith("CometAPIGroup") else {})
 
 
-def call(url: str, body: object = None) -> Any:
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})  # noqa: S310 (http on loopback)
-    with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
-        return json.loads(answer.read() or b"null")
-
-
 @pytest.fixture(scope="module")
 def alertmanager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Run Alertmanager with the bundled file; its first notification would be due long after the tests."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
-    storage = tmp_path_factory.mktemp("alertmanager")
-    debian = shutil.which("prometheus-alertmanager")  # the name of the program in that distribution
-    command = [debian or require("alertmanager"), f"--config.file={CONFIG}", f"--storage.path={storage}"]
-    options = [f"--web.listen-address={address}", "--cluster.listen-address="]
-    process = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=storage)
-    try:
-        await_ready(f"http://{address}/-/ready")
-        yield f"http://{address}/api/v2/alerts"
-    finally:
-        process.terminate()
-        process.wait(timeout=10)
-
-
-def await_ready(url: str) -> None:
-    for _ in range(100):
-        try:
-            with urllib.request.urlopen(url, timeout=1):  # noqa: S310
-                return
-        except (urllib.error.URLError, ConnectionError):
-            time.sleep(0.05)
-    pytest.fail("Alertmanager was not ready within 5 s")
+    with Alertmanager(tmp_path_factory.mktemp("alertmanager"), BUNDLED) as running:
+        yield running.url
 
 
 def silenced(url: str, labels: list[dict[str, str]]) -> set[tuple[str, str, str]]:
     """Send alerts to Alertmanager and return (account, key_id, alert name) of those that it inhibits."""
-    call(url, [{"labels": one} for one in labels])
+    httpx.post(f"{url}/api/v2/alerts", json=[{"labels": one} for one in labels], trust_env=False).raise_for_status()
     accounts = {one.get("account", "") for one in labels}
     previous: set[tuple[str, str, str]] | None = None
     for _ in range(40):  # the inhibitor learns of new alerts in the background: read until two answers agree
-        answer = [one for one in call(url) if one["labels"].get("account", "") in accounts]
+        answer = [one for one in ask(f"{url}/api/v2/alerts") if one["labels"].get("account", "") in accounts]
         found = {identify(one["labels"]) for one in answer if one["status"]["inhibitedBy"]}
         if found == previous and len(answer) >= len(labels):
             return found
@@ -240,9 +189,13 @@ def test_an_unavailable_group_silences_its_own_keys_alone(alertmanager: str) -> 
 
 
 def test_inhibition_names_only_alerts_that_exist() -> None:
-    text = CONFIG.read_text().split("inhibit_rules:")[1]
-    named = set(re.findall(r"alertname = (\w+)", text))
-    patterns = re.findall(r'alertname =~ "([^"]+)"', text)
+    sides = [rule[side] for rule in BUNDLED["inhibit_rules"] for side in ("source_matchers", "target_matchers")]
+    matchers = " ".join(matcher for side in sides for matcher in side)
+    named = set(re.findall(r"alertname = (\w+)", matchers))
+    patterns = re.findall(r'alertname =~ "([^"]+)"', matchers)
+
+    assert named
+    assert patterns
 
     assert named <= set(SEVERITIES)
     assert all(any(re.fullmatch(pattern, name) for name in SEVERITIES) for pattern in patterns)
@@ -250,11 +203,9 @@ def test_inhibition_names_only_alerts_that_exist() -> None:
 
 def test_the_commands_of_the_runbooks_silence(alertmanager: str) -> None:
     commands = re.findall(r"^amtool (silence add .*)$", RUNBOOKS.read_text(), flags=re.MULTILINE)
-    server = f"--alertmanager.url={alertmanager.removesuffix('/api/v2/alerts')}"
-
     for command in commands:
-        subprocess.run([require("amtool"), server, *shlex.split(command)], check=True, capture_output=True, timeout=10)
+        output_of(require("amtool"), f"--alertmanager.url={alertmanager}", *shlex.split(command))
 
-    silences = call(alertmanager.replace("alerts", "silences"))
+    silences = ask(f"{alertmanager}/api/v2/silences")
     names = {matcher["value"] for one in silences for matcher in one["matchers"] if matcher["name"] == "alertname"}
     assert names == set(SEVERITIES)

@@ -1,13 +1,13 @@
 """What docs/alerting.md shows for your own Prometheus and Alertmanager is accepted by their own checkers."""
 
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from binaries import require
+from processes import output_of
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs/alerting.md").read_text(encoding="utf-8")
@@ -20,11 +20,7 @@ def check(program: str, what: str, document: dict[str, Any], folder: Path) -> st
     """Run `promtool check …` or `amtool …` on *document*, and return its output; fail the test if it fails."""
     path = folder / "config.yml"
     path.write_text(yaml.safe_dump(document), encoding="utf-8")
-    done = subprocess.run(
-        [require(program), *what.split(), path], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return output_of(require(program), *what.split(), path)
 
 
 def test_the_guide_shows_a_webhook_slack_and_pagerduty() -> None:
@@ -49,8 +45,7 @@ def test_the_route_and_the_inhibition_fit_into_a_configuration_of_yours(tmp_path
 
     assert "2 receivers" in check("amtool", "check-config", document, tmp_path)
     command = f"config routes test --verify.receivers=your-team --config.file={tmp_path / 'config.yml'}"
-    done = subprocess.run([require("amtool"), *command.split(), "alertname=CometAPIKeyUnused"], timeout=60, check=False)
-    assert done.returncode == 0
+    output_of(require("amtool"), *command.split(), "alertname=CometAPIKeyUnused")
 
 
 def test_the_inhibition_touches_no_alert_of_others() -> None:

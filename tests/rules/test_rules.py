@@ -4,13 +4,13 @@ The *.test.yml files in this directory say what each alert does.
 """
 
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from binaries import require
+from processes import output_of
 from promises import REASONS, SERIES
 
 ROOT = Path(__file__).parents[2]
@@ -20,45 +20,6 @@ ALERTMANAGER = ROOT / "deploy/alertmanager/alertmanager.yml"
 SCENARIOS = sorted(Path(__file__).parent.glob("*.test.yml"))
 RUNBOOKS = ROOT / "docs/runbooks.md"
 RUNBOOK_BASE = "https://github.com/cometapi-exporter/cometapi-exporter/blob/main/docs/runbooks.md#"
-
-EXPECTED_SEVERITIES = {
-    "CometAPIKeyExpiringSoon": "warning",
-    "CometAPIKeyExpiryImminent": "critical",
-    "CometAPIKeyExpiredButEnabled": "critical",
-    "CometAPIKeyQuotaLow": "warning",
-    "CometAPIKeyQuotaRunningOut": "warning",
-    "CometAPIKeyProbablyDry": "critical",
-    "CometAPIKeyQuotaExhausted": "critical",
-    "CometAPIKeyOverDailyBudget": "warning",
-    "CometAPIKeyDisabledInUse": "critical",
-    "CometAPIKeyUnusable": "critical",
-    "CometAPIKeySpendingSpike": "warning",
-    "CometAPIKeyUnused": "info",
-    "CometAPIAccountBalanceLow": "warning",
-    "CometAPIAccountBalanceRunningOut": "critical",
-    "CometAPIAccountProbablyDry": "critical",
-    "CometAPIAccountBalanceExhausted": "critical",
-    "CometAPIGroupUnavailable": "critical",
-    "CometAPIAccountWithoutKeys": "critical",
-    "CometAPIGroupPriceRaised": "info",
-    "CometAPIModelShareDoubled": "warning",
-    "CometAPITokenRefused": "critical",
-    "CometAPIAccountBanned": "critical",
-    "CometAPITooManyKeys": "critical",
-    "CometAPIRateLimited": "warning",
-    "CometAPIRefreshFailing": "warning",
-    "CometAPIAccountNeverRead": "critical",
-    "CometAPIDataStale": "critical",
-    "CometAPIListingUnsettled": "warning",
-    "CometAPIKeysSkipped": "warning",
-    "CometAPIGatewayClockSkew": "warning",
-    "CometAPILogLinesDropped": "warning",
-    "CometAPIConfigReloadFailed": "warning",
-    "CometAPIShardMissing": "critical",
-    "CometAPIShardsDisagree": "critical",
-    "CometAPIExporterDown": "critical",
-    "CometAPIThresholdMissing": "warning",
-}
 
 
 def load_rules() -> list[dict[str, Any]]:
@@ -74,13 +35,6 @@ RECORDS = {rule["record"]: rule for rule in RULES if "record" in rule}
 THRESHOLDS = {name for name in RECORDS if name.startswith("cometapi:threshold:")}
 
 each_alert = pytest.mark.parametrize("name", ALERTS)
-
-
-def run(*command: str) -> str:
-    """Run a program and return its output; if it fails, fail the test with that output."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 def queries_of(rule: dict[str, Any]) -> str:
@@ -99,31 +53,22 @@ def alert_tests() -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("path", RULE_FILES, ids=lambda path: path.name)
 def test_promtool_accepts_the_rules(path: Path) -> None:
-    assert "SUCCESS" in run(require("promtool"), "check", "rules", str(path))
+    assert "SUCCESS" in output_of(require("promtool"), "check", "rules", str(path))
 
 
 def test_promtool_accepts_the_configuration_and_finds_both_rule_files() -> None:
-    printed = run(require("promtool"), "check", "config", str(PROMETHEUS / "prometheus.yml"))
+    printed = output_of(require("promtool"), "check", "config", str(PROMETHEUS / "prometheus.yml"))
 
     assert "2 rule files found" in printed
 
 
-def test_prometheus_scrapes_and_alerts_at_the_documented_addresses() -> None:
-    config = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())
-    (job,) = config["scrape_configs"]
-
-    assert job["job_name"] == "cometapi-exporter"
-    assert job["static_configs"] == [{"targets": ["127.0.0.1:10144"]}]
-    assert config["alerting"]["alertmanagers"] == [{"static_configs": [{"targets": ["127.0.0.1:9093"]}]}]
-
-
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.name)
 def test_alerts_fire_and_stay_silent_as_described(path: Path) -> None:
-    assert "SUCCESS" in run(require("promtool"), "test", "rules", str(path))
+    assert "SUCCESS" in output_of(require("promtool"), "test", "rules", path, seconds=300)
 
 
 def test_amtool_accepts_the_configuration_as_shipped() -> None:
-    assert "3 receivers" in run(require("amtool"), "check-config", str(ALERTMANAGER))
+    assert "3 receivers" in output_of(require("amtool"), "check-config", str(ALERTMANAGER))
 
 
 @pytest.mark.parametrize(
@@ -133,7 +78,7 @@ def test_each_severity_has_its_receiver(severity: str, receiver: str) -> None:
     command = [require("amtool"), "config", "routes", "test", f"--config.file={ALERTMANAGER}"]
     labels = ["alertname=CometAPIKeyUnusable", "account=main", f"severity={severity}"]
 
-    run(*command, f"--verify.receivers={receiver}", *labels)
+    output_of(*command, f"--verify.receivers={receiver}", *labels)
 
 
 def test_the_alertmanager_file_contains_no_secret() -> None:
@@ -141,10 +86,6 @@ def test_the_alertmanager_file_contains_no_secret() -> None:
 
     assert not re.search(r"(password|api_url|credentials|token|secret):", text)
     assert re.findall(r"(\w+_file): /", text) == ["smtp_auth_password_file", "credentials_file", "api_url_file"]
-
-
-def test_the_alerts_are_the_promised_ones_with_their_severities() -> None:
-    assert {name: rule["labels"]["severity"] for name, rule in ALERTS.items()} == EXPECTED_SEVERITIES
 
 
 @each_alert
@@ -172,13 +113,6 @@ def test_an_alert_about_a_key_names_it_and_the_money_left(name: str) -> None:
     for label in ("account", "key_id", "key_name", "group"):
         assert f"$labels.{label}" in description
     assert "key:cometapi_key_spendable_quota:usd" in description
-
-
-@each_alert
-def test_an_alert_has_a_section_in_the_runbooks(name: str) -> None:
-    headings = re.findall(r"^## (\w+)$", RUNBOOKS.read_text(), flags=re.MULTILINE)
-
-    assert headings.count(name) == 1
 
 
 def test_every_section_about_an_alert_has_an_alert() -> None:
@@ -237,7 +171,7 @@ def test_queries_in_the_runbooks_are_valid(tmp_path: Path) -> None:
     (tmp_path / "queries.yml").write_text(yaml.safe_dump({"groups": [{"name": "runbooks", "rules": rules}]}))
 
     assert len(queries) >= len(ALERTS)
-    run(require("promtool"), "check", "rules", str(tmp_path / "queries.yml"))
+    output_of(require("promtool"), "check", "rules", str(tmp_path / "queries.yml"))
 
 
 def test_queries_in_the_runbooks_ask_only_for_series_that_exist() -> None:
