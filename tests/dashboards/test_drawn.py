@@ -30,8 +30,7 @@ CASES = {
     "healthy unlimited key": View(dashboard=ONE_KEY, values=ONE | {"key": "3"}, moment=ALIVE),
 }
 See = Callable[[str], Drawn]
-# Drawn once, not once a worker.
-pytestmark = [pytest.mark.xdist_group("drawn dashboards"), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")

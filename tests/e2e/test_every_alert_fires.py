@@ -32,7 +32,6 @@ from processes import QUICKLY, Exporter, Prometheus, accounts_file, fill, free_p
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 USD = 500_000
-pytestmark = pytest.mark.xdist_group("every alert")
 BROKEN = {"remain_quota": "a lot"}
 
 EXPECTED = {
