@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from operator import add, sub
 
 import msgspec
 
@@ -24,19 +23,12 @@ LATE_SECONDS = 900
 FORGET_SECONDS = 30 * DAY
 MOST_FOLDED = 50_000
 TOP_MODELS = 8
-OTHER, OTHERS = "other", "other models"
+OTHER, OTHERS = UsageRow(model="other"), "other models"
+FIELDS = ("quota", "tokens", "requests")
 
 Span = tuple[int, int]  # hours to read together: the beginnings of the first and of the last
-Series = tuple[str, int, str]
-Sums = tuple[int, ...]
-NOTHING: Sums = (0, 0, 0)
-
-
-@dataclass(slots=True)
-class _Counter:
-    row: UsageRow
-    grew_at: float
-    sums: Sums = NOTHING
+Series = tuple[str, int, str]  # a model, and the key and the group where they count
+Sums = Counter[tuple[Series, str]]  # by series and field
 
 
 @dataclass(slots=True)
@@ -50,8 +42,9 @@ class Ledger:
     max_series: int
     keys: Callable[[], Collection[int]] | None = None
     _open_from: int | None = field(default=None, init=False)
-    _counted: dict[int, dict[Series, Sums]] = field(default_factory=dict, init=False)
-    _counters: dict[Series, _Counter] = field(default_factory=dict, init=False)
+    _counted: dict[int, Sums] = field(default_factory=dict, init=False)  # of the hours that can still grow
+    _totals: Sums = field(default_factory=Counter, init=False)
+    _series: dict[Series, tuple[UsageRow, float]] = field(default_factory=dict, init=False)  # last row and growth
     _folded: set[Series] = field(default_factory=set, init=False)
 
     def due(self, now: float) -> list[Span]:
@@ -70,44 +63,46 @@ class Ledger:
         One that is not of the first reading is 0 until the next, so that `increase()` sees its first growth. Rows and
         counters of a key that is gone are left out, counters without growth for 30 days as well.
         """
-        begun = None if self._open_from is None else set(self._counters)
         ids = {0, *(self.keys() if self.keys else ())}
+        known = None if self._open_from is None else set(self._series)
         for span, rows in readings:
             self._add(span, [row for row in rows if row.key_id in ids], now)
         self._open_from = still_open = hour_of(now - LATE_SECONDS)
         self._counted = {hour: sums for hour, sums in self._counted.items() if hour >= still_open}
-        self._counters = {
-            series: counter
-            for series, counter in self._counters.items()
-            if now - counter.grew_at < FORGET_SECONDS and counter.row.key_id in ids
+        self._series = {
+            series: (row, grew_at)
+            for series, (row, grew_at) in self._series.items()
+            if now - grew_at < FORGET_SECONDS and row.key_id in ids
         }
-        shown = (
-            _with_sums(counter.row, counter.sums if begun is None or series in begun else NOTHING)
-            for series, counter in self._counters.items()
-        )
-        return Usage(rows=tuple(shown), folded=len(self._folded))
+        self._totals = Counter({cell: sum_ for cell, sum_ in self._totals.items() if cell[0] in self._series})
+        counters = []
+        for series, (row, _) in self._series.items():
+            sums = self._totals if known is None or series in known else Counter()
+            counters.append(msgspec.structs.replace(row, **{name: sums[series, name] for name in FIELDS}))
+        return Usage(rows=tuple(counters), folded=len(self._folded))
 
     def _add(self, span: Span, rows: Sequence[UsageRow], now: float) -> None:
         was_closed = self._open_from is not None and span[0] < self._open_from
-        hours = [hour for hour in self._counted if span[0] <= hour <= span[1]]
-        counted = _totals(item for hour in hours for item in self._counted.pop(hour).items())
-        named = {_series(row): row for row in rows}
-        for series, sums in _totals((_series(row), _sums(row)) for row in rows).items():
-            before = counted.get(series, NOTHING)
-            counted[series] = tuple(map(max, before, sums))
-            growth = NOTHING if was_closed else tuple(map(sub, counted[series], before))
-            self._grow(series, named[series], growth, now)
-        self._counted[span[0]] = counted
+        before: Sums = Counter()
+        for hour in [hour for hour in self._counted if span[0] <= hour <= span[1]]:
+            before.update(self._counted.pop(hour))
+        reported: Sums = Counter()
+        for row in rows:
+            reported.update({(_series(row), name): max(0, getattr(row, name)) for name in FIELDS})
+        self._counted[span[0]] = before | reported
+        growth = Counter() if was_closed else reported - before
+        for row in {_series(row): row for row in rows}.values():
+            self._grow(row, {name: growth[_series(row), name] for name in FIELDS}, now)
 
-    def _grow(self, series: Series, row: UsageRow, growth: Sums, now: float) -> None:
-        if series in self._folded or (series not in self._counters and len(self._counters) >= self.max_series):
+    def _grow(self, row: UsageRow, growth: dict[str, int], now: float) -> None:
+        series = _series(row)
+        if series in self._folded or (series not in self._series and len(self._series) >= self.max_series):
             if len(self._folded) < MOST_FOLDED:
                 self._folded.add(series)
-            row = UsageRow(model=OTHER)
-        counter = self._counters.setdefault(_series(row), _Counter(row, now))
-        counter.row = row
-        counter.sums = tuple(map(add, counter.sums, growth))
-        counter.grew_at = now if any(growth) else counter.grew_at
+            row, series = OTHER, _series(OTHER)
+        grew_at = now if any(growth.values()) or series not in self._series else self._series[series][1]
+        self._series[series] = row, grew_at
+        self._totals.update({(series, name): amount for name, amount in growth.items()})
 
 
 def hour_of(now: float) -> int:
@@ -138,19 +133,3 @@ def spending(now: float, today: Iterable[UsageRow], earlier: Iterable[UsageRow] 
 
 def _series(row: UsageRow) -> Series:
     return (row.model, row.key_id, row.group)
-
-
-def _sums(row: UsageRow) -> Sums:
-    return (max(0, row.quota), max(0, row.tokens), max(0, row.requests))
-
-
-def _with_sums(row: UsageRow, sums: Sums) -> UsageRow:
-    return msgspec.structs.replace(row, quota=sums[0], tokens=sums[1], requests=sums[2])
-
-
-def _totals(items: Iterable[tuple[Series, Sums]]) -> dict[Series, Sums]:
-    """Join what a gateway keeps apart by what is of no interest here, such as its channel."""
-    joined: dict[Series, Sums] = {}
-    for series, sums in items:
-        joined[series] = tuple(map(add, joined.get(series, NOTHING), sums))
-    return joined
