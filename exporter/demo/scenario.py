@@ -20,7 +20,7 @@ class DemoKey:
     """One key at the start of the demo.
 
     Quotas are in quota units, *rate* in units a second; *expires_in* and *idle_for* are seconds from the start, None
-    for never. A key with a *bursts_every* spends eight times its rate in the last tenth of each such period.
+    for never.
     """
 
     id: int
@@ -37,23 +37,18 @@ class DemoKey:
     models: str = ""
     addresses: str = ""
     cross_group_retry: bool = False
-    bursts_every: int | None = None
 
     def spent(self, elapsed: float) -> int:
         """Return the units spent in the first *elapsed* seconds; a limited key stops a little below zero."""
-        wanted = self._wanted(self._alive(elapsed))
+        wanted = self.rate * self._alive(elapsed)
         return int(wanted if self.unlimited else min(wanted, self._spendable))
 
     def last_used(self, elapsed: float) -> float | None:
-        """Return when the key last served, in seconds from the start; None for never.
-
-        A bursting key's is right to within one of its periods.
-        """
+        """Return when the key last served, in seconds from the start; None for never."""
         if not self.rate:
             return None if self.idle_for is None else -self.idle_for
-        mean_rate = self.rate * (1.7 if self.bursts_every else 1)
         serving = self._alive(elapsed)
-        return serving if self.unlimited else min(serving, self._spendable / mean_rate)
+        return serving if self.unlimited else min(serving, self._spendable / self.rate)
 
     @property
     def _spendable(self) -> int:
@@ -62,15 +57,6 @@ class DemoKey:
     def _alive(self, elapsed: float) -> float:
         """Return how many of the *elapsed* seconds lie between the start and the expiry."""
         return max(0.0, elapsed if self.expires_in is None else min(elapsed, self.expires_in))
-
-    def _wanted(self, elapsed: float) -> float:
-        """Return the units that *elapsed* seconds would cost, whatever is left."""
-        wanted = self.rate * elapsed
-        if self.bursts_every is not None:
-            periods, into = divmod(elapsed, self.bursts_every)
-            burst = self.bursts_every / 10
-            wanted += 7 * self.rate * (periods * burst + max(0.0, into - 9 * burst))
-        return wanted
 
 
 NOTABLE: tuple[DemoKey, ...] = (
@@ -84,7 +70,7 @@ NOTABLE: tuple[DemoKey, ...] = (
     DemoKey(id=1120, name="translation", group="staging", remaining=0, used=5_000_000, status=EXHAUSTED, idle_for=DAY),
     DemoKey(id=1119, name="summer-campaign", group="staging", status=EXPIRED, expires_in=-40 * DAY, idle_for=41 * DAY),
     DemoKey(id=1118, name="former-contractor", group="staging", status=DISABLED, idle_for=6 * HOUR),
-    DemoKey(id=1117, name="notebooks", group="research", remaining=12_000_000, rate=18.0, bursts_every=900),
+    DemoKey(id=1117, name="notebooks", group="research", remaining=12_000_000, rate=30.0),
     DemoKey(id=1116, name="notebooks", group="research", remaining=800_000, rate=4.0),
     DemoKey(id=1115, name="\u8bc4\u4f30\u96c6\u7fa4 \U0001f52c", group="research", remaining=7_000_000, rate=55.0),
     DemoKey(

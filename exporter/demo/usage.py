@@ -20,31 +20,22 @@ MODELS = {
 BATCH_SECONDS = 300
 RATES_BEFORE = {key.id: key.spent(HOUR) / HOUR / 20 for key in KEYS}
 
-Rows = list[dict[str, object]]
+Row = dict[str, object]
 
 
-def usage_by_hour(started_at: float, now: float, first: int, last: int) -> Rows:
-    """Return one row for each model and hour that begins from *first* to *last*, the present hour as far as it goes."""
-    hours = range(-(-first // HOUR) * HOUR, min(last, int(now)) + 1, HOUR)
+def usage_at(started_at: float, now: float, first: int, last: int, *, by_key: bool) -> list[Row]:
+    """Return the sums of the hours of *first* to *last* for each model: *by_key* over all of them, else for each."""
+    written = int(now) // BATCH_SECONDS * BATCH_SECONDS
+    hours = range(first // HOUR * HOUR, min(last, int(now)) + 1, HOUR)
+    sums: list[tuple[Row, Sequence[DemoKey], int, int]] = [({"created_at": at}, KEYS, at, at + HOUR) for at in hours]
+    if by_key:
+        names = [{"token_id": key.id, "token_name": key.name, "use_group": key.group} for key in KEYS]
+        sums = [(name, [key], hours.start, last + HOUR) for name, key in zip(names, KEYS, strict=True)]
     return [
-        row | {"created_at": hour}
-        for hour in hours
-        for row in _rows(_spent(KEYS, hour - started_at, min(hour + HOUR, _written(now)) - started_at))
+        row | labels
+        for labels, keys, since, until in sums
+        for row in _rows(_spent(keys, since - started_at, min(until, written) - started_at))
     ]
-
-
-def usage_by_key(started_at: float, now: float, first: int, last: int) -> Rows:
-    """Return one row for each key and model, with what was spent from *first* to the end of the hour of *last*."""
-    since, until = first // HOUR * HOUR - started_at, min((last // HOUR + 1) * HOUR, _written(now)) - started_at
-    return [
-        row | {"token_id": key.id, "token_name": key.name, "use_group": key.group}
-        for key in KEYS
-        for row in _rows(_spent([key], since, until))
-    ]
-
-
-def _written(now: float) -> int:
-    return int(now) // BATCH_SECONDS * BATCH_SECONDS
 
 
 def _spent(keys: Sequence[DemoKey], since: float, until: float) -> float:
@@ -53,7 +44,7 @@ def _spent(keys: Sequence[DemoKey], since: float, until: float) -> float:
     return before + (sum(key.spent(until) - key.spent(since) for key in keys) if until > 0 else 0)
 
 
-def _rows(units: float) -> Iterable[dict[str, object]]:
+def _rows(units: float) -> Iterable[Row]:
     for name, (share, tokens, price) in MODELS.items():
         if (quota := int(units * share)) > 0:
             yield {"model_name": name, "quota": quota, "token_used": int(quota * tokens), "count": quota // price + 1}

@@ -1,10 +1,15 @@
 """The demo's books of what models cost agree with what its keys spent, and only grow."""
 
+from functools import partial
+
 from exporter.demo.scenario import HOUR, KEYS
-from exporter.demo.usage import MODELS, usage_by_hour, usage_by_key
+from exporter.demo.usage import MODELS, usage_at
 
 START = 1_750_003_200.0
 NOON = int(START)
+
+
+by_hour, by_key = partial(usage_at, by_key=False), partial(usage_at, by_key=True)
 
 
 def spent(elapsed):
@@ -12,7 +17,7 @@ def spent(elapsed):
 
 
 def test_the_models_share_what_the_keys_spent_within_an_hour():
-    rows = usage_by_hour(START, START + 2 * HOUR, NOON + HOUR, NOON + HOUR)
+    rows = by_hour(START, START + 2 * HOUR, NOON + HOUR, NOON + HOUR)
 
     assert [row["model_name"] for row in rows] == list(MODELS)
     assert {row["created_at"] for row in rows} == {NOON + HOUR}
@@ -20,7 +25,7 @@ def test_the_models_share_what_the_keys_spent_within_an_hour():
 
 
 def test_the_present_hour_grows_every_five_minutes_until_it_ends():
-    rows = [usage_by_hour(START, START + 60 * minute, NOON, NOON) for minute in (4.9, 5, 9.9, 10, 60, 90)]
+    rows = [by_hour(START, START + 60 * minute, NOON, NOON) for minute in (4.9, 5, 9.9, 10, 60, 90)]
     none, *quotas = [sum(row["quota"] for row in each) for each in rows]
 
     assert none == 0
@@ -28,13 +33,12 @@ def test_the_present_hour_grows_every_five_minutes_until_it_ends():
 
 
 def test_a_day_before_the_start_is_in_the_books():
-    assert len(usage_by_hour(START, START, NOON - 24 * HOUR, NOON - HOUR)) == 24 * len(MODELS)
+    assert len(by_hour(START, START, NOON - 24 * HOUR, NOON - HOUR)) == 24 * len(MODELS)
 
 
 def test_by_key_the_same_is_spent_as_by_model():
-    by_key = usage_by_key(START, START + HOUR, NOON, NOON)
-    by_model = usage_by_hour(START, START + HOUR, NOON, NOON)
+    rows = by_key(START, START + HOUR, NOON, NOON)
+    by_model = sum(row["quota"] for row in by_hour(START, START + HOUR, NOON, NOON))
 
-    assert {row["token_id"] for row in by_key} <= {key.id for key in KEYS}
-    assert sum(row["quota"] for row in by_key) <= sum(row["quota"] for row in by_model)
-    assert sum(row["quota"] for row in by_key) > 0.99 * sum(row["quota"] for row in by_model)
+    assert {row["token_id"] for row in rows} <= {key.id for key in KEYS}
+    assert 0.99 * by_model < sum(row["quota"] for row in rows) <= by_model
