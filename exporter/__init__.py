@@ -12,8 +12,9 @@ lists the metrics. Imports only go down, and modules in one layer do not know ea
     server/, site/     how the exporter is reached; what it answers
     demo/, logs        a simulated account; log lines, from a thread
     exposition/        what a scrape gets, rendered when the data changes
-    snapshot, credentials, strict_yaml, parsers     what is known of each account; the token; YAML; text to value
-    model, errors, filters, files, workers          what a key is; what can go wrong; the ground
+    snapshot           what is known of each account
+    filters, credentials, strict_yaml, parsers      keys by name; the token; YAML; text to value
+    model, errors, files, workers                   what a key is; what can go wrong; the ground
 
 The path of data: bytes -> cometapi.connections -> answer, wire (Page) -> paging (Listing) -> refresh.refresher ->
 snapshot (AccountState) -> watch.publish -> exposition.rendering -> exposition.scrape -> site.routes -> server.serve.

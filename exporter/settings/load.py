@@ -24,7 +24,6 @@ from exporter.strict_yaml import YamlError
 
 T = TypeVar("T")
 
-FEWEST_INTERVALS = 2
 ACCOUNT_OPTIONS = tuple(option for option in OPTIONS if option.group in ("cometapi", "collect", "keys"))
 OF_ONE_ACCOUNT = ("access_token_file", "access_token_env", "user_id")
 NOT_OF_THE_DEMO = ("access_token_file", "user_id", "base_url", "ca_file")
@@ -182,7 +181,7 @@ class _Loading:
                 "plain HTTP to a non-loopback host would expose the token on the network: use https, or allow it with "
                 "--cometapi.allow-insecure-http (allow_insecure_http: true in the file)",
             )
-        if values["stale_after"] < FEWEST_INTERVALS * values["interval"]:
+        if values["stale_after"] < 2 * values["interval"]:
             self._complain(
                 texts["stale_after"].where,
                 f"expected at least two intervals of {texts['interval'].text} for account {name}, got "
