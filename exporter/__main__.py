@@ -110,15 +110,14 @@ def _run(given: dict[str, Any], environ: Mapping[str, str], arguments: Sequence[
     demo = "demo" in modes
     chosen = sorted(modes - {"demo"})
     if len(chosen) > 1:
-        return _refuse(f"{mode_flag(chosen[0])} is set together with {mode_flag(chosen[1])}: choose one")
+        return _complain(f"{' and '.join(map(mode_flag, chosen))} are set together: choose one", WRONG_SETTINGS)
     load = functools.partial(load_settings, given, environ, demo=demo)
     try:
         settings = workers.start(load, "configuration").result(workers.LANE_SECONDS)
     except SettingsError as error:
-        return _refuse("\n  ".join(["Invalid configuration:", *error.problems]))
+        return _complain("\n  ".join(["Invalid configuration:", *error.problems]), WRONG_SETTINGS)
     except TimeoutError:
-        _complain("a file that the settings name could not be read in time: does its mount answer?")
-        return FAILED
+        return _complain("a file that the settings name could not be read in time: does its mount answer?")
     set_up_logs("error" if chosen == ["check"] else settings.log_level, settings.log_format)
     do: dict[str, Callable[[], int]] = {
         "config_check": lambda: _write(f"The configuration is valid. Accounts: {len(settings.accounts)}."),
@@ -129,19 +128,16 @@ def _run(given: dict[str, Any], environ: Mapping[str, str], arguments: Sequence[
         return do.get("".join(chosen), lambda: _serve(settings, load))()
     except (StartError, ListenError) as error:
         structlog.get_logger().error("cannot start", error=str(error))
+        return FAILED
     except KeyboardInterrupt:
-        _complain("interrupted")
-    return FAILED
+        return _complain("interrupted")
 
 
-def _refuse(problem: str) -> int:
-    _complain(problem)
-    return WRONG_SETTINGS
-
-
-def _complain(text: str) -> None:
+def _complain(text: str, code: int = FAILED) -> int:
+    """Write *text* to standard error and return the exit code."""
     with contextlib.suppress(OSError):
         click.echo(text, err=True)
+    return code
 
 
 def _write(text: str) -> int:

@@ -7,13 +7,11 @@ import ipaddress
 import math
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from types import MappingProxyType
 from urllib.parse import urlsplit
 
 SHORTEST_DURATION = 0.1
-NO_SYNONYMS: Mapping[str, str] = MappingProxyType({})
 _HOST_NAME = re.compile(r"([A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?")
 _URL_PATH = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/?")
 # Source: https://prometheus.io/docs/prometheus/latest/configuration/configuration/ (the type `<duration>`)
@@ -22,14 +20,14 @@ LONGEST_DURATION_TEXT = 30
 _DURATION = re.compile("".join(rf"(?:(?P<{unit}>[0-9]+){unit})?" for unit in _SECONDS))
 
 
-def parse_path(text: str) -> Path:
+def path(text: str) -> Path:
     """Return the path of a file; raise ValueError for one that no system call takes."""
     if not text.strip() or re.search("[\0\ud800-\udc7f\udd00-\udfff]", text):
         raise ValueError("expected the path of a file, got none or characters that a path cannot contain")
     return Path(text)
 
 
-def parse_pattern(text: str) -> re.Pattern[str]:
+def pattern(text: str) -> re.Pattern[str]:
     """Return a regular expression whose dot also matches a line break; raise ValueError with its fault's place."""
     try:
         with warnings.catch_warnings(action="ignore"):  # of spellings that a later Python may read otherwise
@@ -38,7 +36,7 @@ def parse_pattern(text: str) -> re.Pattern[str]:
         raise ValueError(f"expected a regular expression, got {text[:40]!r}: {error}") from None
 
 
-def parse_base_url(text: str) -> str:
+def base_url(text: str) -> str:
     """Return the gateway's URL without a trailing slash or `/v1`; never quote it, it may contain a password."""
     try:
         parts = urlsplit(text.strip())
@@ -63,11 +61,6 @@ def _is_host(host: str, netloc: str) -> bool:
         return ipaddress.ip_address(host).version == 6  # noqa: PLR2004 - IPv6, as in its name
     except ValueError:
         return False
-
-
-def is_safe_for_tokens(base_url: str) -> bool:
-    """Whether a token sent there cannot be read on the network: TLS, or this machine itself."""
-    return urlsplit(base_url).scheme == "https" or is_loopback(base_url)
 
 
 def is_loopback(base_url: str) -> bool:
@@ -97,21 +90,21 @@ def _number(text: str) -> float:
         return math.nan
 
 
-def parse_positive_number(text: str) -> float:
+def positive_number(text: str) -> float:
     """Return a finite number above 0."""
     if not 0 < _number(text) < math.inf:
         raise ValueError(f"expected a number above 0, got {text[:40]!r}")
     return _number(text)
 
 
-def parse_amount(text: str) -> float:
+def amount(text: str) -> float:
     """Return a finite number that is not negative."""
     if not 0 <= _number(text) < math.inf:
         raise ValueError(f"expected a number that is not negative, got {text[:40]!r}")
     return _number(text)
 
 
-def parse_duration(text: str) -> float:
+def duration(text: str) -> float:
     """Return the seconds in *text*; raise ValueError if it is not a Prometheus duration."""
     match = _DURATION.fullmatch(text.strip())
     if match is None or not text.strip() or len(text) > LONGEST_DURATION_TEXT:
@@ -119,15 +112,15 @@ def parse_duration(text: str) -> float:
     return sum(int(number) * _SECONDS[unit] for unit, number in match.groupdict(default="0").items())
 
 
-def parse_positive_duration(text: str) -> float:
+def positive_duration(text: str) -> float:
     """Return a duration of at least 100 milliseconds, in seconds."""
-    seconds = parse_duration(text)
+    seconds = duration(text)
     if seconds < SHORTEST_DURATION:
         raise ValueError(f"expected at least 100ms, got {text[:40]!r}")
     return seconds
 
 
-def parse_switch(text: str) -> bool:
+def switch(text: str) -> bool:
     """Return what a yes-or-no says."""
     words = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
     if text.strip().lower() not in words:
@@ -135,16 +128,14 @@ def parse_switch(text: str) -> bool:
     return words[text.strip().lower()]
 
 
-def parse_url_path(text: str) -> str:
+def url_path(text: str) -> str:
     """Return a path for the metrics that the exporter does not use otherwise."""
-    if text != "/" and not _URL_PATH.fullmatch(text):
-        raise ValueError(f"expected a path such as /metrics, got {text[:40]!r}")
-    if text == "/" or text.startswith(("/-/", "/api/")):
-        raise ValueError(f"expected a path that the exporter does not use otherwise, got {text[:40]!r}")
+    if not _URL_PATH.fullmatch(text) or text.startswith(("/-/", "/api/")):
+        raise ValueError(f"expected a path such as /metrics, but not /, /-/… or /api/…, got {text[:40]!r}")
     return text
 
 
-def one_of(words: tuple[str, ...], synonyms: Mapping[str, str] = NO_SYNONYMS) -> Callable[[str], str]:
+def one_of(words: tuple[str, ...], **synonyms: str) -> Callable[[str], str]:
     """Return a parser for one of *words*; *synonyms* are other ways to write some of them."""
 
     def parse(text: str) -> str:

@@ -15,7 +15,7 @@ from exporter.credentials import LiteralToken, Secret, TokenFile, TokenSource
 from exporter.errors import ApiError, SettingsError
 from exporter.files import read_certificates
 from exporter.filters import Threshold, shard_of
-from exporter.parsers import is_safe_for_tokens
+from exporter.parsers import is_loopback
 from exporter.server.listen import ListenAddress
 from exporter.server.tls import WebConfigFile
 from exporter.settings.config_file import Entry, read_config_file
@@ -175,7 +175,8 @@ class _Loading:
         return source
 
     def _check_account(self, name: str, values: Mapping[str, Any], texts: Texts) -> None:
-        if not is_safe_for_tokens(values["base_url"]) and not values["allow_insecure_http"]:
+        url = values["base_url"]
+        if not (url.startswith("https:") or is_loopback(url) or values["allow_insecure_http"]):
             self._complain(
                 texts["base_url"].where,
                 "plain HTTP to a non-loopback host would expose the token on the network: use https, or allow it with "

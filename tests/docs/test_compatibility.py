@@ -10,10 +10,10 @@ import pytest
 import trustme
 from promises import FLAGS, METRICS, MODES
 
+from exporter import parsers
 from exporter.exposition.catalogue import EXPERIMENTAL, SNAPSHOT_FAMILIES
 from exporter.exposition.telemetry import TELEMETRY_FAMILIES
 from exporter.filters import Threshold
-from exporter.parsers import parse_pattern
 from exporter.settings.load import load_settings
 from exporter.settings.options import MODES as KNOWN_MODES
 from exporter.settings.options import OPTIONS, mode_flag
@@ -76,9 +76,9 @@ def test_the_accounts_file_of_the_last_release_is_read_as_it_was(tmp_path):
     assert (production.interval, production.timeout, production.stale_after) == (300.0, 20.0, 3600.0)
     assert (production.concurrency, production.usage, production.usage_max_series) == (1, "key-model", 100)
     assert (production.keys_max, production.keys_counts_only) == (100, True)
-    assert (production.keys_include, production.keys_exclude) == (parse_pattern("web/.*"), parse_pattern("web/old"))
+    assert (production.keys_include, production.keys_exclude) == (parsers.pattern("web/.*"), parsers.pattern("web/old"))
     common = Threshold(
-        keys=parse_pattern("production/.*"),
+        keys=parsers.pattern("production/.*"),
         low_quota_usd=50.0,
         expiry_warning=30 * 86_400.0,
         daily_budget_usd=20.0,

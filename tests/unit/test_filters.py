@@ -7,8 +7,8 @@ from domain import an_api_key
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exporter import parsers
 from exporter.filters import Threshold, key_filter, shard_of, threshold_of
-from exporter.parsers import parse_pattern
 
 WEB, NIGHTLY, NO_GROUP = KEYS = (
     an_api_key(group="production", name="web"),
@@ -31,7 +31,7 @@ WEB, NIGHTLY, NO_GROUP = KEYS = (
     ],
 )
 def test_include_and_exclude_match_the_whole_of_group_and_name_and_exclude_wins(include, exclude, expected):
-    takes = key_filter(*(pattern and parse_pattern(pattern) for pattern in (include, exclude)))
+    takes = key_filter(*(pattern and parsers.pattern(pattern) for pattern in (include, exclude)))
 
     assert [key for key in KEYS if takes(key)] == expected
 
@@ -44,18 +44,18 @@ def test_there_is_no_filter_without_patterns():
 @settings(deadline=None)
 def test_an_escaped_group_and_name_matches_that_key_whatever_they_contain(group, name):
     key, other = an_api_key(group=group, name=name), an_api_key(group=group, name=f"{name}!")
-    only = parse_pattern(re.escape(f"{group}/{name}"))
+    only = parsers.pattern(re.escape(f"{group}/{name}"))
 
     assert key_filter(only, None)(key)
     assert not key_filter(only, None)(other)
     assert not key_filter(only, only)(key)
-    assert key_filter(parse_pattern(".*"), None)(key)
+    assert key_filter(parsers.pattern(".*"), None)(key)
     assert threshold_of(key, [Threshold(low_quota_usd=1.0)]) is not None
 
 
 def test_the_first_threshold_that_matches_counts():
-    production = Threshold(keys=parse_pattern("production/.*"), low_quota_usd=50.0)
-    nightly = Threshold(keys=parse_pattern("sandbox/.*"), daily_budget_usd=1.0)
+    production = Threshold(keys=parsers.pattern("production/.*"), low_quota_usd=50.0)
+    nightly = Threshold(keys=parsers.pattern("sandbox/.*"), daily_budget_usd=1.0)
     rest = Threshold(expiry_warning=86_400.0)
 
     assert [threshold_of(key, (production, nightly, rest)) for key in (WEB, NIGHTLY, NO_GROUP)] == [
@@ -67,7 +67,7 @@ def test_the_first_threshold_that_matches_counts():
 
 
 def test_a_key_that_no_threshold_matches_has_none():
-    assert threshold_of(WEB, [Threshold(keys=parse_pattern("sandbox/.*"))]) is None
+    assert threshold_of(WEB, [Threshold(keys=parsers.pattern("sandbox/.*"))]) is None
 
 
 @given(st.text(max_size=30), st.integers(1, 20))

@@ -81,7 +81,7 @@ def test_two_modes_at_once_are_refused(call):
     assert call("--config.check", "--once", **TOKEN) == (
         2,
         "",
-        "--config.check is set together with --once: choose one\n",
+        "--config.check and --once are set together: choose one\n",
     )
 
 

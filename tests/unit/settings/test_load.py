@@ -6,11 +6,11 @@ import pytest
 import trustme
 from builders import CANARY_TOKEN
 
+from exporter import parsers
 from exporter.__main__ import command
 from exporter.credentials import LiteralToken, Secret, TokenFile
 from exporter.errors import SettingsError
 from exporter.filters import Threshold
-from exporter.parsers import parse_pattern
 from exporter.server.listen import ListenAddress
 from exporter.settings.load import Account, Settings, load_settings
 from exporter.settings.options import BY_KEY, MODES
@@ -81,8 +81,8 @@ def test_with_a_token_alone_everything_has_its_default():
         ("usage", "Key-Model", "key-model"),
         ("usage_max_series", "9", 9),
         ("keys_max", "500", 500),
-        ("keys_include", "a/.*", parse_pattern("a/.*")),
-        ("keys_exclude", "b/.*", parse_pattern("b/.*")),
+        ("keys_include", "a/.*", parsers.pattern("a/.*")),
+        ("keys_exclude", "b/.*", parsers.pattern("b/.*")),
         ("keys_counts_only", "true", True),
         ("max_requests_per_minute", "5", 5),
         ("telemetry_path", "/m", "/m"),
@@ -168,7 +168,7 @@ WRONG = {
         ":1,nowhere",
         'expected ":port", "host:port" or "[IPv6]:port" with a port from 0 to 65535, not \'nowhere\'',
     ),
-    "telemetry_path": ("metrics", "expected a path such as /metrics, got 'metrics'"),
+    "telemetry_path": ("metrics", "expected a path such as /metrics, but not /, /-/… or /api/…, got 'metrics'"),
     "enable_lifecycle": ("perhaps", "expected true or false, got 'perhaps'"),
     "log_level": ("loud", "expected one of debug, info, warning, error, got 'loud'"),
     "log_format": ("xml", "expected one of logfmt, json, got 'xml'"),
@@ -346,7 +346,7 @@ accounts:
 
         assert (own.interval, own.timeout, own.concurrency, own.stale_after) == (20.0, 2.0, 3, 3600.0)
         assert (common.interval, common.timeout, common.concurrency) == (30.0, 5.0, 3)
-        assert (own.keys_max, own.keys_exclude, own.keys_counts_only) == (9, parse_pattern("sandbox/.*"), True)
+        assert (own.keys_max, own.keys_exclude, own.keys_counts_only) == (9, parsers.pattern("sandbox/.*"), True)
         assert (common.keys_max, common.keys_counts_only) == (500, False)
         assert settings.max_requests_per_minute == 55
         assert load(flag, "--collect.max-requests-per-minute=9").max_requests_per_minute == 9
@@ -462,11 +462,11 @@ accounts:
         own, common = load(flag).accounts
 
         assert common.thresholds == (
-            Threshold(keys=parse_pattern("production/.*"), low_quota_usd=50.0, expiry_warning=30 * 86_400.0),
+            Threshold(keys=parsers.pattern("production/.*"), low_quota_usd=50.0, expiry_warning=30 * 86_400.0),
             Threshold(daily_budget_usd=20.0),
         )
         assert own.thresholds == (
-            Threshold(keys=parse_pattern("production/web"), low_quota_usd=5.0),
+            Threshold(keys=parsers.pattern("production/web"), low_quota_usd=5.0),
             *common.thresholds,
         )
 
