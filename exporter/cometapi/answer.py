@@ -16,17 +16,16 @@ from msgspec import Meta
 from exporter.errors import AccountDisabled, ApiError, InvalidResponse, RateLimited, Rejected, ServerFault, Unauthorized
 
 UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-SAFE_CODES = frozenset(
-    {
-        "AUTH_UNAUTHORIZED",
-        "AUTH_USER_INVALID",
-        "AUTH_USER_DISABLED",
-        "AUTH_INTERNAL_ERROR",
-        "AUTH_SESSION_REVOKED",
-        "AUTH_TOKEN_EXPIRED",
-    }
+SAFE_CODES = (
+    "AUTH_UNAUTHORIZED",
+    "AUTH_USER_INVALID",
+    "AUTH_USER_DISABLED",
+    "AUTH_INTERNAL_ERROR",
+    "AUTH_SESSION_REVOKED",
+    "AUTH_TOKEN_EXPIRED",
 )
 """The codes that gateways of this family are known to send: these alone may be printed."""
+REJECTED = "the gateway refused the request (success: false)"
 _ORIGIN = re.compile(r"(https?://)(?:[^/?#]*@)?([a-z0-9.-]{1,253}(?::[0-9]{1,5})?)(?:[/?#]|$)")
 
 Content = TypeVar("Content")
@@ -55,15 +54,11 @@ class Envelope(msgspec.Struct, Generic[Content]):
 
 
 class _Verdict(msgspec.Struct):
-    success: bool
-
-
-class _Refusal(msgspec.Struct):
-    code: str = ""
+    success: object = None
+    code: object = None
 
 
 _decode_verdict = msgspec.json.Decoder(_Verdict).decode
-_decode_refusal = msgspec.json.Decoder(_Refusal).decode
 
 
 def content(answer: Answer, decode: Callable[[bytes], Envelope[Content]]) -> Content:
@@ -75,7 +70,7 @@ def content(answer: Answer, decode: Callable[[bytes], Envelope[Content]]) -> Con
         check_verdict(answer)
         raise InvalidResponse(what_came_instead(answer, error)) from None
     if not envelope.success:
-        raise _rejected()
+        raise Rejected(REJECTED)
     return envelope.data
 
 
@@ -99,10 +94,7 @@ def check_status(answer: Answer) -> None:
 
 def _refusal(answer: Answer) -> ApiError:
     """Say why the gateway refuses the token, as far as it says so itself."""
-    try:
-        code = _decode_refusal(answer.body).code
-    except UNDECODABLE:
-        code = ""
+    code = _verdict(answer).code
     said = f"HTTP {answer.status}, {code}" if code in SAFE_CODES else f"HTTP {answer.status}"
     if code == "AUTH_USER_DISABLED":
         return AccountDisabled(f"the gateway reports the account as disabled ({said})")
@@ -115,16 +107,15 @@ def _refusal(answer: Answer) -> ApiError:
 
 def check_verdict(answer: Answer) -> None:
     """Raise Rejected where the body is JSON that says success: false, whatever else is wrong with it."""
+    if _verdict(answer).success is False:
+        raise Rejected(REJECTED)
+
+
+def _verdict(answer: Answer) -> _Verdict:
     try:
-        verdict = _decode_verdict(answer.body)
+        return _decode_verdict(answer.body)
     except UNDECODABLE:
-        return
-    if not verdict.success:
-        raise _rejected()
-
-
-def _rejected() -> Rejected:
-    return Rejected("the gateway refused the request (success: false)")
+        return _Verdict()
 
 
 def retry_after(answer: Answer) -> float | None:

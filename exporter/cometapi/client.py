@@ -7,24 +7,18 @@ refused to it, its hash alone.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
-from typing import TypeVar
+from typing import Generic, TypeVar
 
+import msgspec
 import stamina
 import stamina.instrumentation
 
 from exporter.cometapi.answer import Answer, clock_skew
 from exporter.cometapi.connections import Connections
-from exporter.cometapi.facts import (
-    Status,
-    parse_balance,
-    parse_groups,
-    parse_status,
-    parse_subscriptions,
-    parse_usage,
-)
+from exporter.cometapi.facts import parse_balance, parse_groups, parse_status, parse_subscriptions, parse_usage
 from exporter.cometapi.paging import MOST_KEYS, Walk, union
 from exporter.cometapi.rate_limit import LONGEST_WAIT_SECONDS, RateLimit
 from exporter.cometapi.wire import Page, parse_page
@@ -33,21 +27,30 @@ from exporter.errors import AccountDisabled, ApiError, InvalidResponse, Rejected
 from exporter.model import Balance, Facts, Listing, UsageRow
 from exporter.workers import decode
 
-KEYS_PATH = "/api/token/"
-ACCOUNT_PATH = "/api/user/self"
-STATUS_PATH = "/api/status"
-GROUPS_PATH = "/api/user/self/groups"
-SUBSCRIPTIONS_PATH = "/api/subscription/self"
-USAGE_PATH = "/api/data/self"
-USAGE_BY_KEY_PATH = "/api/data/flow/self"
 PAGE_SIZE = 100
 LISTINGS = 3
 ATTEMPTS = 3
 ASK_AGAIN_SECONDS = 3600.0
 NOT_REPORTED = (Unauthorized, AccountDisabled, Rejected, InvalidResponse)
-NO_PARAMS: Mapping[str, str] = MappingProxyType({})
 
-Parsed = TypeVar("Parsed")
+Content_co = TypeVar("Content_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint(Generic[Content_co]):
+    """A path of the API, and how to read its answers."""
+
+    path: str
+    parse: Callable[[Answer], Content_co]
+
+
+KEYS = Endpoint("/api/token/", parse_page)
+ACCOUNT = Endpoint("/api/user/self", parse_balance)
+STATUS = Endpoint("/api/status", parse_status)
+GROUPS = Endpoint("/api/user/self/groups", parse_groups)
+SUBSCRIPTIONS = Endpoint("/api/subscription/self", parse_subscriptions)
+USAGE = Endpoint("/api/data/self", partial(parse_usage, by_key=False))
+USAGE_BY_KEY = Endpoint("/api/data/flow/self", partial(parse_usage, by_key=True))
 
 
 def _is_worth_another_try(error: Exception) -> bool:
@@ -100,20 +103,17 @@ class CometClient:
 
     async def read_balance(self, token: Secret) -> Balance:
         """Read the account's own quota; raises ApiError."""
-        return await self._get(token, ACCOUNT_PATH, parse_balance)
+        return await self._get(token, ACCOUNT)
 
     async def read_facts(self, token: Secret) -> Facts:
         """Read what changes slowly; what is refused or has another shape is None, and asked again after an hour.
 
         Raises the ApiError of trouble that passes.
         """
-        status = await self._get_if_offered(token, STATUS_PATH, parse_status) or Status()
-        return Facts(
-            version=status.version or None,
-            quota_units_per_usd=status.quota_per_unit or None,
-            groups=await self._get_if_offered(token, GROUPS_PATH, parse_groups),
-            subscriptions=await self._get_if_offered(token, SUBSCRIPTIONS_PATH, parse_subscriptions),
-            has_usage=status.enable_data_export,
+        return msgspec.structs.replace(
+            await self._get_if_offered(token, STATUS) or Facts(),
+            groups=await self._get_if_offered(token, GROUPS),
+            subscriptions=await self._get_if_offered(token, SUBSCRIPTIONS),
         )
 
     async def read_usage(self, token: Secret, first: int, last: int, *, by_key: bool) -> tuple[UsageRow, ...] | None:
@@ -121,10 +121,8 @@ class CometClient:
 
         Raises the ApiError of trouble that passes.
         """
-        path = USAGE_BY_KEY_PATH if by_key else USAGE_PATH
-        params = {"start_timestamp": str(first), "end_timestamp": str(last)}
-        parse, kind = partial(parse_usage, by_key=by_key), "" if first == last else " of days"
-        return await self._get_if_offered(token, path, parse, params, kind=kind)
+        endpoint, kind = USAGE_BY_KEY if by_key else USAGE, "" if first == last else " of days"
+        return await self._get_if_offered(token, endpoint, kind, start_timestamp=str(first), end_timestamp=str(last))
 
     async def list_keys(self, token: Secret, *, progress: Callable[[], None] = lambda: None) -> Listing:
         """Read every page, again where it is not proven that all keys came; *progress* is called for each page.
@@ -134,8 +132,9 @@ class CometClient:
 
         async def read(index: int) -> Page:
             """Read page *index*, counted from 0; some gateways read the one name of the size, some the other."""
-            params = {"p": str(index + self.first_page), "page_size": str(PAGE_SIZE), "size": str(PAGE_SIZE)}
-            page = await self._get(token, KEYS_PATH, parse_page, params)
+            page = await self._get(
+                token, KEYS, p=str(index + self.first_page), page_size=str(PAGE_SIZE), size=str(PAGE_SIZE)
+            )
             progress()
             return page
 
@@ -170,37 +169,29 @@ class CometClient:
         return await decode(walk.listing)
 
     @stamina.retry(on=_is_worth_another_try, attempts=ATTEMPTS, timeout=None)
-    async def _get(
-        self, token: Secret, path: str, parse: Callable[[Answer], Parsed], params: Mapping[str, str] = NO_PARAMS
-    ) -> Parsed:
-        """GET *path* and parse the answer apart from the event loop; raises ApiError."""
-        answer = await self._send(token, path, params)
+    async def _get(self, token: Secret, endpoint: Endpoint[Content_co], **params: str) -> Content_co:
+        """Ask the *endpoint*, and parse its answer apart from the event loop; raises ApiError."""
+        answer = await self._send(token, endpoint.path, params)
         self.clock_skew = clock_skew(answer)
         try:
-            return await decode(partial(parse, answer))
+            return await decode(partial(endpoint.parse, answer))
         except ApiError as error:
             if error.retry_after is not None:
                 self._rate_limit.pause(error.retry_after)
             raise
 
     async def _get_if_offered(
-        self,
-        token: Secret,
-        path: str,
-        parse: Callable[[Answer], Parsed],
-        params: Mapping[str, str] = NO_PARAMS,
-        *,
-        kind: str = "",
-    ) -> Parsed | None:
+        self, token: Secret, endpoint: Endpoint[Content_co], kind: str = "", **params: str
+    ) -> Content_co | None:
         """Do the same, but return None where the gateway refuses, or refused it to this token within the last hour.
 
-        Of the requests to one path each *kind* is refused by itself.
+        Of the requests to one endpoint each *kind* is refused by itself.
         """
-        place = (path + kind, hash(token))
+        place = (endpoint.path + kind, hash(token))
         if self._rate_limit.clock() < self._refused_until.get(place, float("-inf")):
             return None
         try:
-            return await self._get(token, path, parse, params)
+            return await self._get(token, endpoint, **params)
         except NOT_REPORTED:
             self._refused_until[place] = self._rate_limit.clock() + ASK_AGAIN_SECONDS
             return None

@@ -69,12 +69,16 @@ class Connections:
     def __init__(
         self, base_url: str, *, user_id: int | None, ca_file: Path | None, timeout: float, at_once: int
     ) -> None:
+        self._base_url = base_url
         self._user_id = user_id
+        self._trust = _trust(ca_file)
         self._timeout = timeout
-        self._open_pool = functools.partial(_open_pool, base_url, user_id, _trust(ca_file), at_once)
+        self._limits = httpx.Limits(
+            max_connections=at_once, max_keepalive_connections=at_once, keepalive_expiry=KEEP_CONNECTIONS_SECONDS
+        )
         self._closing: set[asyncio.Task[None]] = set()
         try:
-            self._pool = _Pool(self._open_pool())
+            self._pool = self._open_pool()
         except (ImportError, ValueError):
             raise StartError(
                 "the proxy that HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names cannot be used: expected http:// or "
@@ -89,7 +93,7 @@ class Connections:
             return await self._exchange(pool.http, path, params, token)
         except BaseException:
             if pool is self._pool:
-                self._pool = _Pool(self._open_pool())
+                self._pool = self._open_pool()
             raise
         finally:
             pool.users -= 1
@@ -117,25 +121,23 @@ class Connections:
         except (httpx.HTTPError, *_UNREADABLE_ADDRESS) as error:
             raise _no_answer(error, http.base_url) from None
 
+    def _open_pool(self) -> _Pool:
+        """Make a pool that follows no redirects and keeps no cookies."""
+        http = httpx.AsyncClient(
+            base_url=self._base_url,
+            verify=self._trust,
+            follow_redirects=False,
+            trust_env=not is_loopback(self._base_url),  # a proxy has no business between this machine and itself
+            timeout=None,  # noqa: S113 - each whole exchange has a deadline of its own
+            limits=self._limits,
+            headers=HEADERS | ({} if self._user_id is None else dict.fromkeys(USER_HEADERS, str(self._user_id))),
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        )
+        return _Pool(http)
+
     async def aclose(self) -> None:
         """Close all."""
         await asyncio.gather(self._pool.http.aclose(), *self._closing)
-
-
-def _open_pool(base_url: str, user_id: int | None, trust: ssl.SSLContext, at_once: int) -> httpx.AsyncClient:
-    """Make a pool that follows no redirects and keeps no cookies."""
-    return httpx.AsyncClient(
-        base_url=base_url,
-        verify=trust,
-        follow_redirects=False,
-        trust_env=not is_loopback(base_url),  # a proxy has no business between this machine and itself
-        timeout=None,  # noqa: S113 - each whole exchange has a deadline of its own
-        limits=httpx.Limits(
-            max_connections=at_once, max_keepalive_connections=at_once, keepalive_expiry=KEEP_CONNECTIONS_SECONDS
-        ),
-        headers=HEADERS | ({} if user_id is None else dict.fromkeys(USER_HEADERS, str(user_id))),
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-    )
 
 
 @functools.lru_cache

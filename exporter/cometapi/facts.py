@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from exporter.cometapi.answer import Answer, Envelope, Int64, content
 from exporter.errors import InvalidResponse
-from exporter.model import Balance, Subscriptions, UsageRow, label_text
+from exporter.model import Balance, Facts, Subscriptions, UsageRow, label_text
 
 MOST_GROUPS = 1_000
 MOST_ROWS = 50_000
@@ -29,9 +29,7 @@ class _Account(msgspec.Struct):
     id: Int64 | None = None
 
 
-class Status(msgspec.Struct, frozen=True):
-    """What a gateway reports to everybody; 0 and "" where it does not."""
-
+class _Status(msgspec.Struct):
     quota_per_unit: float = 0.0
     version: str = ""
     enable_data_export: bool = False
@@ -68,7 +66,7 @@ class _UsageRow(msgspec.Struct):
 
 
 _decode_account = msgspec.json.Decoder(Envelope[_Account]).decode
-_decode_status = msgspec.json.Decoder(Envelope[Status]).decode
+_decode_status = msgspec.json.Decoder(Envelope[_Status]).decode
 _decode_groups = msgspec.json.Decoder(Envelope[Annotated[dict[str, _Group], Meta(max_length=MOST_GROUPS)]]).decode
 _decode_subscriptions = msgspec.json.Decoder(Envelope[_Subscriptions]).decode
 _decode_usage = msgspec.json.Decoder(Envelope[Annotated[list[_UsageRow], Meta(max_length=MOST_ROWS)] | None]).decode
@@ -85,12 +83,16 @@ def parse_balance(answer: Answer) -> Balance:
     )
 
 
-def parse_status(answer: Answer) -> Status:
+def parse_status(answer: Answer) -> Facts:
     """Read the gateway's version, its quota units of one US dollar, and whether it records usage."""
     status = content(answer, _decode_status)
     if not (math.isfinite(status.quota_per_unit) and status.quota_per_unit >= 0):
         raise InvalidResponse("the quota units of one US dollar are no positive number")
-    return msgspec.structs.replace(status, version=label_text(status.version))
+    return Facts(
+        version=label_text(status.version) or None,
+        quota_units_per_usd=status.quota_per_unit or None,
+        has_usage=status.enable_data_export,
+    )
 
 
 def parse_groups(answer: Answer) -> Mapping[str, float | None]:

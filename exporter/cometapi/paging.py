@@ -81,8 +81,8 @@ class Walk:
         if news == 0:
             self._last, self._is_stuck = NO_FURTHER, page.length > 0
         elif self._waiting == 0 and self._next > self._last:
-            shows_all = self._found.largest_total <= self._found.count or self._has_all_of_page_one_s_total
-            if self._tail_length >= self._size or not shows_all:
+            lacks_some = any((total or 0) > self._found.count for total in self._found.totals)
+            if self._tail_length >= self._size or (lacks_some and not self._has_all_of_page_one_s_total):
                 self._last = self._next
 
     def listing(self) -> Listing:
@@ -133,10 +133,6 @@ class _Found:
     @property
     def count(self) -> int:
         return len(self.keys) + len(self.unreadable) + self.nameless
-
-    @property
-    def largest_total(self) -> int:
-        return max((total for total in self.totals if total is not None), default=0)
 
     def newer_than(self, newest: int | None) -> int:
         """Count the ids above *newest*."""

@@ -27,36 +27,29 @@ class RateLimit:
         self, per_minute: int, *, clock: Callable[[], float], sleep: Callable[[float], Awaitable[None]]
     ) -> None:
         self._sent: deque[float] = deque(maxlen=per_minute)
-        self._per_minute = per_minute
         self._paused_until = float("-inf")
         self.clock = clock
         self._sleep = sleep
         self._queue = asyncio.Lock()
-        self._waiting = 0
 
     async def turn(self) -> None:
         """Wait until the next request may be sent, and count it as sent.
 
         Raises RateLimited, with what is left, where the host asked for a pause too long to wait for.
         """
-        self._waiting += 1
-        try:
-            async with self._queue:
-                while (left := self._seconds_left()) > 0:
-                    await self._sleep(left)
-                self._sent.append(self.clock())
-        finally:
-            self._waiting -= 1
+        async with self._queue:
+            while (left := self._seconds_left()) > 0:
+                await self._sleep(left)
+            self._sent.append(self.clock())
 
     @property
     def is_serving_a_queue(self) -> bool:
         """Whether requests wait for their turn while turns are given: a long wait is not a standstill."""
-        return self._waiting > 0 and bool(self._sent) and self.clock() - self._sent[-1] <= 2 * WINDOW_SECONDS
+        return self._queue.locked() and bool(self._sent) and self.clock() - self._sent[-1] <= 2 * WINDOW_SECONDS
 
     def allow(self, per_minute: int) -> None:
         """Allow *per_minute* requests from now on; those of the last minute count."""
         self._sent = deque(self._sent, maxlen=per_minute)
-        self._per_minute = per_minute
 
     def pause(self, seconds: float) -> None:
         """Send nothing for *seconds*, as the host asked; more than an hour counts as an hour."""
@@ -69,5 +62,5 @@ class RateLimit:
         pause = self._paused_until - now
         if pause > LONGEST_WAIT_SECONDS:
             raise RateLimited("the gateway asked for a pause that is not over yet", retry_after=pause)
-        is_full = len(self._sent) == self._per_minute
+        is_full = len(self._sent) == self._sent.maxlen
         return max(pause, self._sent[0] + WINDOW_SECONDS - now if is_full else 0.0)

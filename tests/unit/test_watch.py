@@ -50,6 +50,6 @@ def test_a_reload_changes_the_rate_limit_of_accounts_that_go_on():
             before = watch.accounts["a"]
             await watch.apply(settings_of("a", per_minute=7))
             (limit,) = watch._rate_limits.values()
-            return watch.accounts["a"] is before, limit._per_minute
+            return watch.accounts["a"] is before, limit._sent.maxlen
 
     assert asyncio.run(play()) == (True, 7)
