@@ -3,8 +3,6 @@
 import contextlib
 import http.client
 import shlex
-import socket
-import struct
 import subprocess
 import sys
 import time
@@ -13,8 +11,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from builders import CANARY_TOKEN, wire_keys
-from gateway import Gateway
 from processes import EXPORTER, Exporter, clean_environment, free_port, wait_until
 
 CROWD = Path(__file__).with_name("crowd.py")
@@ -68,29 +64,6 @@ def test_a_scraper_gets_through_a_crowd_on_new_and_on_kept_connections(clients: 
                 time.sleep(0.05)
         kept.close()
     assert served == [(True, True)] * SCRAPES
-
-
-@pytest.mark.parametrize("path", ["/metrics?name[]=cometapi_key_status", "/metrics", "/api/v1/keys", "/"])
-def test_requests_that_are_sent_and_cut_leave_no_work_behind(path: str) -> None:
-    """Three hundred in a moment; each would take a large part of a second. The next scrape does not wait for them."""
-    with (
-        Gateway(keys=wire_keys(5000)) as gateway,
-        Exporter(
-            "--collect.interval=20m",
-            "--collect.max-requests-per-minute=10000",
-            COMETAPI_ACCESS_TOKEN=CANARY_TOKEN,
-            COMETAPI_BASE_URL=gateway.url,
-        ) as exporter,
-    ):
-        wait_until(lambda: exporter.get("/-/ready").status_code == http.HTTPStatus.OK, seconds=60)
-        port = urlsplit(exporter.url).port or 0
-        for _ in range(300):
-            with socket.create_connection(("127.0.0.1", port)) as sock:
-                sock.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        begun = time.monotonic()
-        assert can_scrape(port)
-        assert time.monotonic() - begun < 5
 
 
 def test_few_descriptors_are_enough_for_a_scraper_among_idle_clients() -> None:

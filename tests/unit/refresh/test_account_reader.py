@@ -165,13 +165,6 @@ def test_usage_is_not_asked_for_where_the_gateway_records_none(facts):
     assert source.usage_asked == []
 
 
-def test_usage_is_not_asked_for_where_nobody_wants_it():
-    source = FakeReader(listings=[], facts=WITH_USAGE)
-    read(reader_of(source))
-
-    assert source.usage_asked == []
-
-
 def test_usage_that_fails_for_a_while_is_kept_and_asked_for_by_the_next_refresh():
     source, world = FakeReader(listings=[], facts=WITH_USAGE, usage={False: (used(5),)}), FakeWorld()
     account = reader_of(source, world, ledger=Ledger(9))

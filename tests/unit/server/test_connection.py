@@ -10,14 +10,6 @@ from exporter.server.connection import Limits
 DOCUMENT = Path(__file__).parents[3] / "docs" / "web-config.md"
 
 
-def test_the_default_limits_cut_every_slow_client_within_thirty_seconds_and_keep_minutely_scrapers() -> None:
-    limits = Limits()
-
-    assert max(limits.handshake_seconds, limits.head_seconds, limits.response_seconds, limits.discard_seconds) < 30
-    assert limits.idle_seconds > 60
-    assert limits.grace_seconds < 5
-
-
 @pytest.mark.parametrize(
     ("soft_limit", "connections"), [(64, 32), (512, 256), (1024, 256), (resource.RLIM_INFINITY, 256)]
 )
