@@ -168,13 +168,13 @@ def test_sighup_without_a_file_of_accounts_is_told_and_changes_nothing():
         assert exporter.wait_ready().process.poll() is None
 
 
-def test_fifty_reloads_under_load_leave_no_descriptor_and_no_gap(fleet, tmp_path):
+def test_a_hundred_reloads_under_load_leave_no_descriptor_and_no_gap(fleet, tmp_path):
     running = fleet("a", "b")
     pid = running.exporter.process.pid
     with Prometheus(tmp_path, scrape_config(running.exporter.url)) as prometheus:
         wait_until(lambda: prometheus.query('cometapi_key_status{account="a"}'))
         before = open_descriptors(pid)
-        for number in range(50):
+        for number in range(100):
             running.accounts["b"] = running.account("b", interval=f"{300 + number % 2}ms")
             running.reload()
         wait_until(lambda: open_descriptors(pid) <= before + 4)

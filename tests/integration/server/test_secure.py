@@ -126,25 +126,6 @@ def test_the_basic_auth_example_asks_for_its_password(start: Start, example: Any
     assert get(server, "http", "/-/ready").status_code == 200
 
 
-def test_hashing_does_not_hold_up_the_others(start: Start, example: Any) -> None:
-    """While a dozen guesses are hashed one after another, a probe is answered between them."""
-    server = start(web_config=example("basic-auth.yml"))
-    guesses = [server.connect() for _ in range(12)]
-    for sock in guesses:
-        sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Basic eDp5\r\n\r\n")
-    assert get(server, "http", "/-/healthy").status_code == 200
-    unanswered = []
-    for sock in guesses:
-        sock.settimeout(0)
-        try:
-            sock.recv(1)
-        except BlockingIOError:
-            unanswered.append(sock)
-    assert unanswered
-    for sock in guesses:
-        sock.close()
-
-
 def test_a_first_login_gets_through_the_guesses_of_another_client(start: Start, example: Any) -> None:
     """As after a restart of the exporter, when no password is remembered."""
     server = start(web_config=example("basic-auth.yml"))
@@ -173,18 +154,6 @@ def test_a_new_certificate_is_served_without_a_restart(start: Start, example: An
         wait_until(lambda: certificate_of(server) == der(NEXT_LEAF), seconds=5)
         assert client.get(f"https://127.0.0.1:{server.port}/").status_code == 200
     assert lines[-1]["event"] == "web config reloaded"
-
-
-def test_a_broken_certificate_leaves_the_old_one_in_service(start: Start, example: Any, tmp_path: Path) -> None:
-    """Half a replacement (certificate new, key old) is logged once and never served."""
-    server = start(web_config=example("tls.yml"))
-    with capture_logs() as lines:
-        NEXT_LEAF.cert_chain_pems[0].write_to_path(tmp_path / "tls.crt")
-        wait_until(lambda: bool(lines), seconds=5)
-        assert certificate_of(server) == der(LEAF)
-        assert {line["event"] for line in lines} == {"failed to reload web config; keeping the previous one"}
-        NEXT_LEAF.private_key_pem.write_to_path(tmp_path / "tls.key")
-        wait_until(lambda: certificate_of(server) == der(NEXT_LEAF), seconds=5)
 
 
 def test_users_change_without_a_restart(start: Start, example: Any, tmp_path: Path) -> None:

@@ -34,37 +34,26 @@ def read(account, times=1, between=lambda: None):
         asyncio.run(play())
 
 
-@pytest.mark.parametrize("reason", [Reason.TIMEOUT, Reason.SERVER_ERROR, Reason.UNREACHABLE, Reason.RATE_LIMITED])
-def test_a_balance_whose_endpoint_fails_for_a_while_is_kept(reason):
-    source = FakeReader(listings=[])
-    account = reader_of(source)
-    read(account)
-    source.balance = failure(reason)
-    read(account)
-
-    assert account.balance == a_balance()
-
-
-def test_a_balance_that_cannot_be_read_for_stale_after_is_dropped():
+@pytest.mark.parametrize(
+    ("reason", "seconds", "kept"),
+    [
+        (Reason.TIMEOUT, 3599, True),
+        (Reason.RATE_LIMITED, 3599, True),
+        (Reason.TIMEOUT, 3600, False),
+        (Reason.UNAUTHORIZED, 1, False),
+        (Reason.REJECTED, 1, False),
+        (Reason.INVALID_RESPONSE, 1, False),
+    ],
+)
+def test_a_balance_that_fails_is_kept_until_stale_after_unless_the_gateway_refuses_it(reason, seconds, kept):
     source, world = FakeReader(listings=[]), FakeWorld()
     account = reader_of(source, world)
     read(account)
-    source.balance = failure(Reason.TIMEOUT)
-    world.pass_by(3600)
-    read(account)
-
-    assert account.balance is None
-
-
-@pytest.mark.parametrize("reason", [Reason.UNAUTHORIZED, Reason.REJECTED, Reason.INVALID_RESPONSE])
-def test_a_balance_that_the_gateway_refuses_is_dropped_at_once(reason):
-    source = FakeReader(listings=[])
-    account = reader_of(source)
-    read(account)
     source.balance = failure(reason)
+    world.pass_by(seconds)
     read(account)
 
-    assert account.balance is None
+    assert account.balance == (a_balance() if kept else None)
 
 
 def test_a_balance_that_hangs_is_read_on_and_shown_when_it_comes():

@@ -312,10 +312,7 @@ def test_a_password_longer_than_bcrypt_reads_is_cut_as_other_tools_cut_it() -> N
         ("basic   YTpi ", ("a", "b")),
         ("Basic YTpiOmM=", ("a", "b:c")),
         ("Basic w6k6w6k=", ("é", "é")),
-        ("Basic YQ==", None),
-        ("Digest YTpi", None),
-        ("", None),
     ],
 )
-def test_credentials_are_read_from_the_header(header: str, credentials: tuple[str, str] | None) -> None:
+def test_credentials_are_read_from_the_header(header: str, credentials: tuple[str, str]) -> None:
     assert read_credentials(header) == credentials
