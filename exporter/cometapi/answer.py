@@ -54,8 +54,8 @@ class Envelope(msgspec.Struct, Generic[Content]):
 
 
 class _Verdict(msgspec.Struct):
-    success: object = None
-    code: object = None
+    success: msgspec.Raw = msgspec.Raw()
+    code: msgspec.Raw = msgspec.Raw()
 
 
 _decode_verdict = msgspec.json.Decoder(_Verdict).decode
@@ -94,7 +94,7 @@ def check_status(answer: Answer) -> None:
 
 def _refusal(answer: Answer) -> ApiError:
     """Say why the gateway refuses the token, as far as it says so itself."""
-    code = _verdict(answer).code
+    code = bytes(_verdict(answer).code)[:99].decode("ascii", "replace").strip('"')
     said = f"HTTP {answer.status}, {code}" if code in SAFE_CODES else f"HTTP {answer.status}"
     if code == "AUTH_USER_DISABLED":
         return AccountDisabled(f"the gateway reports the account as disabled ({said})")
@@ -107,7 +107,7 @@ def _refusal(answer: Answer) -> ApiError:
 
 def check_verdict(answer: Answer) -> None:
     """Raise Rejected where the body is JSON that says success: false, whatever else is wrong with it."""
-    if _verdict(answer).success is False:
+    if bytes(_verdict(answer).success) == b"false":
         raise Rejected(REJECTED)
 
 

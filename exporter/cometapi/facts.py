@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from exporter.cometapi.answer import Answer, Envelope, Int64, content
+from exporter.cometapi.answer import UNDECODABLE, Answer, Envelope, Int64, content
 from exporter.errors import InvalidResponse
 from exporter.model import Balance, Facts, Subscriptions, UsageRow, label_text
 
@@ -36,7 +36,7 @@ class _Status(msgspec.Struct):
 
 
 class _Group(msgspec.Struct):
-    ratio: object = None
+    ratio: msgspec.Raw = msgspec.Raw()
 
 
 class _Terms(msgspec.Struct):
@@ -68,6 +68,7 @@ class _UsageRow(msgspec.Struct):
 _decode_account = msgspec.json.Decoder(Envelope[_Account]).decode
 _decode_status = msgspec.json.Decoder(Envelope[_Status]).decode
 _decode_groups = msgspec.json.Decoder(Envelope[Annotated[dict[str, _Group], Meta(max_length=MOST_GROUPS)]]).decode
+_decode_factor = msgspec.json.Decoder(float).decode
 _decode_subscriptions = msgspec.json.Decoder(Envelope[_Subscriptions]).decode
 _decode_usage = msgspec.json.Decoder(Envelope[Annotated[list[_UsageRow], Meta(max_length=MOST_ROWS)] | None]).decode
 
@@ -101,8 +102,11 @@ def parse_groups(answer: Answer) -> Mapping[str, float | None]:
     return MappingProxyType({label_text(name): _factor(group.ratio) for name, group in groups.items()})
 
 
-def _factor(ratio: object) -> float | None:
-    return float(ratio) if isinstance(ratio, int | float) and not isinstance(ratio, bool) else None
+def _factor(ratio: msgspec.Raw) -> float | None:
+    try:
+        return _decode_factor(ratio)
+    except UNDECODABLE:
+        return None
 
 
 def parse_subscriptions(answer: Answer) -> Subscriptions | None:

@@ -1,6 +1,7 @@
 """What a status, a verdict and a Retry-After mean, and that nothing free of the answer gets out."""
 
 import json
+import tracemalloc
 
 import pytest
 from builders import CANARY_KEY, CANARY_TOKEN
@@ -153,6 +154,18 @@ def test_what_came_instead_of_json_is_named_by_kind(body, kind, said):
     answer = an_answer(body=body, content_type=kind)
 
     assert what_came_instead(answer, UnicodeDecodeError("utf-8", b"\xff", 0, 1, CANARY_TOKEN)) == said
+
+
+def test_a_huge_verdict_is_not_taken_apart():
+    body = b'{"success":0,"code":0}'.replace(b"0", b"[" + b"[]," * 200_000 + b"0]")
+    tracemalloc.start()
+    try:
+        assert type(error_of(an_answer(401, body))) is Unauthorized
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 1_000_000
 
 
 # Refusals

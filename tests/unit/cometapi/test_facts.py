@@ -6,17 +6,21 @@ import pytest
 from builders import CANARY_EMAIL, a_wire_account
 
 from exporter.cometapi.answer import Answer
-from exporter.cometapi.facts import parse_balance
+from exporter.cometapi.facts import parse_balance, parse_groups
 from exporter.errors import InvalidResponse
 from exporter.model import Balance
 
 MISSING = "(missing)"
 
 
+def an_answer(data: str) -> Answer:
+    body = f'{{"success": true, "message": "", "data": {data}}}'.encode()
+    return Answer(status=200, headers={}, body=body, received_at=0.0)
+
+
 def read(**fields: object) -> Balance:
     account = {name: value for name, value in (a_wire_account() | fields).items() if value != MISSING}
-    body = json.dumps({"success": True, "message": "", "data": account}).encode()
-    return parse_balance(Answer(status=200, headers={}, body=body, received_at=0.0))
+    return parse_balance(an_answer(json.dumps(account)))
 
 
 def test_the_account_is_read_without_its_personal_data():
@@ -44,3 +48,20 @@ def test_an_account_that_cannot_be_read_names_the_path(field, value):
         read(**{field: value})
 
     assert "canary" not in str(caught.value).lower()
+
+
+@pytest.mark.parametrize(
+    ("group", "factor"),
+    [
+        ('{"ratio": 2}', 2.0),
+        ('{"ratio": 0.5}', 0.5),
+        ('{"ratio": "2"}', None),
+        ('{"ratio": true}', None),
+        ('{"ratio": null}', None),
+        ('{"ratio": [2]}', None),
+        ('{"ratio": 1e400}', None),
+        ("{}", None),
+    ],
+)
+def test_the_price_factor_of_a_group_is_a_number_or_not_reported(group, factor):
+    assert parse_groups(an_answer(f'{{"vip": {group}}}')) == {"vip": factor}
