@@ -27,7 +27,6 @@ from gateway import (
     endless,
     gzip_bomb,
     hang,
-    repeat_page,
     reset,
     truncated,
 )
@@ -53,7 +52,6 @@ FAULTS = (
     drip(0.2),
     gzip_bomb(20_000_000),
     endless(9_000_000),
-    repeat_page(),
 )
 
 

@@ -27,7 +27,7 @@ import struct
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import parse_qsl
 
@@ -79,7 +79,6 @@ VARIANTS = {
 class Request:
     """One recorded request. *page* counts from 1 in every API variant and is None where no keys are listed."""
 
-    number: int  # 1 for the first request that this gateway saw
     method: str
     path: str
     query: Mapping[str, str]
@@ -131,9 +130,9 @@ class Exchange:
     request: Request
     writer: asyncio.StreamWriter
 
-    def honest(self, *, page: int | None = None) -> Answer:
-        """Render the true answer, or the true answer to another *page*."""
-        return self.gateway._answer(self.request if page is None else replace(self.request, page=page))
+    def honest(self) -> Answer:
+        """Render the true answer."""
+        return self.gateway._answer(self.request)
 
     async def send(self, content: bytes) -> None:
         """Write *content* and wait until the client keeps up."""
@@ -277,15 +276,6 @@ def _spaces_before_a_page(total_bytes: int) -> Iterator[bytes]:
     yield EMPTY_PAGE
 
 
-def repeat_page() -> Fault:
-    """Answer page 1 whatever page was asked for: a gateway that ignores its paging parameter."""
-
-    async def perform(exchange: Exchange) -> None:
-        await exchange.send(exchange.honest(page=1).raw())
-
-    return Fault("repeat_page", perform, keeps_connection=True)
-
-
 @dataclass(eq=False, kw_only=True)
 class Gateway:
     """One simulated gateway, running between `with` and its end; entered again it takes the same port."""
@@ -309,11 +299,8 @@ class Gateway:
 
     requests: list[Request] = field(default_factory=list, init=False)  # in order of arrival
     connections: int = field(default=0, init=False)  # TCP connections accepted so far
-    most_at_once: int = field(default=0, init=False)  # the most requests that waited for an answer together
 
     def __post_init__(self) -> None:
-        self._seen = 0
-        self._at_once = 0
         self._accepted: collections.deque[float] = collections.deque()
         self._arrival = threading.Condition()
         self._conversations: dict[asyncio.Task[None], socket.socket] = {}
@@ -421,9 +408,7 @@ class Gateway:
         method, target, _version = first.decode("latin-1").split(" ")
         path, _, query_text = target.partition("?")
         query = dict(parse_qsl(query_text, keep_blank_values=True))
-        self._seen += 1
         return Request(
-            number=self._seen,
             method=method,
             path=path,
             query=query,
@@ -440,24 +425,14 @@ class Gateway:
     async def _respond(self, request: Request, writer: asyncio.StreamWriter) -> bool:
         """Answer one request; say whether the connection lives on."""
         exchange = Exchange(gateway=self, request=request, writer=writer)
-        with self._one_more_at_once():
-            await asyncio.sleep(self.delay)
-            fault = self._next_fault(request)
-            if fault is None:
-                await exchange.send(exchange.honest().raw())
-            else:
-                await fault.perform(exchange)
+        await asyncio.sleep(self.delay)
+        fault = self._next_fault(request)
+        if fault is None:
+            await exchange.send(exchange.honest().raw())
+        else:
+            await fault.perform(exchange)
         wants_more = request.headers.get("connection", "").lower() != "close"
         return wants_more and (fault is None or fault.keeps_connection)
-
-    @contextlib.contextmanager
-    def _one_more_at_once(self) -> Iterator[None]:
-        self._at_once += 1
-        self.most_at_once = max(self.most_at_once, self._at_once)
-        try:
-            yield
-        finally:
-            self._at_once -= 1
 
     def _next_fault(self, request: Request) -> Fault | None:
         if callable(self.faults):

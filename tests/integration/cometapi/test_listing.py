@@ -1,8 +1,8 @@
-"""A whole list over real sockets: every size, every cap, every API variant, and changes between the pages."""
+"""A whole list over real sockets: every size, every cap, every API variant."""
 
 import pytest
-from builders import CANARY_TOKEN, a_wire_key, wire_keys
-from gateway import GROUPS_PATH, STATUS_PATH, USAGE_PATH, Gateway, always, repeat_page
+from builders import CANARY_TOKEN, wire_keys
+from gateway import GROUPS_PATH, STATUS_PATH, USAGE_PATH, Gateway
 
 from exporter.credentials import Secret
 from exporter.errors import Reason
@@ -52,26 +52,6 @@ def test_null_instead_of_a_whole_bare_list_is_no_empty_account(reading):
         assert reading().failure(gateway.url).reason is Reason.INVALID_RESPONSE
 
 
-@pytest.mark.parametrize("concurrency", [1, 4])
-def test_no_more_requests_wait_together_than_allowed(reading, concurrency):
-    with Gateway(keys=wire_keys(40), page_cap=3, delay=0.05) as gateway:
-        listing = reading(concurrency=concurrency).keys(gateway.url)
-
-    assert listing.settled
-    assert gateway.most_at_once <= concurrency
-    assert (gateway.most_at_once > 1) is (concurrency > 1)
-    assert gateway.connections <= concurrency
-
-
-@pytest.mark.parametrize("variant", ["new-api", "older"])
-def test_a_wrong_token_has_the_variant_s_reason(reading, variant):
-    with Gateway(keys=wire_keys(3), variant=variant) as gateway:
-        error = reading(token="wrong").failure(gateway.url)
-
-    assert error.reason is (Reason.UNAUTHORIZED if variant == "new-api" else Reason.REJECTED)
-    assert len(gateway.requests) == 1
-
-
 @pytest.mark.parametrize("variant", ["new-api", "veloera"])
 def test_the_user_id_is_sent_by_the_name_that_the_gateway_requires(reading, variant):
     with Gateway(keys=wire_keys(3), user_id=42, variant=variant) as gateway:
@@ -100,69 +80,3 @@ def test_groups_subscription_and_usage_are_read_where_they_are_offered(reading):
 
     assert facts == Facts(version="v1.2", quota_units_per_usd=500_000.0, groups={"vip": 2.0}, has_usage=True)
     assert usage == (UsageRow(model="small", quota=5, tokens=9, requests=1),)
-
-
-@pytest.mark.parametrize("total", [0, 1, 229, 231, 10**12], ids=str)
-def test_a_total_that_lies_hides_no_key_and_is_never_settled(reading, total):
-    with Gateway(keys=wire_keys(230), total=total) as gateway:
-        listing = reading().keys(gateway.url)
-
-    assert ids_of(listing) == list(range(1, 231))
-    assert not listing.settled
-    assert len(gateway.requests) <= 3 * 8
-
-
-def test_a_gateway_that_repeats_its_first_page_is_soon_given_up(reading):
-    with Gateway(keys=wire_keys(1_000), faults=always(repeat_page())) as gateway:
-        listing = reading().keys(gateway.url)
-
-    assert ids_of(listing) == list(range(901, 1_001))
-    assert not listing.settled
-    assert len(gateway.requests) <= 3 * 9
-
-
-def test_a_key_created_between_pages_costs_no_request_and_unsettles_nothing(reading):
-    with Gateway(keys=wire_keys(250)) as gateway:
-
-        def create_one(request):
-            if request.number == 2:
-                gateway.keys.append(a_wire_key(251))
-
-        gateway.before_page = create_one
-        listing = reading(concurrency=1).keys(gateway.url)
-
-    assert ids_of(listing) == list(range(1, 251))
-    assert (listing.settled, listing.quiet) == (True, False)
-    assert gateway.pages_asked() == [1, 2, 3]
-
-
-def test_keys_deleted_above_a_border_hide_none(reading):
-    """Before five readings of page two the newest key is deleted: the careful walk steps back and reads every other."""
-    with Gateway(keys=wire_keys(150)) as gateway:
-
-        def delete_newest(request):
-            if request.page == 2 and len(gateway.keys) > 145:
-                gateway.keys.pop()
-
-        gateway.before_page = delete_newest
-        listing = reading().keys(gateway.url)
-
-    assert (listing.settled, listing.quiet) == (True, False)
-    assert ids_of(listing)[:145] == list(range(1, 146))
-
-
-def test_a_list_whose_total_is_never_right_is_the_union_of_three_listings(reading):
-    """Before every second page the newest key goes, and the total counts one that is not listed."""
-    with Gateway(keys=wire_keys(150)) as gateway:
-
-        def delete_newest(request):
-            if request.page == 2:
-                gateway.keys.pop()
-
-        gateway.before_page = delete_newest
-        gateway.total = lambda _page: len(gateway.keys) + 1
-        listing = reading(concurrency=1).keys(gateway.url)
-
-    assert not listing.settled
-    assert set(range(1, 147)) <= set(ids_of(listing))
-    assert len(ids_of(listing)) == len(set(ids_of(listing)))
