@@ -45,8 +45,7 @@ class Moment:
 
     def built_in(self) -> dict[str, str]:
         """Give the variables that Grafana itself provides, at a scrape interval of *step*."""
-        rate = max(2 * self.step, 4 * self.step)
-        return {"__range": f"{self.seconds}s", "__interval": f"{self.step}s", "__rate_interval": f"{rate}s"}
+        return {"__range": f"{self.seconds}s", "__interval": f"{self.step}s", "__rate_interval": f"{4 * self.step}s"}
 
 
 def load(path: Path) -> Json:
@@ -120,13 +119,6 @@ class Prometheus:
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
-
-    def is_ready(self) -> bool:
-        """Say whether it answers queries yet."""
-        try:
-            return self._http.get("/-/ready").status_code == httpx.codes.OK
-        except httpx.TransportError:
-            return False
 
     def run(self, query: Query, values: Mapping[str, str], moment: Moment) -> list[Json]:
         """Run a panel's or an annotation's query and give its series."""

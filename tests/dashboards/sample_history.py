@@ -5,7 +5,8 @@ Pure and deterministic. Written from the metrics' promises, without the exporter
 
 from collections.abc import Iterator
 
-from dashboards.sample_keys import CROWD, DAY, END, HOUR, MAIN, MINUTE, SOLO, PastKey
+from dashboards.demo_keys import PastDemoKey
+from dashboards.sample_keys import CROWD, DAY, END, HOUR, MAIN, MINUTE, SOLO, SampleKey
 from promises import REASONS
 
 SPAN = 8 * HOUR
@@ -20,6 +21,7 @@ UNITS_PER_USD = {"main": 500_000, "solo": 1_000_000, "crowd": 500_000, "demo": 5
 # Models by their share of what an account spends, tokens a unit and units a request.
 MODELS = {"gpt-5": (0.6, 0.4, 900), "claude-opus": (0.3, 0.1, 2_500), "small-model": (0.1, 20.0, 60)}
 
+PastKey = SampleKey | PastDemoKey
 Sample = tuple[str, dict[str, str], float]
 
 

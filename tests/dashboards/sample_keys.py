@@ -4,29 +4,9 @@ Pure and deterministic.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
 
 END = 1_750_003_200
 MINUTE, HOUR, DAY = 60, 3600, 86_400
-
-
-class PastKey(Protocol):
-    """A key at every moment of the past."""
-
-    @property
-    def id(self) -> int: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def group(self) -> str: ...
-    @property
-    def expires_in(self) -> int | None: ...
-    @property
-    def created(self) -> int | None: ...
-    def status_at(self, at: int) -> int: ...
-    def used_at(self, at: int) -> int: ...
-    def remaining_at(self, at: int) -> int | None: ...
-    def last_used_at(self, at: int) -> float | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,11 +1,10 @@
-"""The dashboards with a real Prometheus that scrapes the demo: the first look shows data, and is whole."""
+"""The dashboards with a real Prometheus that scrapes the demo: the first look shows data."""
 
 import time
+from contextlib import closing
 
-import pytest
 from dashboards import queries
 from dashboards.committed import BOTH
-from dashboards.drawing import View, chromium, draw
 from processes import Exporter, Prometheus, scrape_config, wait_until
 
 VALUES = {
@@ -24,55 +23,24 @@ EMPTY = {
 }
 
 
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    """Ask a Prometheus that has scraped the demo for a while."""
-    folder = tmp_path_factory.mktemp("prometheus")
+def test_every_variable_offers_choices_and_every_panel_has_data(tmp_path):
     with (
         Exporter("--demo", "--collect.interval=1s", "--collect.max-requests-per-minute=1000") as exporter,
-        Prometheus(folder, scrape_config(exporter.wait_ready().url)) as prometheus,
+        Prometheus(tmp_path, scrape_config(exporter.wait_ready().url)) as running,
+        closing(queries.Prometheus(running.url)) as demo,
     ):
-        wait_until(
-            lambda: (prometheus.value("max(count_over_time(cometapi_key_status[1m]))") or 0) >= SECONDS, seconds=60
-        )
-        client = queries.Prometheus(prometheus.url)
-        yield client
-        client.close()
-
-
-def test_every_query_of_every_panel_returns_data(demo):
-    moment = queries.Moment(end=int(time.time()), seconds=SECONDS, step=1)
-    asked = [query for board in BOTH for query in queries.panel_queries(board)]
-
-    empty = set()
-    for query in asked:
-        values = VALUES[query.dashboard]
-        if not any(demo.run(query, {**values, "money": money}, moment) for money in ("0", "1")):
-            empty.add(query.place.split(maxsplit=2)[2])
+        wait_until(lambda: (running.value("max(count_over_time(cometapi_key_status[1m]))") or 0) >= SECONDS, seconds=60)
+        moment = queries.Moment(end=int(time.time()), seconds=SECONDS, step=1)
+        asked = [query for board in BOTH for query in queries.panel_queries(board)]
+        empty = {
+            query.place.split(maxsplit=2)[2]
+            for query in asked
+            if not any(demo.run(query, {**VALUES[query.dashboard], "money": money}, moment) for money in ("0", "1"))
+        }
+        choices = [(b["uid"], v) for b in BOTH for v in queries.variables(b).values() if v["type"] == "query"]
+        without = [variable["name"] for uid, variable in choices if not demo.options(variable, VALUES[uid], moment)]
 
     assert len(asked) > 50
     assert empty <= EMPTY
-
-
-@pytest.mark.parametrize("board", BOTH, ids=["overview", "key"])
-def test_every_panel_is_drawn_whole_and_with_data(demo, board):
-    moment = queries.Moment(end=int(time.time()), seconds=SECONDS, step=1)
-    view = View(dashboard=board, values=VALUES[board["uid"]] | {"money": "1"}, moment=moment)
-
-    with chromium() as browser:
-        drawn = draw(browser, demo, view)
-
-    panels = drawn.panels.values()
-    assert [panel["error"] for panel in panels if panel["error"]] == drawn.complaints == []
-    assert {panel["title"] for panel in panels if panel["is_empty"]} <= EMPTY
-    cut = {panel["title"] for panel in panels if panel["cut"] and not panel["scrolls"]}
-    # Bars leave two fifths to names, which may be of any length.
-    assert cut <= {"Top 10 keys by spending"}
-
-
-def test_every_variable_offers_the_demos_accounts_groups_and_keys(demo):
-    moment = queries.Moment(end=int(time.time()), seconds=SECONDS, step=1)
-    for board in BOTH:
-        for name, variable in queries.variables(board).items():
-            if variable["type"] == "query":
-                assert demo.options(variable, VALUES[board["uid"]], moment), name
+    assert len(choices) > 4
+    assert without == []
