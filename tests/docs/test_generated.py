@@ -1,13 +1,13 @@
 """Generated documents agree with the code, and examples are accepted by what they are for."""
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
 from binaries import require
+from processes import output_of
 
 from exporter.settings.config_file import COLLECT_KEYS, FILTER_KEYS, GATEWAY_KEYS, THRESHOLD_KEYS
 from exporter.settings.load import load_settings
@@ -21,16 +21,23 @@ def yaml_blocks(text: str = README) -> list[str]:
     return re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
 
 
-def test_generated_parts_are_up_to_date():
-    done = subprocess.run(
-        [sys.executable, ROOT / "scripts/generate_docs.py", "--check"],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+GENERATORS = (
+    "scripts/generate_docs.py",
+    "deploy/grafana/build.py",
+    "deploy/kubernetes/generate.py",
+    "deploy/helm/readme.py",
+)
 
-    assert (done.returncode, done.stdout) == (0, "")
+
+@pytest.mark.parametrize("generator", GENERATORS)
+def test_what_is_generated_is_up_to_date(generator):
+    assert output_of(sys.executable, ROOT / generator, "--check") == ""
+
+
+def test_make_docs_runs_every_generator():
+    recipe = re.findall(r"^docs:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert re.findall(r"\S+\.py", recipe[0]) == [*GENERATORS]
 
 
 @pytest.mark.parametrize("document", [README, CONFIGURATION], ids=["README.md", "configuration.md"])
@@ -58,22 +65,17 @@ def test_the_scrape_example_is_taken_by_prometheus(tmp_path):
     example = next(block for block in yaml_blocks() if "scrape_configs:" in block)
     (tmp_path / "prometheus.yml").write_text(example)
 
-    done = subprocess.run(
-        [require("promtool"), "check", "config", tmp_path / "prometheus.yml"],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=30,
-    )
-
-    assert done.returncode == 0, done.stderr
+    assert "SUCCESS" in output_of(require("promtool"), "check", "config", tmp_path / "prometheus.yml")
 
 
-@pytest.mark.parametrize("path", [*sorted(ROOT.glob("docs/*.md")), ROOT / "README.md"], ids=lambda path: path.name)
-def test_relative_links_lead_somewhere(path):
-    links = re.findall(r"\]\((?!https?://|#|mailto:)([^)#]+)", path.read_text(encoding="utf-8"))
+@pytest.mark.parametrize("path", [*sorted(ROOT.glob("docs/*.md")), *ROOT.glob("*.md")], ids=lambda path: path.name)
+def test_relative_links_and_names_of_tests_lead_somewhere(path):
+    text = path.read_text(encoding="utf-8")
+    links = re.findall(r"\]\((?!https?://|#|mailto:)([^)#]+)", text)
+    tests = {test.name for test in ROOT.rglob("tests/**/test_*.py")}
 
     assert [link for link in links if not (path.parent / link).exists()] == []
+    assert set(re.findall(r"\btest_\w+\.py", text)) - tests == set()
 
 
 def test_yaml_examples_are_yaml():

@@ -1,31 +1,31 @@
 """The real validators of manifests, each started once for many questions."""
 
 import json
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from binaries import require
+from processes import output_of
 
 HERE = Path(__file__).parent
+RULES = HERE.parents[1] / "deploy/prometheus/rules"
 CHART = HERE.parents[1] / "deploy/helm/cometapi-exporter"
 
 Resource = dict[str, Any]
 
 
 def _with_tools(verb: str, order: Any) -> Any:
-    done = subprocess.run(
-        [require("manifest-python"), HERE / "with_tools.py", verb],
-        input=json.dumps(order),
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return json.loads(output_of(require("manifest-python"), HERE / "with_tools.py", verb, input=json.dumps(order)))
+
+
+@pytest.fixture(scope="session")
+def rule_groups() -> list[Any]:
+    """Return the rule groups that Prometheus loads."""
+    texts = [(RULES / name).read_text(encoding="utf-8") for name in ("records.yml", "alerts.yml")]
+    return [group for text in texts for group in yaml.safe_load(text)["groups"]]
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Find one resource among many, and judge a pod by the restricted Pod Security Standard.
+"""Find one resource among many, and judge them by the restricted Pod Security Standard.
 
 Pure: knows no tool and no file; the resources of kustomize and of Helm are judged alike.
 """
@@ -32,7 +32,12 @@ def environment_of(pod: Resource) -> dict[str, Any]:
     return {entry["name"]: entry.get("value", entry.get("valueFrom")) for entry in pod["containers"][0].get("env", [])}
 
 
-def rights_too_many(pod: Resource) -> list[str]:
+def faults_of(found: list[Resource]) -> list[str]:
+    """Return what is wrong with the resources of one exporter: rights, selectors and ports."""
+    return _rights_too_many(pod_of(found)) + _unfound_pods(found) + _ports_without_protocol(found)
+
+
+def _rights_too_many(pod: Resource) -> list[str]:
     """Return what the restricted Pod Security Standard forbids, and what is unnecessary besides."""
     secure = pod["securityContext"]
     container = pod["containers"][0]["securityContext"]
@@ -51,7 +56,7 @@ def rights_too_many(pod: Resource) -> list[str]:
     return [rule for rule, holds in allowed.items() if not holds]
 
 
-def unfound_pods(found: list[Resource]) -> list[str]:
+def _unfound_pods(found: list[Resource]) -> list[str]:
     """Return which resources select pods or services by labels that those do not have."""
     workload, service = workload_of(found), the(found, "Service")
     labels = workload["spec"]["template"]["metadata"]["labels"].items()
@@ -64,3 +69,10 @@ def unfound_pods(found: list[Resource]) -> list[str]:
     return missed + [
         "ServiceMonitor" for wanted in monitors if not wanted.items() <= service["metadata"]["labels"].items()
     ]
+
+
+def _ports_without_protocol(found: list[Resource]) -> list[str]:
+    """Return the ports for which each `kubectl apply` would report a change."""
+    policies = [entry["spec"] for entry in found if entry["kind"] == "NetworkPolicy"]
+    ports = [port for policy in policies for rule in (*policy["ingress"], *policy["egress"]) for port in rule["ports"]]
+    return [f"port {port['port']} without protocol" for port in ports if "protocol" not in port]

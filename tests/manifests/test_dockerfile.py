@@ -5,7 +5,6 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 import trustme
 import yaml
 from binaries import require
-from processes import Exporter, free_port
+from processes import Exporter, free_port, output_of, run
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = ROOT / "Dockerfile"
@@ -61,9 +60,7 @@ def copied_from_the_tree() -> list[str]:
 
 
 def test_hadolint_finds_nothing():
-    done = subprocess.run([require("hadolint"), DOCKERFILE], capture_output=True, text=True, timeout=60, check=False)
-
-    assert (done.returncode, done.stdout) == (0, "")
+    assert output_of(require("hadolint"), DOCKERFILE) == ""
 
 
 def test_both_stages_use_one_python_that_is_pinned_by_digest():
@@ -86,7 +83,7 @@ def build_stage(place: Path) -> Path:
     """Replay every RUN of the build stage, with folders of *place* for /src, /venv, /dist; return the environment."""
     source, builder = place / "src", place / "builder"
     source.mkdir()
-    subprocess.run([sys.executable, "-m", "venv", builder], check=True, timeout=60)
+    output_of(sys.executable, "-m", "venv", builder)
     for name in copied_from_the_tree():
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, source / name)
@@ -97,23 +94,11 @@ def build_stage(place: Path) -> Path:
 
 def _replay(command: str, folder: Path, builder: Path) -> None:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
-    done = subprocess.run(
-        ["sh", "-ec", command],
-        cwd=folder,
-        env={**kept, "PATH": f"{builder / 'bin'}:{os.environ['PATH']}", "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
-        capture_output=True,
-        text=True,
-        timeout=110,
-        check=False,
-    )
+    environment = {**kept, "PATH": f"{builder / 'bin'}:{os.environ['PATH']}", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    done = run("sh", "-ec", command, cwd=folder, env=environment, seconds=110)
     if OFFLINE.search(done.stderr) and os.environ.get("CI") != "true":
         pytest.skip("no network: the build of the image is NOT tested here")
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-
-
-def said_by(*command: str | Path) -> str:
-    """Return what a program prints."""
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
 
 
 def test_the_build_ends_with_the_locked_packages_and_a_running_exporter_and_no_tool(tmp_path):
@@ -123,12 +108,12 @@ def test_the_build_ends_with_the_locked_packages_and_a_running_exporter_and_no_t
         "import importlib.metadata as m, re\n"
         "for d in m.distributions(): print(re.sub('[-_.]+', '-', d.name).lower() + '==' + d.version)\n"
     )
-    installed = set(said_by(environment / "bin/python", "-c", script).split())
+    installed = set(output_of(environment / "bin/python", "-c", script).split())
 
     assert installed - set(re.findall(r"^[a-z0-9-]+==[^ ]+", lock, re.MULTILINE)) == {"cometapi-exporter==0.1.0"}
     assert len(installed) > 15, "everything that is locked for this Python"
-    assert said_by(environment / "bin/cometapi-exporter", "--version").startswith("cometapi-exporter 0.1.0 ")
-    assert 'cometapi_up{account="demo"} 1.0\n' in said_by(environment / "bin/cometapi-exporter", "--demo", "--once")
+    assert output_of(environment / "bin/cometapi-exporter", "--version").startswith("cometapi-exporter 0.1.0 ")
+    assert 'cometapi_up{account="demo"} 1.0\n' in output_of(environment / "bin/cometapi-exporter", "--demo", "--once")
 
 
 def test_compose_repeats_the_health_check_for_engines_that_drop_the_images_own():
@@ -149,8 +134,7 @@ def health_check(url: str) -> int:
     (instruction,) = stages()[-1].all("HEALTHCHECK")
     command = json.loads(instruction.partition(" CMD ")[2])
     environment = {"HEALTHCHECK_URL": url, "http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
-    done = subprocess.run([sys.executable, *command[1:]], env=environment, capture_output=True, timeout=30, check=False)
-    return done.returncode
+    return run(sys.executable, *command[1:], env=environment).returncode
 
 
 def test_the_health_check_passes_at_a_live_exporter_and_fails_where_nothing_listens():

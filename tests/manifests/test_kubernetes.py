@@ -1,18 +1,16 @@
 """The Kubernetes resources: built by kustomize, checked against the clusters' schemas, in sync with their sources."""
 
-import importlib.util
 import json
+import runpy
 import shutil
-import subprocess
-import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
 from binaries import require
-from manifests.resources import environment_of, pod_of, rights_too_many, the, unfound_pods, workload_of
+from manifests.resources import environment_of, faults_of, pod_of, the, workload_of
+from processes import output_of
 
 from exporter.settings.load import load_settings
 
@@ -24,9 +22,7 @@ APPLIED_COPY_LIMIT = 262_144  # bytes of all annotations; `kubectl apply` keeps 
 def build(folder: Path) -> list[dict[str, Any]]:
     """Build one kustomization."""
     command = [require("kustomize"), "build"] if not shutil.which("kubectl") else [require("kubectl"), "kustomize"]
-    done = subprocess.run([*command, folder], capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    return list(yaml.safe_load_all(done.stdout))
+    return list(yaml.safe_load_all(output_of(*command, folder)))
 
 
 @pytest.fixture(scope="module")
@@ -52,21 +48,6 @@ def test_the_schemas_refuse_a_misspelt_field(everything, problems_of):
     assert len(problems_of(broken)) == 3, "the Deployment in two versions, and the monitor"
 
 
-def test_the_pod_has_no_right_that_it_does_not_need(everything):
-    assert rights_too_many(pod_of(everything)) == []
-
-
-def test_every_selector_finds_the_pods(everything):
-    assert unfound_pods(everything) == []
-
-
-def test_every_port_of_the_network_policy_names_its_protocol(everything):
-    policy = the(everything, "NetworkPolicy")["spec"]
-    ports = [port for rule in (*policy["ingress"], *policy["egress"]) for port in rule["ports"]]
-
-    assert [port for port in ports if "protocol" not in port] == [], "otherwise each `kubectl apply` reports a change"
-
-
 @pytest.fixture(scope="module")
 def sharded() -> list[dict[str, Any]]:
     """Return the resources of the example with shards."""
@@ -75,8 +56,11 @@ def sharded() -> list[dict[str, Any]]:
 
 def test_the_clusters_schemas_accept_the_example_with_shards(sharded, problems_of):
     assert problems_of(sharded) == []
-    assert rights_too_many(pod_of(sharded)) == []
-    assert unfound_pods(sharded) == []
+
+
+@pytest.mark.parametrize("example", ["everything", "sharded"])
+def test_no_pod_has_a_right_that_it_does_not_need_and_every_selector_finds_the_pods(request, example):
+    assert faults_of(request.getfixturevalue(example)) == []
 
 
 def test_the_shards_of_the_example_agree_on_their_number_and_share_the_rate_limit(sharded):
@@ -134,21 +118,15 @@ def test_the_job_gets_a_name_that_the_alert_for_a_dead_exporter_knows(everything
     assert service["metadata"]["labels"][monitor["spec"]["jobLabel"]] == "cometapi-exporter"
 
 
-def test_the_rules_are_those_of_prometheus(everything):
-    rules = ROOT / "deploy/prometheus/rules"
-    groups = [
-        yaml.safe_load((rules / name).read_text(encoding="utf-8"))["groups"] for name in ("records.yml", "alerts.yml")
-    ]
-
-    assert the(everything, "PrometheusRule")["spec"]["groups"] == groups[0] + groups[1]
+def test_the_rules_are_those_of_prometheus(everything, rule_groups):
+    assert the(everything, "PrometheusRule")["spec"]["groups"] == rule_groups
 
 
 def test_promtool_accepts_the_rules_of_the_operator(everything, tmp_path):
     path = tmp_path / "rules.yml"
     path.write_text(yaml.safe_dump(the(everything, "PrometheusRule")["spec"]), encoding="utf-8")
-    done = subprocess.run([require("promtool"), "check", "rules", path], capture_output=True, timeout=60, check=False)
 
-    assert done.returncode == 0, done.stderr
+    assert "SUCCESS" in output_of(require("promtool"), "check", "rules", path)
 
 
 @pytest.mark.parametrize("name", ["cometapi-key", "cometapi-overview"])
@@ -161,31 +139,13 @@ def test_a_dashboard_is_the_one_of_grafana_and_small_enough_to_be_applied(everyt
     assert resource["metadata"]["labels"]["grafana_dashboard"] == "1"
 
 
-def generator() -> ModuleType:
-    """Load deploy/kubernetes/generate.py."""
-    spec = importlib.util.spec_from_file_location("generate_manifests", KUBERNETES / "generate.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_what_is_generated_is_up_to_date():
-    done = subprocess.run(
-        [sys.executable, KUBERNETES / "generate.py", "--check"], capture_output=True, text=True, timeout=60, check=False
-    )
-
-    assert (done.returncode, done.stdout) == (0, "")
-
-
 def test_a_changed_source_is_noticed():
     deploy = ROOT / "deploy"
 
     def changed(path: str) -> str:
         return (deploy / path).read_text(encoding="utf-8").replace("vector(604800)", "vector(1)", 1)
 
-    written = generator().outputs(changed)
+    written = runpy.run_path(str(KUBERNETES / "generate.py"))["outputs"](changed)
     stale = [path for path, text in written.items() if text != (deploy / path).read_text(encoding="utf-8")]
 
     assert stale == ["kubernetes/monitoring/prometheusrule.yaml", "helm/cometapi-exporter/files/rules.yaml"]

@@ -4,17 +4,15 @@ import ctypes
 import os
 import re
 import shlex
-import signal
 import subprocess
 from itertools import pairwise
 from pathlib import Path
 
-import httpx
 import pytest
 from binaries import require
 from builders import CANARY_TOKEN, wire_keys
 from gateway import Gateway
-from processes import EXPORTER, clean_environment, free_port, wait_until
+from processes import EXPORTER, Exporter, clean_environment, output_of, run, wait_until
 
 ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "deploy/systemd/cometapi-exporter.service"
@@ -31,8 +29,7 @@ def settings() -> dict[str, list[str]]:
 
 def analyse(verb: str, *options: str, unit: Path = UNIT) -> subprocess.CompletedProcess[str]:
     """Run one verb of systemd-analyze."""
-    command = [require("systemd-analyze"), "--no-pager", verb, *options, unit]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return run(require("systemd-analyze"), "--no-pager", verb, *options, unit)
 
 
 def test_systemd_understands_every_line(tmp_path):
@@ -81,28 +78,14 @@ def test_the_check_of_the_runbooks_reads_the_token_from_its_credential(tmp_path)
     *_, shell, option, script = check_of_the_runbooks()
     (tmp_path / "token").write_text(CANARY_TOKEN, encoding="utf-8")
     with Gateway(keys=wire_keys(2)) as gateway:
-        done = subprocess.run(
-            [shell, option, script.replace(settings()["ExecStart"][0], str(EXPORTER))],
-            env=clean_environment(CREDENTIALS_DIRECTORY=str(tmp_path), COMETAPI_BASE_URL=gateway.url),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    assert done.returncode == 0, done.stdout + done.stderr
+        environment = clean_environment(CREDENTIALS_DIRECTORY=str(tmp_path), COMETAPI_BASE_URL=gateway.url)
+        output_of(shell, option, script.replace(settings()["ExecStart"][0], str(EXPORTER)), env=environment)
 
 
 def calls_of(group: str) -> set[str]:
     """Return every system call of one of systemd's groups, other groups in it included."""
-    done = subprocess.run(
-        [require("systemd-analyze"), "--no-pager", "syscall-filter", group],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    names = [line.strip() for line in done.stdout.split("\n")[1:] if line.strip() and not line.strip().startswith("#")]
+    lines = output_of(require("systemd-analyze"), "--no-pager", "syscall-filter", group).split("\n")[1:]
+    names = [name for line in lines if (name := line.strip()) and not name.startswith("#")]
     return {call for name in names for call in (calls_of(name) if name.startswith("@") else {name})}
 
 
@@ -110,29 +93,11 @@ def calls_of(group: str) -> set[str]:
 def traced(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Return the system calls of the exporter's whole life: startup, refreshes, a scrape, shutdown."""
     path = tmp_path_factory.mktemp("trace") / "calls"
-    port = free_port()
-    command = [require("strace"), "-f", "-qq", "-o", path, EXPORTER, "--demo", f"--web.listen-address=127.0.0.1:{port}"]
-    with subprocess.Popen(
-        command, env=clean_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
-        try:
-            _scrape(port)
-        finally:
-            _stop_child_of(process.pid)
-            process.wait(20)
-    return path.read_text(encoding="utf-8", errors="replace")
-
-
-def _scrape(port: int) -> None:
-    def scraped() -> bool:
-        return "cometapi_keys{" in httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False, timeout=5).text
-
-    wait_until(scraped)
-
-
-def _stop_child_of(pid: int) -> None:
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()
-    os.kill(int(children[0]), signal.SIGTERM)
+    tracer = [require("strace"), "--daemonize", "-f", "-qq", "-o", str(path)]
+    with Exporter("--demo", before=tracer) as exporter:
+        wait_until(lambda: "cometapi_keys{" in exporter.get().text)
+    wait_until(lambda: "exit_group(" in path.read_text(errors="replace"))
+    return path.read_text(errors="replace")
 
 
 def test_the_exporter_makes_no_system_call_that_the_unit_forbids(traced):
@@ -158,15 +123,7 @@ def _refuse_writable_code() -> None:
 
 def test_the_exporter_runs_without_memory_that_is_both_writable_and_executable():
     assert settings()["MemoryDenyWriteExecute"] == ["yes"]
-    done = subprocess.run(
-        [EXPORTER, "--demo", "--once"],
-        env=clean_environment(),
-        preexec_fn=_refuse_writable_code,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run(EXPORTER, "--demo", "--once", env=clean_environment(), preexec_fn=_refuse_writable_code)
     if done.returncode == 77:
         pytest.skip("a kernel before 6.3 cannot refuse such memory to a process that asks")
 
@@ -181,9 +138,7 @@ def without_rights() -> list[str]:
     require("unshare")
     drop = ["--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all", "--no-new-privs"]
     someone = ["--reuid=65532", "--regid=65532", "--clear-groups"]
-    probe = subprocess.run(
-        [require("setpriv"), *someone, *drop, EXPORTER, "--version"], capture_output=True, check=False
-    )
+    probe = run(require("setpriv"), *someone, *drop, EXPORTER, "--version")
     user = someone if probe.returncode == 0 else []  # the tree may be in a home folder that other users cannot enter
     freeze = 'mount --make-rprivate / && mount -o remount,bind,ro / && exec "$@"'
     return [require("unshare"), "--mount", "--", "sh", "-c", freeze, "sh", require("setpriv"), *user, *drop]
@@ -191,21 +146,14 @@ def without_rights() -> list[str]:
 
 def test_the_exporter_serves_from_a_read_only_tree_without_any_right():
     confined = without_rights()
-    written = subprocess.run([*confined, "touch", ROOT / "written"], capture_output=True, text=True, check=False)
+    written = run(*confined, "touch", ROOT / "written")
     assert "Read-only file system" in written.stderr, "the tree is read-only"
 
-    port = free_port()
-    command = [*confined, EXPORTER, "--demo", f"--web.listen-address=127.0.0.1:{port}"]
-    with subprocess.Popen(
-        command, env=clean_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    ) as process:
-        try:
-            _scrape(port)
-            status = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
-        finally:
-            process.terminate()
-            _, log = process.communicate(timeout=20)
+    with Exporter("--demo", before=confined) as exporter:
+        wait_until(lambda: "cometapi_keys{" in exporter.get().text)
+        status = Path(f"/proc/{exporter.process.pid}/status").read_text(encoding="utf-8")
+        code = exporter.stop()
 
     assert re.search(r"^CapEff:\t0+$", status, re.MULTILINE)
     assert re.search(r"^NoNewPrivs:\t1$", status, re.MULTILINE)
-    assert process.returncode == 0, log.decode()
+    assert code == 0, exporter.lines

@@ -1,7 +1,6 @@
 """The workflows: checked by their linters, and held to few rights; they can only be rehearsed where they run."""
 
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from binaries import require
+from processes import output_of
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / ".github/workflows").glob("*.yml"))
@@ -46,11 +46,8 @@ def jobs() -> Iterator[tuple[str, str, dict[str, Any]]]:
 )
 def test_the_linter_finds_nothing(command):
     program, *options = command
-    done = subprocess.run(
-        [require(program), *options, *FILES], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
-    )
 
-    assert done.returncode == 0, done.stdout + done.stderr
+    output_of(require(program), *options, *FILES, cwd=ROOT)
 
 
 def test_every_action_is_pinned_by_commit_with_its_version_beside_it():
