@@ -13,21 +13,28 @@ from functools import partial
 from typing import Any, TypeVar
 
 LANE_SECONDS = 5.0
+GIVE_WAY_SECONDS = 0.1
 
 Result = TypeVar("Result")
 
 _SERVING = ThreadPoolExecutor(2, "serving")
 _RENDERING = ThreadPoolExecutor(1, "rendering")
 _DECODING = ThreadPoolExecutor(1, "decoding")
+_served: set[asyncio.Future[Any]] = set()
 
 
 async def serve(function: Callable[[], Result]) -> Result:
     """Run *function*, which a client waits for."""
-    return await asyncio.get_running_loop().run_in_executor(_SERVING, function)
+    future = asyncio.get_running_loop().run_in_executor(_SERVING, function)
+    _served.add(future)
+    future.add_done_callback(_served.discard)
+    return await future
 
 
 async def render(function: Callable[[], Result]) -> Result:
-    """Run *function*, which prepares what will be served."""
+    """Run *function*, which prepares what will be served; what clients wait for goes first, for a tenth of a second."""
+    if _served:
+        await asyncio.wait(_served, timeout=GIVE_WAY_SECONDS)
     return await asyncio.get_running_loop().run_in_executor(_RENDERING, function)
 
 

@@ -35,6 +35,8 @@ from exporter.model import ApiKey
 from exporter.snapshot import AccountState
 
 KEYS_A_PIECE = 1000
+LARGEST = 10**15
+EXPONENTS = tuple(f"e+{digits - 1:02d}" for digits in range(16))
 _library_number: Callable[[float], str] = floatToGoString
 
 
@@ -60,13 +62,12 @@ class Form(Enum):
 
 def number(value: float) -> str:
     """Write *value* as the library does; integers, which nearly all are, by a shorter way."""
-    if type(value) is not int or not -(10**15) < value < 10**15:
-        return _library_number(value)
-    if value < 10**6:
-        return f"{value}.0"
-    digits = str(value)
-    mantissa = f"{digits[0]}.{digits[1:]}".rstrip("0.")
-    return f"{mantissa}e+{len(digits) - 1:02d}"
+    if type(value) is int and -LARGEST < value < LARGEST:
+        if value < 10**6:
+            return f"{value}.0"
+        digits = str(value)
+        return (digits[0] + "." + digits[1:]).rstrip("0.") + EXPONENTS[len(digits)]
+    return _library_number(value)
 
 
 @cache

@@ -168,11 +168,12 @@ def test_without_a_usual_price_no_key_is_called_dry(balance):
     assert not state.is_probably_dry(an_api_key(remaining_quota=1, last_used_at=NOW - 3600), NOW)
 
 
-def test_another_account_behind_the_token_makes_everything_known_forgotten():
+@pytest.mark.parametrize(("account_id", "shown"), [(8, [9]), (7, [9, 2, 1])], ids=["another account", "the same"])
+def test_another_account_behind_the_token_makes_everything_known_forgotten(account_id, shown):
     state = a_read_state(*keys(1, 2), balance=a_balance(account_id=7))
-    other = a_reading(a_listing(*keys(9), settled=False), at=NOW + 60, balance=a_balance(account_id=8))
+    reading = a_reading(a_listing(*keys(9), settled=False), at=NOW + 60, balance=a_balance(account_id=account_id))
 
-    assert ids(state.succeeded(other)) == [9]
+    assert ids(state.succeeded(reading)) == shown
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,11 @@
-"""What may hang holds up nobody else."""
+"""What may hang holds up nobody else, and clients come first."""
 
 import asyncio
 import threading
 
 import pytest
 
+from exporter import workers
 from exporter.workers import Lane, LookUps
 
 
@@ -41,6 +42,22 @@ def test_a_call_that_hangs_in_one_lane_holds_up_no_other():
         return result
 
     assert asyncio.run(play()) == 7
+
+
+@pytest.mark.parametrize(("seconds", "gives_way"), [(60, True), (0.01, False)])
+def test_a_rendering_gives_way_to_what_a_client_waits_for_but_not_for_long(monkeypatch, seconds, gives_way):
+    monkeypatch.setattr("exporter.workers.GIVE_WAY_SECONDS", seconds)
+
+    async def play():
+        end = threading.Event()
+        serving = asyncio.create_task(workers.serve(lambda: end.wait(10)))
+        await asyncio.sleep(0)
+        rendering = asyncio.create_task(workers.render(end.is_set))
+        await asyncio.wait([rendering], timeout=0.05 if gives_way else 10)
+        end.set()
+        return await rendering, await serving
+
+    assert asyncio.run(play()) == (gives_way, True)
 
 
 def look_up(names, asked, end):
