@@ -1,8 +1,8 @@
 """Answer scrapes from what was rendered when the data changed.
 
-Talks to: threads, in which it renders. Knows prometheus_client's registries and encoders; nothing of HTTP, the API or
-settings. How little a scrape has left to do, and why, is said in `rendering`. An account is rendered piece by piece, so
-that accounts take turns; no scrape waits for it. Expiries are caught up with by `catch_up`, once a second.
+Talks to: threads, in which it renders. Knows nothing of HTTP, the API or settings. How little a scrape has left to do,
+and why, is said in `rendering`. An account is rendered piece by piece, so that accounts take turns; no scrape waits for
+it. Expiries are caught up with by `catch_up`, once a second.
 """
 
 import asyncio
@@ -10,14 +10,14 @@ import struct
 import zlib
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property, partial
+from functools import cached_property, partial
 from itertools import chain
 from typing import TypeVar
 
 from prometheus_client.registry import Collector
 
 from exporter import workers
-from exporter.exposition.catalogue import ACCOUNT_FAMILIES, COUNTDOWN, KEY_FAMILIES, USAGE_FAMILIES, Family
+from exporter.exposition.catalogue import ACCOUNT_FAMILIES, COUNTDOWN, KEY_FAMILIES, USAGE_FAMILIES
 from exporter.exposition.rendering import Form, Rendered, lines, render
 from exporter.exposition.stretches import Stretch, combine, deflate
 from exporter.exposition.telemetry import Telemetry, text_of
@@ -74,28 +74,17 @@ class Head:
 
 
 def assemble(form: Form, accounts: Collection[Rendered]) -> Head:
-    """Put the head of an exposition of *accounts* together."""
-    pieces = [piece for account in accounts for piece in account.pieces]
-    parts = [*(piece.stretches for piece in pieces), *(account.usage for account in accounts)]
+    """Put the head of an exposition of *accounts* together: for each family what is about accounts, then the pieces."""
+    parts = [*(piece.stretches for account in accounts for piece in account.pieces), *(each.usage for each in accounts)]
     texts = {
-        family.name: "".join([form.comments(family), *(account.lines.get(family.name, "") for account in accounts)])
-        for family in ACCOUNT_FAMILIES
+        family.name: form.comments(family) + "".join([account.lines.get(family.name, "") for account in accounts])
+        for family in (*KEY_FAMILIES, *ACCOUNT_FAMILIES, *USAGE_FAMILIES)
     }
-    of_accounts = {name: [stretch] for name, stretch in zip(texts, deflate(texts.values()), strict=True)}
-    keys, usage = (
-        {family.name: [_comments(form, family), *_of_family(family.name, parts)] for family in families}
-        for families in (KEY_FAMILIES, USAGE_FAMILIES)
-    )
-    return Head(form, keys | of_accounts | usage, [piece.expiries for piece in pieces])
-
-
-def _of_family(name: str, parts: Iterable[Mapping[str, Stretch]]) -> Iterator[Stretch]:
-    return (part[name] for part in parts if name in part)
-
-
-@cache
-def _comments(form: Form, family: Family) -> Stretch:
-    return next(deflate([form.comments(family)]))
+    families = {
+        name: [stretch, *(part[name] for part in parts if name in part)]
+        for name, stretch in zip(texts, deflate(texts.values()), strict=True)
+    }
+    return Head(form, families, [piece.expiries for account in accounts for piece in account.pieces])
 
 
 class Exposition:

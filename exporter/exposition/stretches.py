@@ -6,7 +6,8 @@ Pure: knows zlib alone. A stretch is ended by a full flush, so it refers to noth
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import reduce
+from itertools import accumulate
 
 COMPRESSION_LEVEL = 6
 
@@ -57,19 +58,10 @@ def _times(one: int, other: int) -> int:
     return product
 
 
-@cache
-def _shift_by_power(exponent: int) -> int:
-    """Return what shifts a checksum by 2 to the *exponent* bytes."""
-    if exponent == 0:
-        return 1 << 23  # x to the eighth: one byte
-    half = _shift_by_power(exponent - 1)
-    return _times(half, half)
+_POWERS = tuple(accumulate(range(40), lambda power, _: _times(power, power), initial=1 << 23))
+"""What shifts a checksum by 2 to the n bytes: x to the eighth for one byte, squared again and again."""
 
 
 def _shift(length: int) -> int:
     """Return what shifts a checksum by *length* bytes."""
-    product = 1 << 31
-    for exponent in range(length.bit_length()):
-        if length >> exponent & 1:
-            product = _times(_shift_by_power(exponent), product)
-    return product
+    return reduce(_times, (power for exponent, power in enumerate(_POWERS) if length >> exponent & 1), 1 << 31)
