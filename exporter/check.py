@@ -10,7 +10,7 @@ import click
 
 from exporter.errors import SUCCESS, fix
 from exporter.model import STATUS_LABELS, ApiKey, Obstacle
-from exporter.site.page import LARGEST_SKEW_SECONDS, usable_keys
+from exporter.site.page import LARGEST_SKEW_SECONDS
 from exporter.site.words import count
 from exporter.snapshot import AccountState
 
@@ -46,7 +46,7 @@ def _row(state: AccountState, now: float) -> tuple[str, ...]:
     if state.failing is not None:
         return (state.name, state.gateway, *("-" for _ in _HEADERS[2:-1]), state.outcome)
     counts = Counter(key.status_word for key in state.keys)
-    numbers = (len(state.keys), *(counts[word] for word in STATUS_LABELS), usable_keys(state, now), state.skipped)
+    numbers = (len(state.keys), *(counts[word] for word in STATUS_LABELS), state.usable_keys(now), state.skipped)
     result = state.outcome if state.outcome != SUCCESS else EMPTY if _is_empty(state) else "ok"
     return (state.name, state.gateway, *map(str, numbers), _balance(state), result)
 

@@ -45,9 +45,12 @@ class Threshold:
     daily_budget_usd: float | None = None
 
 
-def threshold_of(key: ApiKey, thresholds: Iterable[Threshold]) -> Threshold | None:
-    """Return the first of *thresholds* whose *keys* match *key*, None where none does."""
-    return next((threshold for threshold in thresholds if _matches(threshold.keys, key)), None)
+COMMON = Threshold()
+
+
+def threshold_of(key: ApiKey, thresholds: Iterable[Threshold]) -> Threshold:
+    """Return the first of *thresholds* whose *keys* match *key*, the common rules where none does."""
+    return next((threshold for threshold in thresholds if _matches(threshold.keys, key)), COMMON)
 
 
 def shard_of(name: str, total: int) -> int:

@@ -131,6 +131,10 @@ class AccountState:
         """Quota units of one US dollar: the user's value, else the gateway's, else the family's default."""
         return self.configured_units_per_usd or self.facts.quota_units_per_usd or DEFAULT_UNITS_PER_USD
 
+    def usd(self, units: float) -> float:
+        """Return the money that *units* of quota are."""
+        return units / self.quota_units_per_usd
+
     @property
     def spendable_quota(self) -> int | None:
         """What the account can still pay with, by its preference; None where it has no limit or none is reported."""
@@ -142,8 +146,8 @@ class AccountState:
             return paying.remaining_quota
         return None if wallet is None else max(wallet, 0) + paying.remaining_quota
 
-    def threshold(self, key: ApiKey) -> Threshold | None:
-        """Return what the user set for warnings about *key*, None where the common rules hold."""
+    def threshold(self, key: ApiKey) -> Threshold:
+        """Return what the user set for warnings about *key*."""
         return threshold_of(key, self.thresholds)
 
     def obstacle(self, key: ApiKey, now: float) -> Obstacle | None:
@@ -164,6 +168,10 @@ class AccountState:
         if open_groups is not None and key.group not in open_groups and key.group not in ALWAYS_OPEN_GROUPS:
             return Obstacle.GROUP_UNAVAILABLE
         return None
+
+    def usable_keys(self, now: float) -> int:
+        """Count the keys that can serve requests at unix time *now*, as far as is known."""
+        return sum(self.obstacle(key, now) is None for key in self.keys)
 
     def is_probably_dry(self, key: ApiKey, now: float) -> bool:
         """Whether *key* seems refused for lack of quota although the gateway reports it as enabled.

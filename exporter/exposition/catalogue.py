@@ -83,8 +83,7 @@ def _threshold(name: str, text: str, field: str) -> Family:
     """Make a family of *field* of the threshold that applies to a key; dollars become quota units."""
 
     def value(state: AccountState, key: ApiKey, _: float) -> Value:
-        threshold = state.threshold(key) if state.thresholds else None
-        found: Value = None if threshold is None else getattr(threshold, field)
+        found: Value = getattr(state.threshold(key), field) if state.thresholds else None
         return found * state.quota_units_per_usd if found is not None and field.endswith("_usd") else found
 
     return _key(name, text, value)

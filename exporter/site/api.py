@@ -63,8 +63,8 @@ def balance_item(state: AccountState) -> dict[str, Any] | None:
     return {
         "remaining_quota": state.balance.remaining_quota,
         "used_quota": state.balance.used_quota,
-        "remaining_usd": state.balance.remaining_quota / state.quota_units_per_usd,
-        "used_usd": state.balance.used_quota / state.quota_units_per_usd,
+        "remaining_usd": state.usd(state.balance.remaining_quota),
+        "used_usd": state.usd(state.balance.used_quota),
         "requests": state.balance.requests,
     }
 
@@ -73,11 +73,12 @@ def spending_item(state: AccountState) -> dict[str, Any] | None:
     """Describe what models cost; None where it is not reported."""
     if state.usage is None or state.usage.spending is None:
         return None
-    units = state.quota_units_per_usd
-    rows = ((model, day / units, month / units) for model, day, month in state.usage.spending.models)
     return {
         "read_at": state.usage.spending.read_at,
-        "models": [{"model": model, "today_usd": day, "month_usd": month} for model, day, month in rows],
+        "models": [
+            {"model": model, "today_usd": state.usd(day), "month_usd": state.usd(month)}
+            for model, day, month in state.usage.spending.models
+        ],
     }
 
 
@@ -97,8 +98,8 @@ def key_item(entry: Entry) -> dict[str, Any]:
         "unlimited": key.remaining_quota is None,
         "remaining_quota": key.remaining_quota,
         "used_quota": key.used_quota,
-        "remaining_usd": None if key.remaining_quota is None else entry.usd(key.remaining_quota),
-        "used_usd": entry.usd(key.used_quota),
+        "remaining_usd": entry.remaining_usd,
+        "used_usd": entry.account.usd(key.used_quota),
         "created_at": key.created_at,
         "last_used_at": key.last_used_at,
         "expires_at": key.expires_at,

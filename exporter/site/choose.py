@@ -1,20 +1,19 @@
 """Choose which keys to show, and in which order.
 
 Pure: a snapshot, a query and a time in; no HTTP, no words. Query strings are hostile: what is unknown is ignored, what
-is too much is clamped, nothing raises. Built for tens of thousands of keys: those that are not shown cost a comparison.
+is too much is clamped, nothing raises.
 """
 
-import heapq
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
 
 from exporter.model import LONGEST_LABEL, STATUS_LABELS, ApiKey
-from exporter.site.verdict import Health, Verdict, judge
+from exporter.site.verdict import RANKS, Health, Verdict, judge
 from exporter.snapshot import AccountState, Snapshot
 
 WORST = "worst"
@@ -30,20 +29,22 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     key: ApiKey
     verdict: Verdict
 
-    def usd(self, units: int) -> float:
-        """Return the money that *units* of quota are at the key's account."""
-        return units / self.account.quota_units_per_usd
+    @property
+    def remaining_usd(self) -> float | None:
+        """The money that the key has left; None for an unlimited key."""
+        left = self.key.remaining_quota
+        return None if left is None else self.account.usd(left)
 
 
 SORTS: Mapping[str, Callable[[Entry], Any]] = {
-    WORST: lambda entry: entry.verdict.rank,
+    WORST: lambda entry: (RANKS[entry.verdict.health], entry.verdict.urgency),
     "name": lambda entry: entry.key.name.casefold(),
     "id": lambda entry: entry.key.id,
     "account": lambda entry: entry.account.name,
     "group": lambda entry: entry.key.group,
     "status": lambda entry: entry.key.status_word,
-    "remaining": lambda entry: None if entry.key.remaining_quota is None else entry.usd(entry.key.remaining_quota),
-    "used": lambda entry: entry.usd(entry.key.used_quota),
+    "remaining": lambda entry: entry.remaining_usd,
+    "used": lambda entry: entry.account.usd(entry.key.used_quota),
     "expires": lambda entry: entry.key.expires_at,
     "last_used": lambda entry: entry.key.last_used_at,
 }
@@ -53,7 +54,7 @@ SORTS: Mapping[str, Callable[[Entry], Any]] = {
 class Query:
     """What to show; "" means all.
 
-    *group* may be `NO_GROUP` for the keys without one; *search* holds words that all have to occur. *sort* is one of
+    *group* may be `NO_GROUP` for the keys without one; *q* holds words that all have to occur. *sort* is one of
     `SORTS`, with a leading "-" for descending (`WORST` has no other direction). *limit* is None where nothing is cut.
     """
 
@@ -62,7 +63,7 @@ class Query:
     group: str = ""
     status: str = ""
     health: str = ""
-    search: str = ""
+    q: str = ""
     sort: str = WORST
     page: int = 1
     limit: int | None = None
@@ -78,7 +79,7 @@ class Query:
             group=given.get("group", "")[:LONGEST_LABEL],
             status=_one_of(STATUS_LABELS, given.get("status")),
             health=_one_of(tuple(Health), given.get("health")),
-            search=given.get("q", "")[:LONGEST_SEARCH].strip(),
+            q=given.get("q", "")[:LONGEST_SEARCH].strip(),
             sort=_one_of(sorts, given.get("sort")) or WORST,
             page=_number(given.get("page")) or 1,
             limit=_number(given.get("limit")) or None,
@@ -87,23 +88,18 @@ class Query:
     @property
     def is_narrow(self) -> bool:
         """Whether anything is filtered out."""
-        return any((self.account, self.id is not None, self.group, self.status, self.health, self.search))
+        return any((self.account, self.id is not None, self.group, self.status, self.health, self.q))
 
     def link(self, **changes: str | int | None) -> str:
         """Write the same with *changes*, on the first page unless they say which, as a relative address."""
         query: Query = replace(self, **{"page": 1, **changes})  # type: ignore[arg-type]
-        fields = {
-            "account": query.account,
-            "id": "" if query.id is None else str(query.id),
-            "group": query.group,
-            "status": query.status,
-            "health": query.health,
-            "q": query.search,
-            "sort": "" if query.sort == WORST else query.sort,
-            "page": str(query.page) if query.page > 1 else "",
-        }
-        encoded = urlencode({name: text for name, text in fields.items() if text}, errors="replace")
+        given = {each.name: getattr(query, each.name) for each in fields(self) if each.name != "limit"}
+        told = {name: value for name, value in given.items() if value != getattr(NOTHING_ASKED, name)}
+        encoded = urlencode(told, errors="replace")
         return f"?{encoded}" if encoded else "./"
+
+
+NOTHING_ASKED = Query()
 
 
 def _one_of(words: Iterable[str], text: str | None) -> str:
@@ -139,7 +135,7 @@ def choose(snapshot: Snapshot, query: Query, now: float) -> Choice:
     matching = [entry for entry in narrowed if entry.verdict.health == query.health] if query.health else narrowed
     first, end = _cut(query, len(matching))
     return Choice(
-        entries=_sorted(matching, query, end)[first:end],
+        entries=_sorted(matching, query.sort)[first:end],
         first=first,
         matched=len(matching),
         total=sum(len(state.keys) for state in served),
@@ -158,7 +154,7 @@ def _cut(query: Query, matched: int) -> tuple[int, int]:
 
 def _narrowed(served: Sequence[AccountState], query: Query) -> Iterator[tuple[AccountState, ApiKey]]:
     """Give every key that matches but for its health, cheapest question first."""
-    words = query.search.casefold().split()
+    words = query.q.casefold().split()
     for state in served:
         if query.account and state.name != query.account:
             continue
@@ -177,12 +173,9 @@ def _mentions(words: Sequence[str], state: AccountState, key: ApiKey) -> bool:
     return all(word in text for word in words)
 
 
-def _sorted(entries: Sequence[Entry], query: Query, end: int) -> Sequence[Entry]:
-    """Sort at least the first *end*; keys to which the sorted fact does not apply come last in either direction."""
-    value, descending = SORTS[query.sort.removeprefix("-")], query.sort.startswith("-")
+def _sorted(entries: Sequence[Entry], sort: str) -> Sequence[Entry]:
+    """Sort; keys to which the sorted fact does not apply come last in either direction."""
+    value = SORTS[sort.removeprefix("-")]
     having = [entry for entry in entries if value(entry) is not None]
     lacking = [entry for entry in entries if value(entry) is None]
-    if end < len(having) // 4:
-        choose_first = heapq.nlargest if descending else heapq.nsmallest
-        return choose_first(end, having, key=value)
-    return [*sorted(having, key=value, reverse=descending), *lacking]
+    return [*sorted(having, key=value, reverse=sort.startswith("-")), *lacking]

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from exporter.model import ApiKey, Obstacle
+from exporter.model import Obstacle
 from exporter.site.choose import NO_GROUP, WORST, Choice, Entry, Query, choose
-from exporter.site.verdict import Health, is_never_funded, low_quota_usd, share_left
+from exporter.site.verdict import Health, is_never_funded, share_left
 from exporter.site.words import YEAR, count, duration, money, percent, short, utc
 from exporter.snapshot import AccountState, Snapshot
 
@@ -22,10 +22,7 @@ LONGEST_FORECAST = 10 * YEAR
 HEALTH_WORDS: Mapping[Health, tuple[str, str]] = {
     Health.DEAD: ("Not working", "used within the last 7 days, but requests fail"),
     Health.DRY: ("Probably dry", "less is left than a usual request costs, and nothing was spent for 25 minutes"),
-    Health.CRITICAL: (
-        "Critical",
-        "expires within a day, or under 2 % of the quota left",
-    ),
+    Health.CRITICAL: ("Critical", "expires within a day, or under 2 % of the quota left"),
     Health.WARNING: ("Warning", "expires within a week, or under 10 % of the quota left"),
     Health.ENDED: ("Inactive", "expired, exhausted or never funded, and not in use"),
     Health.OK: ("OK", "no action needed"),
@@ -95,15 +92,9 @@ def _with(names: Sequence[str], selected: str) -> Sequence[str]:
 
 
 def pages(page: int, matched: int) -> Sequence[int]:
-    """Return the page numbers to link to: the first, the last and those around *page*; 0 for a gap, empty for one."""
+    """Return the page numbers to link to: the first, the last and those around *page*; none where there is one page."""
     last = max(1, -(-matched // PAGE_KEYS))
-    numbers = sorted({1, last, *range(max(1, page - 1), min(last, page + 1) + 1)})
-    gapped = [
-        number
-        for before, after in zip([0, *numbers], numbers, strict=False)
-        for number in ([0, after] if after > before + 1 else [after])
-    ]
-    return gapped if last > 1 else []
+    return sorted({1, last, *range(max(1, page - 1), min(last, page + 1) + 1)}) if last > 1 else []
 
 
 def shown(choice: Choice) -> str:
@@ -130,10 +121,9 @@ def why_nothing(snapshot: Snapshot, query: Query) -> str:
 
 
 def trouble(state: AccountState, now: float) -> str:
-    """Say since when the refreshes of an account fail, and what that means for what is shown; "" where they do not."""
-    if state.failing is None or state.failing_since is None:
-        return ""
-    since = f"Failing for {duration(now - state.failing_since)}, since {utc(state.failing_since)}"
+    """Say since when the refreshes of an account fail, and what that means for what is shown."""
+    began = state.failing_since or now
+    since = f"Failing for {duration(now - began)}, since {utc(began)}"
     if state.read_at is None:
         return f"{since}; no data yet."
     if not state.serves_data:
@@ -157,20 +147,6 @@ def notes(state: AccountState) -> list[str]:
     return found
 
 
-def subscriptions(state: AccountState) -> str:
-    """Say what is left of an account's subscriptions; "" where there are none."""
-    paying = state.facts.subscriptions
-    if paying is None:
-        return ""
-    left = paying.remaining_quota
-    return f"subscriptions: {'no limit' if left is None else f'{money(left / state.quota_units_per_usd)} left'}"
-
-
-def usable_keys(state: AccountState, now: float) -> int:
-    """Count the keys that can serve requests now, as far as is known."""
-    return sum(state.obstacle(key, now) is None for key in state.keys)
-
-
 def badge(entry: Entry, now: float) -> str:
     """Say in a word or three how a key is."""
     key, verdict = entry.key, entry.verdict
@@ -183,19 +159,9 @@ def badge(entry: Entry, now: float) -> str:
     if verdict.health in (Health.CRITICAL, Health.WARNING):
         if verdict.by_expiry and key.expires_at is not None:
             return f"EXPIRES IN {short(key.expires_at - now)}"
-        own_limit = low_quota_usd(entry.account, key) is not None
-        return f"{money(entry.usd(key.remaining_quota or 0)) if own_limit else percent(share_left(key) or 0.0)} LEFT"
+        own_limit = entry.account.threshold(key).low_quota_usd is not None
+        return f"{money(entry.remaining_usd or 0) if own_limit else percent(share_left(key) or 0)} LEFT"
     return HEALTH_WORDS[verdict.health][0].upper()
-
-
-def restrictions(key: ApiKey) -> str:
-    """Say what a key is restricted to."""
-    marks = (
-        (key.has_model_limits, "some models only"),
-        (key.has_ip_allowlist, "some addresses only"),
-        (key.has_cross_group_retry, "cross-group retry"),
-    )
-    return ", ".join(word for has, word in marks if has)
 
 
 def lasts(entry: Entry, now: float) -> str:

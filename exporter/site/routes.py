@@ -17,7 +17,7 @@ from starlette.routing import Route
 from exporter.exposition.scrape import Exposition, chunks
 from exporter.site.bound import Bound, Busy
 from exporter.site.negotiate import accepts_gzip, choose_form
-from exporter.site.status import StatusPage
+from exporter.site.status import status_page
 from exporter.snapshot import Snapshot
 
 HEALTHY_PATH = "/-/healthy"
@@ -70,13 +70,13 @@ class Site:
     def _pages(self) -> list[Route]:
         if not self.has_status_page:
             return [Route("/", self.no_page)]
-        return StatusPage(
+        return status_page(
             read_snapshot=self.read_snapshot,
             clock=self.clock,
             telemetry_path=self.telemetry_path,
             bound=self.bound,
             in_file=self.in_file,
-        ).routes()
+        )
 
     async def metrics(self, request: Request) -> Response:
         """Answer a scrape."""

@@ -7,7 +7,7 @@ snapshot. `page` decides what is on the page, `api` what is in the JSON.
 import gzip
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from importlib.resources import files
@@ -38,8 +38,8 @@ WORTH_PACKING_BYTES = 1_400
 
 FILTERS = (
     *(words.count, words.duration, words.moment, words.money, words.percent, words.utc),
-    *(page.badge, page.lasts, page.restrictions, page.selector),
-    *(page.notes, page.subscriptions, page.trouble, page.usable_keys),
+    *(page.badge, page.lasts, page.selector),
+    *(page.notes, page.trouble),
     *(verdict.share_left, verdict.total_quota),
 )
 
@@ -51,8 +51,6 @@ DOCUMENT = NEVER_STORED | {
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "X-Frame-Options": "DENY",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 DATA = NEVER_STORED | {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -60,69 +58,51 @@ DATA = NEVER_STORED | {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
+Endpoint = Callable[[Request], Awaitable[Response]]
 
-class StatusPage:
-    """The status page and the same data as JSON."""
 
-    def __init__(
-        self,
-        *,
-        read_snapshot: Callable[[], Snapshot],
-        clock: Callable[[], float],
-        telemetry_path: str,
-        bound: Bound,
-        in_file: bool = False,
-    ) -> None:
-        self._read_snapshot = read_snapshot
-        self._clock = clock
-        self._bound = bound
-        self._static = static_files()
-        addresses = {name: f".{address}" for name, (address, _) in self._static.items()}
-        self._template = _template(
-            static=addresses, telemetry_path=f".{telemetry_path}", fix=partial(fix, in_file=in_file)
-        )
+def status_page(
+    *,
+    read_snapshot: Callable[[], Snapshot],
+    clock: Callable[[], float],
+    telemetry_path: str,
+    bound: Bound,
+    in_file: bool = False,
+) -> list[Route]:
+    """List what is served where: the page, the same data as JSON, style and script."""
+    static = static_files()
+    template = _template(
+        static={name: f".{address}" for name, (address, _) in static.items()},
+        telemetry_path=f".{telemetry_path}",
+        fix=partial(fix, in_file=in_file),
+    )
 
-    def routes(self) -> list[Route]:
-        """List what is served where."""
-        return [
-            Route("/", self.page),
-            Route(KEYS_PATH, self.keys),
-            *(Route(address, response, methods=["GET"]) for address, response in self._static.values()),
-        ]
+    def html(query: Query) -> bytes:
+        return template.render(page.lay_out(read_snapshot(), query, clock())).encode("utf-8", "replace")
 
-    async def page(self, request: Request) -> Response:
-        """Show the page that the query string asks for."""
-        query = Query.read(request.query_params.multi_items())
-        return await self._respond(request, lambda: self.render(query), "text/html; charset=utf-8", DOCUMENT)
-
-    async def keys(self, request: Request) -> Response:
-        """Give the same as JSON; of a large account in parts, so that no reader holds much memory."""
-        query = Query.read(request.query_params.multi_items())
+    def json(query: Query) -> bytes:
+        snapshot, now = read_snapshot(), clock()
         query = replace(query, limit=min(query.limit or MOST_KEYS, MOST_KEYS))
-        return await self._respond(request, lambda: self.encode(query), "application/json", DATA)
-
-    def render(self, query: Query) -> bytes:
-        """Write the page's HTML."""
-        facts = page.lay_out(self._read_snapshot(), query, self._clock())
-        return self._template.render(facts).encode("utf-8", "replace")
-
-    def encode(self, query: Query) -> bytes:
-        """Write the JSON."""
-        snapshot, now = self._read_snapshot(), self._clock()
         return document(snapshot, choose(snapshot, query, now), now)
 
-    async def _respond(
-        self, request: Request, make: Callable[[], bytes], media_type: str, headers: Mapping[str, str]
-    ) -> Response:
-        """Produce a response in a thread, when its turn comes."""
-        wants_gzip = accepts_gzip(request.headers.get("accept-encoding", ""))
-        body, is_packed = await self._bound.run(lambda: serve(lambda: _packed(make, wants_gzip=wants_gzip)))
-        extra = {"Content-Encoding": "gzip"} if is_packed else {}
-        return Response(body, headers={**headers, **extra}, media_type=media_type)
+    def answering(write: Callable[[Query], bytes], media_type: str, headers: Mapping[str, str]) -> Endpoint:
+        async def answer(request: Request) -> Response:
+            query = Query.read(request.query_params.multi_items())
+            wants_gzip = accepts_gzip(request.headers.get("accept-encoding", ""))
+            body, is_packed = await bound.run(lambda: serve(lambda: _packed(write(query), wants_gzip=wants_gzip)))
+            extra = {"Content-Encoding": "gzip"} if is_packed else {}
+            return Response(body, headers={**headers, **extra}, media_type=media_type)
+
+        return answer
+
+    return [
+        Route("/", answering(html, "text/html; charset=utf-8", DOCUMENT)),
+        Route(KEYS_PATH, answering(json, "application/json", DATA)),
+        *(Route(address, response, methods=["GET"]) for address, response in static.values()),
+    ]
 
 
-def _packed(make: Callable[[], bytes], *, wants_gzip: bool) -> tuple[bytes, bool]:
-    body = make()
+def _packed(body: bytes, *, wants_gzip: bool) -> tuple[bytes, bool]:
     if not wants_gzip or len(body) < WORTH_PACKING_BYTES:
         return body, False
     return gzip.compress(body, compresslevel=4, mtime=0), True

@@ -44,11 +44,6 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     urgency: float
     by_expiry: bool = False
 
-    @property
-    def rank(self) -> tuple[int, float]:
-        """Sorts worst first."""
-        return (RANKS[self.health], self.urgency)
-
 
 def judge(state: AccountState, key: ApiKey, now: float) -> Verdict:
     """Judge *key* of the account *state* at unix time *now*."""
@@ -58,7 +53,8 @@ def judge(state: AccountState, key: ApiKey, now: float) -> Verdict:
         return Verdict(Health.DRY, None, idle) if state.is_probably_dry(key, now) else _judge_usable(state, key, now)
     if obstacle is Obstacle.DISABLED:
         return Verdict(Health.DEAD if idle < DAY else Health.DISABLED, obstacle, idle)
-    in_use = idle < IN_USE_SECONDS or (key.status == KeyStatus.ENABLED and _has_just_expired(key, now))
+    has_just_expired = key.expires_at is not None and 0 <= now - key.expires_at < WARNING_SECONDS
+    in_use = idle < IN_USE_SECONDS or (key.status == KeyStatus.ENABLED and has_just_expired)
     return Verdict(Health.DEAD if in_use else Health.ENDED, obstacle, idle)
 
 
@@ -75,24 +71,14 @@ def total_quota(key: ApiKey) -> int | None:
 def share_left(key: ApiKey) -> float | None:
     """Return which part of all its quota the key still has, 0 to 1; None for an unlimited key."""
     total = total_quota(key)
-    if key.remaining_quota is None or total is None:
-        return None
-    return max(key.remaining_quota, 0) / total if total else 0.0
-
-
-def _has_just_expired(key: ApiKey, now: float) -> bool:
-    return key.expires_at is not None and 0 <= now - key.expires_at < WARNING_SECONDS
-
-
-def low_quota_usd(state: AccountState, key: ApiKey) -> float | None:
-    """Return below how many US dollars to warn of *key*, as the user set it; None for the common share."""
-    threshold = state.threshold(key)
-    return None if threshold is None else threshold.low_quota_usd
+    if key.remaining_quota is None or not total:
+        return total
+    return max(key.remaining_quota, 0) / total
 
 
 def _judge_usable(state: AccountState, key: ApiKey, now: float) -> Verdict:
-    threshold = state.threshold(key)
-    warning = WARNING_SECONDS if threshold is None or threshold.expiry_warning is None else threshold.expiry_warning
+    expiry_warning = state.threshold(key).expiry_warning
+    warning = WARNING_SECONDS if expiry_warning is None else expiry_warning
     life = math.inf if key.expires_at is None else key.expires_at - now
     by_expiry, by_quota = life / max(warning, 1), _quota_urgency(state, key)
     urgency = min(by_expiry, by_quota)
@@ -103,7 +89,7 @@ def _judge_usable(state: AccountState, key: ApiKey, now: float) -> Verdict:
 
 def _quota_urgency(state: AccountState, key: ApiKey) -> float:
     """Return what is left as a multiple of the limit below which to warn."""
-    share, usd = share_left(key), low_quota_usd(state, key)
+    share, usd = share_left(key), state.threshold(key).low_quota_usd
     if share is None or key.remaining_quota is None:
         return math.inf
     if usd is None:

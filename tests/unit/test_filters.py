@@ -50,7 +50,7 @@ def test_an_escaped_group_and_name_matches_that_key_whatever_they_contain(group,
     assert not key_filter(only, None)(other)
     assert not key_filter(only, only)(key)
     assert key_filter(parsers.pattern(".*"), None)(key)
-    assert threshold_of(key, [Threshold(low_quota_usd=1.0)]) is not None
+    assert threshold_of(key, [Threshold(low_quota_usd=1.0)]) != Threshold()
 
 
 def test_the_first_threshold_that_matches_counts():
@@ -67,7 +67,7 @@ def test_the_first_threshold_that_matches_counts():
 
 
 def test_a_key_that_no_threshold_matches_has_none():
-    assert threshold_of(WEB, [Threshold(keys=parsers.pattern("sandbox/.*"))]) is None
+    assert threshold_of(WEB, [Threshold(keys=parsers.pattern("sandbox/.*"))]) == Threshold()
 
 
 @given(st.text(max_size=30), st.integers(1, 20))

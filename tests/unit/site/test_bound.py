@@ -47,15 +47,6 @@ def test_work_beyond_the_bound_waits_and_beyond_the_queue_is_refused():
     assert asyncio.run(scenario()) == (2, [False] * 5 + [True] * 4, ["done"] * 5)
 
 
-def test_without_a_queue_work_is_done_where_there_is_a_free_place():
-    async def scenario():
-        bound, work = Bound(at_once=1, queue=0), Work("done")
-        work.let_go.set()
-        return await bound.run(work)
-
-    assert asyncio.run(scenario()) == "done"
-
-
 def test_patient_work_waits_whatever_the_queue():
     async def scenario():
         bound, work = Bound(at_once=1, queue=0), Work("done")
@@ -66,20 +57,7 @@ def test_patient_work_waits_whatever_the_queue():
     assert asyncio.run(scenario()) == ["done"] * 9
 
 
-def test_work_that_is_cancelled_while_it_waits_never_begins():
-    async def scenario():
-        bound, first, second = Bound(at_once=1), Work(), Work()
-        running, waiting = await started(bound.run(first), bound.run(second))
-        waiting.cancel()
-        first.let_go.set()
-        await running
-        await settle()
-        return second.begun
-
-    assert asyncio.run(scenario()) == 0
-
-
-def test_what_was_cancelled_leaves_its_place_in_the_queue():
+def test_what_was_cancelled_while_it_waits_leaves_its_place_and_never_begins():
     async def scenario():
         bound, work = Bound(at_once=1, queue=1), Work("done")
         running, waiting = await started(bound.run(work), bound.run(work))
@@ -87,9 +65,9 @@ def test_what_was_cancelled_leaves_its_place_in_the_queue():
         await settle()
         (other,) = await started(bound.run(work))
         work.let_go.set()
-        return await asyncio.gather(running, other)
+        return await asyncio.gather(running, other), work.begun
 
-    assert asyncio.run(scenario()) == ["done", "done"]
+    assert asyncio.run(scenario()) == (["done", "done"], 2)
 
 
 def test_work_that_is_cancelled_once_begun_keeps_its_place_until_it_has_ended():

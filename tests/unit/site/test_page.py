@@ -7,23 +7,19 @@ from domain import DAY, NOW, a_balance, a_read_state, a_snapshot, a_state, an_ap
 
 from exporter.errors import Reason
 from exporter.filters import Threshold
-from exporter.model import Facts, Obstacle, Subscriptions
+from exporter.model import Facts
 from exporter.site.choose import Entry, Query, choose
 from exporter.site.page import (
-    OBSTACLE_WORDS,
     badge,
     lasts,
     lay_out,
     notes,
     pages,
     refresh_seconds,
-    restrictions,
     selector,
     shown,
-    subscriptions,
     title,
     trouble,
-    usable_keys,
     why_nothing,
 )
 from exporter.site.verdict import Health, judge
@@ -73,22 +69,6 @@ def test_a_badge_says_how_a_key_is_and_why(facts, words):
     assert badge(an_entry(**facts), NOW) == words
 
 
-def test_there_is_a_word_for_every_obstacle():
-    assert set(OBSTACLE_WORDS) == set(Obstacle)
-
-
-@pytest.mark.parametrize(
-    ("facts", "words"),
-    [
-        ({}, ""),
-        ({"has_model_limits": True}, "some models only"),
-        ({"has_ip_allowlist": True, "has_cross_group_retry": True}, "some addresses only, cross-group retry"),
-    ],
-)
-def test_restrictions_are_said_in_words(facts, words):
-    assert restrictions(an_api_key(**facts)) == words
-
-
 @pytest.mark.parametrize(
     ("facts", "words"),
     [
@@ -112,82 +92,60 @@ def test_the_selector_can_be_pasted_whatever_the_account_is_called():
 
 # An account.
 
-
-def test_an_account_that_fails_says_since_when_and_what_is_shown():
-    state = a_read_state(an_api_key(), at=NOW - 900).failed(failure(Reason.RATE_LIMITED), NOW - 600)
-    again = state.failed(failure(Reason.RATE_LIMITED), NOW - 300)
-
-    assert trouble(again, NOW) == "Failing for 10 minutes, since 2025-06-15 14:56:40 UTC; showing the last known data."
-
-
-def test_an_account_that_was_never_read_says_so():
-    state = a_state().failed(failure(Reason.TIMEOUT), NOW - 60)
-
-    assert trouble(state, NOW) == "Failing for 60 seconds, since 2025-06-15 15:05:40 UTC; no data yet."
-
-
-def test_an_account_whose_data_is_withdrawn_says_so():
-    state = a_read_state(at=NOW - 3600).failed(failure(Reason.TIMEOUT), NOW - 3000).withdrawn()
-
-    assert trouble(state, NOW).endswith("; the data is older than 60 minutes and no longer shown.")
-
-
-def test_an_account_that_is_well_has_no_trouble():
-    state = a_read_state(an_api_key(), balance=a_balance())
-
-    assert (trouble(state, NOW), notes(state)) == ("", [])
+READ = a_read_state(an_api_key(), at=NOW - 900)
 
 
 @pytest.mark.parametrize(
-    ("facts", "note"),
+    ("state", "what"),
     [
-        ({"skipped": 1}, "1 key could not be read"),
-        ({"skipped": 2}, "2 keys could not be read"),
-        ({"excluded": 1_200}, "1,200 keys excluded by filters"),
+        (a_state(), "no data yet."),
+        (READ, "showing the last known data."),
+        (READ.withdrawn(), "the data is older than 60 minutes and no longer shown."),
+    ],
+)
+def test_an_account_that_fails_says_since_when_and_what_is_shown(state, what):
+    failing = state.failed(failure(Reason.RATE_LIMITED), NOW - 600).failed(failure(Reason.TIMEOUT), NOW - 300)
+
+    assert trouble(failing, NOW) == f"Failing for 10 minutes, since 2025-06-15 14:56:40 UTC; {what}"
+
+
+@pytest.mark.parametrize(
+    ("facts", "found"),
+    [
+        ({"clock_skew": 60.0, "facts": Facts(quota_units_per_usd=500_000.0)}, []),
+        ({"skipped": 1, "excluded": 1_200}, ["1 key could not be read", "1,200 keys excluded by filters"]),
         (
             {"facts": Facts(quota_units_per_usd=1_000_000.0)},
-            "500,000 quota units per USD are configured, the gateway reports 1,000,000",
+            ["500,000 quota units per USD are configured, the gateway reports 1,000,000"],
         ),
-        ({"clock_skew": 61.0}, "this machine's clock is 61 seconds ahead of the gateway's"),
-        ({"clock_skew": -180.0}, "this machine's clock is 3 minutes behind the gateway's"),
+        ({"clock_skew": 61.0}, ["this machine's clock is 61 seconds ahead of the gateway's"]),
+        ({"clock_skew": -180.0}, ["this machine's clock is 3 minutes behind the gateway's"]),
     ],
 )
-def test_what_else_is_odd_about_an_account_is_noted(facts, note):
-    assert notes(replace(a_read_state(), **facts)) == [note]
-
-
-@pytest.mark.parametrize("facts", [{"clock_skew": 60.0}, {"facts": Facts(quota_units_per_usd=500_000.0)}])
-def test_what_is_as_it_should_be_is_not_noted(facts):
-    assert notes(replace(a_read_state(), **facts)) == []
-
-
-@pytest.mark.parametrize(
-    ("running", "words"),
-    [
-        (None, ""),
-        (Subscriptions(remaining_quota=500_000), "subscriptions: $1.00 left"),
-        (Subscriptions(remaining_quota=None), "subscriptions: no limit"),
-    ],
-)
-def test_what_is_left_of_subscriptions_is_said(running, words):
-    assert subscriptions(a_read_state(facts=Facts(subscriptions=running))) == words
-
-
-def test_keys_that_an_empty_account_cannot_serve_are_not_usable():
-    keys = an_api_key(), an_api_key(id=2, status=2)
-
-    assert usable_keys(a_read_state(*keys), NOW) == 1
-    assert usable_keys(a_read_state(*keys, balance=a_balance(remaining_quota=0)), NOW) == 0
+def test_what_is_odd_about_an_account_is_noted(facts, found):
+    assert notes(replace(a_read_state(), **facts)) == found
 
 
 # The page.
 
 
-def test_failing_accounts_come_first():
+def test_of_several_accounts_those_that_fail_come_first_and_keys_name_theirs():
     well, ill = a_read_state(name="well"), a_state(name="ill").failed(failure(Reason.TIMEOUT), NOW)
-    page = lay_out(Snapshot.of([well, ill]), Query(), NOW)
+    one, two = (lay_out(Snapshot.of(states), Query(), NOW) for states in ([well], [well, ill]))
 
-    assert [state.name for state in page["states"]] == ["ill", "well"]
+    assert [state.name for state in two["states"]] == ["ill", "well"]
+    assert ("account", "Account") in two["columns"]
+    assert ("account", "Account") not in one["columns"]
+
+
+@pytest.mark.parametrize(
+    ("intervals", "seconds"), [([], 60), ([0.5, 1_000.0], 5), ([30.0, 1_000.0], 30), ([900.0], 60)]
+)
+def test_the_page_refreshes_with_the_refreshes_within_bounds(intervals, seconds):
+    states = [a_read_state(interval_seconds=interval) for interval in intervals]
+
+    assert refresh_seconds(states) == seconds
+    assert refresh_seconds([*states, a_state()]) == 5  # until every account was read once
 
 
 def test_the_title_begins_with_what_is_wrong():
@@ -200,18 +158,6 @@ def test_the_title_begins_with_what_is_wrong():
     assert title([a_read_state()], dict.fromkeys(Health, 0)) == "cometapi-exporter"
 
 
-@pytest.mark.parametrize(("interval", "seconds"), [(0.5, 5), (30.0, 30), (900.0, 60)])
-def test_the_page_refreshes_with_the_refreshes_within_bounds(interval, seconds):
-    states = [a_read_state(interval_seconds=interval), a_read_state(interval_seconds=1_000.0)]
-
-    assert refresh_seconds(states) == seconds
-    assert refresh_seconds([]) == 60
-
-
-def test_a_page_without_keys_yet_loads_again_soon():
-    assert refresh_seconds([a_read_state(), a_state()]) == 5
-
-
 def test_a_filter_for_what_is_gone_stays_selected():
     page = lay_out(a_snapshot(an_api_key(group="vip"), an_api_key(id=2)), Query(group="gone", account="left"), NOW)
 
@@ -220,37 +166,19 @@ def test_a_filter_for_what_is_gone_stays_selected():
     assert page["account_names"] == ["main", "left"]
 
 
-def test_one_account_needs_no_column():
-    def columns(*names):
-        return [column for column, _ in lay_out(Snapshot.of(map(named, names)), Query(), NOW)["columns"]]
-
-    def named(name):
-        return a_read_state(name=name)
-
-    assert columns("a") == ["name", "group", "worst", "remaining", "expires", "last_used"]
-    assert columns("a", "b") == ["name", "account", "group", "worst", "remaining", "expires", "last_used"]
-
-
 @pytest.mark.parametrize(
     ("page", "matched", "numbers"),
     [
-        (1, 0, []),
         (1, 200, []),
         (1, 201, [1, 2]),
         (2, 600, [1, 2, 3]),
-        (1, 2_000, [1, 2, 0, 10]),
-        (5, 2_000, [1, 0, 4, 5, 6, 0, 10]),
-        (10, 2_000, [1, 0, 9, 10]),
+        (1, 2_000, [1, 2, 10]),
+        (5, 2_000, [1, 4, 5, 6, 10]),
+        (10, 2_000, [1, 9, 10]),
     ],
 )
 def test_page_numbers_are_the_first_the_last_and_those_around(page, matched, numbers):
     assert pages(page, matched) == numbers
-
-
-def test_a_page_past_the_last_is_called_the_last():
-    page = lay_out(a_snapshot(*(an_api_key(id=number) for number in range(1, 402))), Query(page=99), NOW)
-
-    assert (page["query"].page, page["pages"], page["shown"]) == (3, [1, 2, 3], "401\N{EN DASH}401 of 401 keys")
 
 
 @pytest.mark.parametrize(
@@ -279,7 +207,7 @@ WITHDRAWN = a_read_state(name="old", at=NOW - 7200).failed(failure(Reason.TIMEOU
         ([a_state()], {}, "The first refresh is in progress: keys appear when it ends."),
         ([a_state(), FAILING], {}, "The first refresh is in progress: keys appear when it ends."),
         ([a_read_state()], {}, "There are no keys."),
-        ([a_read_state()], {"search": "x"}, "No key matches."),
+        ([a_read_state()], {"q": "x"}, "No key matches."),
         (
             [a_read_state(), FAILING],
             {"account": "broken"},

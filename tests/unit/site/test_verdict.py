@@ -142,7 +142,7 @@ def test_the_more_urgent_of_expiry_and_quota_is_named(facts, by_expiry):
 def test_of_two_dead_keys_the_one_used_last_is_worse():
     lately, long_ago = (judged(an_api_key(status=4, last_used_at=NOW - idle)) for idle in (60, DAY))
 
-    assert lately.rank < long_ago.rank
+    assert lately.urgency < long_ago.urgency
 
 
 @pytest.mark.parametrize(
