@@ -56,6 +56,8 @@ class Watch:
         self._limit_requests(settings)
         kept = {a.name for a in settings.accounts if a.name in before and before[a.name].account == a}
         opened = {a.name: self._open(a) for a in settings.accounts if a.name not in kept}
+        for name in opened:
+            self.telemetry.prepare(name)
         for name in before.keys() - kept:
             await before[name].close()
             if name in opened:
@@ -118,7 +120,6 @@ class Watch:
         )
 
     def _open(self, account: Account) -> Refresher:
-        self.telemetry.prepare(account.name)
         client = CometClient(
             base_url=account.base_url,
             user_id=account.user_id,

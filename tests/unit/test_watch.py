@@ -9,6 +9,7 @@ from builders import CANARY_TOKEN
 from domain import FakeWorld
 from structlog.testing import capture_logs
 
+from exporter.exposition.rendering import Form
 from exporter.exposition.telemetry import Telemetry
 from exporter.settings.load import load_settings
 from exporter.watch import Watch
@@ -53,3 +54,16 @@ def test_a_reload_changes_the_rate_limit_of_accounts_that_go_on():
             return watch.accounts["a"] is before, limit._sent.maxlen
 
     assert asyncio.run(play()) == (True, 7)
+
+
+def test_a_reload_that_cannot_begin_leaves_no_series_behind(monkeypatch):
+    async def play():
+        async with a_watch(settings_of("a")) as watch:
+            monkeypatch.setattr("exporter.cometapi.connections._trust", lambda _: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                await watch.apply(settings_of("a", "b"))
+            return list(watch.accounts), b"".join([piece async for piece in watch.exposition.plain(Form.TEXT)])
+
+    accounts, exposition = asyncio.run(play())
+    assert accounts == ["a"]
+    assert b'account="b"' not in exposition
