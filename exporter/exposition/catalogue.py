@@ -36,26 +36,29 @@ class Family:
     name: str
     help: str
     labels: tuple[str, ...] = ("account",)
-    kind: str = "gauge"
+    is_histogram: bool = False
     stage: str = "stable"
     of_key: OfKey | None = None
     more: Callable[[ApiKey], tuple[str, ...]] | None = None
     of_account: OfAccount | None = None
     always: bool = False
 
+    @property
+    def kind(self) -> str:
+        """The type, which the name says: those of counters end in `_total`."""
+        return "histogram" if self.is_histogram else "counter" if self.name.endswith("_total") else "gauge"
+
 
 def _key(name: str, text: str, of_key: OfKey) -> Family:
     return Family(name=f"cometapi_key_{name}", help=text, labels=KEY_LABELS, of_key=of_key)
 
 
-def _group(
-    name: str, text: str, of_account: OfAccount, *labels: str, kind: str = "gauge", always: bool = False
-) -> Family:
+def _group(name: str, text: str, of_account: OfAccount, *labels: str, always: bool = False) -> Family:
     labels = ("account", *labels)
-    return Family(name=f"cometapi_{name}", help=text, labels=labels, kind=kind, of_account=of_account, always=always)
+    return Family(name=f"cometapi_{name}", help=text, labels=labels, of_account=of_account, always=always)
 
 
-def _account(name: str, text: str, path: str, *, kind: str = "gauge", always: bool = False) -> Family:
+def _account(name: str, text: str, path: str, *, always: bool = False) -> Family:
     """Make a family of one series an account, whose value *path* leads to; None anywhere on the way is no series."""
 
     def value(state: AccountState, _: Tally) -> Series:
@@ -64,7 +67,7 @@ def _account(name: str, text: str, path: str, *, kind: str = "gauge", always: bo
             found = None if found is None else getattr(found, step)
         return [((), found)]
 
-    return _group(name, text, value, kind=kind, always=always)
+    return _group(name, text, value, always=always)
 
 
 def _new(*families: Family) -> tuple[Family, ...]:
@@ -95,11 +98,6 @@ def _restrictions(key: ApiKey) -> tuple[str, ...]:
 
 
 EXPIRY = _key("expiry_timestamp_seconds", "Unix time at which the key expires.", lambda _, key, __: key.expires_at)
-USABLE = _key(
-    "usable",
-    "Whether the key can serve requests now (enabled, not expired, quota left, account can pay, group available).",
-    lambda state, key, now: state.obstacle(key, now) is None,
-)
 KEY_FAMILIES = (
     _key("remaining_quota", "Quota units left; can be negative.", lambda _, key, __: key.remaining_quota),
     _key("used_quota", "Quota units spent; can fall after a refund.", lambda _, key, __: key.used_quota),
@@ -114,7 +112,11 @@ KEY_FAMILIES = (
         "Status code reported by the API: 1 enabled, 2 disabled, 3 expired, 4 exhausted.",
         lambda _, key, __: key.status,
     ),
-    USABLE,
+    _key(
+        "usable",
+        "Whether the key can serve requests now (enabled, not expired, quota left, account can pay, group available).",
+        lambda state, key, now: state.obstacle(key, now) is None,
+    ),
     _key("created_timestamp_seconds", "Unix time at which the key was created.", lambda _, key, __: key.created_at),
     _key("last_used_timestamp_seconds", "Unix time at which the key was last used.", lambda _, k, __: k.last_used_at),
     Family(
@@ -178,7 +180,7 @@ def _usage(name: str, text: str, field: str) -> Family:
             key = (str(row.key_id), row.key_name, row.group) if row.key_id else ()
             yield (row.model, *key), getattr(row, field)
 
-    return _group(f"usage_{name}_total", text, rows, "model", *KEY_LABELS[1:], kind="counter")
+    return _group(f"usage_{name}_total", text, rows, "model", *KEY_LABELS[1:])
 
 
 ACCOUNT_FAMILIES = (
@@ -187,7 +189,7 @@ ACCOUNT_FAMILIES = (
     *_new(_counts("keys_unusable", "Number of keys that cannot serve requests, by reason.", "reason", Obstacle)),
     _account("account_remaining_quota", "Quota units left in the account's wallet.", "balance.remaining_quota"),
     _account("account_used_quota", "Quota units that the account has spent.", "balance.used_quota"),
-    _account("account_requests_total", "Requests to models as counted by the API.", "balance.requests", kind="counter"),
+    _account("account_requests_total", "Requests to models as counted by the API.", "balance.requests"),
     *_new(
         _account(
             "account_spendable_quota",

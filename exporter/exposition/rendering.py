@@ -13,7 +13,7 @@ snapshot at the same time. Chosen families are some of the stretches, a plain an
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cache
 
@@ -91,13 +91,29 @@ def lines(family: Family, series: Iterable[tuple[str, float | None]]) -> str:
 # Accounts, by pieces.
 
 
-@dataclass(frozen=True, slots=True)
-class View:
-    """Some keys of an account at a unix time."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Piece:
+    """Some keys of an account at a unix time, before and after they are rendered.
+
+    Rendered, it has a stretch for each family that has series, how many keys are in which condition, and the expiry of
+    each key that has one, by its labels. All of that holds *until* a unix time.
+    """
 
     state: AccountState
     keys: Sequence[ApiKey]
     now: float
+    stretches: Mapping[str, Stretch] = field(default_factory=dict)
+    expiries: Mapping[str, int] = field(default_factory=dict)
+    tally: Tally = field(default_factory=Tally)
+    until: float = math.inf
+
+    def holds(self, now: "Piece") -> bool:
+        """Whether what is rendered is still what *now* shows."""
+        return (
+            self.now <= now.now < self.until
+            and surroundings(self.state) == surroundings(now.state)
+            and (self.keys is now.keys or self.keys == now.keys)
+        )
 
     @property
     def identities(self) -> list[tuple[int, str, str]]:
@@ -113,34 +129,12 @@ class View:
         name, more = self.state.name, family.more or (lambda _: ())
         return [label_set(family.labels, (name, str(key.id), key.name, key.group, *more(key))) for key in self.keys]
 
-    def agrees(self, other: "View", family: Family) -> bool:
+    def agrees(self, other: "Piece", family: Family) -> bool:
         """Whether *family* has the same lines as for *other*, which has the same keys."""
         more = family.more
         if more and list(map(more, self.keys)) != list(map(more, other.keys)):
             return False
         return self.values(family) == other.values(family)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
-    """Some keys of an account: a stretch for each family that has series, and how many keys are in which condition.
-
-    *expiries* has the expiry of each key that has one, by its labels. All of it holds *until* a unix time.
-    """
-
-    view: View
-    stretches: Mapping[str, Stretch]
-    expiries: Mapping[str, int]
-    tally: Tally
-    until: float
-
-    def holds(self, view: View) -> bool:
-        """Whether the piece is still what *view* shows."""
-        return (
-            self.view.now <= view.now < self.until
-            and surroundings(self.view.state) == surroundings(view.state)
-            and (self.view.keys is view.keys or self.view.keys == view.keys)
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -161,13 +155,13 @@ class Rendered:
 def render(state: AccountState, now: float, before: Rendered | None = None) -> Iterator[Rendered | None]:
     """Render *state*, keeping what still holds of *before*: yield None after each piece, and the account in the end."""
     known = before.pieces if before else ()
-    old = {piece.view.keys[-1].id: piece for piece in known}
+    old = {piece.keys[-1].id: piece for piece in known}
     cut: Iterable[Sequence[ApiKey]] = _cut(state.keys if state.serves_data else ())
     if before and before.state is state:
-        cut = (piece.view.keys for piece in known)
+        cut = (piece.keys for piece in known)
     pieces, tally = [], Tally()
     for keys in cut:
-        pieces.append(_piece(View(state, keys, now), old.get(keys[-1].id)))
+        pieces.append(_rendered(Piece(state, keys, now), old.get(keys[-1].id)))
         tally.update(pieces[-1].tally)
         yield None
     shown = [family for family in ACCOUNT_FAMILIES if family.always or state.serves_data]
@@ -190,31 +184,29 @@ def _cut(keys: Sequence[ApiKey]) -> Iterator[Sequence[ApiKey]]:
             start = end
 
 
-def _piece(view: View, old: Piece | None) -> Piece:
-    """Render *view*: only the families that changed since *old*, where that has the same keys."""
-    if old is not None and old.holds(view):
-        return replace(old, view=view)
-    before = old if old is not None and old.view.identities == view.identities else None
-    families = () if view.state.counts_only else KEY_FAMILIES
-    changed = [family for family in families if before is None or not view.agrees(before.view, family)]
-    labels = view.labels(COUNTDOWN) if changed else []
-    written = {
-        family.name: lines(
-            family, zip(view.labels(family) if family.more else labels, view.values(family), strict=True)
-        )
-        for family in changed
-    }
+def _rendered(piece: Piece, old: Piece | None) -> Piece:
+    """Render *piece*: only the families that changed since *old*, where that has the same keys."""
+    if old is not None and old.holds(piece):
+        return replace(old, state=piece.state, keys=piece.keys, now=piece.now)
+    before = old if old is not None and old.identities == piece.identities else None
+    families = () if piece.state.counts_only else KEY_FAMILIES
+    changed = [family for family in families if before is None or not piece.agrees(before, family)]
+    labels = piece.labels(COUNTDOWN) if changed else []
+    texts = {}
+    for family in changed:
+        own_labels = piece.labels(family) if family.more else labels
+        texts[family.name] = lines(family, zip(own_labels, piece.values(family), strict=True))
     kept, expiries = (before.stretches, before.expiries) if before else ({}, {})
     if EXPIRY in changed:
-        with_labels = zip(labels, view.keys, strict=True)
+        with_labels = zip(labels, piece.keys, strict=True)
         expiries = {text: key.expires_at for text, key in with_labels if key.expires_at is not None}
-    ends = (key.expires_at + 1 for key in view.keys if key.expires_at is not None)
-    return Piece(
-        view=view,
-        stretches={name: stretch for name, stretch in kept.items() if name not in written} | _stretches(written),
+    ends = (key.expires_at + 1 for key in piece.keys if key.expires_at is not None)
+    return replace(
+        piece,
+        stretches={name: stretch for name, stretch in kept.items() if name not in texts} | _stretches(texts),
         expiries=expiries,
-        tally=tally_of(view.state, view.keys, view.now),
-        until=min((end for end in ends if end > view.now), default=math.inf),
+        tally=tally_of(piece.state, piece.keys, piece.now),
+        until=min((end for end in ends if end > piece.now), default=math.inf),
     )
 
 

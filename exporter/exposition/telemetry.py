@@ -19,24 +19,19 @@ from exporter.exposition.rendering import Form, label_set, lines, number
 REFRESH_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
 
 
-def _own(name: str, text: str, *labels: str, kind: str = "gauge", stage: str = "stable") -> Family:
-    return Family(name=f"cometapi_exporter_{name}", help=text, labels=labels, kind=kind, stage=stage)
+def _own(name: str, text: str, *labels: str, is_histogram: bool = False, stage: str = "stable") -> Family:
+    name = f"cometapi_exporter_{name}"
+    return Family(name=name, help=text, labels=labels, is_histogram=is_histogram, stage=stage)
 
 
 BUILD_INFO = _own("build_info", "Exporter version and Python version. Constant 1.", "version", "python_version")
-REFRESHES = _own("refreshes_total", "Refreshes.", "account", kind="counter")
-FAILURES = _own(
-    "refresh_failures_total",
-    "Refreshes that failed or did not settle, by reason.",
-    *("account", "reason"),
-    kind="counter",
-)
-REFRESH_DURATION = _own("refresh_duration_seconds", "Duration of a whole refresh.", "account", kind="histogram")
+REFRESHES = _own("refreshes_total", "Refreshes.", "account")
+FAILURES = _own("refresh_failures_total", "Refreshes that failed or did not settle, by reason.", "account", "reason")
+REFRESH_DURATION = _own("refresh_duration_seconds", "Duration of a whole refresh.", "account", is_histogram=True)
 API_REQUESTS = _own(
     "api_requests_total",
     "API requests by endpoint and HTTP status code (`none`: no response, `cancelled`: given up by the exporter).",
     *("account", "endpoint", "code"),
-    kind="counter",
 )
 SHARDS = _own("shards", "Number of shards that share the accounts.", stage=EXPERIMENTAL)
 SHARD_INDEX = _own("shard_index", "Which of the shards this is, from 0.", stage=EXPERIMENTAL)
@@ -45,9 +40,7 @@ RELOAD_SUCCESSFUL = _own("config_last_reload_successful", "Whether the last relo
 RELOADED_AT = _own(
     "config_last_reload_success_timestamp_seconds", "Unix time of the last successful reload.", stage=EXPERIMENTAL
 )
-DROPPED_LINES = _own(
-    "log_lines_dropped_total", "Log lines that were not written in time.", kind="counter", stage=EXPERIMENTAL
-)
+DROPPED_LINES = _own("log_lines_dropped_total", "Log lines that were not written in time.", stage=EXPERIMENTAL)
 CONFIGURED = (SHARDS, SHARD_INDEX, ACCOUNTS, RELOAD_SUCCESSFUL, RELOADED_AT)
 TELEMETRY_FAMILIES = (BUILD_INFO, REFRESHES, FAILURES, REFRESH_DURATION, API_REQUESTS, *CONFIGURED, DROPPED_LINES)
 
@@ -136,7 +129,7 @@ def text_of(collectors: Iterable[Collector], form: Form, names: Collection[str] 
     for metric in chain.from_iterable(collector.collect() for collector in collectors):
         name = f"{metric.name}_total" if metric.type == "counter" else metric.name
         if not names or name in names:
-            family = Family(name=name, help=metric.documentation, kind=metric.type)
+            family = Family(name=name, help=metric.documentation)
             series = [(label_set(tuple(it.labels), tuple(it.labels.values())), it.value) for it in metric.samples]
             written.append(form.comments(family) + lines(family, series))
     return "".join(written)

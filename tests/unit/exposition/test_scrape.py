@@ -248,14 +248,17 @@ def test_a_refresh_without_changes_renders_no_piece_again():
 
 
 @pytest.mark.usefixtures("small_pieces")
-def test_a_key_that_was_used_changes_its_piece_in_the_families_of_use_alone():
+@pytest.mark.parametrize(
+    ("fact", "family"),
+    [({"used_quota": 5}, "cometapi_key_used_quota"), ({"has_ip_allowlist": True}, "cometapi_key_info")],
+)
+def test_a_key_that_changes_changes_its_piece_in_the_families_of_the_change_alone(fact, family):
     keys = some_keys(40)
-    used = [replace_key(key, used_quota=key.used_quota + 5) if key.id == 20 else key for key in keys]
-    before, after = rendered_twice(keys, used)
+    before, after = rendered_twice(keys, [replace_key(key, **fact) if key.id == 20 else key for key in keys])
 
     (place,) = changed(before, after)
-    assert place[0] == "cometapi_key_used_quota"
-    assert any(key.id == 20 for key in after.pieces[place[1]].view.keys)
+    assert place[0] == family
+    assert any(key.id == 20 for key in after.pieces[place[1]].keys)
 
 
 @pytest.mark.usefixtures("small_pieces")
@@ -315,7 +318,7 @@ def test_a_new_name_changes_every_line_of_the_key():
 def test_no_piece_is_larger_than_two_thousand_keys_and_none_is_lost():
     keys = [an_api_key(id=number * 97) for number in range(30_000, 0, -1)]
     pieces = rendered(a_read_state(*keys), NOW).pieces
-    sizes = [len(piece.view.keys) for piece in pieces]
+    sizes = [len(piece.keys) for piece in pieces]
 
     assert (sum(sizes), max(sizes) <= 2000, 20 < len(sizes) < 60) == (30_000, True, True)
 
