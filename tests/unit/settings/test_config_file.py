@@ -126,9 +126,12 @@ def test_a_token_written_in_place_of_a_key_is_not_quoted_at_length():
 
 
 def test_collect_options_may_be_beside_collect_too():
-    top, (account,), problems = read("interval: 30s\nmax_requests_per_minute: 9\naccounts: [{name: a, timeout: 3s}]")
+    longest = "x" * 100
+    top, (account,), problems = read(
+        f"interval: 30s\nmax_requests_per_minute: 9\naccounts: [{{name: {longest}, timeout: 3s}}]"
+    )
 
-    assert problems == []
+    assert (account.name, problems) == (longest, [])
     assert texts(top) == {"interval": "30s", "max_requests_per_minute": "9"}
     assert texts(account) == {"timeout": "3s"}
 
