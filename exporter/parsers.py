@@ -20,6 +20,11 @@ LONGEST_DURATION_TEXT = 30
 _DURATION = re.compile("".join(rf"(?:(?P<{unit}>[0-9]+){unit})?" for unit in _SECONDS))
 
 
+def _wrong(expected: str, text: str) -> ValueError:
+    """Say what was expected, and quote the beginning of *text*."""
+    return ValueError(f"expected {expected}, got {text[:40]!r}")
+
+
 def path(text: str) -> Path:
     """Return the path of a file; raise ValueError for one that no system call takes."""
     if not text.strip() or re.search("[\0\ud800-\udc7f\udd00-\udfff]", text):
@@ -33,7 +38,7 @@ def pattern(text: str) -> re.Pattern[str]:
         with warnings.catch_warnings(action="ignore"):  # of spellings that a later Python may read otherwise
             return re.compile(text, re.DOTALL)
     except (re.error, OverflowError, RecursionError) as error:
-        raise ValueError(f"expected a regular expression, got {text[:40]!r}: {error}") from None
+        raise ValueError(f"{_wrong('a regular expression', text)}: {error}") from None
 
 
 def base_url(text: str) -> str:
@@ -77,7 +82,7 @@ def whole_number(least: int = 1, most: int = 999_999_999) -> Callable[[str], int
 
     def parse(text: str) -> int:
         if not re.fullmatch(r"0*[0-9]{1,9}", text.strip()) or not least <= int(text) <= most:
-            raise ValueError(f"expected a whole number from {least} to {most}, got {text[:40]!r}")
+            raise _wrong(f"a whole number from {least} to {most}", text)
         return int(text)
 
     return parse
@@ -93,14 +98,14 @@ def _number(text: str) -> float:
 def positive_number(text: str) -> float:
     """Return a finite number above 0."""
     if not 0 < _number(text) < math.inf:
-        raise ValueError(f"expected a number above 0, got {text[:40]!r}")
+        raise _wrong("a number above 0", text)
     return _number(text)
 
 
 def amount(text: str) -> float:
     """Return a finite number that is not negative."""
     if not 0 <= _number(text) < math.inf:
-        raise ValueError(f"expected a number that is not negative, got {text[:40]!r}")
+        raise _wrong("a number that is not negative", text)
     return _number(text)
 
 
@@ -108,7 +113,7 @@ def duration(text: str) -> float:
     """Return the seconds in *text*; raise ValueError if it is not a Prometheus duration."""
     match = _DURATION.fullmatch(text.strip())
     if match is None or not text.strip() or len(text) > LONGEST_DURATION_TEXT:
-        raise ValueError(f"expected a duration such as 90s, 15m or 1h30m, got {text[:40]!r}")
+        raise _wrong("a duration such as 90s, 15m or 1h30m", text)
     return sum(int(number) * _SECONDS[unit] for unit, number in match.groupdict(default="0").items())
 
 
@@ -116,7 +121,7 @@ def positive_duration(text: str) -> float:
     """Return a duration of at least 100 milliseconds, in seconds."""
     seconds = duration(text)
     if seconds < SHORTEST_DURATION:
-        raise ValueError(f"expected at least 100ms, got {text[:40]!r}")
+        raise _wrong("at least 100ms", text)
     return seconds
 
 
@@ -124,14 +129,14 @@ def switch(text: str) -> bool:
     """Return what a yes-or-no says."""
     words = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
     if text.strip().lower() not in words:
-        raise ValueError(f"expected true or false, got {text[:40]!r}")
+        raise _wrong("true or false", text)
     return words[text.strip().lower()]
 
 
 def url_path(text: str) -> str:
     """Return a path for the metrics that the exporter does not use otherwise."""
     if not _URL_PATH.fullmatch(text) or text.startswith(("/-/", "/api/")):
-        raise ValueError(f"expected a path such as /metrics, but not /, /-/… or /api/…, got {text[:40]!r}")
+        raise _wrong("a path such as /metrics, but not /, /-/… or /api/…", text)
     return text
 
 
@@ -141,7 +146,7 @@ def one_of(words: tuple[str, ...], **synonyms: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         word = synonyms.get(text.strip().lower(), text.strip().lower())
         if word not in words:
-            raise ValueError(f"expected one of {', '.join(words)}, got {text[:40]!r}")
+            raise _wrong(f"one of {', '.join(words)}", text)
         return word
 
     return parse

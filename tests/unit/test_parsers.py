@@ -40,7 +40,16 @@ ACCEPTED = {
         "2w": 1_209_600.0,
         "1y2w3d4h5m6s7ms": 31_536_000 + 1_209_600 + 259_200 + 14_400 + 300 + 6 + 0.007,
     },
-    parsers.switch: {"true": True, "1": True, "Yes": True, "on": True, "false": False, " 0 ": False, "NO": False},
+    parsers.switch: {
+        "true": True,
+        "1": True,
+        "Yes": True,
+        "on": True,
+        "false": False,
+        " 0 ": False,
+        "NO": False,
+        "off": False,
+    },
     parsers.url_path: {path: path for path in ("/metrics", "/m", "/probe/cometapi", "/metrics/", "/a-b_c~d.e1")},
     parsers.path: {text: Path(text) for text in ("token", "/run/secrets/token", "dir with spaces/тoken", "odd\udcff")},
     WORD: {" JSON ": "json", "text": "logfmt"},
@@ -82,13 +91,17 @@ def test_what_belongs_is_read(parse, text):
 @pytest.mark.parametrize(
     ("parse", "expected", "text"), [(parse, expected, text) for parse, expected, texts in REFUSED for text in texts]
 )
-def test_what_does_not_belong_is_refused_with_what_was_expected_and_never_repeated_whole(parse, expected, text):
+def test_what_does_not_belong_is_refused_with_what_was_expected(parse, expected, text):
     with pytest.raises(ValueError, match="expected") as caught:
         parse(text)
 
     assert str(caught.value).startswith(f"expected {expected}")
     assert "CANARY" not in str(caught.value)
-    assert len(str(caught.value)) < 130
+
+
+def test_of_a_wrong_text_only_the_beginning_is_repeated():
+    with pytest.raises(ValueError, match=f"got '{'9' * 40}'$"):
+        parsers.duration("9" * 100_000 + "s")
 
 
 @given(
