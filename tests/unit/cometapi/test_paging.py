@@ -31,6 +31,7 @@ def walk_through(*pages: Page, **options) -> tuple[Listing, int]:
     while (number := walk.next_page()) is not None:
         walk.receive(number, pages[min(number, len(pages) - 1)])
         read += 1
+        assert read < 100, "the walk does not end"
     return walk.listing(), read
 
 
