@@ -47,11 +47,6 @@ def test_every_variant_is_listed_whole(reading, variant, count, null_items):
     assert listing.verified is (variant == "june-2025")
 
 
-def test_null_instead_of_a_whole_bare_list_is_no_empty_account(reading):
-    with Gateway(variant="one-api", null_items=True) as gateway:
-        assert reading().failure(gateway.url).reason is Reason.INVALID_RESPONSE
-
-
 @pytest.mark.parametrize("variant", ["new-api", "veloera"])
 def test_the_user_id_is_sent_by_the_name_that_the_gateway_requires(reading, variant):
     with Gateway(keys=wire_keys(3), user_id=42, variant=variant) as gateway:

@@ -28,11 +28,10 @@ SAMPLES = sorted(path.parent for path in Path(__file__).parents[2].glob("samples
 
 def recorded(case: Path) -> tuple[Answer, dict]:
     meta = json.loads((case / "meta.json").read_text(encoding="utf-8"))
-    body = next(iter(case.glob("body.*")), None)
     answer = Answer(
         status=meta["status"],
         headers={name.lower(): value for name, value in meta["headers"].items()},
-        body=body.read_bytes() if body else b"",
+        body=(case / "body.json").read_bytes(),
         received_at=1_750_000_000.0,
     )
     return answer, meta["expect"]
