@@ -7,6 +7,7 @@ import random
 import pytest
 from builders import CANARY_TOKEN, wire_keys
 from gateway import Gateway, endless, gzip_bomb, wrong_length_short
+from sessions import Session
 
 from exporter.credentials import Secret
 from exporter.errors import ApiError
@@ -37,7 +38,7 @@ def busy(client):
 # The HTTP library can lose a socket whose request is cancelled while it connects; Python closes it when collecting it.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
-def test_a_refresh_after_many_that_broke_off_reads_every_key(reading, fault):
+def test_a_refresh_after_many_that_broke_off_reads_every_key(fault):
     """What is left behind depends on the moment, so faults come at random, with a fixed seed."""
     dice = random.Random(1)
 
@@ -51,16 +52,16 @@ def test_a_refresh_after_many_that_broke_off_reads_every_key(reading, fault):
 
     with Gateway(keys=wire_keys(450)) as gateway:
         gateway.faults = lambda _: fault if dice.random() < 0.3 else None
-        assert reading().use(gateway.url, refreshes) == (450, [])
+        assert Session(url=gateway.url).use(refreshes) == (450, [])
         gc.collect()  # here, where the warning is expected
 
 
-def test_connections_are_kept_from_page_to_page_and_from_refresh_to_refresh(reading):
+def test_connections_are_kept_from_page_to_page_and_from_refresh_to_refresh():
     async def refreshes(client):
         for _ in range(3):
             await client.list_keys(TOKEN)
 
     with Gateway(keys=wire_keys(300)) as gateway:
-        reading(concurrency=1).use(gateway.url, refreshes)
+        Session(url=gateway.url, concurrency=1).use(refreshes)
 
     assert (len(gateway.requests), gateway.connections) == (12, 1)

@@ -22,6 +22,7 @@ from gateway import (
     truncated,
     wrong_length_short,
 )
+from sessions import Session
 
 from exporter.errors import Reason
 
@@ -42,78 +43,78 @@ LASTING = {
 
 
 @pytest.mark.parametrize("name", PASSING)
-def test_a_fault_of_one_page_that_may_pass_is_tried_three_times_and_then_fails_the_listing(reading, name):
+def test_a_fault_of_one_page_that_may_pass_is_tried_three_times_and_then_fails_the_listing(name):
     fault, reason = PASSING[name]
     with Gateway(keys=wire_keys(350), faults=on_page(3, fault)) as gateway:
-        error = reading().failure(gateway.url)
+        error = Session(url=gateway.url).failure()
 
     assert error.reason is reason
     assert gateway.pages_asked().count(3) == 3
 
 
 @pytest.mark.parametrize("name", PASSING)
-def test_a_fault_that_passes_at_the_third_try_costs_two_requests_and_no_key(reading, name):
+def test_a_fault_that_passes_at_the_third_try_costs_two_requests_and_no_key(name):
     fault, _ = PASSING[name]
     with Gateway(keys=wire_keys(3), faults=[fault, fault]) as gateway:
-        listing = reading().keys(gateway.url)
+        listing = Session(url=gateway.url).keys()
 
     assert sorted(key.id for key in listing.keys) == [1, 2, 3]
     assert gateway.count() == 3
 
 
 @pytest.mark.parametrize("name", LASTING)
-def test_a_fault_that_lasts_is_tried_once_and_is_an_invalid_response(reading, name):
-    session = reading(timeout=20)
+def test_a_fault_that_lasts_is_tried_once_and_is_an_invalid_response(name):
     with Gateway(keys=wire_keys(3), faults=always(LASTING[name])) as gateway:
-        error = session.failure(gateway.url)
+        session = Session(url=gateway.url, timeout=20)
+        error = session.failure()
 
     assert (error.reason, gateway.count()) == (Reason.INVALID_RESPONSE, 1)
     assert session.seconds < 10
 
 
 @pytest.mark.parametrize("fault", [hang(), drip(0.02)], ids=repr)
-def test_an_answer_that_is_not_whole_in_time_is_a_timeout(reading, fault):
-    session = reading(timeout=0.1)
+def test_an_answer_that_is_not_whole_in_time_is_a_timeout(fault):
     with Gateway(keys=wire_keys(3), faults=always(fault)) as gateway:
-        error = session.failure(gateway.url)
+        session = Session(url=gateway.url, timeout=0.1)
+        error = session.failure()
 
     assert error.reason is Reason.TIMEOUT
-    assert session.counted == ["none", "none", "none"]
+    assert session.counted == ["/api/token/ none"] * 3
     assert 0.3 <= session.seconds < 3
 
 
-def test_a_limit_with_a_short_retry_after_is_lived_with(reading):
-    session = reading(concurrency=2)
+def test_a_limit_with_a_short_retry_after_is_lived_with():
     with Gateway(keys=wire_keys(12), page_cap=3, rate_limit=(3, 1.0), retry_after="1") as gateway:
-        listing = session.keys(gateway.url)
+        session = Session(url=gateway.url, concurrency=2)
+        listing = session.keys()
 
     assert sorted(key.id for key in listing.keys) == list(range(1, 13))
     assert listing.settled
-    assert "429" in session.counted
+    assert "/api/token/ 429" in session.counted
     assert session.seconds >= 0.99
 
 
-def test_a_refused_connection_is_unreachable_and_tried_three_times(reading):
-    session = reading()
+def test_a_refused_connection_is_unreachable_and_tried_three_times():
     with socket.create_server(("127.0.0.1", 0)) as closed_soon:
         port = closed_soon.getsockname()[1]
-    error = session.failure(f"http://127.0.0.1:{port}")
+    session = Session(url=f"http://127.0.0.1:{port}")
+    error = session.failure()
 
     assert (error.reason, str(error)) == (
         Reason.UNREACHABLE,
         f"cannot connect to 127.0.0.1:{port}: connection refused",
     )
-    assert session.counted == ["none"] * 3
+    assert session.counted == ["/api/token/ none"] * 3
 
 
-def test_a_host_without_an_address_is_unreachable(reading):
-    error = reading().failure("http://gateway.invalid")
+def test_a_host_without_an_address_is_unreachable():
+    error = Session(url="http://gateway.invalid").failure()
 
     assert (error.reason, str(error)) == (Reason.UNREACHABLE, "cannot resolve gateway.invalid")
 
 
-def test_a_host_name_that_cannot_be_one_is_an_invalid_response(reading):
-    error = reading().failure(f"http://{'h' * 64}.example")
+def test_a_host_name_that_cannot_be_one_is_an_invalid_response():
+    error = Session(url=f"http://{'h' * 64}.example").failure()
 
     assert error.reason in {Reason.INVALID_RESPONSE, Reason.UNREACHABLE}
 
@@ -139,9 +140,9 @@ def serving(certificate: trustme.LeafCert) -> ssl.SSLContext:
     return context
 
 
-def test_a_certificate_that_is_trusted_is_spoken_to(reading, authority, ca_file):
+def test_a_certificate_that_is_trusted_is_spoken_to(authority, ca_file):
     with Gateway(keys=wire_keys(3), ssl_context=serving(authority.issue_cert("127.0.0.1"))) as gateway:
-        assert len(reading(ca_file=ca_file).keys(gateway.url).keys) == 3
+        assert len(Session(url=gateway.url, ca_file=ca_file).keys().keys) == 3
 
 
 PAST = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
@@ -155,20 +156,20 @@ UNTRUSTED = {
 
 
 @pytest.mark.parametrize("said", UNTRUSTED)
-def test_a_certificate_that_is_not_trusted_is_unreachable_and_hears_no_token(reading, authority, ca_file, said):
+def test_a_certificate_that_is_not_trusted_is_unreachable_and_hears_no_token(authority, ca_file, said):
     with Gateway(keys=wire_keys(3), ssl_context=serving(UNTRUSTED[said](authority))) as gateway:
-        error = reading(ca_file=ca_file).failure(gateway.url)
+        error = Session(url=gateway.url, ca_file=ca_file).failure()
 
     assert error.reason is Reason.UNREACHABLE
     assert str(error).startswith(f"TLS: the certificate of 127.0.0.1:{gateway.port} is not trusted: {said}")
     assert gateway.requests == []
 
 
-def test_plain_http_where_tls_was_expected_is_unreachable(reading, ca_file):
+def test_plain_http_where_tls_was_expected_is_unreachable(ca_file):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=say_something_plain, args=(listener, 3), daemon=True).start()
         address = f"127.0.0.1:{listener.getsockname()[1]}"
-        error = reading(ca_file=ca_file).failure(f"https://{address}")
+        error = Session(url=f"https://{address}", ca_file=ca_file).failure()
 
     assert (error.reason, str(error)) == (
         Reason.UNREACHABLE,

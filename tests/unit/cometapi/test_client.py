@@ -3,17 +3,14 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing
 from dataclasses import dataclass, field
 
 import httpx
 import pytest
 import respx
-import stamina
+import sessions
 from builders import CANARY_TOKEN, a_wire_account, a_wire_key
 
-from exporter.cometapi.client import CometClient
-from exporter.cometapi.rate_limit import RateLimit
 from exporter.credentials import Secret
 from exporter.errors import (
     AccountDisabled,
@@ -29,12 +26,6 @@ from exporter.model import Balance, Facts, Listing, UsageRow
 
 TOKEN = Secret(CANARY_TOKEN)
 NULL_PAGE = {"success": True, "message": "", "data": None}
-
-
-@pytest.fixture(autouse=True)
-def _tries_again_at_once():
-    with stamina.set_testing(testing=True, attempts=3):
-        yield
 
 
 class Body(httpx.AsyncByteStream):
@@ -62,56 +53,28 @@ def a_bare_page(*ids: int) -> httpx.Response:
 
 
 @dataclass
-class Session:
-    """One client whose gateway is the function *answer*, and everything it did. Made-up time: sleeping is free."""
+class Session(sessions.Session):
+    """A client whose gateway is the function *answer*, and what it asked. Made-up time: sleeping is free."""
 
     answer: Callable[[httpx.Request], httpx.Response | Awaitable[httpx.Response]]
-    user_id: int | None = None
-    concurrency: int = 4
-    max_keys: int = 100_000
+    url: str = field(default="https://gateway.example", kw_only=True)
     asked: list[httpx.Request] = field(default_factory=list)
-    counted: list[tuple[str, str]] = field(default_factory=list)
-    pages_seen: int = 0
     now: float = 0.0
 
     def use(self, work):
         """Run *work* with the client."""
-
-        async def run():
-            async with aclosing(
-                CometClient(
-                    base_url="https://gateway.example",
-                    user_id=self.user_id,
-                    ca_file=None,
-                    timeout=5,
-                    concurrency=self.concurrency,
-                    max_keys=self.max_keys,
-                    rate_limit=RateLimit(1_000, clock=lambda: self.now, sleep=self._sleep),
-                    on_request=lambda path, code: self.counted.append((path, code)),
-                )
-            ) as client:
-                return await work(client)
-
         with respx.mock as gateway:
             gateway.route().mock(side_effect=self._answer)
-            return asyncio.run(run())
-
-    def list_keys(self) -> Listing:
-        return self.use(lambda client: client.list_keys(TOKEN, progress=self._one_more))
-
-    def failure(self) -> ApiError:
-        with pytest.raises(ApiError) as caught:
-            self.list_keys()
-        return caught.value
+            return super().use(work)
 
     @property
     def pages(self) -> list[str]:
         return [request.url.params["p"] for request in self.asked]
 
-    def _one_more(self) -> None:
-        self.pages_seen += 1
+    def clock(self) -> float:
+        return self.now
 
-    async def _sleep(self, seconds: float) -> None:
+    async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(0)
         self.now += seconds
 
@@ -148,9 +111,9 @@ def test_the_headers_are_the_raw_token_and_the_user_where_there_is_one(user_id, 
 
 def test_every_request_is_counted_with_its_status_and_every_page_is_progress():
     session = Session(in_turn(lambda: an_answer(503), lambda: a_page(1, total=1)))
-    session.list_keys()
+    session.keys()
 
-    assert session.counted == [("/api/token/", "503"), ("/api/token/", "200")]
+    assert session.counted == ["/api/token/ 503", "/api/token/ 200"]
     assert session.pages_seen == 1
 
 
@@ -161,7 +124,7 @@ def test_a_request_without_an_answer_is_tried_three_times_and_counted_as_none():
     session = Session(refuse)
 
     assert session.failure().reason == "unreachable"
-    assert session.counted == [("/api/token/", "none")] * 3
+    assert session.counted == ["/api/token/ none"] * 3
 
 
 def test_a_request_that_the_exporter_gives_up_is_counted_as_cancelled():
@@ -181,14 +144,14 @@ def test_a_request_that_the_exporter_gives_up_is_counted_as_cancelled():
     session = Session(never)
 
     assert session.use(give_up)
-    assert session.counted == [("/api/user/self", "cancelled")]
+    assert session.counted == ["/api/user/self cancelled"]
 
 
 def test_trouble_that_passes_is_tried_three_times():
     healing = Session(in_turn(lambda: an_answer(500), lambda: an_answer(524), lambda: a_page(1, total=1)))
     lasting = Session(lambda _: an_answer(503))
 
-    assert ids_of(healing.list_keys()) == [1]
+    assert ids_of(healing.keys()) == [1]
     assert isinstance(lasting.failure(), ServerFault)
     assert (len(healing.asked), len(lasting.asked)) == (3, 3)
 
@@ -215,7 +178,7 @@ def test_trouble_that_stays_is_tried_once(answer, kind):
 def test_a_short_pause_that_the_gateway_asks_for_is_waited_for(status):
     session = Session(in_turn(lambda: an_answer(status, Retry_After="5"), lambda: a_page(1, total=1)))
 
-    assert ids_of(session.list_keys()) == [1]
+    assert ids_of(session.keys()) == [1]
     assert (session.now, len(session.asked)) == (5.0, 2)
 
 
@@ -233,7 +196,7 @@ def test_a_long_pause_fails_at_once_and_holds_back_the_next_requests_too(status)
         return errors
 
     assert session.use(twice) == [6.0, 6.0]
-    assert session.counted == [("/api/token/", str(status))]
+    assert session.counted == [f"/api/token/ {status}"]
 
 
 # Listings
@@ -242,7 +205,7 @@ def test_a_long_pause_fails_at_once_and_holds_back_the_next_requests_too(status)
 def test_pages_are_asked_for_by_number_from_one_a_hundred_at_a_time():
     session = Session(in_turn(lambda: a_page(3, 2, total=3, size=2), lambda: a_page(1, total=3, size=2)))
 
-    assert ids_of(session.list_keys()) == [3, 2, 1]
+    assert ids_of(session.keys()) == [3, 2, 1]
     assert [(request.url.path, request.url.query) for request in session.asked] == [
         ("/api/token/", b"p=1&page_size=100&size=100"),
         ("/api/token/", b"p=2&page_size=100&size=100"),
@@ -260,7 +223,7 @@ def test_pages_that_contradict_each_other_are_listed_again():
         ),
         concurrency=1,
     )
-    listing = session.list_keys()
+    listing = session.keys()
 
     assert listing.settled
     assert (ids_of(listing), len(session.asked)) == ([3, 2, 1], 5)
@@ -273,7 +236,7 @@ def test_what_does_not_settle_in_three_listings_is_their_union():
         ),
         concurrency=1,
     )
-    listing = session.list_keys()
+    listing = session.keys()
 
     assert not listing.settled
     assert (ids_of(listing), session.pages) == ([3, 2], ["1", "2", "1", "2", "1"])
@@ -298,7 +261,7 @@ def test_null_beyond_the_end_of_an_older_gateway_s_list_makes_the_client_ask_fro
         lambda request: a_bare_page(2, 1) if request.url.params["p"] == "0" else an_answer(content=NULL_PAGE)
     )
 
-    assert ids_of(session.list_keys()) == [2, 1]
+    assert ids_of(session.keys()) == [2, 1]
     assert session.pages == ["1", "0", "1"]
 
 
@@ -376,7 +339,7 @@ def test_no_more_pages_are_asked_for_together_than_allowed(concurrency):
         page = int(request.url.params["p"])
         return a_page(*([30 - page] if page <= 9 else []), total=9, size=1)
 
-    assert len(Session(answer, concurrency=concurrency).list_keys().keys) == 9
+    assert len(Session(answer, concurrency=concurrency).keys().keys) == 9
     assert most == concurrency
 
 

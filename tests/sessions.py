@@ -1,0 +1,83 @@
+"""A client as the program makes it, used for one account, and what was counted meanwhile."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+import stamina
+from builders import CANARY_TOKEN
+
+from exporter.cometapi.client import CometClient
+from exporter.cometapi.rate_limit import RateLimit
+from exporter.credentials import Secret
+from exporter.errors import ApiError
+from exporter.model import Listing
+
+Read = TypeVar("Read")
+
+
+@dataclass(kw_only=True)
+class Session:
+    """How to read the account at *url*; retries come at once."""
+
+    url: str
+    timeout: float = 5.0
+    concurrency: int = 4
+    max_keys: int = 100_000
+    user_id: int | None = None
+    ca_file: Path | None = None
+    token: str = CANARY_TOKEN
+    counted: list[str] = field(default_factory=list)
+    pages_seen: int = 0
+    seconds: float = 0.0
+
+    def keys(self) -> Listing:
+        """List every key."""
+        return self.use(lambda client: client.list_keys(Secret(self.token), progress=self._one_more))
+
+    def failure(self) -> ApiError:
+        """List the keys in vain and return the error, which must not tell the token."""
+        with pytest.raises(ApiError) as caught:
+            self.keys()
+        assert "CANARY" not in str(caught.value)
+        return caught.value
+
+    def use(self, work: Callable[[CometClient], Awaitable[Read]]) -> Read:
+        """Run *work* with a client."""
+
+        async def run() -> Read:
+            client = CometClient(
+                base_url=self.url,
+                user_id=self.user_id,
+                ca_file=self.ca_file,
+                timeout=self.timeout,
+                concurrency=self.concurrency,
+                max_keys=self.max_keys,
+                rate_limit=RateLimit(100_000, clock=self.clock, sleep=self.sleep),
+                on_request=lambda path, code: self.counted.append(f"{path} {code}"),
+            )
+            async with contextlib.aclosing(client):
+                return await work(client)
+
+        began = time.monotonic()
+        try:
+            with stamina.set_testing(testing=True, attempts=3):
+                return asyncio.run(run())
+        finally:
+            self.seconds = time.monotonic() - began
+
+    def clock(self) -> float:
+        """Tell the time that the rate limit goes by."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait for a turn."""
+        await asyncio.sleep(seconds)
+
+    def _one_more(self) -> None:
+        self.pages_seen += 1
