@@ -4,11 +4,14 @@
 `changelog.d/*.removed.md` that names it, or together with a new major version.
 """
 
+import re
 from pathlib import Path
 
 import pytest
 import trustme
-from promises import FLAGS, METRICS, MODES
+from dashboards.committed import BOTH
+from dashboards.queries import all_expressions
+from promises import FLAGS, METRICS, MODES, SERIES
 
 from exporter import parsers
 from exporter.exposition.catalogue import EXPERIMENTAL, SNAPSHOT_FAMILIES
@@ -46,6 +49,14 @@ def test_every_stable_family_is_on_record():
 
 def test_the_families_are_the_promised_ones_with_their_types_and_labels():
     assert {name: (family.kind, family.labels) for name, family in FAMILIES.items()} == METRICS
+
+
+def test_dashboards_show_what_was_promised():
+    queries = [query for board in BOTH for query in all_expressions(board)]
+    asked = {name for query in queries for name in re.findall(r"cometapi_\w+(?=[{,])", query)}
+
+    assert asked
+    assert asked <= SERIES
 
 
 def test_a_stage_is_one_of_the_two_that_are_explained():
