@@ -16,6 +16,12 @@ ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONFIGURATION = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
 
+TESTS = {
+    path.name
+    for folder in ("unit", "integration", "reliability", "e2e", "manifests")
+    for path in (ROOT / "tests" / folder).rglob("test_*.py")
+}
+
 
 def yaml_blocks(text: str = README) -> list[str]:
     return re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
@@ -61,9 +67,17 @@ def test_every_key_of_the_accounts_file_is_documented():
     assert {key for key in keys if f"{key}`" not in CONFIGURATION} == set()
 
 
-def test_the_scrape_example_is_taken_by_prometheus(tmp_path):
-    example = next(block for block in yaml_blocks() if "scrape_configs:" in block)
-    (tmp_path / "prometheus.yml").write_text(example)
+CONFIGURATIONS = [
+    pytest.param(block, id=f"{path.name}-{number}")
+    for path in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")))
+    for number, block in enumerate(yaml_blocks(path.read_text(encoding="utf-8")))
+    if yaml.safe_load(block).keys() & {"scrape_configs", "remote_write"}
+]
+
+
+@pytest.mark.parametrize("block", CONFIGURATIONS)
+def test_what_documents_show_for_prometheus_is_taken_by_it(tmp_path, block):
+    (tmp_path / "prometheus.yml").write_text(block, encoding="utf-8")
 
     assert "SUCCESS" in output_of(require("promtool"), "check", "config", tmp_path / "prometheus.yml")
 
@@ -72,12 +86,6 @@ def test_the_scrape_example_is_taken_by_prometheus(tmp_path):
 def test_relative_links_and_names_of_tests_lead_somewhere(path):
     text = path.read_text(encoding="utf-8")
     links = re.findall(r"\]\((?!https?://|#|mailto:)([^)#]+)", text)
-    tests = {test.name for test in ROOT.rglob("tests/**/test_*.py")}
 
     assert [link for link in links if not (path.parent / link).exists()] == []
-    assert set(re.findall(r"\btest_\w+\.py", text)) - tests == set()
-
-
-def test_yaml_examples_are_yaml():
-    for block in yaml_blocks():
-        assert yaml.safe_load(block)
+    assert set(re.findall(r"\btest_\w+\.py", text)) <= TESTS

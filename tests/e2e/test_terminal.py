@@ -79,13 +79,6 @@ def test_advice_names_the_keys_of_the_accounts_file_where_one_is_used(tmp_path):
     assert "--cometapi" not in said
 
 
-def test_the_shell_can_complete_flags():
-    done = run_exporter(_COMETAPI_EXPORTER_COMPLETE="bash_source")
-
-    assert done.returncode == 0
-    assert "complete" in done.stdout
-
-
 FULL, CLOSED = (">/dev/full", "No space left on device"), (">&-", "Bad file descriptor")
 FAILING = [(mode, *FULL) for mode in ("--once", "--check", "--config.check", "--version", "--help")]
 
