@@ -29,12 +29,14 @@ class RunningServer:
     limits: Limits
     web_config: WebConfigFile | None
     complaints: list[str] = field(default_factory=list)
+    clients: list[socket.socket] = field(default_factory=list)
     port: int = 0
     stopped_after: float = 0.0
 
-    def connect(self, *, receive_buffer: int | None = None) -> socket.socket:
-        """Open a plain connection; a small *receive_buffer* makes a reader that is soon full."""
+    def connect(self, send: bytes = b"", *, receive_buffer: int | None = None) -> socket.socket:
+        """Open a plain connection and send something; a small *receive_buffer* makes a reader that is soon full."""
         sock = socket.socket()
+        self.clients.append(sock)
         sock.settimeout(PATIENCE_SECONDS)
         if receive_buffer:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -43,13 +45,13 @@ class RunningServer:
         except OSError:
             sock.close()
             raise
+        with contextlib.suppress(OSError):
+            sock.sendall(send)
         return sock
 
     def exchange(self, request: bytes) -> bytes:
         """Send *request* and read until the server closes or falls silent."""
-        with self.connect() as sock:
-            with contextlib.suppress(OSError):
-                sock.sendall(request)
+        with self.connect(request) as sock:
             return self.read_all(sock)
 
     @staticmethod
@@ -167,6 +169,8 @@ def start() -> Iterator[Callable[..., RunningServer]]:
 
     yield begin
     for server in servers:
+        for client in server.clients:
+            client.close()
         server.stop()
     logging.getLogger().removeHandler(log)
     assert [complaint for server in servers for complaint in server.complaints] == []

@@ -23,9 +23,7 @@ async def respond(send: Any, body: bytes) -> None:
 def test_half_open_requests_are_cut_although_they_send_a_byte_now_and_then(start: Start) -> None:
     """The deadline counts from connecting: dripping bytes do not prolong it."""
     server = start(head_seconds=0.5)
-    sockets = [server.connect() for _ in range(100)]
-    for sock in sockets:
-        sock.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-")
+    sockets = [server.connect(b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-") for _ in range(100)]
 
     def are_cut_while_dripping() -> bool:
         for sock in sockets:
@@ -37,15 +35,12 @@ def test_half_open_requests_are_cut_although_they_send_a_byte_now_and_then(start
 
     wait_until(are_cut_while_dripping, seconds=3)
     assert b"200 OK" in server.exchange(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
-    for sock in sockets:
-        sock.close()
 
 
 def test_the_second_request_has_a_deadline_too(start: Start) -> None:
     """A client cannot hold a connection by asking once properly and then half."""
     server = start(head_seconds=0.4, idle_seconds=60)
-    with server.connect() as sock:
-        sock.sendall(GET)
+    with server.connect(GET) as sock:
         server.take(sock, b"up 1\n")
         sock.sendall(b"GET /metrics HT")
         wait_until(lambda: not server.is_open(sock), seconds=3)
@@ -54,8 +49,7 @@ def test_the_second_request_has_a_deadline_too(start: Start) -> None:
 def test_an_idle_connection_is_kept_for_the_next_scrape_and_then_closed(start: Start) -> None:
     """Keep-alive outlives the head's deadline, but not its own."""
     server = start(head_seconds=0.1, idle_seconds=1.0)
-    with server.connect() as sock:
-        sock.sendall(GET)
+    with server.connect(GET) as sock:
         server.take(sock, b"up 1\n")
         time.sleep(0.4)
         sock.sendall(GET)
@@ -70,12 +64,9 @@ def test_beyond_the_limit_the_longest_idle_connection_goes(start: Start) -> None
     for sock in kept:
         sock.sendall(GET)
         server.take(sock, b"up 1\n")
-    with server.connect() as newcomer:
-        newcomer.sendall(GET)
+    with server.connect(GET) as newcomer:
         server.take(newcomer, b"up 1\n")
         assert [server.is_open(sock) for sock in kept] == [False] + [True] * 9
-    for sock in kept:
-        sock.close()
 
 
 class CountedWork:
@@ -104,9 +95,7 @@ def test_requests_whose_clients_have_gone_are_cancelled(start: Start, leave: Cal
     """Sent and cut, they would go on unseen, and no limit on connections would count them."""
     work = CountedWork()
     server = start(work)
-    sockets = [server.connect() for _ in range(100)]
-    for sock in sockets:
-        sock.sendall(GET)
+    sockets = [server.connect(GET) for _ in range(100)]
     wait_until(lambda: work.under_way == 100, seconds=5)
     for sock in sockets:
         leave(sock)
@@ -118,8 +107,7 @@ def test_a_request_with_others_behind_it_is_cancelled_too(start: Start, leave: C
     """While requests wait, their connection is not read."""
     work = CountedWork()
     server = start(work)
-    sock = server.connect()
-    sock.sendall(GET * 3)
+    sock = server.connect(GET * 3)
     wait_until(lambda: work.under_way == 1, seconds=5)
     leave(sock)
     wait_until(lambda: work.under_way == 0, seconds=5)
@@ -137,8 +125,7 @@ def test_a_client_that_does_not_read_gets_no_further_request_run(start: Start) -
         await respond(send, body)
 
     server = start(large)
-    with server.connect(receive_buffer=4096) as sock:
-        sock.sendall(GET * 5)
+    with server.connect(GET * 5, receive_buffer=4096):
         wait_until(lambda: begun == 1, seconds=5)
         time.sleep(0.5)
         assert begun == 1
@@ -147,13 +134,10 @@ def test_a_client_that_does_not_read_gets_no_further_request_run(start: Start) -
 def test_a_response_that_waits_for_its_client_makes_room(start: Start) -> None:
     """Three clients that read nothing fill the server; a fourth is served."""
     server = start(body=os.urandom(8_000_000), connections=3)
-    stuck = [server.connect(receive_buffer=4096) for _ in range(3)]
-    for sock in stuck:
-        sock.sendall(GET)
+    for _ in range(3):
+        server.connect(GET, receive_buffer=4096)
     time.sleep(0.5)
     assert len(server.exchange(b"GET / HTTP/1.0\r\n\r\n")) > 8_000_000
-    for sock in stuck:
-        sock.close()
 
 
 def test_clients_who_are_being_answered_are_not_displaced(start: Start) -> None:
@@ -167,17 +151,13 @@ def test_clients_who_are_being_answered_are_not_displaced(start: Start) -> None:
         await respond(send, b"done")
 
     server = start(slow, connections=3)
-    busy = [server.connect() for _ in range(3)]
-    for sock in busy:
-        sock.sendall(GET)
+    busy = [server.connect(GET) for _ in range(3)]
     wait_until(lambda: len(begun) == 3, seconds=5)
     with server.connect() as newcomer:
         wait_until(lambda: not server.is_open(newcomer), seconds=3)
     release.set()
     for sock in busy:
         server.take(sock, b"done")
-    for sock in busy:
-        sock.close()
 
 
 @pytest.mark.parametrize(
@@ -201,8 +181,7 @@ def test_a_head_just_beyond_its_bound_is_refused_however_it_arrives(start: Start
     """h11 measures a head only while it is incomplete."""
     server = start()
     head = b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 17_000
-    with server.connect() as sock:
-        sock.sendall(head[:16_000])
+    with server.connect(head[:16_000]) as sock:
         if by_pieces:
             time.sleep(0.2)
         sock.sendall(head[16_000:] + b"\r\n\r\n")
@@ -247,8 +226,7 @@ def test_garbage_ends_the_connection_and_is_not_worth_a_line_in_the_log(start: S
     """Twenty times the same nonsense; the next scraper is served (and the fixture finds the log empty)."""
     server = start(head_seconds=0.1, idle_seconds=0.1)
     for _ in range(20):
-        with server.connect() as sock:
-            sock.sendall(garbage)
+        with server.connect(garbage) as sock:
             wait_until(lambda: not server.is_open(sock), seconds=3)
     assert b"up 1" in server.exchange(b"GET / HTTP/1.0\r\n\r\n")
 
@@ -257,24 +235,21 @@ def test_random_bytes_never_make_the_server_complain(start: Start) -> None:
     """Two hundred connections of noise, some with a good beginning."""
     server = start(head_seconds=0.2, discard_seconds=0.2)
     for number in range(200):
-        with server.connect() as sock:
-            sock.sendall((GET if number % 2 else b"") + os.urandom(number * 7))
+        server.connect((GET if number % 2 else b"") + os.urandom(number * 7)).close()
     assert b"up 1" in server.exchange(b"GET / HTTP/1.0\r\n\r\n")
 
 
 def test_a_body_on_get_is_ignored_and_the_connection_goes_on(start: Start) -> None:
     """A small body is read away; the next request on the same connection is answered."""
     server = start(idle_seconds=0.5)
-    with server.connect() as sock:
-        sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello" + GET)
+    with server.connect(b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello" + GET) as sock:
         assert server.read_all(sock).count(b"up 1") == 2
 
 
 def test_a_body_without_end_is_cut_behind_the_answer(start: Start) -> None:
     """The client gets its page, and then has little time to finish a body that is not read."""
     server = start(discard_seconds=0.4, idle_seconds=60, head_seconds=60)
-    with server.connect() as sock:
-        sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+    with server.connect(b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n") as sock:
 
         def is_cut_while_sending() -> bool:
             try:
@@ -290,8 +265,7 @@ def test_a_body_without_end_is_cut_behind_the_answer(start: Start) -> None:
 def test_a_late_body_leaves_a_connection_that_still_has_its_idle_deadline(start: Start) -> None:
     """Reading the rest of a body away must not leave a connection without any clock."""
     server = start(discard_seconds=2, idle_seconds=0.4)
-    with server.connect() as sock:
-        sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n")
+    with server.connect(b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n") as sock:
         server.take(sock, b"up 1\n")
         sock.sendall(b"hello")
         wait_until(lambda: not server.is_open(sock), seconds=1.5)
@@ -317,8 +291,7 @@ async def slow_page(_: Any, __: Any, send: Any) -> None:
 def test_a_half_closed_client_gets_a_quick_response(start: Start) -> None:
     """`printf … | nc -N` closes its side behind the request."""
     server = start()
-    with server.connect() as sock:
-        sock.sendall(GET)
+    with server.connect(GET) as sock:
         sock.shutdown(socket.SHUT_WR)
         assert server.read_all(sock).endswith(b"up 1\n")
 
@@ -326,8 +299,7 @@ def test_a_half_closed_client_gets_a_quick_response(start: Start) -> None:
 def test_a_half_closed_half_request_is_closed_at_once(start: Start) -> None:
     """Nothing more can come, so nothing is waited for."""
     server = start(head_seconds=60)
-    with server.connect() as sock:
-        sock.sendall(b"GET / HT")
+    with server.connect(b"GET / HT") as sock:
         sock.shutdown(socket.SHUT_WR)
         wait_until(lambda: not server.is_open(sock), seconds=2)
 
@@ -335,8 +307,7 @@ def test_a_half_closed_half_request_is_closed_at_once(start: Start) -> None:
 def test_a_small_answer_that_is_not_taken_is_noticed_too(start: Start) -> None:
     """One that fits into the kernel's buffers looks sent; the kernel is asked what was acknowledged."""
     server = start(body=os.urandom(200_000), response_seconds=0.5, idle_seconds=60)
-    with server.connect(receive_buffer=4096) as sock:
-        sock.sendall(GET)
+    with server.connect(GET, receive_buffer=4096) as sock:
         time.sleep(1.5)
         assert len(server.read_all(sock)) < 200_000
 
@@ -383,15 +354,12 @@ def test_unread_answers_have_one_bound_for_all_together(start: Start) -> None:
     whole = [len(server.read_all(sock)) > 4_000_000 for sock in readers]
     assert 1 <= sum(whole) <= 6
     assert not any(whole[:20])
-    for sock in readers:
-        sock.close()
 
 
 def test_http_1_0_is_answered_and_closed_even_with_a_late_line_break(start: Start) -> None:
     """Very old clients send one more CRLF than they should."""
     server = start(slow_page, idle_seconds=60)
-    with server.connect() as sock:
-        sock.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+    with server.connect(b"GET /metrics HTTP/1.0\r\n\r\n") as sock:
         time.sleep(0.03)
         sock.sendall(b"\r\n")
         assert server.read_all(sock).endswith(b"x" * 300_000)
@@ -400,8 +368,7 @@ def test_http_1_0_is_answered_and_closed_even_with_a_late_line_break(start: Star
 def test_nonsense_in_a_body_while_the_answer_is_made_ends_the_connection_quietly(start: Start) -> None:
     """Two answers to one request would be our own error, with a traceback for each such client."""
     server = start(slow_page)
-    with server.connect() as sock:
-        sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+    with server.connect(b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n") as sock:
         time.sleep(0.03)
         sock.sendall(b"zz\r\n")
         wait_until(lambda: not server.is_open(sock), seconds=3)
@@ -445,8 +412,7 @@ def test_a_client_who_leaves_in_the_middle_is_no_trouble(start: Start) -> None:
     """Resets during an answer neither log nor leak (the fixture looks)."""
     server = start(body=os.urandom(2_000_000))
     for _ in range(30):
-        sock = server.connect(receive_buffer=4096)
-        sock.sendall(GET)
+        sock = server.connect(GET, receive_buffer=4096)
         sock.recv(100)
         reset(sock)
     assert len(server.exchange(b"GET / HTTP/1.0\r\n\r\n")) > 2_000_000

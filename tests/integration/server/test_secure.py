@@ -178,8 +178,6 @@ def test_a_handshake_that_does_not_end_is_cut(start: Start, example: Any) -> Non
         time.sleep(0.05)
     assert [server.is_open(sock) for sock in sockets] == [False] * 100
     assert get(server).status_code == 200
-    for sock in sockets:
-        sock.close()
 
 
 def open_crowd(server: Any, size: int) -> list[socket.socket]:
@@ -198,8 +196,6 @@ def test_handshakes_under_way_are_limited_and_the_next_client_is_served(start: S
     crowd = open_crowd(server, 100)
     wait_until(lambda: sum(server.is_open(sock) for sock in crowd) <= 8, seconds=5)
     assert get(server).status_code == 200
-    for sock in crowd:
-        sock.close()
 
 
 def test_handshakes_that_were_cut_leave_nothing_for_the_garbage_collector(start: Start, example: Any) -> None:

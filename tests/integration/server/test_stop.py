@@ -34,8 +34,7 @@ def test_idle_and_half_open_connections_do_not_delay_the_stop(start: Start) -> N
 def test_an_answer_under_way_is_finished(start: Start) -> None:
     release = threading.Event()
     server = start(waiting_for(release), grace_seconds=5)
-    with server.connect() as sock:
-        sock.sendall(GET)
+    with server.connect(GET) as sock:
         time.sleep(0.2)
         threading.Timer(0.4, release.set).start()
         server.stop()
@@ -46,8 +45,7 @@ def test_an_answer_under_way_is_finished(start: Start) -> None:
 def test_a_stopping_server_accepts_nobody(start: Start) -> None:
     release = threading.Event()
     server = start(waiting_for(release), grace_seconds=5)
-    with server.connect() as sock:
-        sock.sendall(GET)
+    with server.connect(GET):
         time.sleep(0.2)
         stopping = threading.Thread(target=server.stop)
         stopping.start()
@@ -66,8 +64,7 @@ def test_a_stopping_server_accepts_nobody(start: Start) -> None:
 def test_an_answer_that_does_not_end_is_cut_when_the_grace_is_over(start: Start) -> None:
     """Without a traceback: it is no error."""
     server = start(waiting_for(threading.Event()), grace_seconds=0.5)
-    with server.connect() as sock:
-        sock.sendall(GET)
+    with server.connect(GET) as sock:
         time.sleep(0.2)
         server.stop()
         assert server.read_all(sock) == b""
@@ -76,8 +73,7 @@ def test_an_answer_that_does_not_end_is_cut_when_the_grace_is_over(start: Start)
 
 def test_a_request_whose_client_has_gone_does_not_delay_the_stop(start: Start) -> None:
     server = start(waiting_for(threading.Event()), grace_seconds=5)
-    with server.connect() as sock:
-        sock.sendall(GET)
+    with server.connect(GET):
         time.sleep(0.1)
     server.stop()
     assert server.stopped_after < 1
@@ -85,8 +81,7 @@ def test_a_request_whose_client_has_gone_does_not_delay_the_stop(start: Start) -
 
 def test_a_reader_who_does_not_read_cannot_hold_the_stop(start: Start) -> None:
     server = start(body=b"x" * 20_000_000, grace_seconds=0.5)
-    with server.connect(receive_buffer=4096) as sock:
-        sock.sendall(GET)
+    with server.connect(GET, receive_buffer=4096):
         time.sleep(0.2)
         server.stop()
         assert server.stopped_after < 3
