@@ -38,28 +38,24 @@ async def open_page(scope: Any, receive: Any, send: Any) -> None:
     await PlainTextResponse("in", headers={"X-Frame-Options": "sameorigin"})(scope, receive, send)
 
 
-class Client:
+def ask(guard: Guard, path: str = "/", headers: Any = None) -> httpx.Response:
     """Ask an ASGI application without a socket."""
 
-    def __init__(self, app: Any) -> None:
-        self._app = app
+    async def get() -> httpx.Response:
+        transport = httpx.ASGITransport(app=guard)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            return await client.get(f"http://127.0.0.1{path}", headers=headers)
 
-    def get(self, path: str, headers: Any = None) -> httpx.Response:
-        async def ask() -> httpx.Response:
-            transport = httpx.ASGITransport(app=self._app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
-                return await client.get(f"http://127.0.0.1{path}", headers=headers)
-
-        return asyncio.run(ask())
+    return asyncio.run(get())
 
 
-def a_client(users: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None) -> Client:
+def a_guard(users: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None) -> Guard:
     config = WebConfig(users={"alice": ALICE} if users is None else users, headers=headers or {})
-    return Client(Guard(open_page, lambda: config))
+    return Guard(open_page, lambda: config)
 
 
 def test_the_right_password_opens() -> None:
-    assert a_client().get("/metrics", headers=basic("alice:open sesame")).text == "in"
+    assert ask(a_guard(), "/metrics", basic("alice:open sesame")).text == "in"
 
 
 @pytest.mark.parametrize(
@@ -82,7 +78,7 @@ def test_the_right_password_opens() -> None:
 )
 def test_everything_else_gets_401_and_is_told_how_to_log_in(headers: dict[str, str]) -> None:
     """Malformed headers too: none of them is an error of ours."""
-    response = a_client().get("/metrics", headers=headers)
+    response = ask(a_guard(), "/metrics", headers)
 
     assert response.status_code == 401
     assert response.headers["WWW-Authenticate"] == 'Basic realm="cometapi-exporter", charset="UTF-8"'
@@ -91,21 +87,21 @@ def test_everything_else_gets_401_and_is_told_how_to_log_in(headers: dict[str, s
 
 def test_the_probes_require_no_password() -> None:
     """Kubernetes probes cannot authenticate."""
-    client = a_client()
+    guard = a_guard()
 
-    assert [client.get(path).status_code for path in ("/-/healthy", "/-/ready")] == [200, 200]
-    assert [client.get(path).status_code for path in ("/-/healthy/", "/-/other", "//-/ready", "/")] == [401] * 4
+    assert [ask(guard, path).status_code for path in ("/-/healthy", "/-/ready")] == [200, 200]
+    assert [ask(guard, path).status_code for path in ("/-/healthy/", "/-/other", "//-/ready", "/")] == [401] * 4
 
 
 def test_without_users_no_password_is_required() -> None:
-    assert a_client(users={}).get("/metrics").status_code == 200
+    assert ask(a_guard(users={}), "/metrics").status_code == 200
 
 
 def test_configured_headers_come_with_every_response_and_leave_the_pages_own_alone() -> None:
     """A stricter policy than the page's would take its style and script away."""
-    client = a_client(headers={"X-Frame-Options": "deny", "Strict-Transport-Security": "max-age=1"})
+    guard = a_guard(headers={"X-Frame-Options": "deny", "Strict-Transport-Security": "max-age=1"})
 
-    refused, probe = client.get("/"), client.get("/-/ready")
+    refused, probe = ask(guard), ask(guard, "/-/ready")
     assert [each.headers["Strict-Transport-Security"] for each in (refused, probe)] == ["max-age=1"] * 2
     assert refused.headers.get_list("X-Frame-Options") == ["deny"]
     assert probe.headers.get_list("X-Frame-Options") == ["sameorigin"]
@@ -116,11 +112,11 @@ def test_users_and_passwords_change_with_the_file_at_once() -> None:
     configs = [
         WebConfig(users=users) for users in ({"alice": ALICE}, {"alice": OTHER, "bobby": OTHER}, {"bobby": OTHER})
     ]
-    client = Client(Guard(open_page, lambda: configs[0]))
+    guard = Guard(open_page, lambda: configs[0])
     tried = ("alice:open sesame", "alice:something else", "bobby:something else")
 
     def statuses() -> list[int]:
-        return [client.get("/", headers=basic(each)).status_code for each in tried]
+        return [ask(guard, headers=basic(each)).status_code for each in tried]
 
     assert statuses() == [200, 401, 401]
     configs.pop(0)
@@ -261,9 +257,9 @@ def test_guesses_whose_clients_have_gone_are_not_hashed() -> None:
 
 
 def test_when_the_line_is_full_the_client_is_asked_to_come_again() -> None:
-    guard = Guard(open_page, lambda: WebConfig(users={"alice": ALICE}))
+    guard = a_guard()
     guard._passwords._waiting.update({"192.0.2.1": 32})
-    response = Client(guard).get("/", headers=basic("alice:open sesame"))
+    response = ask(guard, headers=basic("alice:open sesame"))
 
     assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
 
