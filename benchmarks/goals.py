@@ -60,8 +60,9 @@ def at_least(goal: str, limit: float, figure: float | None, unit: str) -> Row:
 def _scrapes(sizes: Sizes) -> Iterator[Row]:
     figures = sizes.get(1000, {})
 
-    def cpu(name: str) -> float | None:
-        its, ours = (figures[each].cpu_seconds if each in figures else None for each in (name, OURS))
+    def cpu(name: str, *, shared: bool = False) -> float | None:
+        its = figures[name].cpu_seconds if name in figures else None
+        ours = None if OURS not in figures else figures[OURS].cpu_seconds if shared else figures[OURS].alone_seconds
         return its / ours if its and ours else None
 
     nginx, ours = (figures[name].median() if name in figures else None for name in (NGINX, OURS))
@@ -70,6 +71,13 @@ def _scrapes(sizes: Sizes) -> Iterator[Row]:
     yield at_least("1. Go's CPU for a scrape against ours", 60, cpu(GO), TIMES)
     yield at_least("1. the usual Python exporter's CPU against ours", 170, cpu(GAUGES), TIMES)
     yield at_least("(for comparison) a Python collector's CPU against ours", 170, cpu(COLLECTOR), TIMES)
+    for who, name, limit in (("Go's", GO, 60), ("the usual Python exporter's", GAUGES, 170)):
+        yield at_least(
+            f"(for comparison) {who} CPU against ours where scrapes share a second",
+            limit,
+            cpu(name, shared=True),
+            TIMES,
+        )
 
 
 def _takein(found: Takein) -> Iterator[Row]:

@@ -1,6 +1,7 @@
 """Measure scrapes of all servers side by side: time, bytes, memory, then CPU and throughput under a bounded load.
 
-Talks to: the servers, as one client that takes turns, so that noise meets all of them alike.
+Talks to: the servers, as one client that takes turns, so that noise meets all of them alike. Turns are a second apart,
+so that no scrape of this exporter shares what another one in the same second was answered.
 """
 
 import statistics
@@ -16,6 +17,7 @@ from client import REQUESTS, Client, Request
 from contenders import (
     COLLECTOR,
     GAUGES,
+    OURS,
     Server,
     series_of,
     start_gateway,
@@ -28,6 +30,8 @@ from machine import Failed
 
 LOAD_REQUEST = REQUESTS[0]
 LOAD_CONNECTIONS = 4
+REST_SECONDS = 0.005
+"""For what a server still does after the last byte."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,14 +45,22 @@ class Effort:
 
 @dataclass(slots=True, kw_only=True)
 class Figures:
-    """What one server showed at one size; times in seconds, by request. CPU and throughput are of the first request."""
+    """What one server showed at one size; times in seconds, by request. CPU and throughput are of the first request.
+
+    *alone* has the CPU of each scrape by itself, of this exporter alone; *cpu_seconds* is that of one under load.
+    """
 
     times: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    alone: list[float] = field(default_factory=list)
     wire_bytes: dict[str, int] = field(default_factory=dict)
     peak_gzip: int = 0
     peak_all: int = 0
     cpu_seconds: float | None = None
     per_second: float | None = None
+
+    @property
+    def alone_seconds(self) -> float | None:
+        return statistics.median(self.alone) if self.alone else None
 
     def median(self, request: Request = LOAD_REQUEST) -> float | None:
         times = self.times.get(request.name)
@@ -106,10 +118,15 @@ def go_round(
         clients = {server.name: stack.enter_context(Client(server.port)) for server in servers}
         for _ in range(effort.passes):
             for request in requests:
+                time.sleep(1.01 - time.time() % 1)
                 for server in servers:
                     if spent[server.name] > most_seconds:
                         continue
+                    cpu = server.program.running_seconds()
                     response = clients[server.name].scrape(server.path(request), request)
+                    if server.name == OURS and request is LOAD_REQUEST:
+                        time.sleep(REST_SECONDS)
+                        figures[OURS].alone.append(server.program.running_seconds() - cpu)
                     spent[server.name] += response.seconds
                     figures[server.name].times[request.name].append(response.seconds)
                     figures[server.name].wire_bytes[request.name] = response.wire_bytes

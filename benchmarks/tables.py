@@ -63,7 +63,8 @@ def _one_size(figures: Mapping[str, Figures]) -> str:
         ("server", *(f"{name}: p50, bytes" for name in names), "peak memory, gzip only", "with plain"),
         [(TITLES[name], *_forms(its), _mib(its.peak_gzip), _mib(its.peak_all)) for name, its in figures.items()],
     )
-    return f"{main}\n\n{forms}"
+    alone = f"By itself, a scrape of this exporter takes {ms(ours.alone_seconds)} of CPU."
+    return f"{main}\n\n{alone}\n\n{forms}"
 
 
 def _forms(its: Figures) -> list[str]:
