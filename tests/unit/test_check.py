@@ -204,7 +204,7 @@ def test_colours_set_success_failure_and_warnings_apart():
     empty = a_read_state(name="empty", balance=a_balance(remaining_quota=0))
     text = coloured([good, empty, a_failed_state(Reason.TIMEOUT, name="dead")], NOW)
 
-    for part, colour in (("ok", "green"), ("account empty", "red"), ("timeout", "red")):
+    for part, colour in (("result", "bright_black"), ("ok", "green"), ("account empty", "red"), ("timeout", "red")):
         assert f"  {click.style(part, fg=colour)}\n" in text
     assert f"good: {click.style('this clock is 90 s ahead of the gateway', fg='yellow')}" in text
     assert f"dead: {click.style('it went wrong', fg='red')}" in text
