@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-SHORTEST_DURATION = 0.1
 _HOST_NAME = re.compile(r"([A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?")
 _URL_PATH = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/?")
 # Source: https://prometheus.io/docs/prometheus/latest/configuration/configuration/ (the type `<duration>`)
@@ -88,41 +87,34 @@ def whole_number(least: int = 1, most: int = 999_999_999) -> Callable[[str], int
     return parse
 
 
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
+def number(*, zero: bool = False) -> Callable[[str], float]:
+    """Return a parser for a finite number above 0, or 0 as well with *zero*."""
+
+    def parse(text: str) -> float:
+        try:
+            found = float(text)
+        except ValueError:
+            found = math.nan
+        if not 0 <= found < math.inf or (found == 0 and not zero):
+            raise _wrong("a number that is not negative" if zero else "a number above 0", text)
+        return found
+
+    return parse
 
 
-def positive_number(text: str) -> float:
-    """Return a finite number above 0."""
-    if not 0 < _number(text) < math.inf:
-        raise _wrong("a number above 0", text)
-    return _number(text)
+def duration(least: float = 0.0) -> Callable[[str], float]:
+    """Return a parser for a Prometheus duration of at least *least* seconds, in seconds."""
 
+    def parse(text: str) -> float:
+        match = _DURATION.fullmatch(text.strip())
+        if match is None or not text.strip() or len(text) > LONGEST_DURATION_TEXT:
+            raise _wrong("a duration such as 90s, 15m or 1h30m", text)
+        seconds = sum(int(count) * _SECONDS[unit] for unit, count in match.groupdict(default="0").items())
+        if seconds < least:
+            raise _wrong(f"at least {1000 * least:g}ms", text)
+        return seconds
 
-def amount(text: str) -> float:
-    """Return a finite number that is not negative."""
-    if not 0 <= _number(text) < math.inf:
-        raise _wrong("a number that is not negative", text)
-    return _number(text)
-
-
-def duration(text: str) -> float:
-    """Return the seconds in *text*; raise ValueError if it is not a Prometheus duration."""
-    match = _DURATION.fullmatch(text.strip())
-    if match is None or not text.strip() or len(text) > LONGEST_DURATION_TEXT:
-        raise _wrong("a duration such as 90s, 15m or 1h30m", text)
-    return sum(int(number) * _SECONDS[unit] for unit, number in match.groupdict(default="0").items())
-
-
-def positive_duration(text: str) -> float:
-    """Return a duration of at least 100 milliseconds, in seconds."""
-    seconds = duration(text)
-    if seconds < SHORTEST_DURATION:
-        raise _wrong("at least 100ms", text)
-    return seconds
+    return parse
 
 
 def switch(text: str) -> bool:
