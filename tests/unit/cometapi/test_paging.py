@@ -86,6 +86,7 @@ def test_a_quiet_list_is_read_whole_and_one_page_beyond_a_full_one(pages, total,
     listing, asked = walk_through(*(a_page(ids, total=total, size=size) for ids in pages))
 
     assert (asked, listing.settled, listing.quiet) == (read, True, True)
+    assert listing.verified is (pages[0] != [1, 2])
     assert ids_of(listing) == sorted(key_id for ids in pages for key_id in ids)
 
 
@@ -244,6 +245,10 @@ def test_a_list_without_a_total_is_walked_page_by_page_and_never_verified(page, 
         assert asked == read
 
 
+def test_a_bare_list_that_repeats_its_only_key_is_unsettled():
+    assert not walk_through(a_bare_page([1]))[0].settled
+
+
 def test_a_bare_list_is_asked_for_one_page_at_a_time():
     walk = Walk(a_bare_page([5, 4]))
     assert asked_together(walk) == [1]
@@ -285,6 +290,16 @@ def test_where_the_total_fell_a_careful_walk_steps_back_a_page_more_than_the_key
 
     assert (listing.settled, listing.quiet) == (True, False)
     assert ids_of(listing) == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+def test_a_careful_walk_steps_back_to_page_one_at_most():
+    """Before page two 4 is deleted: 2 moves onto page one."""
+    listing = a_careful_walk(
+        a_page([4, 3], total=4), (1, a_page([1], total=3)), (0, a_page([3, 2], total=3)), (1, a_page([1], total=3))
+    )
+
+    assert listing.settled
+    assert ids_of(listing) == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize(
