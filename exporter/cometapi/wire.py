@@ -96,11 +96,10 @@ def parse_page(answer: Answer) -> Page:
         try:
             keys.append(_api_key(_decode_key(raw)))
         except UNDECODABLE:
-            key_id = _id_of(raw)
-            if key_id is None:
+            try:
+                unreadable.append(_decode_key_id(raw).id)
+            except UNDECODABLE:
                 nameless += 1
-            else:
-                unreadable.append(key_id)
     return Page(
         keys=tuple(keys),
         total=shown.total,
@@ -127,13 +126,6 @@ def _without_half_pairs(body: bytes) -> bytes:
     Escaped backslashes are written another way first, so that what looks like an escape is one.
     """
     return _HALF_PAIR.sub(rb"\\ufffd", body.replace(rb"\\", rb"\u005c"))
-
-
-def _id_of(raw: msgspec.Raw) -> int | None:
-    try:
-        return _decode_key_id(raw).id
-    except UNDECODABLE:
-        return None
 
 
 def _has_text(value: object) -> bool:
