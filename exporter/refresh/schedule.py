@@ -44,4 +44,4 @@ def first_delay(position: int, accounts: int, interval: float) -> float:
 
     All start within a tenth of the interval, and two seconds at most, so that readiness does not wait.
     """
-    return position * min(interval / 10, 2.0) / max(accounts, 1)
+    return position * min(interval / 10, 2.0) / accounts

@@ -7,16 +7,16 @@ from hypothesis import strategies as st
 from exporter.refresh.schedule import first_delay, next_delay
 
 
-def delay(**over):
-    return next_delay(60.0, **({"took": 0.0, "failures": 0, "retry_after": None, "chance": 0.5} | over))
+def delay(interval=60.0, **over):
+    return next_delay(interval, **({"took": 0.0, "failures": 0, "retry_after": None, "chance": 0.5} | over))
 
 
 @pytest.mark.parametrize(
-    ("failures", "seconds"),
-    [(0, 60), (1, 60), (2, 120), (3, 240), (4, 480), (5, 600), (6, 600), (10**6, 600)],
+    ("interval", "failures", "seconds"),
+    [(60, 0, 60), (60, 1, 60), (60, 2, 120), (60, 4, 480), (60, 5, 600), (60, 10**6, 600), (6, 9, 60), (900, 9, 900)],
 )
-def test_failures_running_double_the_pause_up_to_ten_intervals(failures, seconds):
-    assert delay(failures=failures) == seconds
+def test_failures_running_double_the_pause_up_to_ten_intervals_and_ten_minutes(interval, failures, seconds):
+    assert delay(interval, failures=failures) == seconds
 
 
 @pytest.mark.parametrize(("took", "seconds"), [(0, 60), (13, 47), (54, 6), (57, 6), (600, 6)])
