@@ -5,7 +5,7 @@ lists the metrics. Imports only go down, and modules in one layer do not know ea
 
     __main__           argv to exit code
     app                the composition root
-    watch, reload      all accounts: refreshers, the current snapshot; what a reload changes
+    watch              all accounts: refreshers, the current snapshot; what a reload changes
     refresh/, check    the life of one account; the report of --check
     settings/          what the user writes, or everything that is wrong with it
     cometapi/          how the vendor talks

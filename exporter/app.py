@@ -30,7 +30,6 @@ from exporter.exposition.scrape import Exposition
 from exporter.exposition.telemetry import Telemetry
 from exporter.logs import dropped_lines
 from exporter.refresh.schedule import Surroundings
-from exporter.reload import Reloader
 from exporter.server.connection import Limits
 from exporter.server.listen import ListenAddress, bind, urls
 from exporter.server.serve import serve
@@ -65,8 +64,7 @@ async def run(settings: Settings, *, load: Callable[[], Settings]) -> None:
     addresses = urls(sockets, tls=web_config is not None and web_config.context is not None)
     if settings.demo:
         _greet(addresses, settings)
-    async with monitoring(settings) as watch:
-        reloader = Reloader(settings.config_file, load=load, apply=watch.apply, telemetry=watch.telemetry)
+    async with monitoring(settings, load) as watch:
         log.info("listening", addresses=" ".join(addresses), accounts=len(settings.accounts), version=__version__)
         site = Site(
             exposition=watch.exposition,
@@ -76,12 +74,12 @@ async def run(settings: Settings, *, load: Callable[[], Settings]) -> None:
             is_alive=lambda: watch.is_alive,
             has_status_page=not settings.no_status_page,
             in_file=settings.config_file is not None,
-            reload=reloader.reload if settings.enable_lifecycle else None,
+            reload=watch.reload if settings.enable_lifecycle else None,
         )
         async with asyncio.TaskGroup() as tasks:
             running = [
                 tasks.create_task(watch.run_refreshes()),
-                tasks.create_task(reloader.follow(reload, settings.auto_reload_interval)),
+                tasks.create_task(watch.run_reloads(reload, settings.auto_reload_interval)),
             ]
             if probe_sockets:
                 tasks.create_task(serve(site.probes(), probe_sockets, stop=stop, limits=Limits(connections=16)))
@@ -115,10 +113,11 @@ def tune_the_interpreter() -> None:
 
 
 @contextlib.asynccontextmanager
-async def monitoring(settings: Settings) -> AsyncIterator[Watch]:
+async def monitoring(settings: Settings, load: Callable[[], Settings] | None = None) -> AsyncIterator[Watch]:
     """Know the accounts of *settings*, or the demo's, with the world as it is; nothing runs yet."""
     asyncio.get_running_loop().set_default_executor(LookUps())
-    watch = Watch(world=WORLD, telemetry=Telemetry(version=__version__, dropped_lines=dropped_lines))
+    telemetry = Telemetry(version=__version__, dropped_lines=dropped_lines)
+    watch = Watch(load=load or (lambda: settings), world=WORLD, telemetry=telemetry)
     async with simulated(settings) if settings.demo else contextlib.nullcontext(settings) as real:
         try:
             await watch.apply(real)

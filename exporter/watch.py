@@ -1,10 +1,12 @@
 """Monitor all accounts: a refresher for each, one current snapshot, one exposition rendered from it.
 
-Talks to: the network, through the clients that it opens. Knows no server, no signal, no command line; clock, sleep and
-chance are arguments. Start and reload are the same step: the accounts become those of the settings.
+Talks to: the network, through the clients that it opens, and the file of accounts. Knows no server, no signal, no
+command line; clock, sleep and chance are arguments. Start and reload are the same step: the accounts become those of
+the settings.
 """
 
 import asyncio
+import contextlib
 import functools
 import math
 from collections import defaultdict
@@ -15,12 +17,15 @@ import structlog
 
 from exporter.cometapi.client import CometClient
 from exporter.cometapi.rate_limit import RateLimit
+from exporter.errors import SettingsError, StartError
 from exporter.exposition.scrape import Exposition
 from exporter.exposition.telemetry import Telemetry, process_collectors
+from exporter.files import Identity, identity
 from exporter.refresh.refresher import Refresher
 from exporter.refresh.schedule import Surroundings, first_delay
 from exporter.settings.load import Account, Settings
 from exporter.snapshot import AccountState, Snapshot
+from exporter.workers import Lane
 
 CHECK_SECONDS = 1.0
 """How often to look for data that grew too old and for keys that expired."""
@@ -31,9 +36,9 @@ log = structlog.get_logger()
 
 
 class Watch:
-    """The monitored accounts, the current snapshot and the exposition rendered from it."""
+    """The monitored accounts, the current snapshot and the exposition rendered from it; *load* reads the settings."""
 
-    def __init__(self, *, world: Surroundings, telemetry: Telemetry) -> None:
+    def __init__(self, *, load: Callable[[], Settings], world: Surroundings, telemetry: Telemetry) -> None:
         self.snapshot = Snapshot()
         self.accounts: dict[str, Refresher] = {}
         self.telemetry = telemetry
@@ -42,7 +47,10 @@ class Watch:
             process=process_collectors(),
             clock=lambda: math.floor(world.clock()),  # a countdown from whole seconds costs a third less
         )
+        self._load = load
         self._world = world
+        self._turn = asyncio.Lock()
+        self._lane = Lane("configuration")
         self._rate_limits: dict[str, RateLimit] = {}
         self._running: asyncio.TaskGroup | None = None
 
@@ -52,7 +60,7 @@ class Watch:
         What did not change goes on undisturbed. A changed account begins again, and shows its last keys until its first
         refresh ends, unless its address or its user changed. A removed one vanishes.
         """
-        before = self.accounts
+        before, self._file = self.accounts, settings.config_file
         self._limit_requests(settings)
         kept = {a.name for a in settings.accounts if a.name in before and before[a.name].account == a}
         opened = {a.name: self._open(a) for a in settings.accounts if a.name not in kept}
@@ -77,6 +85,48 @@ class Watch:
             accounts=len(settings.accounts),
             at=self._world.clock(),
         )
+
+    async def reload(self) -> tuple[str, ...]:
+        """Apply what the file of accounts says now; return every problem, none where that succeeded.
+
+        A broken file changes nothing.
+        """
+        if self._file is None:
+            log.info("nothing to reload: no --config.file is set; tokens and the web config are re-read as they change")
+            return ()
+        problems: tuple[str, ...] = ()
+        try:
+            async with self._turn:
+                await self.apply(await self._lane.run(self._load))
+        except SettingsError as error:
+            problems = error.problems
+        except StartError as error:
+            problems = (str(error),)
+        except TimeoutError:
+            problems = (f"{self._file}: could not be read in time",)
+        if problems:
+            self.telemetry.reload_failed()
+            log.error("failed to reload configuration; keeping the previous one", problems="; ".join(problems))
+        else:
+            log.info("configuration reloaded", file=str(self._file))
+        return problems
+
+    async def run_reloads(self, asked: asyncio.Event, seconds: float) -> None:
+        """Reload when *asked*, and when the file has changed, looked at every *seconds* unless 0, until cancelled."""
+        seen = await self._signature()
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asked.wait(), seconds or None)
+            before, seen = seen, await self._signature()
+            if asked.is_set() or seen != before:
+                asked.clear()
+                await self.reload()
+
+    async def _signature(self) -> Identity:
+        try:
+            return await self._lane.run(lambda: identity(self._file) if self._file else None)
+        except TimeoutError:
+            return None
 
     async def close(self) -> None:
         """End the monitoring of every account."""

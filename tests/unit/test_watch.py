@@ -24,7 +24,7 @@ def settings_of(*names, interval=60.0, url="https://gateway.example.org", per_mi
 
 @contextlib.asynccontextmanager
 async def a_watch(settings):
-    watch = Watch(world=FakeWorld(), telemetry=Telemetry(version="1"))
+    watch = Watch(load=lambda: settings, world=FakeWorld(), telemetry=Telemetry(version="1"))
     await watch.apply(settings)
     yield watch
     await watch.close()
