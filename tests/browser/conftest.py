@@ -64,10 +64,12 @@ def watch():
 
 @pytest.fixture(scope="session")
 def several(tmp_path_factory):
-    """Return the address of an exporter of three accounts: many keys of every kind, a few, and one that fails."""
+    """Return the address of an exporter of three accounts: many keys, two with long names, and none."""
     gateways = {
         "production-eu": Gateway(keys=wire_keys(230, now=int(time.time()))),
-        "team/research": Gateway(keys=[a_wire_key(number, group="production") for number in range(1, 30)]),
+        "team/research": Gateway(
+            keys=[a_wire_key(1, name="W" * 50, group="M" * 50), a_wire_key(2, name="a" * 50, group="b-" * 25)]
+        ),
         "broken": Gateway(faults=always(answer(401))),
     }
     file = tmp_path_factory.mktemp("several") / "accounts.yml"
