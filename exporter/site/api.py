@@ -50,7 +50,7 @@ def account_item(state: AccountState, now: float) -> dict[str, Any]:
         "balance": balance_item(state) if state.serves_data else None,
         "spending": spending_item(state) if state.serves_data else None,
         "keys": len(keys),
-        "usable_keys": sum(state.obstacle(key, now) is None for key in keys),
+        "usable_keys": state.usable_keys(now) if state.serves_data else 0,
         "skipped_keys": state.skipped,
         "excluded_keys": state.excluded,
     }

@@ -133,23 +133,16 @@ def choose(snapshot: Snapshot, query: Query, now: float) -> Choice:
     narrowed = [Entry(state, key, judge(state, key, now)) for state, key in _narrowed(served, query)]
     tally = Counter(entry.verdict.health for entry in narrowed)
     matching = [entry for entry in narrowed if entry.verdict.health == query.health] if query.health else narrowed
-    first, end = _cut(query, len(matching))
+    limit = query.limit or max(len(matching), 1)
+    first = min(query.page - 1, max(len(matching) - 1, 0) // limit) * limit
     return Choice(
-        entries=_sorted(matching, query.sort)[first:end],
+        entries=_sorted(matching, query.sort)[first : first + limit],
         first=first,
         matched=len(matching),
         total=sum(len(state.keys) for state in served),
         tally={health: tally[health] for health in Health},
         groups=sorted({key.group for state in served for key in state.keys}),
     )
-
-
-def _cut(query: Query, matched: int) -> tuple[int, int]:
-    if query.limit is None:
-        return 0, matched
-    last_page = max(1, -(-matched // query.limit))
-    page = min(query.page, last_page)
-    return (page - 1) * query.limit, min(page * query.limit, matched)
 
 
 def _narrowed(served: Sequence[AccountState], query: Query) -> Iterator[tuple[AccountState, ApiKey]]:

@@ -29,10 +29,7 @@ HEALTH_WORDS: Mapping[Health, tuple[str, str]] = {
     Health.DISABLED: ("Disabled", "disabled at the gateway, and not used within the last day"),
 }
 OBSTACLE_WORDS: Mapping[Obstacle, str] = {
-    Obstacle.DISABLED: "DISABLED",
-    Obstacle.EXPIRED: "EXPIRED",
-    Obstacle.EXHAUSTED: "EXHAUSTED",
-    Obstacle.UNKNOWN_STATUS: "UNKNOWN STATUS",
+    **{obstacle: obstacle.replace("_", " ").upper() for obstacle in Obstacle},
     Obstacle.ACCOUNT_EXHAUSTED: "ACCOUNT EMPTY",
     Obstacle.GROUP_UNAVAILABLE: "GROUP NOT OPEN",
 }

@@ -67,7 +67,7 @@ def status_page(
     clock: Callable[[], float],
     telemetry_path: str,
     bound: Bound,
-    in_file: bool = False,
+    in_file: bool,
 ) -> list[Route]:
     """List what is served where: the page, the same data as JSON, style and script."""
     static = static_files()

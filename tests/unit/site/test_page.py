@@ -14,7 +14,6 @@ from exporter.site.page import (
     lasts,
     lay_out,
     notes,
-    pages,
     refresh_seconds,
     selector,
     shown,
@@ -164,21 +163,6 @@ def test_a_filter_for_what_is_gone_stays_selected():
     assert page["nothing"] == "No key matches."
     assert page["groups"] == ["(none)", "vip", "gone"]
     assert page["account_names"] == ["main", "left"]
-
-
-@pytest.mark.parametrize(
-    ("page", "matched", "numbers"),
-    [
-        (1, 200, []),
-        (1, 201, [1, 2]),
-        (2, 600, [1, 2, 3]),
-        (1, 2_000, [1, 2, 10]),
-        (5, 2_000, [1, 4, 5, 6, 10]),
-        (10, 2_000, [1, 9, 10]),
-    ],
-)
-def test_page_numbers_are_the_first_the_last_and_those_around(page, matched, numbers):
-    assert pages(page, matched) == numbers
 
 
 @pytest.mark.parametrize(

@@ -239,6 +239,7 @@ def test_heads_sort_and_turn_round_and_begin_with_the_first_page():
 @pytest.mark.parametrize(
     ("path", "keys", "words"),
     [
+        ("/?sort=id", 200, "200 keys"),
         ("/?sort=id", 1_001, "1\N{EN DASH}200 of 1,001 keys 1 2 \N{HORIZONTAL ELLIPSIS} 6 Next"),
         ("/?sort=id&page=3", 1_001, "401\N{EN DASH}600 of 1,001 keys Previous 1 2 3 4 \N{HORIZONTAL ELLIPSIS} 6 Next"),
         ("/?sort=id&page=99", 401, "401\N{EN DASH}401 of 401 keys Previous 1 2 3"),
@@ -247,7 +248,7 @@ def test_heads_sort_and_turn_round_and_begin_with_the_first_page():
 def test_pages_lead_back_and_forth_above_and_below(path, keys, words):
     text = request(path, with_keys(keys)).text
 
-    assert texts(text, "nav", **{"aria-label": "Pages"}) == [words] * 2
+    assert texts(text, "nav", **{"aria-label": "Pages"}) == [words] * (2 if keys > 200 else 1)
     for where in ("above", "below"):
         assert (f'<a id="back-{where}" rel="prev" href="?sort=id' in text) is ("Previous" in words)
         assert (f'<a id="forth-{where}" rel="next" href="?sort=id&amp;page=' in text) is ("Next" in words)

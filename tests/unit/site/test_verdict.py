@@ -7,7 +7,7 @@ from domain import DAY, NOW, a_balance, a_read_state, an_api_key
 
 from exporter.filters import Threshold
 from exporter.model import Facts, Obstacle
-from exporter.site.verdict import Health, is_never_funded, judge, share_left, total_quota
+from exporter.site.verdict import Health, judge
 
 LONG_IDLE = {"last_used_at": NOW - 7 * DAY}
 
@@ -94,36 +94,6 @@ def test_a_key_with_less_left_than_a_usual_request_costs_that_rests_is_probably_
     verdict = judged(an_api_key(used_quota=999_999, **facts), **PRICE_OF_1500)
 
     assert (verdict.health, verdict.obstacle) == (health, None)
-
-
-@pytest.mark.parametrize(
-    ("facts", "never"),
-    [
-        ({}, True),
-        ({"used_quota": 1}, False),
-        ({"last_used_at": NOW - 1}, False),
-        ({"remaining_quota": 1}, False),
-        ({"remaining_quota": -1}, False),
-    ],
-)
-def test_a_key_without_quota_that_never_was_used_was_never_funded(facts, never):
-    assert is_never_funded(an_api_key(**{"remaining_quota": 0, "used_quota": 0, "last_used_at": None} | facts)) is never
-
-
-@pytest.mark.parametrize(
-    ("left", "used", "total", "share"),
-    [
-        (None, 5, None, None),
-        (0, 0, 0, 0.0),
-        (-5, 10, 10, 0.0),
-        (25, 75, 100, 0.25),
-        (10, -3, 10, 1.0),
-    ],
-)
-def test_the_share_left_is_a_part_of_all_the_quota_there_ever_was(left, used, total, share):
-    key = an_api_key(remaining_quota=left, used_quota=used)
-
-    assert (total_quota(key), share_left(key)) == (total, share)
 
 
 @pytest.mark.parametrize(
