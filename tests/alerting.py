@@ -17,10 +17,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-import httpx
 import yaml
-from binaries import require
-from processes import Process, free_port, wait_until
+from processes import Server
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 WAIT = "3s"
@@ -29,11 +27,6 @@ LONGEST_BODY = 1 << 20
 
 RESENDING = "--rules.alert.resend-delay=1s"
 """Alerts that fire before Prometheus has discovered Alertmanager, in its first five seconds, are sent again soon."""
-
-
-def ask(url: str) -> Any:
-    """GET JSON."""
-    return httpx.get(url, trust_env=False, timeout=10).raise_for_status().json()
 
 
 def shipped(path: str) -> dict[str, Any]:
@@ -75,29 +68,16 @@ def hurried_alertmanager(*, web: str, mail: str) -> dict[str, Any]:
     return config
 
 
-class Alertmanager(Process):
-    """Debian's Alertmanager on a free loopback port with *config*, keeping its data in *folder*."""
+class Alertmanager(Server):
+    """Debian's Alertmanager."""
 
     def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
-        address = f"127.0.0.1:{free_port()}"
-        self.url = f"http://{address}"
-        path = folder / "alertmanager.yml"
-        path.write_text(yaml.safe_dump(dict(config)), encoding="utf-8")
-        super().__init__(
-            [
-                require("alertmanager"),
-                f"--config.file={path}",
-                f"--storage.path={folder / 'alertmanager'}",
-                f"--web.listen-address={address}",
-                "--cluster.listen-address=",
-                "--log.level=warn",
-            ]
-        )
-        wait_until(lambda: httpx.get(f"{self.url}/-/ready", trust_env=False).status_code == httpx.codes.OK)
+        flags = (f"--storage.path={folder / 'alertmanager'}", "--cluster.listen-address=")
+        super().__init__("alertmanager", folder, config, *flags)
 
     def alerts(self) -> list[dict[str, Any]]:
         """Return all alerts: labels, annotations, and in `status` what inhibits them."""
-        return list(ask(f"{self.url}/api/v2/alerts"))
+        return list(self.ask("v2/alerts"))
 
 
 class Inbox:

@@ -169,31 +169,33 @@ class Exporter(Process):
         return samples_of(self.get().text)
 
 
-class Prometheus(Process):
-    """Debian's Prometheus on a free loopback port with *config* and *flags*, keeping its data in *folder*."""
+class Server(Process):
+    """A *program* of Prometheus' family on a free loopback port with *config* and *flags*; it keeps all in *folder*."""
+
+    def __init__(self, program: str, folder: Path, config: Mapping[str, Any], *flags: str) -> None:
+        address = f"127.0.0.1:{free_port()}"
+        self.url = f"http://{address}"
+        path = folder / f"{program}.yml"
+        path.write_text(yaml.safe_dump(dict(config)), encoding="utf-8")
+        options = [f"--config.file={path}", f"--web.listen-address={address}", "--log.level=warn"]
+        super().__init__([require(program), *options, *flags])
+        wait_until(lambda: httpx.get(f"{self.url}/-/ready", trust_env=False).status_code == httpx.codes.OK)
+
+    def ask(self, path: str, **parameters: str) -> Any:
+        """GET JSON from *path* of its API."""
+        response = httpx.get(f"{self.url}/api/{path}", params=parameters, trust_env=False, timeout=10)
+        return response.raise_for_status().json()
+
+
+class Prometheus(Server):
+    """Debian's Prometheus."""
 
     def __init__(self, folder: Path, config: Mapping[str, Any], *flags: str) -> None:
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        path = folder / "prometheus.yml"
-        path.write_text(yaml.safe_dump(dict(config)), encoding="utf-8")
-        super().__init__(
-            [
-                require("prometheus"),
-                f"--config.file={path}",
-                f"--storage.tsdb.path={folder / 'data'}",
-                f"--web.listen-address=127.0.0.1:{self.port}",
-                "--log.level=warn",
-                *flags,
-            ]
-        )
-        wait_until(lambda: httpx.get(f"{self.url}/-/ready", trust_env=False).status_code == httpx.codes.OK)
+        super().__init__("prometheus", folder, config, f"--storage.tsdb.path={folder / 'data'}", *flags)
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         """Return the result of an instant query."""
-        response = httpx.get(f"{self.url}/api/v1/query", params={"query": expression}, trust_env=False, timeout=10)
-        response.raise_for_status()
-        return list(response.json()["data"]["result"])
+        return list(self.ask("v1/query", query=expression)["data"]["result"])
 
     def value(self, expression: str) -> float | None:
         """Return the value of the one series that *expression* gives; None where it gives none."""

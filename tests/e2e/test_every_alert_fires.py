@@ -20,7 +20,6 @@ from alerting import (
     RESENDING,
     Alertmanager,
     Inbox,
-    ask,
     hurried_alertmanager,
     hurried_prometheus,
     shipped,
@@ -235,7 +234,7 @@ def scraping_a_closed_port(config: dict[str, Any]) -> dict[str, Any]:
 
 def firing(prometheus: Prometheus) -> set[tuple[str, str | None, str | None]]:
     """Return the alerts that fire in Prometheus."""
-    alerts = ask(f"{prometheus.url}/api/v1/alerts")["data"]["alerts"]
+    alerts = prometheus.ask("v1/alerts")["data"]["alerts"]
     return {identity(alert["labels"]) for alert in alerts if alert["state"] == "firing"}
 
 

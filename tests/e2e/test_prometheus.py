@@ -1,6 +1,5 @@
 """A real Prometheus scrapes the installed program, and its own API returns every series."""
 
-import httpx
 import pytest
 from binaries import require
 from builders import wire_keys
@@ -37,7 +36,7 @@ def test_prometheus_returns_every_series_with_its_labels_and_value(exporter, tmp
         assert prometheus.value('cometapi_keys{status="disabled",group="vip"}') == 4
         assert prometheus.value("cometapi_up") == 1
         assert prometheus.value('scrape_samples_scraped{job="cometapi-exporter"}') == len(exporter.samples())
-        metadata = httpx.get(f"{prometheus.url}/api/v1/targets/metadata", trust_env=False).json()["data"]
+        metadata = prometheus.ask("v1/targets/metadata")["data"]
 
     types = {entry["metric"]: entry["type"] for entry in metadata}
     assert (types["cometapi_key_info"], types["cometapi_exporter_refreshes"]) == ("gauge", "counter")

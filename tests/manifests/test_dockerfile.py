@@ -137,19 +137,17 @@ def health_check(url: str) -> int:
     return run(sys.executable, *command[1:], env=environment).returncode
 
 
-def test_the_health_check_passes_at_a_live_exporter_and_fails_where_nothing_listens():
-    with Exporter("--demo") as exporter:
-        assert health_check(f"{exporter.url}/-/healthy") == 0
-        assert health_check(f"{exporter.url}/-/nonsense") == 1
-    assert health_check(f"http://127.0.0.1:{free_port()}/-/healthy") == 1
-
-
-def test_the_health_check_passes_where_the_exporter_speaks_tls_with_any_certificate(tmp_path):
+def test_the_health_check_passes_at_a_live_exporter_over_tls_too_and_fails_where_nothing_listens(tmp_path):
     certificate = trustme.CA().issue_cert("exporter.example.org")
     certificate.private_key_pem.write_to_path(tmp_path / "tls.key")
     certificate.cert_chain_pems[0].write_to_path(tmp_path / "tls.crt")
     (tmp_path / "web.yml").write_text("tls_server_config: {cert_file: tls.crt, key_file: tls.key}\n", encoding="utf-8")
 
-    with Exporter("--demo", f"--web.config.file={tmp_path / 'web.yml'}") as exporter:
+    plain = f"http://127.0.0.1:{free_port()}"
+    flags = (f"--web.config.file={tmp_path / 'web.yml'}", f"--probe.listen-address={plain.removeprefix('http://')}")
+
+    with Exporter("--demo", *flags) as exporter:
         port = exporter.url.rpartition(":")[2]
-        assert health_check(f"https://127.0.0.1:{port}/-/healthy") == 0
+        healthy = [f"{plain}/-/healthy", f"https://127.0.0.1:{port}/-/healthy", f"{plain}/-/nonsense"]
+        assert [health_check(url) for url in healthy] == [0, 0, 1]
+    assert health_check(f"{plain}/-/healthy") == 1

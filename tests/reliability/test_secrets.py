@@ -147,22 +147,6 @@ def test_no_canary_is_printed(mode, code, accounts):
     assert leaks(done.stdout, done.stderr) == []
 
 
-@pytest.mark.parametrize(
-    "flags",
-    [
-        ("--collect.interval=x",),
-        ("--cometapi.base-url=https://user:CANARYpasswordOfTheWebPage@gateway.example",),
-        ("--cometapi.base-url=https://gateway.example/?token=CANARYaccessTokenMustNeverBeSeen",),
-    ],
-    ids=["another setting", "password in the address", "token in the address"],
-)
-def test_wrong_settings_quote_no_secret(flags):
-    done = run_exporter("--once", *flags, COMETAPI_ACCESS_TOKEN=f"{CANARY_TOKEN} with a space")
-
-    assert done.returncode == 2
-    assert leaks(done.stdout, done.stderr) == []
-
-
 def test_a_mistake_of_our_own_is_logged_without_what_was_read(tmp_path):
     """A bug is planted where keys are made; the log tells the place, never the values."""
     plant = (

@@ -11,16 +11,14 @@ UP = 'cometapi_up{account="default"}'
 UNAUTHORIZED = 'cometapi_exporter_refresh_failures_total{account="default",reason="unauthorized"}'
 
 
-@pytest.mark.parametrize("content", [b"hidden\x07token", b"hidden\xff\xfetoken"], ids=["control", "not UTF-8"])
-def test_a_file_with_no_token_in_it_is_refused_at_the_start_without_showing_it(content, tmp_path):
+def test_a_file_with_no_token_in_it_is_refused_at_the_start_without_showing_it(tmp_path):
     path = tmp_path / "token"
-    path.write_bytes(content)
+    path.write_bytes(b"hidden\xff\xfetoken")
 
     done = run_exporter("--once", f"--cometapi.access-token-file={path}")
 
     assert done.returncode == 2
-    assert "--cometapi.access-token-file (COMETAPI_ACCESS_TOKEN_FILE)" in done.stderr
-    assert str(path) in done.stderr
+    assert f"(COMETAPI_ACCESS_TOKEN_FILE): the access token in the file {path}" in done.stderr
     assert "Traceback" not in done.stderr
     assert "hidden" not in done.stderr
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from alerting import Alertmanager, ask, shipped
+from alerting import Alertmanager, shipped
 from binaries import require
 from processes import output_of
 
@@ -101,19 +101,21 @@ def an_alert(name: str, account: str, key_id: str = "7", job: str = "cometapi-ex
 
 
 @pytest.fixture(scope="module")
-def alertmanager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def alertmanager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alertmanager]:
     """Run Alertmanager with the bundled file; its first notification would be due long after the tests."""
     with Alertmanager(tmp_path_factory.mktemp("alertmanager"), BUNDLED) as running:
-        yield running.url
+        yield running
 
 
-def silenced(url: str, labels: list[dict[str, str]]) -> set[tuple[str, str, str]]:
+def silenced(running: Alertmanager, labels: list[dict[str, str]]) -> set[tuple[str, str, str]]:
     """Send alerts to Alertmanager and return (account, key_id, alert name) of those that it inhibits."""
-    httpx.post(f"{url}/api/v2/alerts", json=[{"labels": one} for one in labels], trust_env=False).raise_for_status()
+    httpx.post(
+        f"{running.url}/api/v2/alerts", json=[{"labels": one} for one in labels], trust_env=False
+    ).raise_for_status()
     accounts = {one.get("account", "") for one in labels}
     previous: set[tuple[str, str, str]] | None = None
     for _ in range(40):  # the inhibitor learns of new alerts in the background: read until two answers agree
-        answer = [one for one in ask(f"{url}/api/v2/alerts") if one["labels"].get("account", "") in accounts]
+        answer = [one for one in running.alerts() if one["labels"].get("account", "") in accounts]
         found = {identify(one["labels"]) for one in answer if one["status"]["inhibitedBy"]}
         if found == previous and len(answer) >= len(labels):
             return found
@@ -126,7 +128,7 @@ def identify(labels: dict[str, str]) -> tuple[str, str, str]:
     return (labels.get("account", ""), labels.get("key_id", ""), labels["alertname"])
 
 
-def test_each_alert_silences_what_follows_from_it_and_nothing_else(alertmanager: str) -> None:
+def test_each_alert_silences_what_follows_from_it_and_nothing_else(alertmanager: Alertmanager) -> None:
     """Every two alerts fire together, each pair in an account of its own."""
     pairs = [(f"{one}+{other}", one, other) for one, other in itertools.combinations(WITH_ACCOUNT, 2)]
     sent = [an_alert(name, account) for account, *pair in pairs for name in pair]
@@ -138,7 +140,7 @@ def test_each_alert_silences_what_follows_from_it_and_nothing_else(alertmanager:
     assert found == expected
 
 
-def test_another_key_another_account_and_another_job_are_not_silenced(alertmanager: str) -> None:
+def test_another_key_another_account_and_another_job_are_not_silenced(alertmanager: Alertmanager) -> None:
     sent = [
         an_alert("CometAPIKeyQuotaExhausted", "apart", key_id="1"),
         an_alert("CometAPIKeyQuotaLow", "apart", key_id="1"),
@@ -156,7 +158,7 @@ def test_another_key_another_account_and_another_job_are_not_silenced(alertmanag
     }
 
 
-def test_a_job_that_is_gone_as_a_whole_silences_its_accounts_alone(alertmanager: str) -> None:
+def test_a_job_that_is_gone_as_a_whole_silences_its_accounts_alone(alertmanager: Alertmanager) -> None:
     """The alert has no account then; an alert without the label must not be taken for its equal."""
     gone = an_alert("CometAPIExporterDown", "", job="gone")
     missing = {"alertname": "CometAPIThresholdMissing", "severity": "warning"}
@@ -170,7 +172,7 @@ def test_a_job_that_is_gone_as_a_whole_silences_its_accounts_alone(alertmanager:
     assert silenced(alertmanager, sent) == {("of the job", "7", "CometAPIKeyUnusable")}
 
 
-def test_a_missing_shard_silences_the_alerts_about_each_of_its_accounts(alertmanager: str) -> None:
+def test_a_missing_shard_silences_the_alerts_about_each_of_its_accounts(alertmanager: Alertmanager) -> None:
     missing = {"alertname": "CometAPIShardMissing", "severity": "critical", "job": "sharded"}
     gone = [an_alert("CometAPIExporterDown", f"of {job}", job=job) for job in ("sharded", "unsharded")]
     sent = [missing, *gone]
@@ -178,7 +180,7 @@ def test_a_missing_shard_silences_the_alerts_about_each_of_its_accounts(alertman
     assert silenced(alertmanager, sent) == {("of sharded", "", "CometAPIExporterDown")}
 
 
-def test_an_unavailable_group_silences_its_own_keys_alone(alertmanager: str) -> None:
+def test_an_unavailable_group_silences_its_own_keys_alone(alertmanager: Alertmanager) -> None:
     sent = [
         an_alert("CometAPIGroupUnavailable", "groups"),
         an_alert("CometAPIKeyUnusable", "groups", key_id="1"),
@@ -201,11 +203,11 @@ def test_inhibition_names_only_alerts_that_exist() -> None:
     assert all(any(re.fullmatch(pattern, name) for name in SEVERITIES) for pattern in patterns)
 
 
-def test_the_commands_of_the_runbooks_silence(alertmanager: str) -> None:
+def test_the_commands_of_the_runbooks_silence(alertmanager: Alertmanager) -> None:
     commands = re.findall(r"^amtool (silence add .*)$", RUNBOOKS.read_text(), flags=re.MULTILINE)
     for command in commands:
-        output_of(require("amtool"), f"--alertmanager.url={alertmanager}", *shlex.split(command))
+        output_of(require("amtool"), f"--alertmanager.url={alertmanager.url}", *shlex.split(command))
 
-    silences = ask(f"{alertmanager}/api/v2/silences")
+    silences = alertmanager.ask("v2/silences")
     names = {matcher["value"] for one in silences for matcher in one["matchers"] if matcher["name"] == "alertname"}
     assert names == set(SEVERITIES)
