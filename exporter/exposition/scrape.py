@@ -23,7 +23,7 @@ from exporter.exposition.stretches import Stretch, combine, deflate
 from exporter.exposition.telemetry import Telemetry, text_of
 from exporter.snapshot import AccountState
 
-CHUNK_BYTES = 1 << 17
+CHUNK_BYTES = 1 << 18
 PIECES_AT_ONCE = 2
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 
@@ -169,20 +169,24 @@ async def _member(head: Head, now: float, own: str) -> list[bytes]:
 
 
 async def chunks(parts: Iterable[bytes]) -> AsyncIterator[bytes]:
-    """Join *parts* into chunks worth sending, so that readers share what is rendered until it is their turn."""
+    """Join *parts* into chunks worth sending, so that readers share what is rendered until it is their turn.
+
+    Each takes a turn of the event loop, between which a listing under way has its own.
+    """
     for batch in _batches(parts, len):
         yield b"".join(batch)
         await asyncio.sleep(0)
 
 
 def _batches(parts: Iterable[T], size: Callable[[T], int]) -> Iterator[list[T]]:
-    batch, length = [], 0
+    batch: list[T] = []
+    length = 0
     for part in parts:
-        batch.append(part)
-        length += size(part)
-        if length >= CHUNK_BYTES:
+        if batch and length + size(part) > CHUNK_BYTES:
             yield batch
             batch, length = [], 0
+        batch.append(part)
+        length += size(part)
     yield batch
 
 

@@ -27,7 +27,8 @@ from uvicorn.server import ServerState
 
 from exporter.server.heads import in_origin_form, refusal
 
-NEW_SECONDS, PIECE_BYTES = 1.0, 64 * 1024
+NEW_SECONDS = 1.0
+LARGE_BYTES, PIECE_BYTES = 64 * 1024, 256 * 1024
 NO_LINGER = struct.pack("ii", 1, 0)  # struct linger: on, for 0 s
 
 
@@ -177,7 +178,7 @@ class Connection(H11Protocol):
         """Send a body in pieces, as its client reads: none is copied whole."""
         body = memoryview(message.get("body", b""))
         self.sending_since = self.sending_since or self.loop.time()
-        if len(body) > PIECE_BYTES:
+        if len(body) > LARGE_BYTES:
             self._rest_bytes = len(body)
             self._on_body()
         while len(body) > PIECE_BYTES:
