@@ -83,7 +83,6 @@ class Request:
     path: str
     query: Mapping[str, str]
     headers: Mapping[str, str]  # names in lower case
-    at: float  # time.monotonic()
     page: int | None = None
 
 
@@ -413,7 +412,6 @@ class Gateway:
             path=path,
             query=query,
             headers={name.lower(): text for name, text in http.client.parse_headers(io.BytesIO(rest)).items()},
-            at=time.monotonic(),
             page=self._page_number(query) if path == KEYS_PATH else None,
         )
 
@@ -442,7 +440,7 @@ class Gateway:
     # Honest answers.
 
     def _answer(self, request: Request) -> Answer:
-        if self._is_over_the_limit(request.at):
+        if self._is_over_the_limit(time.monotonic()):
             return Answer(status=429, headers={"Retry-After": self.retry_after} if self.retry_after else {})
         if request.path == STATUS_PATH:
             return _success({"system_name": "Gateway", "quota_per_unit": 500_000} | self.offers.get(STATUS_PATH, {}))

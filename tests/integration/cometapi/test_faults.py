@@ -83,17 +83,6 @@ def test_an_answer_that_is_not_whole_in_time_is_a_timeout(fault):
     assert 0.3 <= session.seconds < 3
 
 
-def test_a_limit_with_a_short_retry_after_is_lived_with():
-    with Gateway(keys=wire_keys(12), page_cap=3, rate_limit=(3, 1.0), retry_after="1") as gateway:
-        session = Session(url=gateway.url, concurrency=2)
-        listing = session.keys()
-
-    assert sorted(key.id for key in listing.keys) == list(range(1, 13))
-    assert listing.settled
-    assert "/api/token/ 429" in session.counted
-    assert session.seconds >= 0.99
-
-
 def test_a_refused_connection_is_unreachable_and_tried_three_times():
     with socket.create_server(("127.0.0.1", 0)) as closed_soon:
         port = closed_soon.getsockname()[1]

@@ -130,17 +130,6 @@ def test_beyond_the_plan_the_walk_waits_for_what_is_under_way():
     assert asked_together(walk) == [3]
 
 
-def test_pages_may_arrive_in_any_order():
-    walk = Walk(a_page([6, 5], total=6))
-    assert asked_together(walk) == [1, 2, 3]
-    for number, ids in ((3, []), (2, [2, 1]), (1, [4, 3])):
-        walk.receive(number, a_page(ids, total=6))
-
-    assert walk.next_page() is None
-    assert walk.listing().settled
-    assert ids_of(walk.listing()) == [1, 2, 3, 4, 5, 6]
-
-
 @pytest.mark.parametrize(
     ("pages", "settled"),
     [
@@ -162,17 +151,6 @@ def test_what_changes_between_the_pages_of_a_quick_walk_unquiets_it_and_unsettle
     listing, _ = walk_through(*(a_page(ids, total=total) for ids, total in pages))
 
     assert (listing.settled, listing.quiet) == (settled, False)
-
-
-def test_an_old_key_missing_behind_newer_ones_unsettles():
-    """Page three is read first; then 3 is deleted, 5 and 4 are created and 1 is deleted: key 2 is on no page read."""
-    walk = Walk(a_page([3], total=3, size=1))
-    assert asked_together(walk, 3) == [1, 2, 3]
-    walk.receive(2, a_page([1], total=3, size=1))
-    walk.receive(1, a_page([4], total=3, size=1))
-    walk.receive(3, a_page([], total=3, size=1))
-
-    assert not walk.listing().settled
 
 
 # Keys that cannot be read, and too many of them
