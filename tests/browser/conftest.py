@@ -2,13 +2,12 @@
 
 import contextlib
 import json
-import os
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from binaries import require
+from binaries import require, skip_or_fail
 from builders import CANARY_TOKEN, a_wire_key, wire_keys
 from gateway import Gateway, always, answer
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
@@ -33,12 +32,7 @@ def chromium():
 def axe():
     """Return the source of the accessibility checker."""
     if not AXE.is_file():
-        reason = (
-            "axe-core is not installed: accessibility is NOT tested here (scripts/install-browser-tools installs it)"
-        )
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        skip_or_fail("axe-core (scripts/install-browser-tools installs it)")
     return AXE.read_text(encoding="utf-8")
 
 
