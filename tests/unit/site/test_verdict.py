@@ -1,13 +1,11 @@
 """How a key is judged: as the alerts judge it."""
 
-import re
-
 import pytest
-from domain import DAY, NOW, a_balance, a_read_state, an_api_key
+from domain import DAY, NOW, a_read_state, an_api_key
 
 from exporter.filters import Threshold
-from exporter.model import Facts, Obstacle
-from exporter.site.verdict import Health, judge
+from exporter.model import Obstacle
+from exporter.site.verdict import Health, judge, share_left
 
 LONG_IDLE = {"last_used_at": NOW - 7 * DAY}
 
@@ -66,37 +64,6 @@ def test_a_dead_key_is_urgent_only_while_it_is_in_use_or_has_just_expired(facts,
 
 
 @pytest.mark.parametrize(
-    ("account", "obstacle"),
-    [
-        ({"balance": a_balance(remaining_quota=0)}, Obstacle.ACCOUNT_EXHAUSTED),
-        ({"facts": Facts(groups={"default": 1.0})}, Obstacle.GROUP_UNAVAILABLE),
-    ],
-)
-def test_what_the_account_cannot_do_the_key_cannot_either(account, obstacle):
-    verdict = judged(an_api_key(group="vip"), **account)
-
-    assert (verdict.health, verdict.obstacle) == (Health.DEAD, obstacle)
-
-
-PRICE_OF_1500 = {"balance": a_balance(used_quota=150_000, requests=100)}
-
-
-@pytest.mark.parametrize(
-    ("facts", "health"),
-    [
-        ({"remaining_quota": 1_499, "last_used_at": NOW - 1_500}, Health.DRY),
-        ({"remaining_quota": 1_499, "last_used_at": NOW - 1_499}, Health.CRITICAL),
-        ({"remaining_quota": 1_500, "last_used_at": NOW - 1_500}, Health.CRITICAL),
-        ({"remaining_quota": 1_499, "last_used_at": NOW - 7 * DAY}, Health.CRITICAL),
-    ],
-)
-def test_a_key_with_less_left_than_a_usual_request_costs_that_rests_is_probably_dry(facts, health):
-    verdict = judged(an_api_key(used_quota=999_999, **facts), **PRICE_OF_1500)
-
-    assert (verdict.health, verdict.obstacle) == (health, None)
-
-
-@pytest.mark.parametrize(
     ("facts", "by_expiry"),
     [
         ({"expires_at": NOW + 3 * DAY}, True),
@@ -137,8 +104,6 @@ def test_a_threshold_of_the_user_takes_the_place_of_the_common_limit(threshold, 
     assert (verdict.health, verdict.by_expiry) == (health, by_expiry)
 
 
-def test_a_threshold_holds_for_the_keys_that_it_names_alone():
-    threshold = Threshold(keys=re.compile("vip/.*"), low_quota_usd=5.0)
-
-    assert judged(an_api_key(group="vip"), thresholds=(threshold,)).health is Health.WARNING
-    assert judged(an_api_key(group="other"), thresholds=(threshold,)).health is Health.OK
+@pytest.mark.parametrize(("left", "used", "share"), [(0, 0, 0), (-5, 10, 0), (10, -3, 1), (None, 5, None)])
+def test_the_share_left_is_a_part_of_all_the_quota_there_ever_was(left, used, share):
+    assert share_left(an_api_key(remaining_quota=left, used_quota=used)) == share
