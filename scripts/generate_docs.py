@@ -1,11 +1,9 @@
 """Write the tables of the documents from the code: flags, keys of the accounts file, metrics, reasons.
 
-`python scripts/generate_docs.py` rewrites them, `--check` exits 1 if one is out of date. In a document a generated part
-is between `<!-- begin NAME -->` and `<!-- end NAME -->`.
+In a document a generated part is between `<!-- begin NAME -->` and `<!-- end NAME -->`.
 """
 
 import re
-import sys
 import tomllib
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -142,19 +140,12 @@ def updated(text: str) -> str:
     return text
 
 
-def main() -> int:
-    """Rewrite or check every document; return the exit code."""
-    stale = []
-    for path in sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")]):
-        text = path.read_text(encoding="utf-8")
-        if updated(text) != text:
-            stale.append(path)
-            if "--check" not in sys.argv:
-                path.write_text(updated(text), encoding="utf-8")
-    for path in stale:
-        print(f"{'out of date' if '--check' in sys.argv else 'written'}: {path.relative_to(ROOT)}")
-    return 1 if stale and "--check" in sys.argv else 0
+def outputs() -> dict[Path, str]:
+    """Return the text of every document by its path."""
+    paths = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+    return {path: updated(path.read_text(encoding="utf-8")) for path in paths}
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    for path, text in outputs().items():
+        path.write_text(text, encoding="utf-8")

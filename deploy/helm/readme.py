@@ -1,14 +1,10 @@
 """Generate the table of values in the chart's README from values.yaml and its comments.
 
-python deploy/helm/readme.py            write the README
-python deploy/helm/readme.py --check    write nothing; exit 1 if it is out of date
-
 Talks to: files of the chart only. A comment directly above a value, or behind it, is its description.
 """
 
 import json
 import re
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -50,21 +46,13 @@ def table(found: Iterable[tuple[str, str, str]]) -> str:
     return "\n".join(["| Value | Default | Description |", "| --- | --- | --- |", *lines])
 
 
-def main(arguments: Iterable[str]) -> int:
-    """Write or check; return the exit code."""
+def outputs() -> dict[Path, str]:
+    """Return the text of the README by its path."""
     path = CHART / "README.md"
-    text = path.read_text(encoding="utf-8")
     body = table(rows((CHART / "values.yaml").read_text(encoding="utf-8")))
-    expected = MARKS.sub(lambda marks: f"{marks[1]}{body}\n{marks[2]}", text)
-    if text == expected:
-        return 0
-    if "--check" in arguments:
-        print("out of date: deploy/helm/cometapi-exporter/README.md")
-        return 1
-    path.write_text(expected, encoding="utf-8")
-    print("written: deploy/helm/cometapi-exporter/README.md")
-    return 0
+    return {path: MARKS.sub(lambda marks: f"{marks[1]}{body}\n{marks[2]}", path.read_text(encoding="utf-8"))}
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    for path, text in outputs().items():
+        path.write_text(text, encoding="utf-8")

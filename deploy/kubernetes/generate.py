@@ -1,16 +1,11 @@
 """Generate the copies of the rules and dashboards for Kubernetes and the Helm chart.
 
-python deploy/kubernetes/generate.py            write the files
-python deploy/kubernetes/generate.py --check    write nothing; exit 1 and name the files that are out of date
-
 Talks to: files of deploy/ only. Helm cannot read files outside its chart, nor kustomize files outside its folder, hence
 the copies. Dashboards are written without white space, because `kubectl apply` keeps a second copy in an annotation of
 at most 256 KiB.
 """
 
 import json
-import sys
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -44,18 +39,23 @@ def _yaml(document: dict[str, Any], *sources: str) -> str:
     return HEADER.format(sources=" and ".join(f"deploy/{source}" for source in sources)) + body
 
 
-def groups(read: Callable[[str], str]) -> list[Any]:
+def read(source: str) -> str:
+    """Return the text of a file by its path in deploy/."""
+    return (DEPLOY / source).read_text(encoding="utf-8")
+
+
+def groups() -> list[Any]:
     """Return the rule groups of all rule files, in their order."""
     return [group for source in RULES for group in yaml.safe_load(read(source))["groups"]]
 
 
-def prometheus_rule(read: Callable[[str], str]) -> dict[str, Any]:
+def prometheus_rule() -> dict[str, Any]:
     """Return the rules as a resource of the Prometheus operator."""
     return {
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "PrometheusRule",
         "metadata": {"name": "cometapi-exporter", "labels": {"release": "kube-prometheus-stack"}},
-        "spec": {"groups": groups(read)},
+        "spec": {"groups": groups()},
     }
 
 
@@ -78,38 +78,20 @@ def compact(text: str) -> str:
     return json.dumps(json.loads(text), ensure_ascii=False, separators=(",", ":"))
 
 
-def outputs(read: Callable[[str], str]) -> dict[str, str]:
-    """Return the text of every generated file by its path in deploy/; *read* gives a source by its path there."""
+def outputs() -> dict[Path, str]:
+    """Return the text of every generated file by its path."""
     written = {
-        f"{MONITORING}/prometheusrule.yaml": _yaml(prometheus_rule(read), *RULES),
-        f"{CHART}/rules.yaml": _yaml({"groups": groups(read)}, *RULES),
+        f"{MONITORING}/prometheusrule.yaml": _yaml(prometheus_rule(), *RULES),
+        f"{CHART}/rules.yaml": _yaml({"groups": groups()}, *RULES),
     }
     for name in DASHBOARDS:
         source = f"grafana/dashboards/{name}.json"
         resource = _yaml(dashboard(name, read(source)), source)
         written[f"{MONITORING}/dashboard-{name.removeprefix('cometapi-')}.yaml"] = resource
         written[f"{CHART}/dashboards/{name}.json"] = compact(read(source)) + "\n"
-    return written
-
-
-def main(arguments: Iterable[str]) -> int:
-    """Write or check; return the exit code."""
-    expected = outputs(lambda path: (DEPLOY / path).read_text(encoding="utf-8"))
-    stale = [path for path, text in expected.items() if not _holds(DEPLOY / path, text)]
-    if "--check" in arguments:
-        for path in stale:
-            print(f"out of date: deploy/{path}")
-        return 1 if stale else 0
-    for path in stale:
-        (DEPLOY / path).parent.mkdir(parents=True, exist_ok=True)
-        (DEPLOY / path).write_text(expected[path], encoding="utf-8")
-        print(f"written: deploy/{path}")
-    return 0
-
-
-def _holds(path: Path, text: str) -> bool:
-    return path.is_file() and path.read_text(encoding="utf-8") == text
+    return {DEPLOY / path: text for path, text in written.items()}
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    for path, text in outputs().items():
+        path.write_text(text, encoding="utf-8")

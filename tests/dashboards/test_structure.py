@@ -1,7 +1,9 @@
 """Each dashboard is sound as Grafana reads it: identity, layout, words, units, links, names of metrics."""
 
+import json
 import re
 from itertools import combinations
+from pathlib import Path
 
 import pytest
 from dashboards.committed import BOTH, ONE_KEY, OVERVIEW
@@ -14,6 +16,7 @@ from dashboards.queries import (
 )
 
 UNIT_OF_QUOTA = {"currencyUSD": "short", "prefix:$": "locale"}
+LOCK = Path(__file__).parent / "drawn" / "package-lock.json"
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 
 each = pytest.mark.parametrize("dashboard", BOTH, ids=["overview", "key"])
@@ -143,6 +146,15 @@ def test_graphs_ask_at_steps_that_hold_enough_samples(dashboard: Json) -> None:
 def test_queries_mean_the_same_on_victoriametrics(dashboard: Json) -> None:
     """Its changes() counts the first sample of a series as a change."""
     assert [query for query in all_expressions(dashboard) if "changes(" in query] == []
+
+
+def test_the_libraries_that_draw_are_locked_by_hash_without_addresses_and_none_is_copyleft() -> None:
+    packages = json.loads(LOCK.read_text(encoding="utf-8"))["packages"]
+    installed = {name: package for name, package in packages.items() if name}
+
+    assert [name for name, package in installed.items() if not package.get("integrity")] == []
+    assert [name for name, package in installed.items() if "resolved" in package] == []
+    assert [name for name, package in installed.items() if "GPL" in package.get("license", "")] == []
 
 
 def _overlap(one: Json, other: Json) -> bool:
