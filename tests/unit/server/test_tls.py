@@ -108,25 +108,10 @@ def test_a_broken_file_is_said_with_its_place(tmp_path: Path, name: str, content
     assert problems(path) == [complaint.format(tmp_path)]
 
 
-def test_a_missing_file_is_said(tmp_path: Path) -> None:
-    assert problems(tmp_path / "none.yml") == [f"cannot read {tmp_path}/none.yml: No such file or directory"]
-
-
 def test_unchanged_files_are_not_read_again(tmp_path: Path) -> None:
     file = WebConfigFile(lay_out(tmp_path, TLS))
 
     assert refreshed(file) is refreshed(file)
-
-
-def test_a_new_certificate_makes_a_new_context_and_one_line_in_the_log(tmp_path: Path) -> None:
-    file = WebConfigFile(lay_out(tmp_path, TLS))
-    before = file.context
-    with capture_logs() as lines:
-        lay_out(tmp_path, TLS, leaf=LEAVES[1])
-        refreshed(file)
-        assert refreshed(file) is refreshed(file)
-    assert file.context is not before
-    assert [line["event"] for line in lines] == ["web config reloaded"]
 
 
 @pytest.mark.parametrize(
