@@ -53,9 +53,10 @@ class Telemetry:
 
     def __init__(self, *, version: str, dropped_lines: Callable[[], int] = lambda: 0) -> None:
         self._dropped_lines = dropped_lines
-        self._values: dict[Family, dict[str, dict[str, float]]] = {family: {} for family in TELEMETRY_FAMILIES}
+        self._values: dict[Family, dict[str, dict[str, float]]] = {
+            family: {} if family.labels else {"": {"": 0}} for family in TELEMETRY_FAMILIES
+        }
         self._values[BUILD_INFO][""] = {label_set(BUILD_INFO.labels, (version, platform.python_version())): 1}
-        self._configure(0, 0, 0, 0, 0)
 
     def text(self, form: Form, names: Collection[str] = ()) -> str:
         """Write all families, or those called *names*."""
@@ -91,15 +92,12 @@ class Telemetry:
 
     def configured(self, *, shards: int, index: int, accounts: int, at: float) -> None:
         """Note what was configured successfully at unix time *at*, at the start or by a reload."""
-        self._configure(shards, index, accounts, 1, at)
+        for family, value in zip(CONFIGURED, (shards, index, accounts, 1, at), strict=True):
+            self._values[family][""] = {"": value}
 
     def reload_failed(self) -> None:
         """Note that the last reload failed."""
         self._values[RELOAD_SUCCESSFUL][""] = {"": 0}
-
-    def _configure(self, *values: float) -> None:
-        for family, value in zip(CONFIGURED, values, strict=True):
-            self._values[family][""] = {"": value}
 
     def _count(self, family: Family, account: str, *more: str, by: float = 1) -> None:
         self._add(family, account, label_set(family.labels, (account, *more)), by)
@@ -115,7 +113,7 @@ class Telemetry:
 
     def _add(self, family: Family, account: str, series: str, by: float) -> None:
         values = self._values[family].setdefault(account, {})
-        values[series] = values.get(series, 0.0) + by
+        values[series] = values.get(series, 0) + by
 
 
 def process_collectors() -> Sequence[Collector]:
