@@ -38,7 +38,7 @@ def snapshot_of(count: int, now: int) -> Snapshot:
         keys=keys,
         balance=BALANCE,
         read_at=now,
-        first_refresh_ended=True,
+        outcome="success",
         groups=frozenset(key.group for key in keys),
     )
     return Snapshot.of([state])

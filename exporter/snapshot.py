@@ -42,11 +42,10 @@ class AccountState:
 
     *gateway* is its address. *read_at* is when reading the served keys began, None before the first success, *read*
     the same moment. *is_withdrawn* says that the data grew too old to be served. *outcome* is how the last refresh
-    ended: success or a reason; *failing* is that reason, None where data came; *failing_since* when that trouble began;
-    *error* the text of the last failure, which holds nothing that a gateway sent as free text. *clock_skew* is how many
-    seconds this machine's clock is ahead of the gateway's. *groups* maps each group to when it last had a key, so that
-    counts fall to zero before they go. *missing* maps ids that the last listing did not show, without proving them
-    gone, to when they were last seen.
+    ended: success or a reason, "" before; *failing_since* when the trouble began; *error* the text of the last failure,
+    which holds nothing that a gateway sent as free text. *clock_skew* is how many seconds this machine's clock is ahead
+    of the gateway's. *groups* maps each group to when it last had a key, so that counts fall to zero before they go.
+    *missing* maps ids that the last listing did not show, without proving them gone, to when they were last seen.
     *configured_units_per_usd* is None where the user leaves the factor to the gateway. *thresholds* are the user's, the
     first that matches a key applies; with *counts_only* no series per key is exposed.
     """
@@ -64,9 +63,7 @@ class AccountState:
     read_at: float | None = None
     read: float | None = None
     is_withdrawn: bool = False
-    first_refresh_ended: bool = False
-    outcome: str = ""
-    failing: Reason | None = None
+    outcome: Reason | str = ""
     failing_since: float | None = None
     error: str = ""
     skipped: int = 0
@@ -95,9 +92,7 @@ class AccountState:
             read_at=reading.began_at,
             read=reading.began,
             is_withdrawn=False,
-            first_refresh_ended=True,
-            outcome=SUCCESS if reading.listing.settled else Reason.INCONSISTENT.value,
-            failing=None,
+            outcome=SUCCESS if reading.listing.settled else Reason.INCONSISTENT,
             failing_since=None,
             error="",
             skipped=reading.listing.skipped,
@@ -108,18 +103,21 @@ class AccountState:
     def failed(self, error: ApiError, at: float) -> "AccountState":
         """Keep what was read before, and remember since which unix time the refreshes fail, and why."""
         since = self.failing_since if self.failing is not None else at
-        return replace(
-            self,
-            first_refresh_ended=True,
-            outcome=error.reason.value,
-            failing=error.reason,
-            failing_since=since,
-            error=str(error),
-        )
+        return replace(self, outcome=error.reason, failing_since=since, error=str(error))
 
     def withdrawn(self) -> "AccountState":
         """Stop serving the data, which grew too old."""
         return replace(self, is_withdrawn=True)
+
+    @property
+    def first_refresh_ended(self) -> bool:
+        """Whether a refresh has ended, well or badly."""
+        return self.outcome != ""
+
+    @property
+    def failing(self) -> Reason | None:
+        """Why the last refresh failed; None where data came, even if it did not settle."""
+        return self.outcome if isinstance(self.outcome, Reason) and self.outcome is not Reason.INCONSISTENT else None
 
     @property
     def serves_data(self) -> bool:
