@@ -174,11 +174,8 @@ def on_path(path: str, fault: Fault) -> FaultChoice:
 
 def answer(status: int, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Fault:
     """Give any well-formed answer; *headers* replace Content-Type (JSON) and Content-Length (true)."""
-
-    async def perform(exchange: Exchange) -> None:
-        await exchange.send(Answer(status=status, headers=headers or {}, body=body).raw())
-
-    return Fault(f"answer({status})", perform, keeps_connection=True)
+    raw = Answer(status=status, headers=headers or {}, body=body).raw()
+    return Fault(f"answer({status})", lambda exchange: exchange.send(raw), keeps_connection=True)
 
 
 def truncated() -> Fault:
@@ -192,10 +189,7 @@ def wrong_length_short() -> Fault:
 
 
 def _wrong_length(name: str, extra_length: int) -> Fault:
-    async def perform(exchange: Exchange) -> None:
-        await exchange.send(exchange.honest().raw(extra_length=extra_length))
-
-    return Fault(name, perform)
+    return Fault(name, lambda exchange: exchange.send(exchange.honest().raw(extra_length=extra_length)))
 
 
 def reset() -> Fault:
@@ -214,11 +208,7 @@ def reset() -> Fault:
 
 def close_before_answer() -> Fault:
     """Read the request and close without a byte."""
-
-    async def perform(_exchange: Exchange) -> None:
-        return
-
-    return Fault("close_before_answer", perform)
+    return Fault("close_before_answer", lambda _: asyncio.sleep(0))
 
 
 def drip(seconds_per_byte: float) -> Fault:
@@ -235,11 +225,7 @@ def drip(seconds_per_byte: float) -> Fault:
 
 def hang(seconds: float = 60.0) -> Fault:
     """Answer nothing for *seconds* or until the gateway stops, then close."""
-
-    async def perform(_exchange: Exchange) -> None:
-        await asyncio.sleep(seconds)
-
-    return Fault("hang", perform)
+    return Fault("hang", lambda _: asyncio.sleep(seconds))
 
 
 def gzip_bomb(decoded_bytes: int) -> Fault:
