@@ -66,7 +66,7 @@ class Session:
 
         began = time.monotonic()
         try:
-            with stamina.set_testing(testing=True, attempts=3):
+            with stamina.set_testing(testing=True, attempts=9, cap=True):
                 return asyncio.run(run())
         finally:
             self.seconds = time.monotonic() - began
