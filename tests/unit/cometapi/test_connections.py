@@ -244,3 +244,44 @@ def test_an_error_of_the_network_names_the_host_and_what_happened(cause, message
     error.__context__ = between
 
     assert str(connections._no_answer(error, httpx.URL("https://gateway.example"))) == message
+
+
+@pytest.mark.parametrize(
+    ("url", "address"), [("http://gateway.example", "gateway.example:80"), ("https://[::1]:8443", "[::1]:8443")]
+)
+def test_an_error_names_the_address_with_its_port(url, address):
+    assert str(connections._no_answer(httpx.ConnectError("x"), httpx.URL(url))) == f"cannot connect to {address}"
+
+
+# Pools
+
+
+def test_after_a_broken_request_the_next_ones_go_through_a_new_pool_and_the_old_one_ends_with_its_last():
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def answer(request):
+        if request.url.path == "/broken":
+            raise httpx.ReadError("x")
+        asked.set()
+        await go_on.wait()
+        return httpx.Response(200, stream=Pieces(b"{}"))
+
+    async def play():
+        opened = Connections("https://gateway.example", user_id=None, ca_file=None, timeout=5, at_once=2)
+        old = opened._pool.http
+        slow = asyncio.create_task(opened.fetch("/slow", {}, Secret("x")))
+        await asked.wait()
+        with pytest.raises(Unreachable):
+            await opened.fetch("/broken", {}, Secret("x"))
+        assert opened._pool.http is not old
+        assert not old.is_closed
+        go_on.set()
+        assert (await slow).body == b"{}"
+        assert old.is_closed
+        assert not opened._pool.http.is_closed
+        await opened.aclose()
+        assert opened._pool.http.is_closed
+
+    with respx.mock as gateway:
+        gateway.route().mock(side_effect=answer)
+        asyncio.run(play())
