@@ -73,11 +73,9 @@ def telemetry():
     ("form", "file"), [(Form.TEXT, "exposition.txt"), (Form.OPENMETRICS, "exposition.openmetrics")]
 )
 def test_the_whole_is_as_reviewed(form, file):
-    """After a change on purpose: run with REFRESH_GOLDEN=1, and review the difference."""
+    """But for Python's version. After a change on purpose: run with REFRESH_GOLDEN=1, and review the difference."""
     whole = Scraped(odd_snapshot(), telemetry=telemetry()).plain(form=form)
-    served = b"".join(
-        line for line in whole.splitlines(keepends=True) if b"_build_info" not in line
-    )  # Python's version
+    served = b"".join(line for line in whole.splitlines(keepends=True) if b"_build_info" not in line)
 
     if os.environ.get(REFRESH):
         (GOLDEN / file).write_bytes(served)
