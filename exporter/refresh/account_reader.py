@@ -5,6 +5,7 @@ moment: an endpoint that hangs is read on in the background, one that fails for 
 """
 
 import asyncio
+import contextlib
 from dataclasses import replace
 
 import msgspec
@@ -12,10 +13,10 @@ import msgspec
 from exporter.cometapi.client import CometClient
 from exporter.credentials import Secret
 from exporter.errors import ApiError, Reason
-from exporter.model import Balance, Facts, Spending, Usage, is_other_account
+from exporter.model import Balance, Facts, Usage, UsageRow, is_other_account
 from exporter.refresh.report import Report
 from exporter.refresh.schedule import Surroundings
-from exporter.refresh.usage import Ledger, days_of_month, hour_of, spending
+from exporter.refresh.usage import Ledger, Span, days_of_month, hour_of, spending
 
 FACTS_SECONDS = 600.0
 USAGE_SECONDS = 300.0
@@ -92,7 +93,8 @@ class AccountReader:
         if self._world.monotonic() >= self._facts_due:
             await self._read_facts(token)
         if self.facts.has_usage and self._world.monotonic() >= self._usage_due:
-            await self._read_usage(token)
+            with contextlib.suppress(ApiError):  # tried again by the next refresh; what was known stays
+                await self._read_usage(token)
 
     async def _read_facts(self, token: Secret) -> None:
         try:
@@ -102,38 +104,33 @@ class AccountReader:
         self._facts_due = self._world.monotonic() + FACTS_SECONDS
 
     async def _read_usage(self, token: Secret) -> None:
-        ledger = self._ledger
+        """Count what is due, and sum the month again when an hour has begun; raises ApiError."""
+        ledger, now = self._ledger, self._world.clock()
         if ledger is None or (ledger.keys and not ledger.keys()):
             return  # not wanted, or the first listing is still under way
-        now, readings = self._world.clock(), []
-        for span in ledger.due(now):
-            try:
-                rows = await self._client.read_usage(token, *span, by_key=ledger.keys is not None)
-            except ApiError:
-                return  # tried again by the next refresh; the counters stay
-            if rows is None:
-                ledger.keys = ledger.keys if self.usage else None  # older gateways sum by model alone
-                return
-            readings.append((span, rows))
-        usage = ledger.record(readings, now)
-        self.usage = msgspec.structs.replace(usage, spending=await self._spending(token, now))
+        spans = ledger.due(now)
+        hours = await self._read_spans(token, spans, by_key=ledger.keys is not None)
+        if hours is None:
+            ledger.keys = ledger.keys if self.usage else None  # older gateways sum by model alone
+            return
+        known = None if self.usage is None else self.usage.spending
+        self.usage = msgspec.structs.replace(ledger.record(zip(spans, hours, strict=True), now), spending=known)
         self._usage_due = self._world.monotonic() + USAGE_SECONDS
+        if self._month_hour != hour_of(now):
+            self._month_hour = hour_of(now)
+            days = await self._read_spans(token, days_of_month(now), by_key=False)
+            found = None if days is None else spending(now, *days)
+            self.usage = msgspec.structs.replace(self.usage, spending=found)
 
-    async def _spending(self, token: Secret, now: float) -> Spending | None:
-        """Return this month's spending, as it was read first after the hour began; before that, what was known."""
-        known, parts = None if self.usage is None else self.usage.spending, []
-        if self._month_hour == hour_of(now):
-            return known
-        self._month_hour = hour_of(now)
-        for span in days_of_month(now):
-            try:
-                rows = await self._client.read_usage(token, *span, by_key=False)
-            except ApiError:
-                return known
+    async def _read_spans(self, token: Secret, spans: list[Span], *, by_key: bool) -> list[tuple[UsageRow, ...]] | None:
+        """Read what was used in each of *spans*; None where usage is not reported. Raises ApiError."""
+        found = []
+        for span in spans:
+            rows = await self._client.read_usage(token, *span, by_key=by_key)
             if rows is None:
                 return None
-            parts.append(rows)
-        return spending(now, *parts)
+            found.append(rows)
+        return found
 
     def _forget(self) -> None:
         """Forget what belongs to another account."""

@@ -233,16 +233,20 @@ def test_the_month_is_summed_once_in_every_hour():
     assert seen == [(("gpt-4o", 5, 10),)] * 12 + [(("gpt-4o", 6, 12),)]
 
 
-@pytest.mark.parametrize("answer", [failure(Reason.TIMEOUT), None])
-def test_a_month_that_cannot_be_read_fails_no_counter(answer):
+async def in_vain():
+    raise failure(Reason.TIMEOUT)
+
+
+async def not_reported():
+    return None
+
+
+@pytest.mark.parametrize("answer", [in_vain, not_reported, asyncio.Event().wait], ids=["fails", "refused", "hangs"])
+def test_a_month_that_cannot_be_read_holds_no_counter_up(answer):
     class NoDays(FakeReader):
         async def read_usage(self, token, first, last, *, by_key):
-            rows = await super().read_usage(token, first, last, by_key=by_key)
-            if last - first > 24 * 3600:
-                if answer is None:
-                    return None
-                raise answer
-            return rows
+            is_month = last - first > 24 * 3600
+            return await (answer() if is_month else super().read_usage(token, first, last, by_key=by_key))
 
     account = reader_of(NoDays(listings=[], facts=WITH_USAGE, usage={False: (used(5),)}), ledger=Ledger(9))
     read(account)
