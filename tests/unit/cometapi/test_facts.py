@@ -6,9 +6,9 @@ import pytest
 from builders import CANARY_EMAIL, a_wire_account
 
 from exporter.cometapi.answer import Answer
-from exporter.cometapi.facts import parse_balance, parse_groups
+from exporter.cometapi.facts import parse_balance, parse_groups, parse_subscriptions, parse_usage
 from exporter.errors import InvalidResponse
-from exporter.model import Balance
+from exporter.model import Balance, Subscriptions
 
 MISSING = "(missing)"
 
@@ -65,3 +65,28 @@ def test_an_account_that_cannot_be_read_names_the_path(field, value):
 )
 def test_the_price_factor_of_a_group_is_a_number_or_not_reported(group, factor):
     assert parse_groups(an_answer(f'{{"vip": {group}}}')) == {"vip": factor}
+
+
+@pytest.mark.parametrize("times", ["", ', "end_time": 0, "next_reset_time": 0'], ids=["missing", "zero"])
+def test_a_subscription_without_times_is_read_and_an_overdrawn_one_has_nothing_left(times):
+    terms = f'{{"amount_total": 5, "amount_used": 9{times}}}'
+    data = f'{{"billing_preference": "wallet_only", "subscriptions": [{{"subscription": {terms}}}]}}'
+
+    assert parse_subscriptions(an_answer(data)) == Subscriptions(remaining_quota=0, preference="wallet_only")
+
+
+ROW = '{"model_name": "small", "quota": 5, "token_used": 9, "count": 1}'
+
+
+@pytest.mark.parametrize(
+    ("parse", "most", "render"),
+    [
+        (parse_groups, 1_000, lambda count: "{" + ",".join(f'"{name}": {{}}' for name in range(count)) + "}"),
+        (lambda answer: parse_usage(answer, by_key=False), 50_000, lambda count: f"[{','.join([ROW] * count)}]"),
+    ],
+    ids=["groups", "usage"],
+)
+def test_no_more_is_read_than_a_bound_allows(parse, most, render):
+    assert len(parse(an_answer(render(most)))) == most
+    with pytest.raises(InvalidResponse, match=f"length <= {most}"):
+        parse(an_answer(render(most + 1)))
