@@ -77,13 +77,14 @@ def share_left(key: ApiKey) -> float | None:
 
 
 def _judge_usable(state: AccountState, key: ApiKey, now: float) -> Verdict:
-    expiry_warning = state.threshold(key).expiry_warning
-    warning = WARNING_SECONDS if expiry_warning is None else expiry_warning
-    life = math.inf if key.expires_at is None else key.expires_at - now
-    by_expiry, by_quota = life / max(warning, 1), _quota_urgency(state, key)
+    own_limit = state.threshold(key).expiry_warning
+    warning = own_limit or WARNING_SECONDS
+    critical = min(CRITICAL_SECONDS, warning)
+    life = math.inf if key.expires_at is None or own_limit == 0 else key.expires_at - now  # 0: do not warn
+    by_expiry, by_quota = life / warning, _quota_urgency(state, key)
     urgency = min(by_expiry, by_quota)
-    if life < CRITICAL_SECONDS or by_quota < CRITICAL_PART:
-        return Verdict(Health.CRITICAL, None, urgency, life / CRITICAL_SECONDS < by_quota / CRITICAL_PART)
+    if life < critical or by_quota < CRITICAL_PART:
+        return Verdict(Health.CRITICAL, None, urgency, life / critical < by_quota / CRITICAL_PART)
     return Verdict(Health.WARNING if urgency < 1 else Health.OK, None, urgency, by_expiry < by_quota)
 
 

@@ -94,7 +94,16 @@ def test_of_two_dead_keys_the_one_used_last_is_worse():
         ({"expiry_warning": 30.0 * DAY}, {"expires_at": NOW + 30 * DAY - 1}, Health.WARNING, True),
         ({"expiry_warning": 30.0 * DAY}, {"expires_at": NOW + 30 * DAY}, Health.OK, True),
         ({"expiry_warning": 2.0 * DAY}, {"expires_at": NOW + 3 * DAY}, Health.OK, True),
-        ({"expiry_warning": 0.0}, {"expires_at": NOW + DAY - 1}, Health.CRITICAL, True),
+        ({"expiry_warning": 3600.0}, {"expires_at": NOW + 3600}, Health.OK, True),
+        ({"expiry_warning": 3600.0}, {"expires_at": NOW + 3599}, Health.CRITICAL, True),
+        (
+            {"expiry_warning": 3600.0},
+            {"expires_at": NOW + 7200, "remaining_quota": 19, "used_quota": 981},
+            Health.CRITICAL,
+            False,
+        ),
+        ({"expiry_warning": 0.0}, {"expires_at": NOW + 1}, Health.OK, False),
+        ({"expiry_warning": 0.0}, {"expires_at": NOW}, Health.OK, False),
         ({}, {"remaining_quota": 99, "used_quota": 901}, Health.WARNING, False),
     ],
 )
