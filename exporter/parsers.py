@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 _HOST_NAME = re.compile(r"([A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 _URL_PATH = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/?")
 # Source: https://prometheus.io/docs/prometheus/latest/configuration/configuration/ (the type `<duration>`)
 _SECONDS = {"y": 31_536_000.0, "w": 604_800.0, "d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
@@ -41,12 +42,13 @@ def pattern(text: str) -> re.Pattern[str]:
 
 
 def base_url(text: str) -> str:
-    """Return the gateway's URL without a trailing slash or `/v1`; never quote it, it may contain a password."""
+    """Return the gateway's URL in its one spelling, without `/v1`; never quote it, it may contain a password.
+
+    A host has one limit on requests, so it must not have two names: no default port, no trailing dot, lower case.
+    """
     try:
         parts = urlsplit(text.strip())
-        is_whole = (
-            parts.scheme in {"http", "https"} and _is_host(parts.hostname or "", parts.netloc) and parts.port != 0
-        )
+        is_whole = parts.scheme in _DEFAULT_PORTS and _is_host(parts.hostname or "", parts.netloc) and parts.port != 0
     except ValueError:
         is_whole = False
     if not is_whole or not re.fullmatch(r"[!-~]+", text.strip()):
@@ -55,7 +57,10 @@ def base_url(text: str) -> str:
         raise ValueError("expected a URL without user and password: the access token is set separately")
     if parts.query or parts.fragment:
         raise ValueError("expected a URL without ? and #")
-    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/').removesuffix('/v1').rstrip('/')}"
+    host = (parts.hostname or "").removesuffix(".")
+    host = f"[{host}]" if ":" in host else host
+    port = "" if parts.port in {None, _DEFAULT_PORTS[parts.scheme]} else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/').removesuffix('/v1').rstrip('/')}"
 
 
 def _is_host(host: str, netloc: str) -> bool:
