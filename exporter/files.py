@@ -48,9 +48,14 @@ def identity(path: Path) -> Identity:
     return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
 
 
+def read_pem(path: Path) -> str:
+    """Return the ASCII text of a PEM file, whose comments may be in any encoding; raises OSError."""
+    return read_file(path, LARGEST_CERTIFICATES).decode("ascii", "ignore")
+
+
 def read_certificates(path: Path) -> str:
     """Return the certificate authorities in the PEM file at *path*; raises OSError where there are none."""
-    text = read_file(path, LARGEST_CERTIFICATES).decode("ascii", "ignore")  # comments may be in any encoding
+    text = read_pem(path)
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
     except (ssl.SSLError, ValueError):

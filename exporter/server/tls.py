@@ -1,6 +1,6 @@
 """Keep a web config in service: build its TLS context, follow its files as they change, survive broken ones.
 
-Talks to: the web config file and the certificates that it names. May not know: sockets, HTTP.
+Talks to: the web config file and the certificates that it names. Knows no sockets, no HTTP.
 """
 
 import ssl
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import structlog
 
-from exporter.files import Identity, identity, read_text
+from exporter.files import Identity, identity, read_pem, read_text
 from exporter.server.web_config import TlsSettings, WebConfig, parse_web_config
 from exporter.strict_yaml import YamlError
 
@@ -43,7 +43,7 @@ def build_context(tls: TlsSettings) -> ssl.SSLContext:
 
 def _problems(path: Path, key: str, mark: str) -> Iterator[str]:
     try:
-        text = read_text(path)
+        text = read_pem(path)
     except OSError as exc:
         yield f"{PLACE}.{key}: cannot read {path}: {exc.strerror}"
         return

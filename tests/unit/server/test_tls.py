@@ -67,6 +67,14 @@ def test_all_suites_have_forward_secrecy(tmp_path: Path) -> None:
     assert {suite["kea"] for suite in context.get_ciphers()} <= {"kx-ecdhe", "kx-dhe", "kx-any"}
 
 
+def test_a_pem_file_may_have_comments_in_any_encoding(tmp_path: Path) -> None:
+    path = lay_out(tmp_path, TLS)
+    for name in ("tls.crt", "tls.key"):
+        (tmp_path / name).write_bytes(b"# caf\xe9\n" + (tmp_path / name).read_bytes())
+
+    assert WebConfigFile(path).context is not None
+
+
 def test_everything_wrong_with_the_files_is_said_at_once(tmp_path: Path) -> None:
     path = lay_out(
         tmp_path,
