@@ -13,7 +13,7 @@ def choose_form(accept: str) -> Form:
     """Return the form to answer with, given the `Accept` header."""
     text, openmetrics = 0.0, 0.0
     for kind, parameters, weight in _accepted(accept):
-        if kind == "application/openmetrics-text" and parameters.get("version", "1.0.0").startswith(("1.", "2.")):
+        if kind == "application/openmetrics-text" and parameters.get("version", "1.0.0").startswith("1."):
             openmetrics = max(openmetrics, weight)
         elif kind == "text/plain":
             text = max(text, weight)

@@ -35,6 +35,7 @@ BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;
         (f"{OM}; version=1.0.0", Form.OPENMETRICS),
         (f'{OM}; version="1.0.0"; charset=utf-8', Form.OPENMETRICS),
         (f"{OM}; version=0.0.1", Form.TEXT),
+        (f"{OM}; version=2.0.0", Form.TEXT),
         (f"text/plain, {OM}", Form.OPENMETRICS),
         (f"text/plain;q=0.9, {OM};q=0.8", Form.TEXT),
         (f"text/plain;q=0.1, {OM};q=0.2", Form.OPENMETRICS),
