@@ -1,4 +1,4 @@
-"""Name everything that can go wrong, once.
+"""Name the ways in which settings, the start and the refreshes fail.
 
 Pure: knows no HTTP, no JSON, no log. The members of `Reason` are the closed set used verbatim as metric labels,
 log fields, alert selectors and runbook headings; every ApiError carries exactly one of them.
@@ -7,6 +7,9 @@ log fields, alert selectors and runbook headings; every ApiError carries exactly
     ├── SettingsError     wrong settings, all of them at once               exit code 2
     ├── StartError        cannot begin to work (certificates, a proxy)      exit code 1
     └── ApiError          the API, or the way to it, failed: one kind for each reason
+
+Two reasons have no kind: `internal` is ApiError itself, `inconsistent` is no error. What knows nothing of accounts has
+errors apart: `ListenError`, `YamlError`.
 """
 
 import re
@@ -69,7 +72,7 @@ def fix(reason: Reason, *, in_file: bool) -> str:
 
 
 class ExporterError(Exception):
-    """Anything this program raises on purpose."""
+    """The base of the three that are about settings, the start and the API."""
 
 
 class SettingsError(ExporterError):

@@ -67,9 +67,9 @@ class CometClient:
 
     *timeout* is of each request; *rate_limit* is shared by all accounts of one host. *on_request* gets the path of
     every request, and the HTTP status, `none` where no answer came, or `cancelled`. Mutable are *clock_skew*, how many
-    seconds this machine's clock is ahead of the gateway's, None until an answer says what time it is; the number of the
-    gateway's *first_page*; whether the last listing changed while it was read; and until when refused endpoints are not
-    asked again.
+    seconds this machine's clock was ahead of the gateway's at the last answer, None before any and where it had no
+    date; the number of the gateway's *first_page*; whether the last listing changed while it was read; and until when
+    refused endpoints are not asked again.
     """
 
     def __init__(

@@ -20,11 +20,11 @@ LARGEST_SKEW_SECONDS = 60
 LONGEST_FORECAST = 10 * YEAR
 
 HEALTH_WORDS: Mapping[Health, tuple[str, str]] = {
-    Health.DEAD: ("Not working", "used within the last 7 days, but requests fail"),
+    Health.DEAD: ("Not working", "used or expired within the last 7 days, and requests fail"),
     Health.DRY: ("Probably dry", "less is left than a usual request costs, and nothing was spent for 25 minutes"),
     Health.CRITICAL: ("Critical", "expires within a day, or under 2 % of the quota left"),
     Health.WARNING: ("Warning", "expires within a week, or under 10 % of the quota left"),
-    Health.ENDED: ("Inactive", "expired, exhausted or never funded, and not in use"),
+    Health.ENDED: ("Inactive", "cannot serve requests, and is not in use"),
     Health.OK: ("OK", "no action needed"),
     Health.DISABLED: ("Disabled", "disabled at the gateway, and not used within the last day"),
 }
