@@ -127,7 +127,7 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Spending(msgspec.Struct, frozen=True, kw_only=True):
     """What models cost in the UTC day and the UTC month of *read_at*: name, quota units of the day and of the month.
 
-    The dearest of the month come first; what the others cost is summed in the last.
+    The most expensive of the month come first; what the others cost is summed in the last.
     """
 
     read_at: float

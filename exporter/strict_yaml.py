@@ -1,6 +1,6 @@
 """Read strict YAML: mappings that note every problem, with its place, in one list.
 
-Pure: text in, sections out. May not know: what the keys mean. Messages never quote a value: it could be a secret.
+Pure: text in, sections out. Knows nothing of what the keys mean. Messages never quote a value: it could be a secret.
 """
 
 import re

@@ -1,1 +1,1 @@
-"""The room that pretends: a simulated account behind an API of its own."""
+"""Simulate an account, and the API that serves it."""

@@ -173,7 +173,7 @@ def _up(state: AccountState, _: Tally) -> Series:
 
 
 def _usage(name: str, text: str, field: str) -> Family:
-    """Make a family of *field* of what models used, with a key's labels where it is told by key."""
+    """Make a family of *field* of what models used, with a key's labels where it is broken down by key."""
 
     def rows(state: AccountState, _: Tally) -> Series:
         for row in state.usage.rows if state.usage else ():

@@ -83,7 +83,7 @@ def label_set(names: tuple[str, ...], values: Sequence[str]) -> str:
 
 
 def lines(family: Family, series: Iterable[tuple[str, float | None]]) -> str:
-    """Write a line for each of *series* that has a value: what stands behind the family's name, and the value."""
+    """Write a line for each of *series* that has a value: what follows the family's name, and the value."""
     name = family.name
     return "".join([f"{name}{text} {number(value)}\n" for text, value in series if value is not None])
 

@@ -48,7 +48,7 @@ TELEMETRY_FAMILIES = (BUILD_INFO, REFRESHES, FAILURES, REFRESH_DURATION, API_REQ
 class Telemetry:
     """The exporter's own metrics. *dropped_lines* counts lost log lines.
 
-    Mutable are the values: by family, by account ("" for none), by what stands behind the family's name in the line.
+    Mutable are the values: by family, by account ("" for none), by what follows the family's name in the line.
     """
 
     def __init__(self, *, version: str, dropped_lines: Callable[[], int] = lambda: 0) -> None:

@@ -1,6 +1,7 @@
 """One HTTP/1.1 connection: uvicorn's, with a deadline for everything that its client can delay.
 
-Talks to: one transport, and the kernel about its socket. May not know: what is served, TLS, other connections.
+Talks to: one transport, and the kernel about its socket. Knows no TLS, no other connections, nothing of what is
+served.
 
 uvicorn waits forever for the rest of a request and for a client that does not read, and goes on with requests whose
 client has gone. What a connection is doing is read off h11's two state machines, so there is no second truth.

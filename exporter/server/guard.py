@@ -1,7 +1,7 @@
 """Ask clients for a password, and send the configured headers with every response.
 
-Talks to: a thread for bcrypt. May not know: files, TLS, what is served. The two probes require no password: they reveal
-only their status, and Kubernetes probes cannot authenticate.
+Talks to: a thread for bcrypt. Knows no files, no TLS, nothing of what is served. The two probes require no password:
+they reveal only their status, and Kubernetes probes cannot authenticate.
 """
 
 import asyncio

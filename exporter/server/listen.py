@@ -1,6 +1,6 @@
 """Turn listen addresses into listening sockets, and sockets into the URLs that people open.
 
-Talks to: the resolver and the kernel, at start only. May not know: HTTP, TLS, what will be served.
+Talks to: the resolver and the kernel, at start only. Knows no HTTP, no TLS, nothing of what will be served.
 """
 
 import contextlib

@@ -1,6 +1,6 @@
 """Serve an ASGI application on listening sockets until it is time to stop; no client keeps another one out.
 
-Talks to: the event loop and the listening sockets. May not know: what is served, signals, settings.
+Talks to: the event loop and the listening sockets. Knows no signals, no settings, nothing of what is served.
 """
 
 import asyncio

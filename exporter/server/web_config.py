@@ -1,6 +1,6 @@
 """Read a web config in the format of the Prometheus exporter-toolkit; docs/web-config.md says what of it.
 
-Pure: text in, a WebConfig or a YamlError with every problem out. May not know: files, certificates, sockets.
+Pure: text in, a WebConfig or a YamlError with every problem out. Knows no files, certificates or sockets.
 Messages quote no value that could be a secret: a password pasted where its hash belongs stays unsaid.
 """
 

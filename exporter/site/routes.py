@@ -129,7 +129,8 @@ class Site:
     async def busy(self, _: Request, __: Exception) -> Response:
         """Refuse an expensive response while too many others are under way.
 
-        Closed, for a crowd that is refused and asks again at once would else keep the server full of its connections.
+        Closed, for a crowd that is refused and asks again at once would otherwise keep the server full of its
+        connections.
         """
         headers = {"Retry-After": str(RETRY_SECONDS), "Connection": "close"}
         return _word("too many expensive requests: try again, or scrape with gzip and without name[]", 503, headers)
