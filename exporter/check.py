@@ -10,7 +10,7 @@ import click
 
 from exporter.errors import SUCCESS, fix
 from exporter.model import STATUS_LABELS, ApiKey, Obstacle
-from exporter.site.page import LARGEST_SKEW_SECONDS
+from exporter.site.page import skew_note, units_note
 from exporter.site.words import count
 from exporter.snapshot import AccountState
 
@@ -47,7 +47,7 @@ def _row(state: AccountState, now: float) -> tuple[str, ...]:
         return (state.name, state.gateway, *("-" for _ in _HEADERS[2:-1]), state.outcome)
     counts = Counter(key.status_word for key in state.keys)
     numbers = (len(state.keys), *(counts[word] for word in STATUS_LABELS), state.usable_keys(now), state.skipped)
-    result = state.outcome if state.outcome != SUCCESS else EMPTY if _is_empty(state) else "ok"
+    result = state.outcome if state.outcome != SUCCESS else EMPTY if state.is_exhausted else "ok"
     return (state.name, state.gateway, *map(str, numbers), _balance(state), result)
 
 
@@ -62,11 +62,7 @@ def _balance(state: AccountState) -> str:
 
 
 def _dollars(state: AccountState, units: float) -> str:
-    return f"{units / state.quota_units_per_usd:,.2f} USD"
-
-
-def _is_empty(state: AccountState) -> bool:
-    return state.spendable_quota is not None and state.spendable_quota <= 0
+    return f"{state.usd(units):,.2f} USD"
 
 
 def _remarks(state: AccountState, now: float, *, in_file: bool) -> Iterator[Remark]:
@@ -75,14 +71,12 @@ def _remarks(state: AccountState, now: float, *, in_file: bool) -> Iterator[Rema
     else:
         yield from _remarks_on_keys(state, now)
         yield from _remarks_on_settings(state, in_file=in_file)
-    skew = state.clock_skew or 0.0
-    if abs(skew) > LARGEST_SKEW_SECONDS:
-        found = f"this clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the gateway"
+    if found := skew_note(state):
         yield "yellow", found, "set this machine's clock (NTP); expiry is judged by it"
 
 
 def _remarks_on_keys(state: AccountState, now: float) -> Iterator[Remark]:
-    if _is_empty(state):
+    if state.is_exhausted:
         yield "red", "the account cannot pay for any request, whatever its keys have left", "top up the account"
     closed = [key for key in state.keys if state.obstacle(key, now) is Obstacle.GROUP_UNAVAILABLE]
     if closed:
@@ -105,8 +99,6 @@ def _names(keys: Sequence[ApiKey]) -> str:
 def _remarks_on_settings(state: AccountState, *, in_file: bool) -> Iterator[Remark]:
     if state.excluded:
         yield "bright_black", f"{count(state.excluded, 'key')} excluded by keys.include and keys.exclude", ""
-    own, theirs = state.configured_units_per_usd, state.facts.quota_units_per_usd
-    if own is not None and theirs is not None and own != theirs:
-        found = f"one US dollar is set to {own:g} quota units, but the gateway reports {theirs:g}"
+    if found := units_note(state):
         option = "quota_per_usd" if in_file else "--cometapi.quota-per-usd"
         yield "yellow", found, f"remove {option} unless the gateway's value is wrong"

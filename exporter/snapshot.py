@@ -17,7 +17,11 @@ UNUSED_AFTER_SECONDS = 7 * 86_400
 MOST_LOST = 10
 LARGEST_SHARE_LOST = 0.2
 ALWAYS_OPEN_GROUPS = ("", "auto")
-OBSTACLES: Mapping[int, Obstacle] = {2: Obstacle.DISABLED, 3: Obstacle.EXPIRED, 4: Obstacle.EXHAUSTED}
+OBSTACLES: Mapping[int, Obstacle] = {
+    KeyStatus.DISABLED: Obstacle.DISABLED,
+    KeyStatus.EXPIRED: Obstacle.EXPIRED,
+    KeyStatus.EXHAUSTED: Obstacle.EXHAUSTED,
+}
 """What a status that the API reports says by itself."""
 
 
@@ -144,6 +148,12 @@ class AccountState:
             return paying.remaining_quota
         return None if wallet is None else max(wallet, 0) + paying.remaining_quota
 
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the account can pay for nothing more, whatever its keys have left."""
+        spendable = self.spendable_quota
+        return spendable is not None and spendable <= 0
+
     def threshold(self, key: ApiKey) -> Threshold:
         """Return what the user set for warnings about *key*."""
         return threshold_of(key, self.thresholds)
@@ -160,9 +170,9 @@ class AccountState:
             return Obstacle.EXPIRED
         if key.remaining_quota is not None and key.remaining_quota <= 0:
             return Obstacle.EXHAUSTED
-        spendable, open_groups = self.spendable_quota, self.facts.groups
-        if spendable is not None and spendable <= 0:
+        if self.is_exhausted:
             return Obstacle.ACCOUNT_EXHAUSTED
+        open_groups = self.facts.groups
         if open_groups is not None and key.group not in open_groups and key.group not in ALWAYS_OPEN_GROUPS:
             return Obstacle.GROUP_UNAVAILABLE
         return None

@@ -77,9 +77,8 @@ def _new(*families: Family) -> tuple[Family, ...]:
 
 def surroundings(state: AccountState) -> object:
     """Return what the series of keys depend on besides the key and the time."""
-    groups, spendable = state.facts.groups, state.spendable_quota
-    is_dry = spendable is not None and spendable <= 0
-    return (state.counts_only, groups and groups.keys(), is_dry, state.thresholds, state.quota_units_per_usd)
+    groups, factor = state.facts.groups, state.quota_units_per_usd
+    return (state.counts_only, groups and groups.keys(), state.is_exhausted, state.thresholds, factor)
 
 
 def _threshold(name: str, text: str, field: str) -> Family:

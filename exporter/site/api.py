@@ -45,7 +45,7 @@ def account_item(state: AccountState, now: float) -> dict[str, Any]:
         "next_refresh_at": state.next_refresh_at,
         "interval_seconds": state.interval_seconds,
         "stale_after_seconds": state.stale_after_seconds,
-        "withdrawn": state.read_at is not None and not state.serves_data,
+        "withdrawn": state.is_withdrawn,
         "quota_units_per_usd": state.quota_units_per_usd,
         "balance": balance_item(state) if state.serves_data else None,
         "spending": spending_item(state) if state.serves_data else None,

@@ -130,18 +130,28 @@ def trouble(state: AccountState, now: float) -> str:
 
 def notes(state: AccountState) -> list[str]:
     """Say what is odd about an account, although its refreshes succeed."""
-    units, reported = state.quota_units_per_usd, state.facts.quota_units_per_usd
     found = []
     if state.skipped:
         found.append(f"{count(state.skipped, 'key')} could not be read")
     if state.excluded:
         found.append(f"{count(state.excluded, 'key')} excluded by filters")
-    if reported is not None and reported != units:
-        found.append(f"{units:,.9g} quota units per USD are configured, the gateway reports {reported:,.9g}")
-    if state.clock_skew is not None and abs(state.clock_skew) > LARGEST_SKEW_SECONDS:
-        side = "ahead of" if state.clock_skew > 0 else "behind"
-        found.append(f"this machine's clock is {duration(abs(state.clock_skew))} {side} the gateway's")
-    return found
+    return [*found, *filter(None, (units_note(state), skew_note(state)))]
+
+
+def units_note(state: AccountState) -> str:
+    """Say that the gateway reports other quota units per dollar than are configured; "" where it does not."""
+    units, reported = state.quota_units_per_usd, state.facts.quota_units_per_usd
+    if reported is None or reported == units:
+        return ""
+    return f"{units:,.9g} quota units per USD are configured, the gateway reports {reported:,.9g}"
+
+
+def skew_note(state: AccountState) -> str:
+    """Say that this machine's clock is off; "" where it is not, or that is not known."""
+    skew = state.clock_skew or 0.0
+    if abs(skew) <= LARGEST_SKEW_SECONDS:
+        return ""
+    return f"this machine's clock is {duration(abs(skew))} {'ahead of' if skew > 0 else 'behind'} the gateway's"
 
 
 def badge(entry: Entry, now: float) -> str:

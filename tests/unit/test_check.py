@@ -162,7 +162,7 @@ def test_another_money_factor_of_the_gateway_is_reported():
     state = a_read_state(configured_units_per_usd=1_000.0, facts=Facts(quota_units_per_usd=500_000.0))
 
     assert remarks(state) == [
-        "main: one US dollar is set to 1000 quota units, but the gateway reports 500000",
+        "main: 1,000 quota units per USD are configured, the gateway reports 500,000",
         "  what to do: remove --cometapi.quota-per-usd unless the gateway's value is wrong",
     ]
     assert remarks(state, in_file=True)[1] == "  what to do: remove quota_per_usd unless the gateway's value is wrong"
@@ -178,7 +178,7 @@ def test_the_same_money_factor_or_none_of_the_users_is_no_remark(own):
 @pytest.mark.parametrize(("skew", "side"), [(61.0, "ahead of"), (-61.0, "behind")])
 def test_a_clock_that_is_off_by_more_than_a_minute_is_reported_with_its_side(skew, side):
     assert remarks(replace(a_read_state(), clock_skew=skew)) == [
-        f"main: this clock is 61 s {side} the gateway",
+        f"main: this machine's clock is 61 seconds {side} the gateway's",
         "  what to do: set this machine's clock (NTP); expiry is judged by it",
     ]
 
@@ -189,7 +189,7 @@ def test_a_clock_that_is_off_by_a_minute_at_most_is_no_remark(skew):
 
 
 def test_the_clock_is_reported_for_an_account_that_failed_too():
-    assert "this clock is 90 s ahead" in report([a_failed_state(Reason.TIMEOUT, clock_skew=90.0)], NOW)
+    assert "this machine's clock is 90 seconds ahead" in report([a_failed_state(Reason.TIMEOUT, clock_skew=90.0)], NOW)
 
 
 def test_a_rate_limit_says_what_to_lower():
@@ -206,7 +206,7 @@ def test_colours_set_success_failure_and_warnings_apart():
 
     for part, colour in (("result", "bright_black"), ("ok", "green"), ("account empty", "red"), ("timeout", "red")):
         assert f"  {click.style(part, fg=colour)}\n" in text
-    assert f"good: {click.style('this clock is 90 s ahead of the gateway', fg='yellow')}" in text
+    assert "good: " + click.style("this machine's clock is 90 seconds ahead of the gateway's", fg="yellow") in text
     assert f"dead: {click.style('it went wrong', fg='red')}" in text
 
 
