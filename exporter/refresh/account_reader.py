@@ -117,8 +117,8 @@ class AccountReader:
         self.usage = msgspec.structs.replace(ledger.record(zip(spans, hours, strict=True), now), spending=known)
         self._usage_due = self._world.monotonic() + USAGE_SECONDS
         if self._month_hour != hour_of(now):
-            self._month_hour = hour_of(now)
             days = await self._read_spans(token, days_of_month(now), by_key=False)
+            self._month_hour = hour_of(now)
             found = None if days is None else spending(now, *days)
             self.usage = msgspec.structs.replace(self.usage, spending=found)
 

@@ -233,6 +233,27 @@ def test_the_month_is_summed_once_in_every_hour():
     assert seen == [(("gpt-4o", 5, 10),)] * 12 + [(("gpt-4o", 6, 12),)]
 
 
+def test_a_month_that_fails_for_a_while_is_read_with_the_next_usage():
+    class NoMonthYet(FakeReader):
+        async def read_usage(self, token, first, last, *, by_key):
+            rows = await super().read_usage(token, first, last, by_key=by_key)
+            if last - first > 24 * 3600 and world.now < HOUR_BEGAN + 300:
+                raise failure(Reason.TIMEOUT)
+            return rows
+
+    world = FakeWorld(now=HOUR_BEGAN)
+    account = reader_of(NoMonthYet(listings=[], facts=WITH_USAGE, usage={False: (used(5),)}), world, Ledger(9))
+    seen = []
+
+    def five_minutes_later():
+        seen.append(account.usage.spending and account.usage.spending.models)
+        world.pass_by(300)
+
+    read(account, times=2, between=five_minutes_later)
+
+    assert seen == [None, (("gpt-4o", 5, 10),)]
+
+
 async def in_vain():
     raise failure(Reason.TIMEOUT)
 
