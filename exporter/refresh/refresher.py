@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from exporter.cometapi.client import CometClient
+from exporter.cometapi.client import ATTEMPTS, CometClient
 from exporter.credentials import Secret
 from exporter.errors import ApiError, Reason, TimedOut
 from exporter.filters import key_filter
@@ -129,8 +129,8 @@ class Refresher:
         return self._world.monotonic() <= self._due
 
     def _promise(self, seconds: float) -> None:
-        """Give a sign of life; the next comes within *seconds*, and a grace."""
-        self._due = self._world.monotonic() + seconds + GRACE_SECONDS
+        """Give a sign of life; the next comes within *seconds*, the attempts of one request, and a grace."""
+        self._due = self._world.monotonic() + seconds + ATTEMPTS * self.account.timeout + GRACE_SECONDS
 
     async def _show(self, state: AccountState) -> None:
         self.state = state

@@ -337,22 +337,23 @@ def test_other_trouble_is_slept_out_whatever_the_token(token_file):
 
 
 @pytest.mark.parametrize("fault", [failure(Reason.TIMEOUT), RateLimited("HTTP 429", retry_after=3000.0)])
-def test_the_heart_beats_through_long_pauses_and_stops_five_minutes_after_the_promised_sign_of_life(fault):
+def test_the_heart_beats_through_long_pauses_and_stops_a_grace_after_the_promised_sign_of_life(fault):
     played = stage(fault)
     alive = []
     played.world.on_sleep = lambda _: alive.append(played.refresher.is_alive)
     played.run_until(sleeps=45)
-    for seconds in (60 + 300, 1):
+    for seconds in (60 + 3 * 10 + 300, 1):
         played.world.pass_by(seconds)
         alive.append(played.refresher.is_alive)
 
     assert alive == [True] * 46 + [False]
 
 
-@pytest.mark.parametrize(("seconds", "alive"), [(300, True), (300.5, False)])
-def test_without_a_first_sign_of_life_it_is_dead_after_five_minutes(seconds, alive):
-    played = stage(GOOD)
-    played.world.pass_by(seconds)
+@pytest.mark.parametrize(("timeout", "seconds"), [(10, 330), (200, 900)])
+@pytest.mark.parametrize(("more", "alive"), [(0, True), (0.5, False)])
+def test_without_a_first_sign_of_life_it_is_dead_after_three_timeouts_and_five_minutes(timeout, seconds, more, alive):
+    played = stage(GOOD, timeout=timeout)
+    played.world.pass_by(seconds + more)
 
     assert played.refresher.is_alive is alive
 
@@ -360,9 +361,9 @@ def test_without_a_first_sign_of_life_it_is_dead_after_five_minutes(seconds, ali
 def test_a_refresh_that_hangs_is_death_after_the_grace_since_its_last_page():
     class Hanging(FakeReader):
         async def list_keys(self, _, *, progress):
-            played.world.pass_by(299)
+            played.world.pass_by(329)
             progress()
-            played.world.pass_by(299)
+            played.world.pass_by(329)
             during.append(played.refresher.is_alive)
             played.world.pass_by(2)
             during.append(played.refresher.is_alive)
