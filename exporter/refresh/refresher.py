@@ -15,7 +15,7 @@ from exporter.cometapi.client import ATTEMPTS, CometClient
 from exporter.credentials import Secret
 from exporter.errors import ApiError, Reason, TimedOut
 from exporter.filters import key_filter
-from exporter.model import Listing
+from exporter.model import ApiKey, Listing
 from exporter.refresh.account_reader import AccountReader
 from exporter.refresh.report import Report
 from exporter.refresh.schedule import Surroundings, next_delay
@@ -57,6 +57,7 @@ class Refresher:
         self._report = Report(account.name)
         by_key = account.usage == "key-model" and not account.keys_counts_only
         ledger = Ledger(account.usage_max_series, self._key_ids if by_key else None)
+        self._takes = key_filter(account.keys_include, account.keys_exclude)
         self._reader = AccountReader(
             client,
             report=self._report,
@@ -68,10 +69,10 @@ class Refresher:
         self._promise(0)
 
     def take_over(self, before: "Refresher") -> None:
-        """Show what *before* knew until the first refresh ends, if it is the same account by address and user."""
+        """Show what *before* knew of wanted keys until the first refresh ends, if it is the same address and user."""
         old, new = before.account, self.account
         if (old.base_url, old.user_id) == (new.base_url, new.user_id):
-            self.state = replace(before.state, **_configured(new))
+            self.state = _filtered(replace(before.state, **_configured(new)), self._takes)
 
     def start(self, tasks: asyncio.TaskGroup, first_delay: float) -> None:
         """Begin to refresh, after *first_delay* seconds, until closed."""
@@ -185,10 +186,9 @@ class Refresher:
 
     async def _list(self, token: Secret) -> Listing:
         listing = await self._client.list_keys(token, progress=self._progress)
-        takes = key_filter(self.account.keys_include, self.account.keys_exclude)
-        if takes is None:
+        if self._takes is None:
             return listing
-        taken = await decode(lambda: tuple(filter(takes, listing.keys)))
+        taken = await decode(lambda: tuple(filter(self._takes, listing.keys)))
         return msgspec.structs.replace(listing, keys=taken, excluded=len(listing.keys) - len(taken))
 
     def _progress(self) -> None:
@@ -214,6 +214,16 @@ class Refresher:
             return await self._read_token() != self._last_token
         except ApiError:
             return False
+
+
+def _filtered(state: AccountState, takes: Callable[[ApiKey], bool] | None) -> AccountState:
+    """Leave out the keys that *takes* does not take, and what they used."""
+    gone = {key.id for key in state.keys if takes and not takes(key)}
+    usage = state.usage
+    if usage is not None:
+        usage = msgspec.structs.replace(usage, rows=tuple(row for row in usage.rows if row.key_id not in gone))
+    keys = tuple(key for key in state.keys if key.id not in gone)
+    return replace(state, keys=keys, usage=usage, excluded=state.excluded + len(gone))
 
 
 def _configured(account: Account) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from exporter.credentials import TokenFile
 from exporter.errors import RateLimited, Reason
-from exporter.model import Facts
+from exporter.model import Facts, UsageRow
 from exporter.refresh.refresher import Refresher
 
 GOOD = a_listing(*keys(2, 1))
@@ -82,6 +82,10 @@ def token_file(tmp_path):
     path = tmp_path / "token"
     path.write_text("old")
     return path
+
+
+def used_by(key_id):
+    return UsageRow(model="gpt-4o", key_id=key_id, quota=5, tokens=1, requests=1)
 
 
 def loud(logs):
@@ -441,3 +445,19 @@ def test_a_changed_account_shows_its_last_keys_unless_it_is_another_one(change, 
 
     assert len(changed.refresher.state.keys) == shown
     assert changed.refresher.state.interval_seconds == change.get("interval", 60.0)
+
+
+def test_keys_that_a_reload_excludes_go_at_once_and_are_not_taken_for_lost():
+    listing = a_listing(*(an_api_key(id=id_, group="test" if id_ > 20 else "") for id_ in range(1, 41)))
+    played = stage(listing, usage="key-model")
+    changed = stage(listing, usage="key-model", keys_exclude=re.compile("test/.*"))
+    played.reader.facts = Facts(has_usage=True)
+    played.reader.usage = {True: (used_by(20), used_by(21)), False: ()}
+    played.refreshes(3)
+    changed.refresher.take_over(played.refresher)
+    shown = changed.refresher.state
+    changed.refreshes(1)
+
+    assert sorted(key.id for key in shown.keys) == list(range(1, 21))
+    assert (shown.excluded, [row.key_id for row in shown.usage.rows]) == (20, [20])
+    assert (changed.outcomes, len(changed.reader.tokens)) == (["success"], 1)
