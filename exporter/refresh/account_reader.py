@@ -60,10 +60,10 @@ class AccountReader:
             if name not in self._tasks:
                 self._tasks[name] = asyncio.create_task(read(token))
 
-    async def settle(self) -> None:
-        """Wait a moment for what is being read; raises what nobody expected."""
+    async def settle(self, *, is_last: bool = False) -> None:
+        """Wait a moment for what is being read, to its end if *is_last*; raises what is not expected."""
         if self._tasks:
-            await asyncio.wait(self._tasks.values(), timeout=self._patience)
+            await asyncio.wait(self._tasks.values(), timeout=None if is_last else self._patience)
         for name in [name for name, task in self._tasks.items() if task.done()]:
             self._tasks.pop(name).result()
 

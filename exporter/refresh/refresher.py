@@ -94,10 +94,13 @@ class Refresher:
             await self._sleep(await self.refresh())
 
     async def refresh(self, *, is_last: bool = False) -> float:
-        """Do one refresh and publish its end; return the pause until the next, in seconds. Never raises an error."""
+        """Do one refresh and publish its end; return the pause until the next, in seconds. Never raises an error.
+
+        With *is_last* it waits for a slow balance, too, since no later refresh can show it.
+        """
         before, began = self.state, self._world.monotonic()
         self._promise(0)
-        state, failure = await self._try()
+        state, failure = await self._try(is_last=is_last)
         took = self._world.monotonic() - began
         self._failures = self._failures + 1 if failure else 0
         delay = next_delay(
@@ -137,10 +140,10 @@ class Refresher:
         self.state = state
         await self._publish(state)
 
-    async def _try(self) -> tuple[AccountState, ApiError | None]:
+    async def _try(self, *, is_last: bool) -> tuple[AccountState, ApiError | None]:
         try:
             async with asyncio.timeout(REFRESH_DEADLINE_SECONDS):
-                return await self._read(), None
+                return await self._read(is_last=is_last), None
         except TimeoutError:
             error: ApiError = TimedOut("the refresh took longer than an hour")
         except ApiError as api_error:
@@ -153,13 +156,13 @@ class Refresher:
     async def _loses_too_many(self, listing: Listing) -> bool:
         return await decode(lambda: self.state.loses_too_many(listing, self._reader.balance))
 
-    async def _read(self) -> AccountState:
+    async def _read(self, *, is_last: bool) -> AccountState:
         began_at, began = self._world.clock(), self._world.monotonic()
         self._last_token = None
         token = self._last_token = await self._read_token()
         self._reader.begin(token)
         listing = await self._list(token)
-        await self._reader.settle()
+        await self._reader.settle(is_last=is_last)
         if await self._loses_too_many(listing):
             listing = await self._list(token)
             if await self._loses_too_many(listing):

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 from domain import NOW, FakeReader, FakeWorld, a_balance, a_listing, an_account, an_api_key, failure, keys
@@ -11,6 +12,8 @@ from structlog.testing import capture_logs
 from exporter.credentials import TokenFile
 from exporter.errors import RateLimited, Reason
 from exporter.model import Facts, UsageRow
+from exporter.refresh import refresher
+from exporter.refresh.account_reader import AccountReader
 from exporter.refresh.refresher import Refresher
 
 GOOD = a_listing(*keys(2, 1))
@@ -173,6 +176,24 @@ def test_the_last_refresh_announces_no_retry():
         asyncio.run(stage(failure(Reason.TIMEOUT)).refresher.refresh(is_last=True))
 
     assert "retry_in_seconds" not in logs[0]
+
+
+@pytest.mark.parametrize("is_last", [False, True])
+def test_the_last_refresh_alone_waits_for_a_slow_balance(is_last, monkeypatch):
+    class Slow(FakeReader):
+        async def read_balance(self, token):
+            answer = asyncio.Event()
+            if is_last:
+                asyncio.get_running_loop().call_later(0.05, answer.set)
+            await answer.wait()
+            return await super().read_balance(token)
+
+    monkeypatch.setattr(refresher, "AccountReader", partial(AccountReader, patience=0.0))
+    played = Stage(reader=Slow(listings=[GOOD]))
+    with capture_logs():
+        asyncio.run(played.refresher.refresh(is_last=is_last))
+
+    assert played.published[0].balance == (a_balance() if is_last else None)
 
 
 def test_failures_running_lengthen_the_pause_up_to_ten_intervals_and_a_success_ends_that():
