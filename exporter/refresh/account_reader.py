@@ -110,8 +110,10 @@ class AccountReader:
             return  # not wanted, or the first listing is still under way
         spans = ledger.due(now)
         hours = await self._read_spans(token, spans, by_key=ledger.keys is not None)
+        if hours is None and ledger.keys is not None and self.usage is None:
+            ledger.keys = None  # older gateways sum by model alone
+            hours = await self._read_spans(token, spans, by_key=False)
         if hours is None:
-            ledger.keys = ledger.keys if self.usage else None  # older gateways sum by model alone
             return
         known = None if self.usage is None else self.usage.spending
         self.usage = msgspec.structs.replace(ledger.record(zip(spans, hours, strict=True), now), spending=known)

@@ -32,7 +32,8 @@ class Refresher:
     """The refreshes of one account.
 
     *publish* takes over the account's new state; *count* the outcome and the seconds of each refresh. Mutable are the
-    state last published, the last token, when the next sign of life is due, and *on_page*, called for every page.
+    state last published, the last token and listing, when the next sign of life is due, and *on_page*, called for every
+    page.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Refresher:
         self._world = world
         self._failures = 0
         self._last_token: Secret | None = None
+        self._listed: tuple[ApiKey, ...] = ()
         self._lane = Lane(f"token of {account.name}")
         self._report = Report(account.name)
         by_key = account.usage == "key-model" and not account.keys_counts_only
@@ -96,7 +98,7 @@ class Refresher:
     async def refresh(self, *, is_last: bool = False) -> float:
         """Do one refresh and publish its end; return the pause until the next, in seconds. Never raises an error.
 
-        With *is_last* it waits for a slow balance, too, since no later refresh can show it.
+        With *is_last* it waits for a slow balance and for usage by key, too, since no later refresh can show them.
         """
         before, began = self.state, self._world.monotonic()
         self._promise(0)
@@ -160,8 +162,11 @@ class Refresher:
         began_at, began = self._world.clock(), self._world.monotonic()
         self._last_token = None
         token = self._last_token = await self._read_token()
-        self._reader.begin(token)
+        if not is_last:
+            self._reader.begin(token)
         listing = await self._list(token)
+        if is_last:
+            self._reader.begin(token)  # now that the keys are known whose usage is read
         await self._reader.settle(is_last=is_last)
         if await self._loses_too_many(listing):
             listing = await self._list(token)
@@ -185,14 +190,15 @@ class Refresher:
             raise TimedOut(f"the access token in {self.account.token.origin} could not be read in time") from None
 
     def _key_ids(self) -> set[int]:
-        return {key.id for key in self.state.keys}
+        return {key.id for key in (*self.state.keys, *self._listed)}
 
     async def _list(self, token: Secret) -> Listing:
         listing = await self._client.list_keys(token, progress=self._progress)
-        if self._takes is None:
-            return listing
-        taken = await decode(lambda: tuple(filter(self._takes, listing.keys)))
-        return msgspec.structs.replace(listing, keys=taken, excluded=len(listing.keys) - len(taken))
+        if self._takes is not None:
+            taken = await decode(lambda: tuple(filter(self._takes, listing.keys)))
+            listing = msgspec.structs.replace(listing, keys=taken, excluded=len(listing.keys) - len(taken))
+        self._listed = listing.keys
+        return listing
 
     def _progress(self) -> None:
         self._promise(0)

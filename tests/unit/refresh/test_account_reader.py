@@ -180,7 +180,7 @@ def test_usage_by_key_is_counted_for_known_keys_alone():
 def test_a_gateway_that_does_not_sum_by_key_is_asked_by_model():
     source = FakeReader(listings=[], facts=WITH_USAGE, usage={True: None, False: (used(5),)})
     account = reader_of(source, ledger=Ledger(9, lambda: {7}))
-    read(account, times=2)
+    read(account)
 
     assert account.usage.rows[0].quota == 15
 

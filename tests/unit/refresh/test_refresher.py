@@ -196,6 +196,16 @@ def test_the_last_refresh_alone_waits_for_a_slow_balance(is_last, monkeypatch):
     assert played.published[0].balance == (a_balance() if is_last else None)
 
 
+def test_the_last_refresh_reads_usage_by_key_even_if_it_is_the_first():
+    played = stage(GOOD, usage="key-model")
+    played.reader.facts = Facts(has_usage=True)
+    played.reader.usage = {True: (used_by(2), used_by(9)), False: ()}
+    with capture_logs():
+        asyncio.run(played.refresher.refresh(is_last=True))
+
+    assert [row.key_id for row in played.published[0].usage.rows] == [2]
+
+
 def test_failures_running_lengthen_the_pause_up_to_ten_intervals_and_a_success_ends_that():
     fault = failure(Reason.SERVER_ERROR)
     pauses, _ = stage(*[fault] * 6, GOOD, fault).refreshes(8)
