@@ -1,7 +1,8 @@
 """Read an account's balance, what changes slowly, and what models cost, beside the listing of its keys.
 
-Knows no HTTP: it is given the client and the clocks. Nothing here fails a refresh or delays it by more than a
-moment: an endpoint that hangs is read on in the background, one that fails for a while leaves what was known.
+Knows no HTTP: it is given the client and the clocks. Nothing here fails a refresh or, unless it is the last, delays it
+by more than a moment: an endpoint that hangs is read on in the background, one that fails for a while leaves what was
+known.
 """
 
 import asyncio

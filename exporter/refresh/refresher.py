@@ -1,7 +1,7 @@
 """The life of one account: read the token, list the keys, publish what came, sleep, again.
 
-Knows no HTTP and no metrics: it is given the client, the clock and the sleep. Trouble is turned into a failed state and
-a count here and nowhere else, so nothing that a refresh meets ends the refreshes.
+Knows no HTTP and no metrics: it is given the client, the clock and the sleep. Trouble with reading is turned into a
+failed state and a count here and nowhere else, so nothing that is read ends the refreshes. What *publish* raises does.
 """
 
 import asyncio
@@ -96,9 +96,10 @@ class Refresher:
             await self._sleep(await self.refresh())
 
     async def refresh(self, *, is_last: bool = False) -> float:
-        """Do one refresh and publish its end; return the pause until the next, in seconds. Never raises an error.
+        """Do one refresh and publish its end; return the pause until the next, in seconds.
 
-        With *is_last* it waits for a slow balance and for usage by key, too, since no later refresh can show them.
+        Raises what *publish* raises, and nothing else: trouble with reading is published. With *is_last* it waits for
+        a slow balance and for usage by key, too, since no later refresh can show them.
         """
         before, began = self.state, self._world.monotonic()
         self._promise(0)

@@ -1,6 +1,6 @@
-"""Choose when the next refresh begins.
+"""Choose when the next refresh begins, and name what refreshes need of the world.
 
-Pure: no clock, no sleep, no randomness, which `Surroundings` has; numbers in, seconds out.
+Pure: numbers in, seconds out. `Surroundings` holds clock, sleep and chance for others; nothing here calls them.
 """
 
 from collections.abc import Awaitable, Callable
