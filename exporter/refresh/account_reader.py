@@ -114,13 +114,15 @@ class AccountReader:
         if hours is None and ledger.keys is not None and self.usage is None:
             ledger.keys = None  # older gateways sum by model alone
             hours = await self._read_spans(token, spans, by_key=False)
-        if hours is None:
-            return
+        if hours is None or ledger is not self._ledger:
+            return  # not reported, or of an account that is forgotten
         known = None if self.usage is None else self.usage.spending
         self.usage = msgspec.structs.replace(ledger.record(zip(spans, hours, strict=True), now), spending=known)
         self._usage_due = self._world.monotonic() + USAGE_SECONDS
         if self._month_hour != hour_of(now):
             days = await self._read_spans(token, days_of_month(now), by_key=False)
+            if ledger is not self._ledger:
+                return
             self._month_hour = hour_of(now)
             found = None if days is None else spending(now, *days)
             self.usage = msgspec.structs.replace(self.usage, spending=found)

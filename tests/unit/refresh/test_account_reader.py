@@ -195,6 +195,28 @@ def test_another_account_behind_the_token_begins_its_counters_again():
     assert account.usage.rows[0].quota == 3
 
 
+@pytest.mark.parametrize("during", ["hours", "month"])
+def test_usage_that_is_being_read_when_another_account_appears_is_not_shown(during):
+    class Swapped(FakeReader):
+        async def read_balance(self, _):
+            await reading.wait()
+            return a_balance(account_id=2)
+
+        async def read_usage(self, token, first, last, *, by_key):
+            if (last - first > 24 * 3600) is (during == "month"):
+                reading.set()
+                for _ in range(9):
+                    await asyncio.sleep(0)
+            return await super().read_usage(token, first, last, by_key=by_key)
+
+    reading = asyncio.Event()
+    account = reader_of(Swapped(listings=[], facts=WITH_USAGE, usage={False: (used(5),)}), ledger=Ledger(9))
+    account.balance = a_balance(account_id=1)
+    read(account)
+
+    assert (account.balance.account_id, account.usage) == (2, None)
+
+
 def test_usage_by_key_waits_for_the_first_listing():
     ids, source = [], FakeReader(listings=[], facts=WITH_USAGE, usage={True: (used(5, key_id=7),)})
     account = reader_of(source, ledger=Ledger(9, lambda: ids))
