@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -11,6 +12,7 @@ import respx
 import sessions
 from builders import CANARY_TOKEN, a_wire_account, a_wire_key
 
+from exporter.cometapi.client import CometClient
 from exporter.credentials import Secret
 from exporter.errors import (
     AccountDisabled,
@@ -107,6 +109,17 @@ def test_the_headers_are_the_raw_token_and_the_user_where_there_is_one(user_id, 
     assert request.headers["authorization"] == CANARY_TOKEN
     assert [request.headers.get(name) for name in names] == [sent] * 7
     assert balance == Balance(remaining_quota=24_997_909, used_quota=10_027_091, requests=339, account_id=1)
+
+
+def test_how_far_the_clocks_are_apart_is_known_from_an_answer():
+    account, date = {"success": True, "data": a_wire_account()}, "Sat, 01 Jan 2000 00:00:00 GMT"
+
+    async def skew(client: CometClient) -> float | None:
+        await client.read_balance(TOKEN)
+        return client.clock_skew
+
+    known = Session(lambda _: an_answer(content=account, date=date)).use(skew)
+    assert known == pytest.approx(time.time() - 946_684_800, abs=60)
 
 
 def test_every_request_is_counted_with_its_status_and_every_page_is_progress():

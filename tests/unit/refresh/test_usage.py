@@ -156,6 +156,15 @@ def test_a_model_without_growth_for_thirty_days_goes():
     assert read(ledger, NOON + 31 * 24 * HOUR) == {}
 
 
+def test_a_model_that_is_reported_without_growth_goes_after_thirty_days_too():
+    ledger = a_ledger()
+    read(ledger, NOON + 1_000, a_row(5))
+    day_29, day_31 = (NOON + days * 24 * HOUR for days in (29, 31))
+
+    assert read(ledger, day_29, a_row(0, requests=0)) == {"small": 5}
+    assert read(ledger, day_31, a_row(0, requests=0)) == {}
+
+
 def test_a_negative_sum_counts_as_none():
     assert read(a_ledger(), NOON + 1_000, a_row(-5)) == {"small": 0}
 
