@@ -154,16 +154,17 @@ def _greet(addresses: Sequence[str], settings: Settings) -> None:
 
 
 async def read_once(settings: Settings) -> str | None:
-    """Do one refresh of every account; return the exposition, or None where no account could be read.
+    """Do one refresh of every account; return the exposition, or None where there are some and none could be read.
 
     The process's own metrics are left out: a textfile collector has its own of the same names.
     """
     async with monitoring(settings) as watch:
         await watch.refresh_once()
-        if all(state.failing is not None for state in watch.snapshot.accounts.values()):
+        states = watch.snapshot.accounts.values()
+        if states and all(state.failing is not None for state in states):
             return None
         once = Exposition(telemetry=watch.telemetry, process=(), clock=WORLD.clock)
-        await once.renew(*watch.snapshot.accounts.values())
+        await once.renew(*states)
         return b"".join([chunk async for chunk in once.plain(Form.TEXT)]).decode()
 
 

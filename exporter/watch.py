@@ -50,6 +50,7 @@ class Watch:
         self._load = load
         self._world = world
         self._turn = asyncio.Lock()
+        self._reloads: set[asyncio.Task[tuple[str, ...]]] = set()
         self._lane = Lane("configuration")
         self._rate_limits: dict[str, RateLimit] = {}
         self._running: asyncio.TaskGroup | None = None
@@ -60,10 +61,11 @@ class Watch:
         What did not change goes on undisturbed. A changed account begins again, and shows its last keys until its first
         refresh ends, unless its address or its user changed. A removed one vanishes.
         """
-        before, self._file = self.accounts, settings.config_file
-        self._limit_requests(settings)
+        before, per_minute = self.accounts, settings.max_requests_per_minute
         kept = {a.name for a in settings.accounts if a.name in before and before[a.name].account == a}
-        opened = {a.name: self._open(a) for a in settings.accounts if a.name not in kept}
+        opened = {a.name: self._open(a, per_minute) for a in settings.accounts if a.name not in kept}
+        self._file = settings.config_file
+        self._limit_requests(settings)
         for name in opened:
             self.telemetry.prepare(name)
         for name in before.keys() - kept:
@@ -89,8 +91,14 @@ class Watch:
     async def reload(self) -> tuple[str, ...]:
         """Apply what the file of accounts says now; return every problem, none where that succeeded.
 
-        A broken file changes nothing.
+        A broken file changes nothing. A caller that leaves does not stop it half way.
         """
+        task = asyncio.create_task(self._reload())
+        self._reloads.add(task)
+        task.add_done_callback(self._reloads.discard)
+        return await asyncio.shield(task)
+
+    async def _reload(self) -> tuple[str, ...]:
         if self._file is None:
             log.info("nothing to reload: no --config.file is set; tokens and the web config are re-read as they change")
             return ()
@@ -130,6 +138,9 @@ class Watch:
 
     async def close(self) -> None:
         """End the monitoring of every account."""
+        for task in self._reloads:
+            task.cancel()
+        await asyncio.gather(*self._reloads, return_exceptions=True)
         for refresher in self.accounts.values():
             await refresher.close()
 
@@ -150,9 +161,14 @@ class Watch:
             self._start(list(self.accounts.values()))
             while True:
                 await self._world.sleep(CHECK_SECONDS)
-                for refresher in list(self.accounts.values()):
-                    await refresher.withdraw_if_old()
+                await self.withdraw_old()
                 await self.exposition.catch_up()
+
+    async def withdraw_old(self) -> None:
+        """Stop serving what is too old; no reload meanwhile, or an account that it removes would be shown again."""
+        async with self._turn:
+            for refresher in self.accounts.values():
+                await refresher.withdraw_if_old()
 
     def _start(self, refreshers: list[Refresher]) -> None:
         if self._running is None:
@@ -169,7 +185,10 @@ class Watch:
             for refresher in self.accounts.values()
         )
 
-    def _open(self, account: Account) -> Refresher:
+    def _open(self, account: Account, per_minute: int) -> Refresher:
+        host = _host(account)
+        if host not in self._rate_limits:
+            self._rate_limits[host] = RateLimit(per_minute, clock=self._world.monotonic, sleep=self._world.sleep)
         client = CometClient(
             base_url=account.base_url,
             user_id=account.user_id,
@@ -177,7 +196,7 @@ class Watch:
             timeout=account.timeout,
             concurrency=account.concurrency,
             max_keys=account.keys_max,
-            rate_limit=self._rate_limits[_host(account)],
+            rate_limit=self._rate_limits[host],
             on_request=functools.partial(self.telemetry.request_sent, account.name),
         )
         return Refresher(account, client, publish=self.publish, count=self.telemetry.refresh_ended, world=self._world)
@@ -189,11 +208,7 @@ class Watch:
         for account in settings.accounts:
             needed[_host(account)] += REQUESTS_A_REFRESH * 60 / account.interval
         for host, requests in needed.items():
-            limit = self._rate_limits.get(host)
-            if limit is None:
-                limit = RateLimit(allowed, clock=self._world.monotonic, sleep=self._world.sleep)
-                self._rate_limits[host] = limit
-            limit.allow(allowed)
+            self._rate_limits[host].allow(allowed)
             if requests > allowed:
                 log.warning(
                     "refreshes will take longer than their interval: too many accounts for the rate limit",

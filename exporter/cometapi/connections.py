@@ -27,7 +27,7 @@ from exporter import __version__
 from exporter.cometapi.answer import Answer
 from exporter.credentials import Secret
 from exporter.errors import ApiError, InvalidResponse, StartError, TimedOut, Unreachable
-from exporter.files import read_certificates
+from exporter.files import Identity, identity, read_certificates
 from exporter.parsers import is_loopback
 
 HEADERS = {
@@ -71,7 +71,7 @@ class Connections:
     ) -> None:
         self._base_url = base_url
         self._user_id = user_id
-        self._trust = _trust(ca_file)
+        self._trust = _trust(ca_file, ca_file and identity(ca_file))
         self._timeout = timeout
         self._limits = httpx.Limits(
             max_connections=at_once, max_keepalive_connections=at_once, keepalive_expiry=KEEP_CONNECTIONS_SECONDS
@@ -141,14 +141,15 @@ class Connections:
 
 
 @functools.lru_cache
-def _trust(ca_file: Path | None) -> ssl.SSLContext:
-    """Read the trusted certificates, once for all accounts that share them."""
-    if ca_file is not None:
-        return ssl.create_default_context(cadata=read_certificates(ca_file))
+def _trust(ca_file: Path | None, _: Identity) -> ssl.SSLContext:
+    """Read the trusted certificates, once for all accounts that share them, and again for a file that has changed."""
     try:
+        if ca_file is not None:
+            return ssl.create_default_context(cadata=read_certificates(ca_file))
         return httpx.create_ssl_context()
     except OSError as error:
-        raise StartError(f"SSL_CERT_FILE or SSL_CERT_DIR cannot be read: {error.strerror or error}") from None
+        place = ca_file or "SSL_CERT_FILE or SSL_CERT_DIR"
+        raise StartError(f"{place} cannot be read: {error.strerror or error}") from None
 
 
 async def _read_body(response: httpx.Response) -> bytes:

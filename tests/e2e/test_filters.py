@@ -40,3 +40,12 @@ def test_two_shards_read_different_accounts_and_say_which_shard_they_are(tmp_pat
         assert shard["cometapi_exporter_shards"] == 3
         assert shard["cometapi_exporter_shard_index"] == index
         assert shard["cometapi_exporter_accounts"] == 1
+
+
+def test_a_shard_without_accounts_prints_its_own_metrics(tmp_path):
+    with Gateway(keys=KEYS) as gateway:
+        flags = (accounts_file(tmp_path, {"a": gateway, "d": gateway}), "--shards.total=3", "--shards.index=2")
+        done = run_exporter("--once", *flags, TOKEN=CANARY_TOKEN)
+
+    assert done.returncode == 0
+    assert samples_of(done.stdout)["cometapi_exporter_accounts"] == 0

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from builders import CANARY_TOKEN
@@ -23,8 +24,8 @@ def settings_of(*names, interval=60.0, url="https://gateway.example.org", per_mi
 
 
 @contextlib.asynccontextmanager
-async def a_watch(settings):
-    watch = Watch(load=lambda: settings, world=FakeWorld(), telemetry=Telemetry(version="1"))
+async def a_watch(settings, later=None):
+    watch = Watch(load=lambda: later or settings, world=FakeWorld(), telemetry=Telemetry(version="1"))
     await watch.apply(settings)
     yield watch
     await watch.close()
@@ -56,10 +57,61 @@ def test_a_reload_changes_the_rate_limit_of_accounts_that_go_on():
     assert asyncio.run(play()) == (True, 7)
 
 
+def test_a_reload_that_cannot_begin_leaves_the_rate_limit(monkeypatch):
+    async def play():
+        async with a_watch(settings_of("a", per_minute=50)) as watch:
+            monkeypatch.setattr("exporter.cometapi.connections._trust", lambda *_: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                await watch.apply(settings_of("a", "b", per_minute=7))
+            (limit,) = watch._rate_limits.values()
+            return limit._sent.maxlen
+
+    assert asyncio.run(play()) == 50
+
+
+def test_a_reload_goes_on_when_the_client_that_asked_for_it_leaves():
+    async def play():
+        file = Path("accounts.yml")
+        first, second = (replace(settings_of(*names), config_file=file) for names in ("a", "ab"))
+        async with a_watch(first, second) as watch, asyncio.timeout(5):
+            begun, go_on, renew = asyncio.Event(), asyncio.Event(), watch.exposition.renew
+
+            async def renew_later(*states):
+                begun.set()
+                await go_on.wait()
+                await renew(*states)
+
+            watch.exposition.renew = renew_later
+            asked = asyncio.create_task(watch.reload())
+            await begun.wait()
+            asked.cancel()
+            await asyncio.wait([asked])
+            go_on.set()
+            await asyncio.gather(*watch._reloads)
+            return list(watch.snapshot.accounts)
+
+    assert asyncio.run(play()) == ["a", "b"]
+
+
+def test_no_reload_removes_an_account_that_is_being_withdrawn():
+    async def play():
+        seen = []
+        async with a_watch(settings_of("a")) as watch:
+
+            async def withdraw():
+                seen.append(watch._turn.locked())
+
+            watch.accounts["a"].withdraw_if_old = withdraw
+            await watch.withdraw_old()
+        return seen
+
+    assert asyncio.run(play()) == [True]
+
+
 def test_a_reload_that_cannot_begin_leaves_no_series_behind(monkeypatch):
     async def play():
         async with a_watch(settings_of("a")) as watch:
-            monkeypatch.setattr("exporter.cometapi.connections._trust", lambda _: 1 / 0)
+            monkeypatch.setattr("exporter.cometapi.connections._trust", lambda *_: 1 / 0)
             with pytest.raises(ZeroDivisionError):
                 await watch.apply(settings_of("a", "b"))
             return list(watch.accounts), b"".join([piece async for piece in watch.exposition.plain(Form.TEXT)])

@@ -11,13 +11,14 @@ from contextlib import aclosing
 import httpx
 import pytest
 import respx
+import trustme
 from builders import CANARY_TOKEN
 
 from exporter.cometapi import connections
 from exporter.cometapi.answer import Answer
 from exporter.cometapi.connections import Connections
 from exporter.credentials import Secret
-from exporter.errors import ApiError, InvalidResponse, TimedOut, Unreachable
+from exporter.errors import ApiError, InvalidResponse, StartError, TimedOut, Unreachable
 
 
 class Pieces(httpx.AsyncByteStream):
@@ -285,3 +286,22 @@ def test_after_a_broken_request_the_next_ones_go_through_a_new_pool_and_the_old_
     with respx.mock as gateway:
         gateway.route().mock(side_effect=answer)
         asyncio.run(play())
+
+
+def trusted_by(ca_file) -> list[str]:
+    opened = Connections("https://gateway.example", user_id=None, ca_file=ca_file, timeout=1.0, at_once=1)
+    return [dict(pair[0] for pair in found["subject"])["organizationName"] for found in opened._trust.get_ca_certs()]
+
+
+def test_a_file_of_authorities_that_changed_is_read_again(tmp_path):
+    ca_file, seen = tmp_path / "ca.pem", []
+    for name in ("One", "Another"):
+        trustme.CA(organization_name=name).cert_pem.write_to_path(ca_file)
+        seen += trusted_by(ca_file)
+
+    assert seen == ["One", "Another"]
+
+
+def test_a_file_of_authorities_that_is_gone_cannot_be_started_with(tmp_path):
+    with pytest.raises(StartError, match=r"/ca\.pem cannot be read: No such file"):
+        trusted_by(tmp_path / "ca.pem")
