@@ -3,7 +3,7 @@
 Talks to: signals, sockets, standard output; everything else through the parts. Here alone are the clock, the sleep, the
 chance and the interpreter's settings chosen. Mutable state in the whole program: the accounts and the current snapshot
 (`Watch`), the rendering (`Exposition`), each refresher's last state, sign of life and memory of what was said, each
-account's balance and facts, each client's API variant, clock skew and pool, the requests sent to each host
+account's balance, facts and usage, each client's API variant, clock skew and pool, the requests sent to each host
 (`RateLimit`), the process's counters, the web config and the passwords as last read, the server's connections.
 """
 

@@ -1,6 +1,6 @@
 """The table of accounts: what each can pay with, and how long that lasts.
 
-Pure. May not know which dashboard it is on.
+Pure. Knows no dashboard.
 """
 
 from . import look

@@ -1,6 +1,6 @@
 """What the dashboards ask of Prometheus, as PromQL text.
 
-Pure: text in, text out. May not know panels, units or colours. Raw metrics only, so the dashboards work
+Pure: text in, text out. Knows no panels, units or colours. Raw metrics only, so the dashboards work
 without recording rules. Every selector is folded with `max by`, so that two replicas of the exporter
 look like one.
 """

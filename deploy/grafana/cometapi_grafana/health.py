@@ -1,6 +1,6 @@
 """The row about the exporter itself, for the question whether its data can be relied on.
 
-Pure. May not know which dashboard it is on.
+Pure. Knows no dashboard.
 """
 
 from grafana_foundation_sdk.builders.common import GraphThresholdsStyleConfig

@@ -1,6 +1,6 @@
 """Units, colours, thresholds and value mappings: how a value looks, whatever it measures.
 
-Pure. May not know metrics or queries.
+Pure. Knows no metrics and no queries.
 """
 
 from typing import NamedTuple

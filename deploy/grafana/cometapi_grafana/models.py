@@ -1,6 +1,6 @@
 """The row about what models cost, of all chosen keys or of one.
 
-Pure. May not know which dashboard it is on.
+Pure. Knows no dashboard.
 """
 
 from collections.abc import Callable

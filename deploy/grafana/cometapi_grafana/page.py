@@ -1,6 +1,6 @@
 """What both dashboards share before a panel is on them, and how one becomes JSON text.
 
-Pure. May not know files.
+Pure. Knows no files.
 """
 
 import json

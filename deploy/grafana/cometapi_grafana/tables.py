@@ -1,6 +1,6 @@
 """Tables: one query a column, merged on the labels that name a row (a key, an account, a model).
 
-Pure. May not know which rows a table is about: the caller brings them as an expression.
+Pure. Does not know which rows a table is about: the caller brings them as an expression.
 """
 
 from collections.abc import Callable, Mapping

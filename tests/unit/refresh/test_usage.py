@@ -182,7 +182,7 @@ def test_the_day_and_the_days_before_it_in_the_month_are_read():
     assert days_of_month(first + 5) == [(first, first)]
 
 
-def test_the_dearest_models_of_the_month_come_first_and_the_rest_is_summed():
+def test_the_most_expensive_models_of_the_month_come_first_and_the_rest_is_summed():
     today = [a_row(5, model="m1"), a_row(1, model="m9"), a_row(-7, model="refunded")]
     earlier = [a_row(10 * number, model=f"m{number}") for number in range(1, 11)] + [a_row(1, model="m10")]
     found = spending(THE_31ST, today, earlier)
