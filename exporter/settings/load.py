@@ -182,7 +182,7 @@ class _Loading:
                 "plain HTTP to a non-loopback host would expose the token on the network: use https, or allow it with "
                 "--cometapi.allow-insecure-http (allow_insecure_http: true in the file)",
             )
-        if values["stale_after"] < 2 * values["interval"]:
+        if values["stale_after"] < 2 * values["interval"] and not self._is_wrong(texts["interval"].where):
             self._complain(
                 texts["stale_after"].where,
                 f"expected at least two intervals of {texts['interval'].text} for account {name}, got "
@@ -204,7 +204,7 @@ class _Loading:
             if values[key] != alone and not self._has_file:
                 self._complain(BY_KEY[key].where, "requires --config.file")
         total, index = values["shards_total"], values["shards_index"]
-        if index >= total:
+        if index >= total and not self._is_wrong(BY_KEY["shards_total"].where):
             problem = f"expected less than --shards.total, {total}, got {index}: indexes count from 0"
             self._complain(BY_KEY["shards_index"].where, problem)
 
@@ -233,6 +233,10 @@ class _Loading:
         except ApiError as error:
             self._complain(where, str(error))
         return None
+
+    def _is_wrong(self, where: str) -> bool:
+        """Whether what is written at *where* means nothing, so that no other setting is to be held against it."""
+        return any(problem.startswith(f"{where}: ") for problem in self.problems)
 
     def _complain(self, where: str, problem: str) -> None:
         self.problems.append(f"{where}: {problem}")

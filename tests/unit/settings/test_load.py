@@ -200,6 +200,16 @@ def test_data_that_would_disappear_after_one_failed_refresh_is_wrong():
     )
 
 
+@pytest.mark.parametrize(
+    ("wrong", "other"),
+    [("--collect.interval=10", "--collect.stale-after=30s"), ("--shards.total=many", "--shards.index=1")],
+)
+def test_no_other_setting_is_held_against_a_wrong_one(wrong, other):
+    (problem,) = problems(wrong, other, **TOKEN)
+
+    assert problem.startswith(wrong.split("=")[0])
+
+
 @pytest.mark.parametrize("key", ["auto_reload_interval", "shards_total"])
 def test_what_has_a_meaning_only_for_an_accounts_file_is_wrong_without_one(key):
     text = {"auto_reload_interval": "30s", "shards_total": "2"}[key]
