@@ -107,6 +107,11 @@ class ApiError(ExporterError):
         super().__init__(message)
         self.retry_after = retry_after
 
+    def bare(self) -> Self:
+        """Let go of the frames it came through: they hold whole answers, in cycles that only a full collection ends."""
+        self.__context__ = None
+        return self.with_traceback(None)
+
 
 class Unauthorized(ApiError, reason=Reason.UNAUTHORIZED):
     """The access token is missing, unreadable or refused."""

@@ -170,15 +170,18 @@ class CometClient:
 
     @stamina.retry(on=_is_worth_another_try, attempts=ATTEMPTS, timeout=None)
     async def _get(self, token: Secret, endpoint: Endpoint[Content_co], **params: str) -> Content_co:
-        """Ask the *endpoint*, and parse its answer apart from the event loop; raises ApiError."""
-        answer = await self._send(token, endpoint.path, params)
-        self.clock_skew = clock_skew(answer)
+        """Ask the *endpoint*, again after trouble that passes; raises ApiError."""
         try:
-            return await decode(partial(endpoint.parse, answer))
+            return await self._ask(token, endpoint, params)
         except ApiError as error:
             if error.retry_after is not None:
                 self._rate_limit.pause(error.retry_after)
-            raise
+            raise error.bare() from None
+
+    async def _ask(self, token: Secret, endpoint: Endpoint[Content_co], params: Mapping[str, str]) -> Content_co:
+        answer = await self._send(token, endpoint.path, params)
+        self.clock_skew = clock_skew(answer)
+        return await decode(partial(endpoint.parse, answer))  # apart from the event loop
 
     async def _get_if_offered(
         self, token: Secret, endpoint: Endpoint[Content_co], kind: str = "", **params: str

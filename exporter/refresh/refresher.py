@@ -154,7 +154,7 @@ class Refresher:
         except Exception as bug:  # noqa: BLE001 - the one place where any error at all must not end the refreshes
             error = ApiError(f"a bug in the exporter: {type(bug).__name__}")
             self._report.crashed(bug)
-        return self.state.failed(error, self._world.clock()), error
+        return self.state.failed(error, self._world.clock()), error.bare()
 
     async def _loses_too_many(self, listing: Listing) -> bool:
         return await decode(lambda: self.state.loses_too_many(listing, self._reader.balance))

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -12,6 +13,7 @@ import respx
 import sessions
 from builders import CANARY_TOKEN, a_wire_account, a_wire_key
 
+from exporter.cometapi.answer import Answer
 from exporter.cometapi.client import CometClient
 from exporter.credentials import Secret
 from exporter.errors import (
@@ -109,6 +111,16 @@ def test_the_headers_are_the_raw_token_and_the_user_where_there_is_one(user_id, 
     assert request.headers["authorization"] == CANARY_TOKEN
     assert [request.headers.get(name) for name in names] == [sent] * 7
     assert balance == Balance(remaining_quota=24_997_909, used_quota=10_027_091, requests=339, account_id=1)
+
+
+def test_a_refused_answer_is_not_kept_in_memory_by_its_error():
+    session = Session(lambda _: an_answer(content=["not an account"]))
+    with pytest.raises(InvalidResponse) as caught:
+        session.use(lambda client: client.read_balance(TOKEN))
+
+    frames = [frame.f_locals for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
+    assert caught.value.__context__ is None
+    assert not [each for names in frames for each in names.values() if isinstance(each, Answer)]
 
 
 def test_how_far_the_clocks_are_apart_is_known_from_an_answer():

@@ -1,7 +1,9 @@
 """The refreshes of one account, in a world whose time a test turns."""
 
 import asyncio
+import gc
 import re
+import weakref
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -409,6 +411,22 @@ def test_a_refresh_that_hangs_is_death_after_the_grace_since_its_last_page():
     played.refreshes(1)
 
     assert during == [True, False]
+
+
+def test_a_failed_listing_is_not_kept_in_memory_by_its_error():
+    class Failing(FakeReader):
+        async def list_keys(self, *_, **__):
+            held = {1, 2, 3}
+            kept.append(weakref.ref(held))
+            raise failure(Reason.INVALID_RESPONSE)
+
+    kept = []
+    gc.disable()
+    try:
+        Stage(reader=Failing(listings=[])).refreshes(1)
+        assert kept[0]() is None
+    finally:
+        gc.enable()
 
 
 def test_closed_in_a_listing_it_ends_at_once_and_publishes_nothing():
