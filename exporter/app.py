@@ -169,7 +169,11 @@ async def read_once(settings: Settings) -> str | None:
 
 
 async def try_accounts(settings: Settings, *, on_page: Callable[[], None]) -> list[AccountState]:
-    """Do one refresh of every account; return the states; *on_page* is called for every page read."""
-    async with monitoring(settings) as watch:
+    """Do one refresh of every account; return the states; *on_page* is called for every page read.
+
+    What models cost is left out: it would take several turns of the rate limit for each account.
+    """
+    without_usage = tuple(replace(account, usage="off") for account in settings.accounts)
+    async with monitoring(replace(settings, accounts=without_usage)) as watch:
         await watch.refresh_once(on_page)
         return list(watch.snapshot.accounts.values())

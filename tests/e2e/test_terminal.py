@@ -8,7 +8,7 @@ import time
 
 import pytest
 from builders import CANARY_TOKEN, wire_keys
-from gateway import Gateway, always, answer
+from gateway import STATUS_PATH, USAGE_PATH, Gateway, always, answer
 from processes import EXPORTER, accounts_file, clean_environment, run, run_exporter
 
 
@@ -56,6 +56,15 @@ def test_a_pipe_gets_what_was_found_and_how_to_serve_without_colour_or_progress(
     assert f"default  {gateway.url}  3 " in done.stdout
     assert "50.00 USD" in done.stdout
     assert done.stdout.splitlines()[-1] == "Serve: cometapi-exporter --collect.interval=30s"
+
+
+def test_a_check_spends_no_requests_on_what_models_cost():
+    with Gateway(keys=wire_keys(3), offers={STATUS_PATH: {"enable_data_export": True}, USAGE_PATH: []}) as gateway:
+        run_exporter("--check", gateway=gateway)
+
+    asked = [request.path for request in gateway.requests]
+    assert STATUS_PATH in asked
+    assert USAGE_PATH not in asked
 
 
 def test_a_failed_check_names_the_reason_the_fix_and_a_wrong_clock_and_not_how_to_serve():
