@@ -107,16 +107,16 @@ def number(*, zero: bool = False) -> Callable[[str], float]:
     return parse
 
 
-def duration(least: float = 0.0) -> Callable[[str], float]:
-    """Return a parser for a Prometheus duration of at least *least* seconds, in seconds."""
+def duration(least: float = 0.0, *, or_zero: bool = False) -> Callable[[str], float]:
+    """Return a parser for a Prometheus duration of at least *least* seconds, or 0 where that is allowed, in seconds."""
 
     def parse(text: str) -> float:
         match = _DURATION.fullmatch(text.strip())
         if match is None or not text.strip() or len(text) > LONGEST_DURATION_TEXT:
             raise _wrong("a duration such as 90s, 15m or 1h30m", text)
         seconds = sum(int(count) * _SECONDS[unit] for unit, count in match.groupdict(default="0").items())
-        if seconds < least:
-            raise _wrong(f"at least {1000 * least:g}ms", text)
+        if seconds < least and not (or_zero and seconds == 0):
+            raise _wrong(f"{'0s or ' if or_zero else ''}at least {1000 * least:g}ms", text)
         return seconds
 
     return parse

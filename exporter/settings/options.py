@@ -83,7 +83,7 @@ OPTIONS = (
            "Allow plain HTTP to non-loopback hosts. The token can then be read on the network."),
     Option("config.file", "config_file", "FILE", parsers.path, None,
            "Path to a YAML file with several accounts. SIGHUP reloads it."),
-    Option("config.auto-reload-interval", "auto_reload_interval", "DURATION", parsers.duration(), "0s",
+    Option("config.auto-reload-interval", "auto_reload_interval", "DURATION", parsers.duration(1, or_zero=True), "0s",
            "How often to check the accounts file for changes and reload it. 0s: never."),
     Option("collect.interval", "interval", "DURATION", parsers.duration(0.1), "60s",
            "How often to refresh each account."),

@@ -210,6 +210,15 @@ def test_no_other_setting_is_held_against_a_wrong_one(wrong, other):
     assert problem.startswith(wrong.split("=")[0])
 
 
+def test_a_file_that_would_be_looked_at_all_the_time_is_wrong():
+    assert problems("--config.auto-reload-interval=10ms", **TOKEN) == [
+        (
+            "--config.auto-reload-interval (COMETAPI_EXPORTER_AUTO_RELOAD_INTERVAL): expected 0s or at least 1000ms, "
+            "got '10ms'"
+        )
+    ]
+
+
 @pytest.mark.parametrize("key", ["auto_reload_interval", "shards_total"])
 def test_what_has_a_meaning_only_for_an_accounts_file_is_wrong_without_one(key):
     text = {"auto_reload_interval": "30s", "shards_total": "2"}[key]
