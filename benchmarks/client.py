@@ -69,7 +69,9 @@ class Client:
         request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{self._port}\r\n{headers}\r\n".encode()
         began = time.perf_counter()
         if self._socket is None:
-            self._socket = socket.create_connection(("127.0.0.1", self._port), timeout=DEADLINE_SECONDS)
+            self._socket = socket.create_connection(
+                ("127.0.0.1", self._port), timeout=DEADLINE_SECONDS
+            )
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.sendall(request)
         head, pieces, stays = self._receive(self._socket)
@@ -101,7 +103,9 @@ class Client:
                 break
             if length is None and b"chunked" in head.lower() and pieces[-1].endswith(b"0\r\n\r\n"):
                 break
-        stays = size > 0 and head.startswith(b"HTTP/1.1") and b"connection: close" not in head.lower()
+        stays = (
+            size > 0 and head.startswith(b"HTTP/1.1") and b"connection: close" not in head.lower()
+        )
         return head, b"".join(pieces), stays
 
     def _leave(self) -> None:

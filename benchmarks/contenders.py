@@ -45,17 +45,30 @@ class Server:
 
 
 def start_gateway(
-    stack: ExitStack, folder: Path, count: int, now: int, *, delay: float = 0.0, share: float = 0.0, expiries: float = 0
+    stack: ExitStack,
+    folder: Path,
+    count: int,
+    now: int,
+    *,
+    delay: float = 0.0,
+    share: float = 0.0,
+    expiries: float = 0,
 ) -> str:
     """Start the simulated gateway and return its URL."""
     log = folder / f"gateway-{free_port()}.log"
-    program = Program([sys.executable, HERE / "gateway.py", count, now, delay, share, expiries], log)
+    program = Program(
+        [sys.executable, HERE / "gateway.py", count, now, delay, share, expiries], log
+    )
     stack.enter_context(program)
-    wait_until(lambda: program.check_alive() and program.output().endswith("\n"), what="the gateway")
+    wait_until(
+        lambda: program.check_alive() and program.output().endswith("\n"), what="the gateway"
+    )
     return f"http://127.0.0.1:{program.output().strip()}"
 
 
-def start_ours(stack: ExitStack, folder: Path, url: str, *, interval: str = "60s", accounts: int = 1) -> Server:
+def start_ours(
+    stack: ExitStack, folder: Path, url: str, *, interval: str = "60s", accounts: int = 1
+) -> Server:
     """Start the installed exporter with some *accounts* of one gateway, and wait until their first refreshes ended."""
     port = free_port()
     flags = [
@@ -79,7 +92,9 @@ def start_ours(stack: ExitStack, folder: Path, url: str, *, interval: str = "60s
         flags.append(f"--config.file={file}")
     program = stack.enter_context(Program([EXPORTER, *flags], folder / f"ours-{port}.log", environ))
     server = Server(name=OURS, program=program, port=port)
-    wait_until(lambda: program.check_alive() and is_ready(port), what="the exporter's first refresh")
+    wait_until(
+        lambda: program.check_alive() and is_ready(port), what="the exporter's first refresh"
+    )
     return server
 
 
@@ -114,7 +129,10 @@ def build_go(folder: Path) -> Path | None:
         check=False,
     )
     if built.returncode:
-        print(f"SKIPPED: the Go server does not build, so it is NOT compared\n{built.stderr[-1000:]}", flush=True)
+        print(
+            f"SKIPPED: the Go server does not build, so it is NOT compared\n{built.stderr[-1000:]}",
+            flush=True,
+        )
         return None
     return binary
 
@@ -123,7 +141,9 @@ def start_go(stack: ExitStack, folder: Path, binary: Path, count: int, now: int)
     listing = folder / f"pages-{count}"
     listing.write_bytes(b"\n".join(pages(count, now)))
     port = free_port()
-    program = stack.enter_context(Program([binary, listing, f"127.0.0.1:{port}"], folder / f"go-{port}.log"))
+    program = stack.enter_context(
+        Program([binary, listing, f"127.0.0.1:{port}"], folder / f"go-{port}.log")
+    )
     wait_until(lambda: program.check_alive() and is_open(port), what="the Go server")
     return Server(name=GO, program=program, port=port)
 
@@ -132,7 +152,10 @@ def start_nginx(stack: ExitStack, folder: Path, model: Server | None) -> Server 
     """Serve what *model* answers now as static files, and a word; None, and loudly so, without nginx."""
     nginx = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if nginx is None:
-        print("SKIPPED: no nginx here (scripts/install-bench-tools installs it): the limit is NOT measured", flush=True)
+        print(
+            "SKIPPED: no nginx here (scripts/install-bench-tools installs it): the limit is NOT measured",
+            flush=True,
+        )
         return None
     port = free_port()
     root = folder / f"nginx-{port}"
@@ -160,10 +183,16 @@ def copy_answers(model: Server, root: Path) -> None:
 
 
 def nginx_config(root: Path, port: int) -> str:
-    types = {"openmetrics": "application/openmetrics-text; version=1.0.0; charset=utf-8", "text": "text/plain"}
-    locations = "".join(f'location = /{name} {{ default_type "{kind}"; }}\n' for name, kind in types.items())
+    types = {
+        "openmetrics": "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        "text": "text/plain",
+    }
+    locations = "".join(
+        f'location = /{name} {{ default_type "{kind}"; }}\n' for name, kind in types.items()
+    )
     folders = "".join(
-        f"{kind}_temp_path {root}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        f"{kind}_temp_path {root}/{kind};\n"
+        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
     user = "user root;" if os.geteuid() == 0 else ""
     return f"""
@@ -182,7 +211,11 @@ def series_of(server: Server, request: Request) -> set[str]:
     """Return the series about keys and accounts that *server* serves, with its labels in one order."""
     with Client(server.port) as client:
         text = client.scrape(server.path(request), request).text()
-    lines = (line for line in text.split("\n") if line.startswith("cometapi_") and "_exporter_" not in line)
+    lines = (
+        line
+        for line in text.split("\n")
+        if line.startswith("cometapi_") and "_exporter_" not in line
+    )
     return {sorted_labels(line.rpartition(" ")[0]) for line in lines}
 
 

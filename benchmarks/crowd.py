@@ -18,7 +18,10 @@ PAUSE_SECONDS = 0.05
 KINDS = {
     "gzip": ("/metrics", "Accept-Encoding: gzip\r\n"),
     "plain": ("/metrics", ""),
-    "chosen, plain": ("/metrics?name[]=cometapi_key_info&name[]=cometapi_key_expires_in_seconds", ""),
+    "chosen, plain": (
+        "/metrics?name[]=cometapi_key_info&name[]=cometapi_key_expires_in_seconds",
+        "",
+    ),
     "status page": ("/", "Accept-Encoding: gzip\r\n"),
     "JSON": ("/api/v1/keys", "Accept-Encoding: gzip\r\n"),
 }
@@ -54,7 +57,9 @@ def read_slowly(port: int, path: str, headers: str, seconds: float) -> None:
         for each in sockets:
             each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BYTES_A_READ)
             each.connect(("127.0.0.1", port))
-            each.sendall(f"GET {path} HTTP/1.1\r\nHost: x:{port}\r\nAccept: {TEXT}\r\n{headers}\r\n".encode())
+            each.sendall(
+                f"GET {path} HTTP/1.1\r\nHost: x:{port}\r\nAccept: {TEXT}\r\n{headers}\r\n".encode()
+            )
             each.settimeout(0)
         end = time.monotonic() + seconds
         while time.monotonic() < end:

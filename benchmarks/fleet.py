@@ -1,6 +1,7 @@
 """Measure what refreshes cost in CPU: accounts x keys at equal totals, and a refresh in which nothing or all changed.
 
-Talks to: the simulated gateway; `fleet.py URL ACCOUNTS TIMES` is the process in which the refreshes run.
+Talks to: the simulated gateway; `fleet.py URL ACCOUNTS TIMES` is the process in which the refreshes
+run.
 """
 
 import asyncio
@@ -44,7 +45,11 @@ class Fleets:
     listing_cpu_seconds: float
 
     def cpu(self, accounts: int, keys: int, share: float = TENTH) -> float | None:
-        found = (it.cpu_seconds for it in self.fleets if (it.accounts, it.keys, it.share) == (accounts, keys, share))
+        found = (
+            it.cpu_seconds
+            for it in self.fleets
+            if (it.accounts, it.keys, it.share) == (accounts, keys, share)
+        )
         return next(found, None)
 
     def against_one(self, accounts: int, keys: int) -> float | None:
@@ -64,12 +69,18 @@ class Fleets:
 def measure(folder: Path, totals: dict[int, list[int]], *, times: int) -> Fleets:
     """Measure each total of keys with each number of accounts; the smallest total also without changes and with all."""
     listed = min(totals)
-    cases = [(accounts, total // accounts, TENTH) for total, numbers in totals.items() for accounts in numbers]
+    cases = [
+        (accounts, total // accounts, TENTH)
+        for total, numbers in totals.items()
+        for accounts in numbers
+    ]
     cases += [(1, listed, NOTHING), (1, listed, ALL)]
     fleets = [refreshes(folder, accounts, keys, share, times) for accounts, keys, share in cases]
     with ExitStack() as stack:
         url = start_gateway(stack, folder, listed - PAGE_SIZE // 2, int(time.time()))
-        listed_alone = min(listing.run(listing.OURS, url, listed // PAGE_SIZE).cpu_seconds for _ in range(times))
+        listed_alone = min(
+            listing.run(listing.OURS, url, listed // PAGE_SIZE).cpu_seconds for _ in range(times)
+        )
     return Fleets(fleets=fleets, listed_keys=listed, listing_cpu_seconds=listed_alone)
 
 
@@ -87,10 +98,15 @@ def refreshes(folder: Path, accounts: int, keys: int, share: float, times: int) 
 async def refresh_all(folder: Path, url: str, accounts: int, times: int) -> float:
     """Return the least CPU seconds that a refresh of all accounts took; the first one does not count."""
     file = folder / "accounts.yml"
-    rows = (f"  - {{name: a{n}, base_url: {url}, access_token_env: TOKEN_{n}}}\n" for n in range(accounts))
+    rows = (
+        f"  - {{name: a{n}, base_url: {url}, access_token_env: TOKEN_{n}}}\n"
+        for n in range(accounts)
+    )
     file.write_text("accounts:\n" + "".join(rows), encoding="utf-8")
     tokens = {f"TOKEN_{n}": f"benchmark{n}" for n in range(accounts)}
-    settings = load_settings({"config_file": str(file), "max_requests_per_minute": "1000000"}, tokens)
+    settings = load_settings(
+        {"config_file": str(file), "max_requests_per_minute": "1000000"}, tokens
+    )
     used = []
     async with monitoring(settings) as watch:
         for _ in range(times + 1):
@@ -105,4 +121,8 @@ async def refresh_all(folder: Path, url: str, accounts: int, times: int) -> floa
 if __name__ == "__main__":
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     with tempfile.TemporaryDirectory() as own_folder:
-        print(asyncio.run(refresh_all(Path(own_folder), sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))))
+        print(
+            asyncio.run(
+                refresh_all(Path(own_folder), sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+            )
+        )

@@ -1,8 +1,9 @@
 """Be a gateway whose answers are ready before they are requested; a process of its own.
 
-`gateway.py KEYS UNIX_TIME DELAY_SECONDS [SHARE [EXPIRIES]]` prints the port and serves on loopback until its standard
-input ends, or for half an hour at most. Each answer comes DELAY_SECONDS after its request. Each token is an account
-with the same keys, of which SHARE were used between two listings and EXPIRIES expire each second.
+`gateway.py KEYS UNIX_TIME DELAY_SECONDS [SHARE [EXPIRIES]]` prints the port and serves on loopback
+until its standard input ends, or for half an hour at most. Each answer comes DELAY_SECONDS after
+its request. Each token is an account with the same keys, of which SHARE were used between two
+listings and EXPIRIES expire each second.
 """
 
 import asyncio
@@ -20,7 +21,9 @@ NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
 
 
 def answer(body: bytes) -> bytes:
-    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = (
+        f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
     return head.encode() + body
 
 
@@ -64,14 +67,25 @@ class Conversation(asyncio.Protocol):
         if page:
             self.transport.write(self.listings.page(token[1] if token else b"", int(page[1])))
         else:
-            self.transport.write(self.account if request.startswith(b"GET /api/user/self ") else NOT_FOUND)
+            self.transport.write(
+                self.account if request.startswith(b"GET /api/user/self ") else NOT_FOUND
+            )
 
 
-async def serve(count: int, now: int, delay: float, share: float = 0.0, expiries: float = 0.0) -> None:
-    changes = [Change(share=share, version=version, expiries=expiries) for version in ((0, 1) if share else (0,))]
-    listings = Listings([[answer(page) for page in pages(count, now, change)] for change in changes])
+async def serve(
+    count: int, now: int, delay: float, share: float = 0.0, expiries: float = 0.0
+) -> None:
+    changes = [
+        Change(share=share, version=version, expiries=expiries)
+        for version in ((0, 1) if share else (0,))
+    ]
+    listings = Listings(
+        [[answer(page) for page in pages(count, now, change)] for change in changes]
+    )
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Conversation(listings, delay), "127.0.0.1", 0, backlog=64)
+    server = await loop.create_server(
+        lambda: Conversation(listings, delay), "127.0.0.1", 0, backlog=64
+    )
     print(server.sockets[0].getsockname()[1], flush=True)
     async with asyncio.timeout(LIFE_SECONDS):
         await loop.run_in_executor(None, sys.stdin.read)

@@ -62,7 +62,13 @@ def _scrapes(sizes: Sizes) -> Iterator[Row]:
 
     def cpu(name: str, *, shared: bool = False) -> float | None:
         its = figures[name].cpu_seconds if name in figures else None
-        ours = None if OURS not in figures else figures[OURS].cpu_seconds if shared else figures[OURS].alone_seconds
+        ours = (
+            None
+            if OURS not in figures
+            else figures[OURS].cpu_seconds
+            if shared
+            else figures[OURS].alone_seconds
+        )
         return its / ours if its and ours else None
 
     nginx, ours = (figures[name].median() if name in figures else None for name in (NGINX, OURS))
@@ -70,7 +76,9 @@ def _scrapes(sizes: Sizes) -> Iterator[Row]:
     yield at_most("1. scrape, 1,000 keys, against nginx's static file", 6, slower, TIMES)
     yield at_least("1. Go's CPU for a scrape against ours", 60, cpu(GO), TIMES)
     yield at_least("1. the usual Python exporter's CPU against ours", 170, cpu(GAUGES), TIMES)
-    yield at_least("(for comparison) a Python collector's CPU against ours", 170, cpu(COLLECTOR), TIMES)
+    yield at_least(
+        "(for comparison) a Python collector's CPU against ours", 170, cpu(COLLECTOR), TIMES
+    )
     for who, name, limit in (("Go's", GO, 60), ("the usual Python exporter's", GAUGES, 170)):
         yield at_least(
             f"(for comparison) {who} CPU against ours where scrapes share a second",
@@ -82,8 +90,12 @@ def _scrapes(sizes: Sizes) -> Iterator[Row]:
 
 def _takein(found: Takein) -> Iterator[Row]:
     for count in (1000, 10_000):
-        figure = found[OURS, count] / found[NGINX, count] if found and (OURS, count) in found else None
-        yield at_most(f"1. Prometheus's scrape duration against nginx, {count:,} keys", 1.1, figure, TIMES)
+        figure = (
+            found[OURS, count] / found[NGINX, count] if found and (OURS, count) in found else None
+        )
+        yield at_most(
+            f"1. Prometheus's scrape duration against nginx, {count:,} keys", 1.1, figure, TIMES
+        )
 
 
 def _stalls(found: Iterable[Stall]) -> Iterator[Row]:
@@ -94,14 +106,19 @@ def _stalls(found: Iterable[Stall]) -> Iterator[Row]:
         else:
             limit, what = 300, f"{stall.keys:,} keys, while refreshes end"
             yield at_most(f"2. worst wait, {what}", 20, max(stall.waits) * 1e3, "ms")
-        yield at_most(f"2. p99 of scrapes, {what}", limit, stall.part(0.99, stall.scrapes) * 1e3, "ms")
+        yield at_most(
+            f"2. p99 of scrapes, {what}", limit, stall.part(0.99, stall.scrapes) * 1e3, "ms"
+        )
 
 
 def _memory(crowd: Crowd) -> Iterator[Row]:
     allowed = (50e6 + 2500 * crowd.keys) / 1e6
     for kind, peak in crowd.peaks.items():
         yield at_most(
-            f"3. peak memory, {crowd.keys:,} keys, {crowd.readers} slow readers of {kind}", allowed, peak / 1e6, "MB"
+            f"3. peak memory, {crowd.keys:,} keys, {crowd.readers} slow readers of {kind}",
+            allowed,
+            peak / 1e6,
+            "MB",
         )
 
 
@@ -110,14 +127,20 @@ def _listings(found: Iterable[Listing]) -> Iterator[Row]:
         if it.who == "this exporter":
             limit = 1.3 if it.pages < 100 else 1.1
             yield at_most(
-                f"4. listing {it.pages:,} pages against the ideal", limit, it.seconds / it.ideal_seconds, TIMES
+                f"4. listing {it.pages:,} pages against the ideal",
+                limit,
+                it.seconds / it.ideal_seconds,
+                TIMES,
             )
 
 
 def _upkeep(it: Upkeep | None) -> Iterator[Row]:
     if it is not None:
         yield at_most(
-            "4. rate-limited listing against the limit", 1.05, it.paced_seconds / it.paced_ideal_seconds, TIMES
+            "4. rate-limited listing against the limit",
+            1.05,
+            it.paced_seconds / it.paced_ideal_seconds,
+            TIMES,
         )
         yield at_most("5. idle, 1,000 keys, of one core", 0.5, it.idle_cpu_seconds / 60 * 100, "%")
 
@@ -127,4 +150,9 @@ def _fleets(found: Fleets) -> Iterator[Row]:
         name = f"6. CPU of {accounts} accounts of {keys:,} keys against one of {accounts * keys:,}"
         yield at_most(name, 1.5, found.against_one(accounts, keys), TIMES)
     share = found.nothing_against_all
-    yield at_most("6. a refresh without changes against one with", 10, None if share is None else share * 100, "%")
+    yield at_most(
+        "6. a refresh without changes against one with",
+        10,
+        None if share is None else share * 100,
+        "%",
+    )

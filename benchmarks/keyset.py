@@ -1,6 +1,7 @@
 """Make the one key set that every server of a comparison serves.
 
-Pure: no clock (the time is an argument), no network. Writes what a gateway would send: pages of JSON.
+Pure: no clock (the time is an argument), no network. Writes what a gateway would send: pages of
+JSON.
 """
 
 import json
@@ -37,7 +38,9 @@ def wire_key(number: int, now: int, change: Change = NOTHING) -> dict[str, Any]:
         "user_id": 1,
         "key": f"{number:048d}",
         "status": (1, 1, 1, 1, 1, 1, 1, 2, 3, 4)[number % 10],
-        "name": f"team-{number % 97} service {number}" if number % 50 else f'équipe "{number}" 密钥',
+        "name": f"team-{number % 97} service {number}"
+        if number % 50
+        else f'équipe "{number}" 密钥',
         "created_time": now - 8_640_000 - number,
         "accessed_time": now if used else 0 if number % 4 == 0 else now - number * 60 % 2_000_000,
         "expired_time": expiry if number % 2 else -1,
@@ -69,5 +72,8 @@ def pages(count: int, now: int, change: Change = NOTHING) -> Iterator[bytes]:
 
 
 ACCOUNT = json.dumps(
-    {"success": True, "data": {"id": 1, "quota": 24_997_909, "used_quota": 10_027_091, "request_count": 339}}
+    {
+        "success": True,
+        "data": {"id": 1, "quota": 24_997_909, "used_quota": 10_027_091, "request_count": 339},
+    }
 ).encode()

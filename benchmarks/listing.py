@@ -1,7 +1,7 @@
 """Measure the listing of N pages: the exporter's own client, aiohttp where it is there, and a bare lower bound.
 
-Each contender is a process of its own (`listing.py WHO URL PAGES CONCURRENCY PER_MINUTE` prints seconds and CPU
-seconds as JSON), so that none inherits another's memory or loop.
+Each contender is a process of its own (`listing.py WHO URL PAGES CONCURRENCY PER_MINUTE` prints
+seconds and CPU seconds as JSON), so that none inherits another's memory or loop.
 """
 
 import asyncio
@@ -53,7 +53,9 @@ def measure(folder: Path, pages: int, *, repeats: int) -> list[Listing]:
     """Let the contenders list *pages* pages in turn, *repeats* times; return the medians."""
     contenders = [BARE, *([AIOHTTP] if importlib.util.find_spec("aiohttp") else []), OURS]
     if AIOHTTP not in contenders:
-        print("SKIPPED: aiohttp is not installed in this environment; the bare lower bound stands in for it")
+        print(
+            "SKIPPED: aiohttp is not installed in this environment; the bare lower bound stands in for it"
+        )
     runs: dict[str, list[Listing]] = {who: [] for who in contenders}
     with ExitStack() as stack:
         count = pages * PAGE_SIZE - PAGE_SIZE // 2
@@ -74,19 +76,25 @@ def median(listings: list[Listing]) -> Listing:
     )
 
 
-def run(who: str, url: str, pages: int, *, per_minute: int = 10_000_000, seconds: float = 150) -> Listing:
+def run(
+    who: str, url: str, pages: int, *, per_minute: int = 10_000_000, seconds: float = 150
+) -> Listing:
     arguments = [sys.executable, __file__, who, url, str(pages), str(CONCURRENCY), str(per_minute)]
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=seconds, check=False)
     if done.returncode:
         raise Failed(f"{who} could not list: {done.stderr[-2000:]}")
     figures = json.loads(done.stdout)
-    return Listing(who=who, pages=pages, seconds=figures["seconds"], cpu_seconds=figures["cpu_seconds"])
+    return Listing(
+        who=who, pages=pages, seconds=figures["seconds"], cpu_seconds=figures["cpu_seconds"]
+    )
 
 
 # The contenders, each in its process.
 
 
-async def list_with_ours(url: str, pages: int, concurrency: int, per_minute: int) -> tuple[float, float]:
+async def list_with_ours(
+    url: str, pages: int, concurrency: int, per_minute: int
+) -> tuple[float, float]:
     rate_limit = RateLimit(per_minute, clock=time.monotonic, sleep=asyncio.sleep)
     async with aclosing(
         CometClient(
@@ -113,7 +121,9 @@ async def list_with_aiohttp(url: str, pages: int, concurrency: int, _: int) -> t
     async with aiohttp.ClientSession(url, connector=connector) as session:
 
         async def page(number: int) -> int:
-            async with session.get("/api/token/", params={"p": number, "page_size": PAGE_SIZE}) as response:
+            async with session.get(
+                "/api/token/", params={"p": number, "page_size": PAGE_SIZE}
+            ) as response:
                 return keys_in(await response.read())
 
         return await timed(lambda: all_pages(page, pages, concurrency), pages)
@@ -124,9 +134,15 @@ async def list_bare(url: str, pages: int, concurrency: int, _: int) -> tuple[flo
     free: asyncio.LifoQueue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.LifoQueue()
 
     async def page(number: int) -> int:
-        streams = free.get_nowait() if not free.empty() else await asyncio.open_connection("127.0.0.1", address.port)
+        streams = (
+            free.get_nowait()
+            if not free.empty()
+            else await asyncio.open_connection("127.0.0.1", address.port)
+        )
         reader, writer = streams
-        writer.write(f"GET /api/token/?p={number}&page_size={PAGE_SIZE} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        writer.write(
+            f"GET /api/token/?p={number}&page_size={PAGE_SIZE} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+        )
         head = await reader.readuntil(b"\r\n\r\n")
         body = await reader.readexactly(int(head.rpartition(b"Content-Length: ")[2]))
         free.put_nowait(streams)

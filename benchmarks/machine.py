@@ -21,7 +21,9 @@ class Failed(Exception):
     """Something that was to be measured did not come about."""
 
 
-def wait_until(question: Callable[[], bool], *, seconds: float = PATIENCE_SECONDS, what: str = "") -> None:
+def wait_until(
+    question: Callable[[], bool], *, seconds: float = PATIENCE_SECONDS, what: str = ""
+) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         with contextlib.suppress(OSError):
@@ -44,7 +46,9 @@ def is_open(port: int) -> bool:
 class Program:
     """A program under way; its output goes to a file, its children's costs count as its own."""
 
-    def __init__(self, arguments: Sequence[object], log: Path, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, arguments: Sequence[object], log: Path, environ: Mapping[str, str] | None = None
+    ) -> None:
         self.log = log
         with log.open("ab") as output:
             self.process = subprocess.Popen(
@@ -89,7 +93,10 @@ class Program:
     def running_seconds(self) -> float:
         """Return the same for the threads that run now, to the nanosecond."""
         tasks = [task for pid in self.pids() for task in Path(f"/proc/{pid}/task").iterdir()]
-        return sum(int((task / "schedstat").read_text(encoding="ascii").split()[0]) for task in tasks) / 1e9
+        return (
+            sum(int((task / "schedstat").read_text(encoding="ascii").split()[0]) for task in tasks)
+            / 1e9
+        )
 
     def peak_bytes(self) -> int:
         """Return the most memory that was resident at once (VmHWM)."""

@@ -1,8 +1,9 @@
 """Be one of the two Python exporters that we compare with; a process of its own.
 
-`python_servers.py gauges|collector KEYS UNIX_TIME PORT` serves the key set with prometheus_client's start_http_server
-until its standard input ends. *gauges* is how most exporters are made: labelled Gauge objects that keep their series,
-here with the countdown computed at the scrape. *collector* creates the families at each scrape.
+`python_servers.py gauges|collector KEYS UNIX_TIME PORT` serves the key set with prometheus_client's
+start_http_server until its standard input ends. *gauges* is how most exporters are made: labelled
+Gauge objects that keep their series, here with the countdown computed at the scrape. *collector*
+creates the families at each scrape.
 """
 
 import itertools
@@ -12,7 +13,13 @@ import time
 from pathlib import Path
 
 from keyset import pages
-from prometheus_client import CollectorRegistry, Gauge, PlatformCollector, ProcessCollector, start_http_server
+from prometheus_client import (
+    CollectorRegistry,
+    Gauge,
+    PlatformCollector,
+    ProcessCollector,
+    start_http_server,
+)
 
 from exporter.cometapi.answer import Answer
 from exporter.cometapi.wire import parse_page
@@ -28,7 +35,9 @@ BALANCE = Balance(remaining_quota=24_997_909, used_quota=10_027_091, requests=33
 
 
 def snapshot_of(count: int, now: int) -> Snapshot:
-    answers = (Answer(status=200, headers={}, body=body, received_at=now) for body in pages(count, now))
+    answers = (
+        Answer(status=200, headers={}, body=body, received_at=now) for body in pages(count, now)
+    )
     keys = tuple(itertools.chain.from_iterable(parse_page(answer).keys for answer in answers))
     state = AccountState(
         name="default",

@@ -1,7 +1,8 @@
 """Measure this exporter beside others, in one run, and print tables; `--write` puts them into docs/performance.md.
 
-Needs the development environment. Go, nginx, Prometheus and aiohttp are used where they are found, and missed loudly.
-Everything listens on loopback, ends by its own process id, and is bounded: about fourteen minutes, `--quick` four.
+Needs the development environment. Go, nginx, Prometheus and aiohttp are used where they are found,
+and missed loudly. Everything listens on loopback, ends by its own process id, and is bounded: about
+fourteen minutes, `--quick` four.
 """
 
 import argparse
@@ -46,7 +47,9 @@ T = TypeVar("T")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--quick", action="store_true", help="1,000 keys, 20,000 for expiries and slow readers, no quiet minute"
+        "--quick",
+        action="store_true",
+        help="1,000 keys, 20,000 for expiries and slow readers, no quiet minute",
     )
     parser.add_argument("--write", action="store_true", help=f"put the tables into {DOCUMENT.name}")
     arguments = parser.parse_args()
@@ -67,17 +70,24 @@ def measure(folder: Path, *, quick: bool) -> Measured:
         for count, effort in (QUICK if quick else FULL).items()
     }
     counts = [1000] if quick else [1000, 10_000]
-    durations = step("letting Prometheus scrape", lambda: takein.measure(folder, counts, seconds=15 if quick else 40))
+    durations = step(
+        "letting Prometheus scrape",
+        lambda: takein.measure(folder, counts, seconds=15 if quick else 40),
+    )
     stalls = [
         step(
             f"watching {count:,} keys",
             partial(stall.measure, folder, count, refreshes=4, most_seconds=60, expiries=each),
         )
-        for count, each in (((20_000, 50.0),) if quick else ((100_000, 0.0), (100_000, 1.0), (20_000, 50.0)))
+        for count, each in (
+            ((20_000, 50.0),) if quick else ((100_000, 0.0), (100_000, 1.0), (20_000, 50.0))
+        )
     ]
     totals = {10_000: [1, 50]} if quick else {10_000: [1, 10, 50], 50_000: [1, 50]}
     fleets = step("refreshing fleets", lambda: fleet.measure(folder, totals, times=3))
-    slow = step("reading slowly", lambda: crowd.measure(folder, 20_000 if quick else 100_000, seconds=8))
+    slow = step(
+        "reading slowly", lambda: crowd.measure(folder, 20_000 if quick else 100_000, seconds=8)
+    )
     listed = step("listing pages", lambda: listing.measure(folder, 10, repeats=5))
     if not quick:
         listed += step("listing many pages", lambda: listing.measure(folder, 1000, repeats=1))
@@ -101,7 +111,11 @@ def report(measured: Measured) -> str:
         "## Scrapes side by side",
         SCRAPES_NOTE,
         tables.scrapes(measured.sizes),
-        *(["## What Prometheus says a scrape took", tables.takein(measured.takein)] if measured.takein else []),
+        *(
+            ["## What Prometheus says a scrape took", tables.takein(measured.takein)]
+            if measured.takein
+            else []
+        ),
         "## While refreshes end and keys expire",
         tables.stalls(measured.stalls),
         "## Refreshes of fleets",
@@ -110,7 +124,11 @@ def report(measured: Measured) -> str:
         tables.crowds(measured.crowd),
         "## Listing, 50 ms an answer, four at a time",
         tables.listings(measured.listings),
-        *(["## A quiet minute, and the rate limit", tables.upkeep(measured.upkeep)] if measured.upkeep else []),
+        *(
+            ["## A quiet minute, and the rate limit", tables.upkeep(measured.upkeep)]
+            if measured.upkeep
+            else []
+        ),
     ]
     return "\n\n".join(parts)
 
@@ -136,7 +154,9 @@ def write(text: str) -> None:
     pattern = r"(<!-- begin figures -->\n).*?(<!-- end figures -->)"
     if not re.search(pattern, document, re.DOTALL):
         raise SystemExit(f"{DOCUMENT} has no place for the figures")
-    document = re.sub(pattern, lambda match: f"{match[1]}{text}\n{match[2]}", document, flags=re.DOTALL)
+    document = re.sub(
+        pattern, lambda match: f"{match[1]}{text}\n{match[2]}", document, flags=re.DOTALL
+    )
     DOCUMENT.write_text(document, encoding="utf-8")
     print(f"written: {DOCUMENT}")
 

@@ -1,7 +1,8 @@
 """Measure scrapes of all servers side by side: time, bytes, memory, then CPU and throughput under a bounded load.
 
-Talks to: the servers, as one client that takes turns, so that noise meets all of them alike. Turns are a second apart,
-so that no scrape of this exporter shares what another one in the same second was answered.
+Talks to: the servers, as one client that takes turns, so that noise meets all of them alike. Turns
+are a second apart, so that no scrape of this exporter shares what another one in the same second
+was answered.
 """
 
 import statistics
@@ -47,7 +48,8 @@ class Effort:
 class Figures:
     """What one server showed at one size; times in seconds, by request. CPU and throughput are of the first request.
 
-    *alone* has the CPU of each scrape by itself, of this exporter alone; *cpu_seconds* is that of one under load.
+    *alone* has the CPU of each scrape by itself, of this exporter alone; *cpu_seconds* is that of
+    one under load.
     """
 
     times: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
@@ -90,7 +92,12 @@ def measure(folder: Path, count: int, effort: Effort, go: Path | None) -> dict[s
                 figures[server.name].peak_gzip = figures[server.name].peak_gzip or peak
                 figures[server.name].peak_all = peak
         for server in servers:
-            load(server, effort, figures[server.name], connections=LOAD_CONNECTIONS if count <= 10_000 else 1)
+            load(
+                server,
+                effort,
+                figures[server.name],
+                connections=LOAD_CONNECTIONS if count <= 10_000 else 1,
+            )
     return figures
 
 
@@ -101,7 +108,9 @@ def check_same_series(servers: Sequence[Server]) -> None:
     for server in rest:
         difference = series_of(server, LOAD_REQUEST) ^ expected
         if difference:
-            raise Failed(f"{server.name} serves other series than {first.name}: {sorted(difference)[:4]}")
+            raise Failed(
+                f"{server.name} serves other series than {first.name}: {sorted(difference)[:4]}"
+            )
 
 
 def go_round(

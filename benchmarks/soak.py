@@ -2,9 +2,10 @@
 
     python benchmarks/soak.py --minutes 30
 
-Interval 1 s, a scrape a second, keys that come and go, a fault on every fifth request, a fixed seed. Memory, file
-descriptors and threads are sampled from /proc; a second part runs refreshes in this process and counts asyncio's tasks.
-Ends with exit code 1 where anything grew. Loopback only, bounded in time, ends what it started.
+Interval 1 s, a scrape a second, keys that come and go, a fault on every fifth request, a fixed
+seed. Memory, file descriptors and threads are sampled from /proc; a second part runs refreshes in
+this process and counts asyncio's tasks. Ends with exit code 1 where anything grew. Loopback only,
+bounded in time, ends what it started.
 """
 
 import argparse
@@ -114,7 +115,10 @@ def from_outside(minutes: float) -> bool:
         outcomes = {
             name.partition("{")[2]: int(value)
             for name, value in exporter.samples().items()
-            if name.startswith("cometapi_exporter_refresh") and name.endswith("}") and "_total{" in name and value
+            if name.startswith("cometapi_exporter_refresh")
+            and name.endswith("}")
+            and "_total{" in name
+            and value
         }
     return verdict(samples, outcomes, len(gateway.requests))
 
@@ -135,9 +139,15 @@ def verdict(samples: list[Sample], outcomes: dict[str, int], requests: int) -> b
     first, last = settled[: len(settled) // 4 or 1], settled[-(len(settled) // 4 or 1) :]
 
     def rise(field: str) -> float:
-        return max(getattr(each, field) for each in last) - max(getattr(each, field) for each in first)
+        return max(getattr(each, field) for each in last) - max(
+            getattr(each, field) for each in first
+        )
 
-    grown = {"rss_mb": rise("rss_mb"), "descriptors": rise("descriptors"), "threads": rise("threads")}
+    grown = {
+        "rss_mb": rise("rss_mb"),
+        "descriptors": rise("descriptors"),
+        "threads": rise("threads"),
+    }
     print(f"refreshes by outcome: {outcomes}; {requests} requests")
     print(f"growth between the second and the last fifth: {grown}")
     return grown["rss_mb"] < 5 and grown["descriptors"] <= 3 and grown["threads"] <= 1

@@ -1,6 +1,7 @@
 """Measure how long other requests wait while refreshes of many keys end, and the memory that this takes.
 
-Talks to: the exporter with a short interval, and an idle control server, whose waits are the machine's own.
+Talks to: the exporter with a short interval, and an idle control server, whose waits are the
+machine's own.
 """
 
 import statistics
@@ -36,7 +37,9 @@ class Stall:
         return times[min(len(times) - 1, int(len(times) * fraction))]
 
 
-def measure(folder: Path, count: int, *, refreshes: int, most_seconds: float, expiries: float = 0.0) -> Stall:
+def measure(
+    folder: Path, count: int, *, refreshes: int, most_seconds: float, expiries: float = 0.0
+) -> Stall:
     """Ask for `/-/healthy` all the time until *refreshes* refreshes have ended, or *most_seconds* are over.
 
     With *expiries* no refresh ends, and so many keys expire each second.
@@ -55,7 +58,10 @@ def measure(folder: Path, count: int, *, refreshes: int, most_seconds: float, ex
         scrapes = scrape_until(
             ours.port,
             is_over,
-            lambda: time.monotonic() > began + most_seconds or ended_since(ours.port, first) >= refreshes,
+            lambda: (
+                time.monotonic() > began + most_seconds
+                or ended_since(ours.port, first) >= refreshes
+            ),
         )
         for thread in threads:
             thread.join(30)

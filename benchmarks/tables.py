@@ -38,11 +38,22 @@ def ratio(figure: float | None, other: float | None) -> str:
 
 
 def scrapes(sizes: Sizes) -> str:
-    return "\n\n".join(f"### {count:,} keys\n\n{_one_size(figures)}" for count, figures in sizes.items())
+    return "\n\n".join(
+        f"### {count:,} keys\n\n{_one_size(figures)}" for count, figures in sizes.items()
+    )
 
 
 def _one_size(figures: Mapping[str, Figures]) -> str:
-    header = ("server", "p50", "against nginx", "against ours", "p99", "CPU a scrape", "CPU against ours", "scrapes/s")
+    header = (
+        "server",
+        "p50",
+        "against nginx",
+        "against ours",
+        "p99",
+        "CPU a scrape",
+        "CPU against ours",
+        "scrapes/s",
+    )
     limit, ours = figures.get(NGINX), figures[OURS]
     rows = [
         (
@@ -60,8 +71,16 @@ def _one_size(figures: Mapping[str, Figures]) -> str:
     main = table(header, rows)
     names = [request.name for request in REQUESTS]
     forms = table(
-        ("server", *(f"{name}: p50, bytes" for name in names), "peak memory, gzip only", "with plain"),
-        [(TITLES[name], *_forms(its), _mib(its.peak_gzip), _mib(its.peak_all)) for name, its in figures.items()],
+        (
+            "server",
+            *(f"{name}: p50, bytes" for name in names),
+            "peak memory, gzip only",
+            "with plain",
+        ),
+        [
+            (TITLES[name], *_forms(its), _mib(its.peak_gzip), _mib(its.peak_all))
+            for name, its in figures.items()
+        ],
     )
     alone = f"By itself, a scrape of this exporter takes {ms(ours.alone_seconds)} of CPU."
     return f"{main}\n\n{alone}\n\n{forms}"
@@ -69,7 +88,9 @@ def _one_size(figures: Mapping[str, Figures]) -> str:
 
 def _forms(its: Figures) -> list[str]:
     return [
-        f"{ms(its.median(request))}, {its.wire_bytes[request.name]:,}" if request.name in its.wire_bytes else NO_FIGURE
+        f"{ms(its.median(request))}, {its.wire_bytes[request.name]:,}"
+        if request.name in its.wire_bytes
+        else NO_FIGURE
         for request in REQUESTS
     ]
 
@@ -81,7 +102,11 @@ def _mib(size: int) -> str:
 def stalls(found: Iterable[Stall]) -> str:
     rows = []
     for stall in found:
-        what = f"{stall.expiries:g} expiries a second" if stall.expiries else f"{stall.refreshes} refreshes end"
+        what = (
+            f"{stall.expiries:g} expiries a second"
+            if stall.expiries
+            else f"{stall.refreshes} refreshes end"
+        )
         name = f"{stall.keys:,} keys, {what}"
         rows += [
             (name, "`/-/healthy`", *_waits(stall, stall.waits)),
@@ -102,20 +127,34 @@ def fleets(found: Fleets) -> str:
         )
         for it in found.fleets
     ]
-    header = (f"accounts {TIMES} keys", "keys used in between", "CPU", "for 1,000 keys", "against one account")
+    header = (
+        f"accounts {TIMES} keys",
+        "keys used in between",
+        "CPU",
+        "for 1,000 keys",
+        "against one account",
+    )
     note = f"Listing {found.listed_keys:,} keys takes {ms(found.listing_cpu_seconds)} of CPU of it by itself."
     return f"{table(header, rows)}\n\n{note}"
 
 
 def crowds(crowd: Crowd) -> str:
-    rows = [("nothing yet", _mib(crowd.idle_bytes)), *((kind, _mib(peak)) for kind, peak in crowd.peaks.items())]
+    rows = [
+        ("nothing yet", _mib(crowd.idle_bytes)),
+        *((kind, _mib(peak)) for kind, peak in crowd.peaks.items()),
+    ]
     return table((f"{crowd.readers} slow readers of", "peak memory so far"), rows)
 
 
 def _waits(stall: Stall, waits: list[float]) -> list[str]:
     if not waits:
         return [NO_FIGURE] * 4
-    return [f"{len(waits):,}", ms(stall.part(0.5, waits)), ms(stall.part(0.99, waits)), ms(max(waits))]
+    return [
+        f"{len(waits):,}",
+        ms(stall.part(0.5, waits)),
+        ms(stall.part(0.99, waits)),
+        ms(max(waits)),
+    ]
 
 
 def listings(found: Iterable[Listing]) -> str:
@@ -144,7 +183,12 @@ def upkeep(it: Upkeep) -> str:
 def takein(found: Mapping[tuple[str, int], float]) -> str:
     counts = sorted({count for _, count in found})
     rows = [
-        (f"{count:,}", ms(found[NGINX, count]), ms(found[OURS, count]), ratio(found[OURS, count], found[NGINX, count]))
+        (
+            f"{count:,}",
+            ms(found[NGINX, count]),
+            ms(found[OURS, count]),
+            ratio(found[OURS, count], found[NGINX, count]),
+        )
         for count in counts
     ]
     return table(("keys", "nginx", "this exporter", "ratio"), rows)

@@ -15,7 +15,8 @@ from pathlib import Path
 from contenders import NGINX, OURS, Server, start_gateway, start_nginx, start_ours
 from machine import Program, free_port, wait_until
 
-# One offset for all would have them scraped at once; Prometheus spreads them by the hash of their addresses.
+# One offset for all would have them scraped at once; Prometheus spreads them by the hash of their
+# addresses.
 CONFIG = """
 global: {{scrape_interval: {interval}, scrape_timeout: {interval}}}
 scrape_configs:
@@ -28,7 +29,9 @@ JOB = """
 """
 
 
-def measure(folder: Path, counts: list[int], *, seconds: int) -> dict[tuple[str, int], float] | None:
+def measure(
+    folder: Path, counts: list[int], *, seconds: int
+) -> dict[tuple[str, int], float] | None:
     """Return the median scrape duration by server and number of keys; None, and loudly so, without Prometheus."""
     prometheus = shutil.which("prometheus")
     if prometheus is None:
@@ -38,7 +41,9 @@ def measure(folder: Path, counts: list[int], *, seconds: int) -> dict[tuple[str,
     with ExitStack() as stack:
         jobs: dict[tuple[str, int], Server] = {}
         for count in counts:
-            ours = start_ours(stack, folder, start_gateway(stack, folder, count, now), interval="30m")
+            ours = start_ours(
+                stack, folder, start_gateway(stack, folder, count, now), interval="30m"
+            )
             nginx = start_nginx(stack, folder, ours)
             jobs[OURS, count] = ours
             if nginx is None:
@@ -49,9 +54,15 @@ def measure(folder: Path, counts: list[int], *, seconds: int) -> dict[tuple[str,
         return {(name, count): duration(url, f"{name}-{count}", seconds) for name, count in jobs}
 
 
-def start_prometheus(stack: ExitStack, folder: Path, program: str, jobs: dict[tuple[str, int], Server]) -> str:
+def start_prometheus(
+    stack: ExitStack, folder: Path, program: str, jobs: dict[tuple[str, int], Server]
+) -> str:
     texts = [
-        JOB.format(name=f"{name}-{count}", path="/openmetrics" if server.is_static else "/metrics", port=server.port)
+        JOB.format(
+            name=f"{name}-{count}",
+            path="/openmetrics" if server.is_static else "/metrics",
+            port=server.port,
+        )
         for (name, count), server in jobs.items()
     ]
     config = folder / "prometheus.yml"
@@ -66,7 +77,12 @@ def start_prometheus(stack: ExitStack, folder: Path, program: str, jobs: dict[tu
     ]
     running = stack.enter_context(Program(arguments, folder / "prometheus.log"))
     url = f"http://127.0.0.1:{port}"
-    wait_until(lambda: running.check_alive() and urllib.request.urlopen(f"{url}/-/ready", timeout=2).status == 200)
+    wait_until(
+        lambda: (
+            running.check_alive()
+            and urllib.request.urlopen(f"{url}/-/ready", timeout=2).status == 200
+        )
+    )
     return url
 
 

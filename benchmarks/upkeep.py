@@ -38,11 +38,15 @@ def measure(folder: Path, count: int) -> Upkeep:
         time.sleep(2)
         paced: list[listing.Listing] = []
         thread = threading.Thread(
-            target=lambda: paced.append(listing.run(listing.OURS, paced_url, PACED_PAGES, per_minute=PER_MINUTE))
+            target=lambda: paced.append(
+                listing.run(listing.OURS, paced_url, PACED_PAGES, per_minute=PER_MINUTE)
+            )
         )
         thread.start()
         cpu, refreshes = ours.program.cpu_seconds(), refreshes_of(ours.port)
-        time.sleep(MINUTE_SECONDS)  # refreshes begin a minute apart, give or take 3 s: one falls into this time
+        time.sleep(
+            MINUTE_SECONDS
+        )  # refreshes begin a minute apart, give or take 3 s: one falls into this time
         used, ended = ours.program.cpu_seconds() - cpu, refreshes_of(ours.port) - refreshes
         thread.join(120)
         if ended != 1 or not paced:
@@ -51,5 +55,6 @@ def measure(folder: Path, count: int) -> Upkeep:
         keys=count,
         idle_cpu_seconds=used,
         paced_seconds=paced[0].seconds,
-        paced_ideal_seconds=60 + listing.ANSWER_SECONDS * -(-(PACED_PAGES - PER_MINUTE) // listing.CONCURRENCY),
+        paced_ideal_seconds=60
+        + listing.ANSWER_SECONDS * -(-(PACED_PAGES - PER_MINUTE) // listing.CONCURRENCY),
     )

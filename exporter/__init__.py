@@ -1,7 +1,8 @@
 """Prometheus exporter for the API keys of CometAPI and New API accounts.
 
-Where to start: `app` puts everything together; `refresh.refresher` is the life of one account; `exposition.catalogue`
-lists the metrics. Imports only go down, and modules in one layer do not know each other; import-linter enforces it:
+Where to start: `app` puts everything together; `refresh.refresher` is the life of one account;
+`exposition.catalogue` lists the metrics. Imports only go down, and modules in one layer do not know
+each other; import-linter enforces it:
 
     __main__           argv to exit code
     app                the composition root
@@ -16,8 +17,9 @@ lists the metrics. Imports only go down, and modules in one layer do not know ea
     filters, credentials, strict_yaml, parsers      keys by name; the token; YAML; text to value
     model, errors, files, workers                   what a key is; what can go wrong; the ground
 
-The path of data: bytes -> cometapi.connections -> answer, wire (Page) -> paging (Listing) -> refresh.refresher ->
-snapshot (AccountState) -> watch.publish -> exposition.rendering -> exposition.scrape -> site.routes -> server.serve.
+The path of data: bytes -> cometapi.connections -> answer, wire (Page) -> paging (Listing) ->
+refresh.refresher -> snapshot (AccountState) -> watch.publish -> exposition.rendering ->
+exposition.scrape -> site.routes -> server.serve.
 """
 
 __version__ = "0.1.0"

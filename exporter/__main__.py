@@ -51,7 +51,9 @@ class _Command(click.Command):
 def _click_option(option: Option) -> click.Option:
     shown = f"; default: {option.default}" if option.default and option.metavar else ""
     switch: dict[str, Any] = {} if option.metavar else {"is_flag": True, "flag_value": "true"}
-    several: dict[str, Any] = {"multiple": True, "callback": _joined} if option.is_repeatable else {}
+    several: dict[str, Any] = (
+        {"multiple": True, "callback": _joined} if option.is_repeatable else {}
+    )
     return click.Option(
         [option.flag, option.key],
         help=f"{option.help} [{option.variable}{shown}]",
@@ -75,12 +77,17 @@ def command() -> click.Command:
         callback=lambda **given: given,
         params=[
             *(_click_option(option) for option in OPTIONS),
-            *(click.Option([mode_flag(name), name], is_flag=True, help=text) for name, text in MODES.items()),
+            *(
+                click.Option([mode_flag(name), name], is_flag=True, help=text)
+                for name, text in MODES.items()
+            ),
         ],
         context_settings={"max_content_width": 100, "help_option_names": ["--help"]},
     )
     python = sys.version.split()[0]
-    return click.version_option(__version__, message=f"%(prog)s %(version)s (Python {python})")(flags)
+    return click.version_option(__version__, message=f"%(prog)s %(version)s (Python {python})")(
+        flags
+    )
 
 
 def main() -> None:
@@ -91,10 +98,16 @@ def main() -> None:
 def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """Do what *arguments* say and return the exit code."""
     try:
-        given = command().main(list(arguments), prog_name="cometapi-exporter", standalone_mode=False)
+        given = command().main(
+            list(arguments), prog_name="cometapi-exporter", standalone_mode=False
+        )
     except click.ClickException as error:
-        if "extra argument" in error.format_message():  # not quoted: it may be a token that was pasted
-            error = click.UsageError("only flags are expected; a token never belongs on the command line")
+        if (
+            "extra argument" in error.format_message()
+        ):  # not quoted: it may be a token that was pasted
+            error = click.UsageError(
+                "only flags are expected; a token never belongs on the command line"
+            )
         with contextlib.suppress(OSError):
             error.show()
         return WRONG_SETTINGS
@@ -110,17 +123,23 @@ def _run(given: dict[str, Any], environ: Mapping[str, str], arguments: Sequence[
     demo = "demo" in modes
     chosen = sorted(modes - {"demo"})
     if len(chosen) > 1:
-        return _complain(f"{' and '.join(map(mode_flag, chosen))} are set together: choose one", WRONG_SETTINGS)
+        return _complain(
+            f"{' and '.join(map(mode_flag, chosen))} are set together: choose one", WRONG_SETTINGS
+        )
     load = functools.partial(load_settings, given, environ, demo=demo)
     try:
         settings = workers.start(load, "configuration").result(workers.LANE_SECONDS)
     except SettingsError as error:
         return _complain("\n  ".join(["Invalid configuration:", *error.problems]), WRONG_SETTINGS)
     except TimeoutError:
-        return _complain("a file that the settings name could not be read in time: does its mount answer?")
+        return _complain(
+            "a file that the settings name could not be read in time: does its mount answer?"
+        )
     set_up_logs("error" if chosen == ["check"] else settings.log_level, settings.log_format)
     do: dict[str, Callable[[], int]] = {
-        "config_check": lambda: _write(f"The configuration is valid. Accounts: {len(settings.accounts)}."),
+        "config_check": lambda: _write(
+            f"The configuration is valid. Accounts: {len(settings.accounts)}."
+        ),
         "once": lambda: _once(settings),
         "check": lambda: _check(settings, arguments),
     }

@@ -1,10 +1,11 @@
 """Put the parts together and run them: the composition root.
 
-Talks to: signals, sockets, standard output; everything else through the parts. Here alone are the clock, the sleep, the
-chance and the interpreter's settings chosen. Mutable state in the whole program: the accounts and the current snapshot
-(`Watch`), the rendering (`Exposition`), each refresher's last state, sign of life and memory of what was said, each
-account's balance, facts and usage, each client's API variant, clock skew and pool, the requests sent to each host
-(`RateLimit`), the process's counters, the web config and the passwords as last read, the server's connections.
+Talks to: signals, sockets, standard output; everything else through the parts. Here alone are the
+clock, the sleep, the chance and the interpreter's settings chosen. Mutable state in the whole
+program: the accounts and the current snapshot (`Watch`), the rendering (`Exposition`), each
+refresher's last state, sign of life and memory of what was said, each account's balance, facts and
+usage, each client's API variant, clock skew and pool, the requests sent to each host (`RateLimit`),
+the process's counters, the web config and the passwords as last read, the server's connections.
 """
 
 import asyncio
@@ -40,11 +41,14 @@ from exporter.watch import Watch
 from exporter.workers import LookUps
 
 LAST_RESORT_SECONDS = 4.9
-# How long the thread that renders may keep the interpreter while a request waits for it, several times over; Python's
-# usual 5 ms let requests wait 50 ms and more at 100,000 keys, this about 20 ms, at no cost that could be measured.
+# How long the thread that renders may keep the interpreter while a request waits for it, several
+# times over; Python's usual 5 ms let requests wait 50 ms and more at 100,000 keys, this about 20
+# ms, at no cost that could be measured.
 SWITCH_SECONDS = 0.0002
 
-WORLD = Surroundings(clock=time.time, monotonic=time.monotonic, sleep=asyncio.sleep, chance=random.random)
+WORLD = Surroundings(
+    clock=time.time, monotonic=time.monotonic, sleep=asyncio.sleep, chance=random.random
+)
 
 log = structlog.get_logger()
 
@@ -65,7 +69,12 @@ async def run(settings: Settings, *, load: Callable[[], Settings]) -> None:
     if settings.demo:
         _greet(addresses, settings)
     async with monitoring(settings, load) as watch:
-        log.info("listening", addresses=" ".join(addresses), accounts=len(settings.accounts), version=__version__)
+        log.info(
+            "listening",
+            addresses=" ".join(addresses),
+            accounts=len(settings.accounts),
+            version=__version__,
+        )
         site = Site(
             exposition=watch.exposition,
             telemetry_path=settings.telemetry_path,
@@ -82,7 +91,9 @@ async def run(settings: Settings, *, load: Callable[[], Settings]) -> None:
                 tasks.create_task(watch.run_reloads(reload, settings.auto_reload_interval)),
             ]
             if probe_sockets:
-                tasks.create_task(serve(site.probes(), probe_sockets, stop=stop, limits=Limits(connections=16)))
+                tasks.create_task(
+                    serve(site.probes(), probe_sockets, stop=stop, limits=Limits(connections=16))
+                )
             await serve(site.application(), sockets, stop=stop, web_config=web_config)
             log.info("stopping")
             for task in running:
@@ -92,7 +103,8 @@ async def run(settings: Settings, *, load: Callable[[], Settings]) -> None:
 def _end_in_time_on_signals(stop: asyncio.Event) -> None:
     """On SIGTERM and SIGINT set *stop*, and end the process before 5 s are over in any case.
 
-    A plain handler runs also while the event loop is stuck; threads may hang in a resolver or on a dead mount.
+    A plain handler runs also while the event loop is stuck; threads may hang in a resolver or on a
+    dead mount.
     """
     loop = asyncio.get_running_loop()
 
@@ -113,7 +125,9 @@ def tune_the_interpreter() -> None:
 
 
 @contextlib.asynccontextmanager
-async def monitoring(settings: Settings, load: Callable[[], Settings] | None = None) -> AsyncIterator[Watch]:
+async def monitoring(
+    settings: Settings, load: Callable[[], Settings] | None = None
+) -> AsyncIterator[Watch]:
     """Know the accounts of *settings*, or the demo's, with the world as it is; nothing runs yet."""
     asyncio.get_running_loop().set_default_executor(LookUps())
     telemetry = Telemetry(version=__version__, dropped_lines=dropped_lines)
@@ -138,7 +152,9 @@ async def simulated(settings: Settings) -> AsyncIterator[Settings]:
     try:
         yield replace(
             settings,
-            accounts=tuple(replace(a, base_url=urls(sockets)[0], token=source) for a in settings.accounts),
+            accounts=tuple(
+                replace(a, base_url=urls(sockets)[0], token=source) for a in settings.accounts
+            ),
         )
     finally:
         stop.set()

@@ -46,14 +46,21 @@ def _row(state: AccountState, now: float) -> tuple[str, ...]:
     if state.failing is not None:
         return (state.name, state.gateway, *("-" for _ in _HEADERS[2:-1]), state.outcome)
     counts = Counter(key.status_word for key in state.keys)
-    numbers = (len(state.keys), *(counts[word] for word in STATUS_LABELS), state.usable_keys(now), state.skipped)
+    numbers = (
+        len(state.keys),
+        *(counts[word] for word in STATUS_LABELS),
+        state.usable_keys(now),
+        state.skipped,
+    )
     result = state.outcome if state.outcome != SUCCESS else EMPTY if state.is_exhausted else "ok"
     return (state.name, state.gateway, *map(str, numbers), _balance(state), result)
 
 
 def _balance(state: AccountState) -> str:
     """Write the wallet, and what subscriptions add to it."""
-    wallet = "not available" if state.balance is None else _dollars(state, state.balance.remaining_quota)
+    wallet = (
+        "not available" if state.balance is None else _dollars(state, state.balance.remaining_quota)
+    )
     paying = state.facts.subscriptions
     if paying is None:
         return wallet
@@ -77,12 +84,20 @@ def _remarks(state: AccountState, now: float, *, in_file: bool) -> Iterator[Rema
 
 def _remarks_on_keys(state: AccountState, now: float) -> Iterator[Remark]:
     if state.is_exhausted:
-        yield "red", "the account cannot pay for any request, whatever its keys have left", "top up the account"
+        yield (
+            "red",
+            "the account cannot pay for any request, whatever its keys have left",
+            "top up the account",
+        )
     closed = [key for key in state.keys if state.obstacle(key, now) is Obstacle.GROUP_UNAVAILABLE]
     if closed:
         groups = ", ".join(sorted({repr(key.group) for key in closed})[:MOST_NAMES])
         found = f"{_names(closed)} cannot be used: not open to the account: group {groups}"
-        yield "red", found, "choose another group for these keys, or have the gateway's operator open it"
+        yield (
+            "red",
+            found,
+            "choose another group for these keys, or have the gateway's operator open it",
+        )
     dry = [key for key in state.keys if state.is_probably_dry(key, now)]
     if dry:
         found = f"{_names(dry)} probably ran dry: less is left than a usual request costs, and nothing was spent lately"
@@ -98,7 +113,11 @@ def _names(keys: Sequence[ApiKey]) -> str:
 
 def _remarks_on_settings(state: AccountState, *, in_file: bool) -> Iterator[Remark]:
     if state.excluded:
-        yield "bright_black", f"{count(state.excluded, 'key')} excluded by keys.include and keys.exclude", ""
+        yield (
+            "bright_black",
+            f"{count(state.excluded, 'key')} excluded by keys.include and keys.exclude",
+            "",
+        )
     if found := units_note(state):
         option = "quota_per_usd" if in_file else "--cometapi.quota-per-usd"
         yield "yellow", found, f"remove {option} unless the gateway's value is wrong"

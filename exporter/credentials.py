@@ -1,7 +1,8 @@
 """Keep the access token secret.
 
-Talks to: the token's file, if there is one. Knows nothing of HTTP, settings or metrics. Only `Secret.reveal` returns
-the token's text; every other way of looking at it shows stars. No error here quotes what was read.
+Talks to: the token's file, if there is one. Knows nothing of HTTP, settings or metrics. Only
+`Secret.reveal` returns the token's text; every other way of looking at it shows stars. No error
+here quotes what was read.
 """
 
 import errno
@@ -48,8 +49,8 @@ class Secret:
 def checked_token(text: str, where: str) -> Secret:
     """Return the token in *text*, without the white space and the byte order mark that editors leave around it.
 
-    Raises Unauthorized, naming *where* but never the text, for one that is empty, is no access token by its looks or
-    cannot be sent in a header.
+    Raises Unauthorized, naming *where* but never the text, for one that is empty, is no access
+    token by its looks or cannot be sent in a header.
     """
     token = text.removeprefix("\ufeff").strip()
     problem = ""
@@ -95,7 +96,9 @@ class TokenFile:
             text = read_file(self.path, _LARGEST_TOKEN_FILE).decode("utf-8")
         except OSError as error:
             failure = ApiError if error.errno in _OWN_SHORTAGES else Unauthorized
-            raise failure(f"cannot read the access token in {self.origin}: {error.strerror}") from None
+            raise failure(
+                f"cannot read the access token in {self.origin}: {error.strerror}"
+            ) from None
         except UnicodeDecodeError:
             raise Unauthorized(f"the access token in {self.origin} is not UTF-8 text") from None
         return checked_token(text, self.origin)

@@ -1,15 +1,16 @@
 """Name the ways in which settings, the start and the refreshes fail.
 
-Pure: knows no HTTP, no JSON, no log. The members of `Reason` are the closed set used verbatim as metric labels,
-log fields, alert selectors and runbook headings; every ApiError carries exactly one of them.
+Pure: knows no HTTP, no JSON, no log. The members of `Reason` are the closed set used verbatim as
+metric labels, log fields, alert selectors and runbook headings; every ApiError carries exactly one
+of them.
 
     ExporterError
     ├── SettingsError     wrong settings, all of them at once               exit code 2
     ├── StartError        cannot begin to work (certificates, a proxy)      exit code 1
     └── ApiError          the API, or the way to it, failed: one kind for each reason
 
-Two reasons have no kind: `internal` is ApiError itself, `inconsistent` is no error. What knows nothing of accounts has
-errors apart: `ListenError`, `YamlError`.
+Two reasons have no kind: `internal` is ApiError itself, `inconsistent` is no error. What knows
+nothing of accounts has errors apart: `ListenError`, `YamlError`.
 """
 
 import re
@@ -40,15 +41,24 @@ class Reason(StrEnum):
             "a self-hosted gateway also requires --cometapi.user-id (COMETAPI_USER_ID)"
         ),
     )
-    RATE_LIMITED = "rate_limited", "wait, then lower --collect.max-requests-per-minute or lengthen --collect.interval"
+    RATE_LIMITED = (
+        "rate_limited",
+        "wait, then lower --collect.max-requests-per-minute or lengthen --collect.interval",
+    )
     SERVER_ERROR = "server_error", "wait and try again; if it persists, ask the gateway's operator"
     TIMEOUT = "timeout", "check the network, or lengthen --collect.timeout"
     UNREACHABLE = (
         "unreachable",
         "check --cometapi.base-url, the network, proxies; --cometapi.ca-file trusts a private CA",
     )
-    REJECTED = "rejected", "check the access token (older gateways answer a wrong one like this) and the user ID"
-    INVALID_RESPONSE = "invalid_response", "check --cometapi.base-url: it must be the URL of the API, not of a web page"
+    REJECTED = (
+        "rejected",
+        "check the access token (older gateways answer a wrong one like this) and the user ID",
+    )
+    INVALID_RESPONSE = (
+        "invalid_response",
+        "check --cometapi.base-url: it must be the URL of the API, not of a web page",
+    )
     INCONSISTENT = (
         "inconsistent",
         "keys are created and deleted while they are listed; no action needed unless it lasts",
@@ -78,7 +88,8 @@ class ExporterError(Exception):
 class SettingsError(ExporterError):
     """Settings that cannot be used.
 
-    *problems* holds one sentence for each, naming its flag and variable (or its path in a file) and the fix.
+    *problems* holds one sentence for each, naming its flag and variable (or its path in a file) and
+    the fix.
     """
 
     def __init__(self, problems: Sequence[str]) -> None:
@@ -93,8 +104,8 @@ class StartError(ExporterError):
 class ApiError(ExporterError):
     """A failed exchange with the API; its text never holds anything the API or the user sent as free text.
 
-    *retry_after* is the pause that the gateway asked for in seconds, None where it asked for none. The kinds of it say
-    their *reason*, and whether they are *transient*: worth another try.
+    *retry_after* is the pause that the gateway asked for in seconds, None where it asked for none.
+    The kinds of it say their *reason*, and whether they are *transient*: worth another try.
     """
 
     reason: ClassVar[Reason] = Reason.INTERNAL

@@ -1,7 +1,7 @@
 """Read a file without waiting for it.
 
-Talks to: the file system. A FIFO, a device or a folder in place of the file is an error, not a wait; how long a mount
-that hangs may take is for the caller to bound.
+Talks to: the file system. A FIFO, a device or a folder in place of the file is an error, not a
+wait; how long a mount that hangs may take is for the caller to bound.
 """
 
 import errno

@@ -13,7 +13,9 @@ from exporter.model import ApiKey
 EVERY_KEY = re.compile(".*", re.DOTALL)
 
 
-def key_filter(include: re.Pattern[str] | None, exclude: re.Pattern[str] | None) -> Callable[[ApiKey], bool] | None:
+def key_filter(
+    include: re.Pattern[str] | None, exclude: re.Pattern[str] | None
+) -> Callable[[ApiKey], bool] | None:
     """Return what says whether a key is exposed: *include* must match it (None: any) and *exclude* must not.
 
     None where every key is exposed.
@@ -56,7 +58,10 @@ def threshold_of(key: ApiKey, thresholds: Iterable[Threshold]) -> Threshold:
 def shard_of(name: str, total: int) -> int:
     """Return the index of the shard that reads the account *name*, by rendezvous hashing.
 
-    Each shard draws a number for the name and the highest wins, so one shard more only takes accounts, about
-    1 in *total*, and moves no account between the others.
+    Each shard draws a number for the name and the highest wins, so one shard more only takes
+    accounts, about 1 in *total*, and moves no account between the others.
     """
-    return max(range(total), key=lambda index: blake2b(f"{index}/{name}".encode(errors="surrogatepass")).digest())
+    return max(
+        range(total),
+        key=lambda index: blake2b(f"{index}/{name}".encode(errors="surrogatepass")).digest(),
+    )

@@ -1,8 +1,9 @@
 """Write log lines for people and machines: logfmt or JSON on standard error, from a separate thread.
 
-Talks to: standard error. Knows structlog and the standard library's logging, nothing else. A line that cannot be
-written, or not in time, is dropped and counted: no log line stops, delays or ends the program. Libraries that log what
-they send are kept quiet, and exceptions are written without the values of their variables.
+Talks to: standard error. Knows structlog and the standard library's logging, nothing else. A line
+that cannot be written, or not in time, is dropped and counted: no log line stops, delays or ends
+the program. Libraries that log what they send are kept quiet, and exceptions are written without
+the values of their variables.
 """
 
 import atexit
@@ -73,8 +74,13 @@ def set_up_logs(level: str, style: str, *, stream: TextIO | None = None) -> None
     flush_logs()
     _output = _Output(stream or _standard_error(), style)
     structlog.configure(
-        processors=[structlog.stdlib.add_log_level, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        processors=[
+            structlog.stdlib.add_log_level,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.getLevelNamesMapping()[level.upper()]
+        ),
         logger_factory=lambda *_: logging.getLogger("exporter"),
         cache_logger_on_first_use=False,
     )
@@ -114,7 +120,9 @@ def _standard_error() -> TextIO:
 
 
 def _formatter(style: str) -> logging.Formatter:
-    renderer: Any = structlog.processors.LogfmtRenderer(key_order=["ts", "level", "msg"], bool_as_flag=False)
+    renderer: Any = structlog.processors.LogfmtRenderer(
+        key_order=["ts", "level", "msg"], bool_as_flag=False
+    )
     if style == "json":
         renderer = structlog.processors.JSONRenderer(ensure_ascii=False)
     return structlog.stdlib.ProcessorFormatter(

@@ -1,8 +1,8 @@
 """Say what a key is, whichever gateway it came from.
 
-Pure: knows no HTTP, no JSON field name, no clock, no metric. Quotas are in the gateway's own quota units, times in
-unix seconds. `None` always means "does not apply" or "not reported": an unlimited key has no remaining quota, a key
-that never expires no expiry.
+Pure: knows no HTTP, no JSON field name, no clock, no metric. Quotas are in the gateway's own quota
+units, times in unix seconds. `None` always means "does not apply" or "not reported": an unlimited
+key has no remaining quota, a key that never expires no expiry.
 """
 
 from collections.abc import Mapping
@@ -34,7 +34,9 @@ class Obstacle(StrEnum):
     GROUP_UNAVAILABLE = "group_unavailable"
 
 
-STATUS_WORDS: Mapping[int, str] = MappingProxyType({status.value: status.name.lower() for status in KeyStatus})
+STATUS_WORDS: Mapping[int, str] = MappingProxyType(
+    {status.value: status.name.lower() for status in KeyStatus}
+)
 UNKNOWN_STATUS = "unknown"
 STATUS_LABELS = (*STATUS_WORDS.values(), UNKNOWN_STATUS)
 
@@ -85,8 +87,9 @@ def is_other_account(before: Balance | None, after: Balance | None) -> bool:
 class Subscriptions(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """All running subscriptions of an account taken together.
 
-    *remaining_quota* is None where one of them has no limit; *ends_at* and *resets_at* are the first end and the first
-    reset. *preference* is the account's: `subscription_first`, `wallet_first`, `subscription_only` or `wallet_only`.
+    *remaining_quota* is None where one of them has no limit; *ends_at* and *resets_at* are the
+    first end and the first reset. *preference* is the account's: `subscription_first`,
+    `wallet_first`, `subscription_only` or `wallet_only`.
     """
 
     remaining_quota: int | None
@@ -98,8 +101,9 @@ class Subscriptions(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What a gateway reports that changes slowly; None for what it does not report.
 
-    *groups* are the groups open to the account with their price factors, None where a factor is not a number.
-    *subscriptions* is None where none is running, too. *has_usage* tells whether the gateway records usage by model.
+    *groups* are the groups open to the account with their price factors, None where a factor is not
+    a number. *subscriptions* is None where none is running, too. *has_usage* tells whether the
+    gateway records usage by model.
     """
 
     version: str | None = None
@@ -137,7 +141,8 @@ class Spending(msgspec.Struct, frozen=True, kw_only=True):
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """The counters of what models cost since a day before the exporter's start, and the *spending* of the month.
 
-    *folded* counts the series that are summed under the model "other". *spending* is None where it is not reported.
+    *folded* counts the series that are summed under the model "other". *spending* is None where it
+    is not reported.
     """
 
     rows: tuple[UsageRow, ...] = ()
@@ -148,9 +153,10 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
     """All keys of one account as one refresh read them.
 
-    *unreadable* holds the ids of keys that came but could not be read, *nameless* counts those whose id could not
-    be read either. *settled* tells whether every key that existed all the while is in it; *quiet* whether nothing
-    changed meanwhile; *verified* whether the gateway names a total at all. *excluded* counts keys left out by filters.
+    *unreadable* holds the ids of keys that came but could not be read, *nameless* counts those
+    whose id could not be read either. *settled* tells whether every key that existed all the while
+    is in it; *quiet* whether nothing changed meanwhile; *verified* whether the gateway names a
+    total at all. *excluded* counts keys left out by filters.
     """
 
     keys: tuple[ApiKey, ...]

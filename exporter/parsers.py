@@ -1,6 +1,7 @@
 """Parse the text that the user wrote for an option.
 
-Pure: no environment, no file. A parser returns the value, or raises ValueError that says what it expected and got.
+Pure: no environment, no file. A parser returns the value, or raises ValueError that says what it
+expected and got.
 """
 
 import ipaddress
@@ -14,8 +15,17 @@ from urllib.parse import urlsplit
 _HOST_NAME = re.compile(r"([A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _URL_PATH = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/?")
-# Source: https://prometheus.io/docs/prometheus/latest/configuration/configuration/ (the type `<duration>`)
-_SECONDS = {"y": 31_536_000.0, "w": 604_800.0, "d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+# Source: https://prometheus.io/docs/prometheus/latest/configuration/configuration/ (the type
+# `<duration>`)
+_SECONDS = {
+    "y": 31_536_000.0,
+    "w": 604_800.0,
+    "d": 86_400.0,
+    "h": 3_600.0,
+    "m": 60.0,
+    "s": 1.0,
+    "ms": 0.001,
+}
 LONGEST_DURATION_TEXT = 30
 _DURATION = re.compile("".join(rf"(?:(?P<{unit}>[0-9]+){unit})?" for unit in _SECONDS))
 
@@ -28,14 +38,18 @@ def _wrong(expected: str, text: str) -> ValueError:
 def path(text: str) -> Path:
     """Return the path of a file; raise ValueError for one that no system call takes."""
     if not text.strip() or re.search("[\0\ud800-\udc7f\udd00-\udfff]", text):
-        raise ValueError("expected the path of a file, got none or characters that a path cannot contain")
+        raise ValueError(
+            "expected the path of a file, got none or characters that a path cannot contain"
+        )
     return Path(text)
 
 
 def pattern(text: str) -> re.Pattern[str]:
     """Return a regular expression whose dot also matches a line break; raise ValueError with its fault's place."""
     try:
-        with warnings.catch_warnings(action="ignore"):  # of spellings that a later Python may read otherwise
+        with warnings.catch_warnings(
+            action="ignore"
+        ):  # of spellings that a later Python may read otherwise
             return re.compile(text, re.DOTALL)
     except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(f"{_wrong('a regular expression', text)}: {error}") from None
@@ -44,17 +58,24 @@ def pattern(text: str) -> re.Pattern[str]:
 def base_url(text: str) -> str:
     """Return the gateway's URL in its one spelling, without `/v1`; never quote it, it may contain a password.
 
-    A host has one limit on requests, so it must not have two names: no default port, no trailing dot, lower case.
+    A host has one limit on requests, so it must not have two names: no default port, no trailing
+    dot, lower case.
     """
     try:
         parts = urlsplit(text.strip())
-        is_whole = parts.scheme in _DEFAULT_PORTS and _is_host(parts.hostname or "", parts.netloc) and parts.port != 0
+        is_whole = (
+            parts.scheme in _DEFAULT_PORTS
+            and _is_host(parts.hostname or "", parts.netloc)
+            and parts.port != 0
+        )
     except ValueError:
         is_whole = False
     if not is_whole or not re.fullmatch(r"[!-~]+", text.strip()):
         raise ValueError("expected a URL such as https://api.cometapi.com")
     if parts.username is not None or parts.password is not None:
-        raise ValueError("expected a URL without user and password: the access token is set separately")
+        raise ValueError(
+            "expected a URL without user and password: the access token is set separately"
+        )
     if parts.query or parts.fragment:
         raise ValueError("expected a URL without ? and #")
     host = (parts.hostname or "").removesuffix(".")
@@ -114,7 +135,9 @@ def duration(least: float = 0.0, *, or_zero: bool = False) -> Callable[[str], fl
         match = _DURATION.fullmatch(text.strip())
         if match is None or not text.strip() or len(text) > LONGEST_DURATION_TEXT:
             raise _wrong("a duration such as 90s, 15m or 1h30m", text)
-        seconds = sum(int(count) * _SECONDS[unit] for unit, count in match.groupdict(default="0").items())
+        seconds = sum(
+            int(count) * _SECONDS[unit] for unit, count in match.groupdict(default="0").items()
+        )
         if seconds < least and not (or_zero and seconds == 0):
             raise _wrong(f"{'0s or ' if or_zero else ''}at least {1000 * least:g}ms", text)
         return seconds
@@ -124,7 +147,16 @@ def duration(least: float = 0.0, *, or_zero: bool = False) -> Callable[[str], fl
 
 def switch(text: str) -> bool:
     """Return what a yes-or-no says."""
-    words = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+    words = {
+        "true": True,
+        "1": True,
+        "yes": True,
+        "on": True,
+        "false": False,
+        "0": False,
+        "no": False,
+        "off": False,
+    }
     if text.strip().lower() not in words:
         raise _wrong("true or false", text)
     return words[text.strip().lower()]

@@ -1,7 +1,7 @@
 """Hold what is known of every account, and say how the end of a refresh changes it.
 
-Pure: no HTTP, no clock (times are arguments), no metric. Everything is immutable: a change makes a new `Snapshot`, and
-a reader of the old one is not disturbed.
+Pure: no HTTP, no clock (times are arguments), no metric. Everything is immutable: a change makes a
+new `Snapshot`, and a reader of the old one is not disturbed.
 """
 
 from collections.abc import Iterable, Mapping
@@ -9,7 +9,16 @@ from dataclasses import dataclass, field, replace
 
 from exporter.errors import SUCCESS, ApiError, Reason
 from exporter.filters import Threshold, threshold_of
-from exporter.model import ApiKey, Balance, Facts, KeyStatus, Listing, Obstacle, Usage, is_other_account
+from exporter.model import (
+    ApiKey,
+    Balance,
+    Facts,
+    KeyStatus,
+    Listing,
+    Obstacle,
+    Usage,
+    is_other_account,
+)
 
 DEFAULT_UNITS_PER_USD = 500_000.0
 DRY_AFTER_SECONDS = 25 * 60
@@ -44,14 +53,16 @@ class Reading:
 class AccountState:
     """What is known of one account; times are unix seconds but for *read*, *groups* and *missing*, which are monotonic.
 
-    *gateway* is its address. *read_at* is when reading the served keys began, None before the first success, *read*
-    the same moment. *is_withdrawn* says that the data grew too old to be served. *outcome* is how the last refresh
-    ended: success or a reason, "" before; *failing_since* when the trouble began; *error* the text of the last failure,
-    which holds nothing that a gateway sent as free text. *clock_skew* is how many seconds this machine's clock is ahead
-    of the gateway's. *groups* maps each group to when it last had a key, so that counts fall to zero before they go.
-    *missing* maps ids that the last listing did not show, without proving them gone, to when they were last seen.
-    *configured_units_per_usd* is None where the user leaves the factor to the gateway. *thresholds* are the user's, the
-    first that matches a key applies; with *counts_only* no series per key is exposed.
+    *gateway* is its address. *read_at* is when reading the served keys began, None before the first
+    success, *read* the same moment. *is_withdrawn* says that the data grew too old to be served.
+    *outcome* is how the last refresh ended: success or a reason, "" before; *failing_since* when
+    the trouble began; *error* the text of the last failure, which holds nothing that a gateway sent
+    as free text. *clock_skew* is how many seconds this machine's clock is ahead of the gateway's.
+    *groups* maps each group to when it last had a key, so that counts fall to zero before they go.
+    *missing* maps ids that the last listing did not show, without proving them gone, to when they
+    were last seen. *configured_units_per_usd* is None where the user leaves the factor to the
+    gateway. *thresholds* are the user's, the first that matches a key applies; with *counts_only*
+    no series per key is exposed.
     """
 
     name: str
@@ -121,7 +132,11 @@ class AccountState:
     @property
     def failing(self) -> Reason | None:
         """Why the last refresh failed; None where data came, even if it did not settle."""
-        return self.outcome if isinstance(self.outcome, Reason) and self.outcome is not Reason.INCONSISTENT else None
+        return (
+            self.outcome
+            if isinstance(self.outcome, Reason) and self.outcome is not Reason.INCONSISTENT
+            else None
+        )
 
     @property
     def serves_data(self) -> bool:
@@ -131,7 +146,9 @@ class AccountState:
     @property
     def quota_units_per_usd(self) -> float:
         """Quota units of one US dollar: the user's value, else the gateway's, else the family's default."""
-        return self.configured_units_per_usd or self.facts.quota_units_per_usd or DEFAULT_UNITS_PER_USD
+        return (
+            self.configured_units_per_usd or self.facts.quota_units_per_usd or DEFAULT_UNITS_PER_USD
+        )
 
     def usd(self, units: float) -> float:
         """Return the money that *units* of quota are."""
@@ -161,8 +178,8 @@ class AccountState:
     def obstacle(self, key: ApiKey, now: float) -> Obstacle | None:
         """Return what stands in the way of a request with *key* at unix time *now*, None for nothing that is known.
 
-        The gateway notes expiry and exhaustion only when a dead key is tried, so both are judged here again. It
-        compares whole seconds, and serves a key through the second of its expiry.
+        The gateway notes expiry and exhaustion only when a dead key is tried, so both are judged
+        here again. It compares whole seconds, and serves a key through the second of its expiry.
         """
         if key.status != KeyStatus.ENABLED:
             return OBSTACLES.get(key.status, Obstacle.UNKNOWN_STATUS)
@@ -173,7 +190,11 @@ class AccountState:
         if self.is_exhausted:
             return Obstacle.ACCOUNT_EXHAUSTED
         open_groups = self.facts.groups
-        if open_groups is not None and key.group not in open_groups and key.group not in ALWAYS_OPEN_GROUPS:
+        if (
+            open_groups is not None
+            and key.group not in open_groups
+            and key.group not in ALWAYS_OPEN_GROUPS
+        ):
             return Obstacle.GROUP_UNAVAILABLE
         return None
 
@@ -184,8 +205,9 @@ class AccountState:
     def is_probably_dry(self, key: ApiKey, now: float) -> bool:
         """Whether *key* seems refused for lack of quota although the gateway reports it as enabled.
 
-        The gateway refuses a request whose estimated price exceeds what is left, so a dry key keeps a small rest for
-        ever. Here less is left than a usual request costs, and nothing was spent for 25 minutes, but within a week.
+        The gateway refuses a request whose estimated price exceeds what is left, so a dry key keeps
+        a small rest for ever. Here less is left than a usual request costs, and nothing was spent
+        for 25 minutes, but within a week.
         """
         if self.balance is None or not self.balance.requests:
             return False
@@ -205,15 +227,19 @@ class AccountState:
         present = {key.id for key in listing.keys} | listing.unreadable | self.missing.keys()
         lost = sum(key.id not in present for key in self.keys)
         return lost > 0 and (
-            lost == len(self.keys) or (lost > MOST_LOST and lost > len(self.keys) * LARGEST_SHARE_LOST)
+            lost == len(self.keys)
+            or (lost > MOST_LOST and lost > len(self.keys) * LARGEST_SHARE_LOST)
         )
 
 
-def merge(before: AccountState, listing: Listing, began: float) -> tuple[tuple[ApiKey, ...], Mapping[int, float]]:
+def merge(
+    before: AccountState, listing: Listing, began: float
+) -> tuple[tuple[ApiKey, ...], Mapping[int, float]]:
     """Decide which keys to show after *listing*, read from monotonic time *began*: (keys, newest first; the missing).
 
-    A key that is absent leaves at once where the listing proves it gone, else when the next listing does not show it
-    either, and in any case when it was last seen longer than stale-after ago. An unreadable key stays as last read.
+    A key that is absent leaves at once where the listing proves it gone, else when the next listing
+    does not show it either, and in any case when it was last seen longer than stale-after ago. An
+    unreadable key stays as last read.
     """
     shown = {key.id: key for key in listing.keys}
     absent = [key for key in before.keys if key.id not in shown]

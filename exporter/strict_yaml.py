@@ -1,6 +1,7 @@
 """Read strict YAML: mappings that note every problem, with its place, in one list.
 
-Pure: text in, sections out. Knows nothing of what the keys mean. Messages never quote a value: it could be a secret.
+Pure: text in, sections out. Knows nothing of what the keys mean. Messages never quote a value: it
+could be a secret.
 """
 
 import re
@@ -15,7 +16,9 @@ T = TypeVar("T")
 
 LONGEST_KEY = 60
 NULLS = frozenset({"", "~", "null", "Null", "NULL"})
-QUOTED_WORD = re.compile(r"'[\w!-]{2,}'")  # a name from the file; PyYAML's '<token>' and single characters may be shown
+QUOTED_WORD = re.compile(
+    r"'[\w!-]{2,}'"
+)  # a name from the file; PyYAML's '<token>' and single characters may be shown
 NOTHING_REFUSED: Mapping[str, str] = MappingProxyType({})
 
 
@@ -34,7 +37,9 @@ class _Loader(yaml.BaseLoader):
         """Construct as PyYAML does, but refuse a key that comes twice."""
         mapping = super().construct_mapping(node, deep)
         if len(mapping) < len(node.value):
-            raise yaml.constructor.ConstructorError(None, None, "a key comes twice", node.start_mark)
+            raise yaml.constructor.ConstructorError(
+                None, None, "a key comes twice", node.start_mark
+            )
         return mapping
 
 
@@ -43,7 +48,9 @@ def load_yaml(text: str) -> object:
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - the base loader makes nothing but text, lists, mappings
     except yaml.MarkedYAMLError as exc:
-        mark = exc.problem_mark or exc.context_mark  # str(exc) would quote the line, with its secrets
+        mark = (
+            exc.problem_mark or exc.context_mark
+        )  # str(exc) would quote the line, with its secrets
         where = f" near line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         what = QUOTED_WORD.sub("…", exc.problem or exc.context or "")
         raise YamlError([f"not valid YAML: {what}{where}"]) from None
@@ -54,7 +61,8 @@ def load_yaml(text: str) -> object:
 class Section:
     """One mapping of the file, whose problems are noted in a list; what is empty counts as an empty one.
 
-    *prefix* is what stands before the name of a key where a problem names its place: "", or `accounts[0].`.
+    *prefix* is what stands before the name of a key where a problem names its place: "", or
+    `accounts[0].`.
     """
 
     def __init__(self, value: object, prefix: str, problems: list[str]) -> None:
@@ -75,9 +83,14 @@ class Section:
             if not is_null(values):
                 self.complain(key, "expected a list")
             return []
-        return [Section(value, f"{self.at(key)}[{place}].", self.problems) for place, value in enumerate(values)]
+        return [
+            Section(value, f"{self.at(key)}[{place}].", self.problems)
+            for place, value in enumerate(values)
+        ]
 
-    def only(self, keys: Collection[str], refused: Mapping[str, str] = NOTHING_REFUSED) -> "Section":
+    def only(
+        self, keys: Collection[str], refused: Mapping[str, str] = NOTHING_REFUSED
+    ) -> "Section":
         """Complain about every key that is not among *keys*; *refused* says why known ones are not supported."""
         for key in self.values:
             if key not in keys:
@@ -88,7 +101,11 @@ class Section:
 
     def at(self, key: str) -> str:
         """Return the place of *key* in the file, such as `tls_server_config.key`."""
-        shown = key if 0 < len(key) <= LONGEST_KEY and key.isprintable() else "(a key that is not a name)"
+        shown = (
+            key
+            if 0 < len(key) <= LONGEST_KEY and key.isprintable()
+            else "(a key that is not a name)"
+        )
         return f"{self._prefix}{shown}"
 
     def complain(self, key: str, problem: str) -> None:
@@ -105,7 +122,13 @@ class Section:
         self.complain(key, "expected printable text")
         return ""
 
-    def choice(self, key: str, choices: Mapping[str, T], default: T, refused: Mapping[str, str] = NOTHING_REFUSED) -> T:
+    def choice(
+        self,
+        key: str,
+        choices: Mapping[str, T],
+        default: T,
+        refused: Mapping[str, str] = NOTHING_REFUSED,
+    ) -> T:
         """Return what *choices* has for the word at *key*; *refused* says why known words are not offered."""
         word = self.text(key)
         if word and word not in choices:

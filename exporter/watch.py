@@ -1,8 +1,8 @@
 """Monitor all accounts: a refresher for each, one current snapshot, one exposition rendered from it.
 
-Talks to: the network, through the clients that it opens, and the file of accounts. Knows no server, no signal, no
-command line; clock, sleep and chance are arguments. Start and reload are the same step: the accounts become those of
-the settings.
+Talks to: the network, through the clients that it opens, and the file of accounts. Knows no server,
+no signal, no command line; clock, sleep and chance are arguments. Start and reload are the same
+step: the accounts become those of the settings.
 """
 
 import asyncio
@@ -38,14 +38,18 @@ log = structlog.get_logger()
 class Watch:
     """The monitored accounts, the current snapshot and the exposition rendered from it; *load* reads the settings."""
 
-    def __init__(self, *, load: Callable[[], Settings], world: Surroundings, telemetry: Telemetry) -> None:
+    def __init__(
+        self, *, load: Callable[[], Settings], world: Surroundings, telemetry: Telemetry
+    ) -> None:
         self.snapshot = Snapshot()
         self.accounts: dict[str, Refresher] = {}
         self.telemetry = telemetry
         self.exposition = Exposition(
             telemetry=telemetry,
             process=process_collectors(),
-            clock=lambda: math.floor(world.clock()),  # a countdown from whole seconds costs a third less
+            clock=lambda: math.floor(
+                world.clock()
+            ),  # a countdown from whole seconds costs a third less
         )
         self._load = load
         self._world = world
@@ -58,12 +62,17 @@ class Watch:
     async def apply(self, settings: Settings) -> None:
         """Monitor the accounts of *settings* from now on.
 
-        What did not change goes on undisturbed. A changed account begins again, and shows its last keys until its first
-        refresh ends, unless its address or its user changed. A removed one vanishes.
+        What did not change goes on undisturbed. A changed account begins again, and shows its last
+        keys until its first refresh ends, unless its address or its user changed. A removed one
+        vanishes.
         """
         before, per_minute = self.accounts, settings.max_requests_per_minute
-        kept = {a.name for a in settings.accounts if a.name in before and before[a.name].account == a}
-        opened = {a.name: self._open(a, per_minute) for a in settings.accounts if a.name not in kept}
+        kept = {
+            a.name for a in settings.accounts if a.name in before and before[a.name].account == a
+        }
+        opened = {
+            a.name: self._open(a, per_minute) for a in settings.accounts if a.name not in kept
+        }
         self._file = settings.config_file
         self._limit_requests(settings)
         for name in opened:
@@ -75,7 +84,8 @@ class Watch:
         self.accounts = {a.name: opened.get(a.name) or before[a.name] for a in settings.accounts}
         await self.exposition.renew(*(refresher.state for refresher in opened.values()))
         self.snapshot = Snapshot.of(
-            opened[name].state if name in opened else self.snapshot.accounts[name] for name in self.accounts
+            opened[name].state if name in opened else self.snapshot.accounts[name]
+            for name in self.accounts
         )
         self.exposition.keep(self.accounts)
         for name in before.keys() - self.accounts.keys():
@@ -100,7 +110,9 @@ class Watch:
 
     async def _reload(self) -> tuple[str, ...]:
         if self._file is None:
-            log.info("nothing to reload: no --config.file is set; tokens and the web config are re-read as they change")
+            log.info(
+                "nothing to reload: no --config.file is set; tokens and the web config are re-read as they change"
+            )
             return ()
         problems: tuple[str, ...] = ()
         try:
@@ -114,7 +126,10 @@ class Watch:
             problems = (f"{self._file}: could not be read in time",)
         if problems:
             self.telemetry.reload_failed()
-            log.error("failed to reload configuration; keeping the previous one", problems="; ".join(problems))
+            log.error(
+                "failed to reload configuration; keeping the previous one",
+                problems="; ".join(problems),
+            )
         else:
             log.info("configuration reloaded", file=str(self._file))
         return problems
@@ -153,7 +168,9 @@ class Watch:
         """Do one refresh of every account; *on_page* is called for every page read."""
         for refresher in self.accounts.values():
             refresher.on_page = on_page
-        await asyncio.gather(*(refresher.refresh(is_last=True) for refresher in self.accounts.values()))
+        await asyncio.gather(
+            *(refresher.refresh(is_last=True) for refresher in self.accounts.values())
+        )
 
     async def run_refreshes(self) -> None:
         """Run every account's refreshes until cancelled."""
@@ -188,7 +205,9 @@ class Watch:
     def _open(self, account: Account, per_minute: int) -> Refresher:
         host = _host(account)
         if host not in self._rate_limits:
-            self._rate_limits[host] = RateLimit(per_minute, clock=self._world.monotonic, sleep=self._world.sleep)
+            self._rate_limits[host] = RateLimit(
+                per_minute, clock=self._world.monotonic, sleep=self._world.sleep
+            )
         client = CometClient(
             base_url=account.base_url,
             user_id=account.user_id,
@@ -199,7 +218,13 @@ class Watch:
             rate_limit=self._rate_limits[host],
             on_request=functools.partial(self.telemetry.request_sent, account.name),
         )
-        return Refresher(account, client, publish=self.publish, count=self.telemetry.refresh_ended, world=self._world)
+        return Refresher(
+            account,
+            client,
+            publish=self.publish,
+            count=self.telemetry.refresh_ended,
+            world=self._world,
+        )
 
     def _limit_requests(self, settings: Settings) -> None:
         """Limit the requests to each host, and warn where its accounts need more."""

@@ -1,8 +1,9 @@
 """Run what may block in threads, apart by who waits for it.
 
-Talks to: threads. Knows nothing of what it runs. What clients wait for, renderings and decoding have a small pool each,
-so that none waits for another. What may hang for good (a file on a dead mount, a resolver) runs in a lane: a daemon
-thread that the end of the process does not wait for, one at a time for each lane, so it can hold up only its owner.
+Talks to: threads. Knows nothing of what it runs. What clients wait for, renderings and decoding
+have a small pool each, so that none waits for another. What may hang for good (a file on a dead
+mount, a resolver) runs in a lane: a daemon thread that the end of the process does not wait for,
+one at a time for each lane, so it can hold up only its owner.
 """
 
 import asyncio
@@ -78,8 +79,9 @@ def start(function: Callable[[], Result], name: str) -> "Future[Result]":
 class LookUps(ThreadPoolExecutor):
     """The event loop's default executor, for name look-ups alone.
 
-    asyncio resolves names in its default executor, where a few look-ups without an answer would keep all others
-    waiting. Here each name has a daemon thread, shared by all that ask for it meanwhile.
+    asyncio resolves names in its default executor, where a few look-ups without an answer would
+    keep all others waiting. Here each name has a daemon thread, shared by all that ask for it
+    meanwhile.
     """
 
     def __init__(self) -> None:

@@ -1,6 +1,7 @@
 """Take pictures of the dashboards: `python scripts/dashboard_pictures.py` writes docs/images/dashboard-*.png.
 
-Talks to: a Prometheus with three hours of the demo in its store, and Chromium; both as tests/dashboards start them.
+Talks to: a Prometheus with three hours of the demo in its store, and Chromium; both as
+tests/dashboards start them.
 """
 
 import sys
@@ -20,7 +21,10 @@ IMAGES = ROOT / "docs" / "images"
 LAST_HOURS = Moment(end=END, seconds=3 * 3600)
 DEMO = {"job": ".*", "account": "demo", "group": ".*", "window": "1h", "money": "1"}
 # Each with the height that tells the story: the first two rows of the one, all of the other.
-BOARDS = {"overview": (OVERVIEW, DEMO | {"key": ".*"}, 1640), "key": (ONE_KEY, DEMO | {"key": "1127"}, None)}
+BOARDS = {
+    "overview": (OVERVIEW, DEMO | {"key": ".*"}, 1640),
+    "key": (ONE_KEY, DEMO | {"key": "1127"}, None),
+}
 THEMES = {"": "light", "-dark": "dark"}
 
 
@@ -33,7 +37,14 @@ def main() -> int:
     ):
         for name, (dashboard, values, height) in BOARDS.items():
             for ending, theme in THEMES.items():
-                view = View(dashboard=dashboard, values=values, moment=LAST_HOURS, left=0, theme=theme, is_folded=True)
+                view = View(
+                    dashboard=dashboard,
+                    values=values,
+                    moment=LAST_HOURS,
+                    left=0,
+                    theme=theme,
+                    is_folded=True,
+                )
                 path = IMAGES / f"dashboard-{name}{ending}.png"
                 picture(draw(browser, source, view), path, height)
                 print(f"{path.relative_to(ROOT)}: {path.stat().st_size // 1024} KiB")

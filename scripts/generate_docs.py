@@ -12,7 +12,14 @@ from exporter.errors import Reason
 from exporter.exposition.catalogue import EXPERIMENTAL, SNAPSHOT_FAMILIES, Family
 from exporter.exposition.telemetry import TELEMETRY_FAMILIES
 from exporter.settings.config_file import PER_HOST
-from exporter.settings.options import MODES, OPTIONS, THRESHOLD_OPTIONS, TOKEN_VARIABLE, Option, mode_flag
+from exporter.settings.options import (
+    MODES,
+    OPTIONS,
+    THRESHOLD_OPTIONS,
+    TOKEN_VARIABLE,
+    Option,
+    mode_flag,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 FAMILIES = (*SNAPSHOT_FAMILIES, *TELEMETRY_FAMILIES)
@@ -23,7 +30,9 @@ def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """Return a Markdown table; pipes in cells are escaped."""
     head = list(header)
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
+    )
 
 
 def flags() -> str:
@@ -35,7 +44,8 @@ def flags() -> str:
         "The access token.",
     )
     rows = [
-        (f"`{o.flag}`", f"`{o.variable}`", "" if o.default is None else f"`{o.default}`", _help(o)) for o in OPTIONS
+        (f"`{o.flag}`", f"`{o.variable}`", "" if o.default is None else f"`{o.default}`", _help(o))
+        for o in OPTIONS
     ]
     modes = [(f"`{mode_flag(mode)}`", "", "", text) for mode, text in MODES.items()]
     modes.append(("`--version`, `--help`", "", "", ""))
@@ -54,24 +64,39 @@ def account_keys() -> str:
             rows.append((f"`accounts[].{option.key}`", f"`{option.flag}`", ""))
         elif option.group in ("collect", "keys"):
             key = f"{option.group}.{option.key.removeprefix('keys_')}"
-            rows.append((f"`{key}`", f"`{option.flag}`", "" if option.key == PER_HOST else f"`accounts[].{key}`"))
+            rows.append(
+                (
+                    f"`{key}`",
+                    f"`{option.flag}`",
+                    "" if option.key == PER_HOST else f"`accounts[].{key}`",
+                )
+            )
     return table(("key", "same as", "for one account"), rows)
 
 
 def threshold_keys() -> str:
     """Return the table of the keys of a threshold."""
-    return table(("key", "meaning"), [(f"`{option.key}`", _help(option)) for option in THRESHOLD_OPTIONS])
+    return table(
+        ("key", "meaning"), [(f"`{option.key}`", _help(option)) for option in THRESHOLD_OPTIONS]
+    )
 
 
 def metrics() -> str:
     """Return the table of every metric family."""
-    return table(("metric", "type", "labels", "meaning"), [_metric_row(family) for family in FAMILIES])
+    return table(
+        ("metric", "type", "labels", "meaning"), [_metric_row(family) for family in FAMILIES]
+    )
 
 
 def _metric_row(family: Family) -> tuple[str, ...]:
     reason = REFERENCE[family.name].get("absent")
     absent = f" Absent {reason}." if reason else ""
-    return (f"`{family.name}`", family.kind, ", ".join(f"`{label}`" for label in family.labels), family.help + absent)
+    return (
+        f"`{family.name}`",
+        family.kind,
+        ", ".join(f"`{label}`" for label in family.labels),
+        family.help + absent,
+    )
 
 
 def reference() -> str:
@@ -136,7 +161,9 @@ def updated(text: str) -> str:
     for name, make in PARTS.items():
         pattern = rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)"
         body = make()
-        text = re.sub(pattern, lambda match, body=body: f"{match[1]}{body}\n{match[2]}", text, flags=re.DOTALL)
+        text = re.sub(
+            pattern, lambda match, body=body: f"{match[1]}{body}\n{match[2]}", text, flags=re.DOTALL
+        )
     return text
 
 

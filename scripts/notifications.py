@@ -21,13 +21,23 @@ class Notification(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Take one notification."""
         try:
-            sent = json.loads(self.rfile.read(min(int(self.headers.get("Content-Length", "0")), LONGEST_NOTIFICATION)))
-            lines = [f"{alert['status']}: {alert['annotations'].get('summary', '')}" for alert in sent["alerts"]]
+            sent = json.loads(
+                self.rfile.read(
+                    min(int(self.headers.get("Content-Length", "0")), LONGEST_NOTIFICATION)
+                )
+            )
+            lines = [
+                f"{alert['status']}: {alert['annotations'].get('summary', '')}"
+                for alert in sent["alerts"]
+            ]
         except (ValueError, KeyError, TypeError, AttributeError):
             self.send_error(400)
             return
         for line in lines:
-            print(f"{time.strftime('%H:%M:%S')} notified, {''.join(filter(str.isprintable, line))}", flush=True)
+            print(
+                f"{time.strftime('%H:%M:%S')} notified, {''.join(filter(str.isprintable, line))}",
+                flush=True,
+            )
         self.send_response(204)
         self.end_headers()
 

@@ -66,10 +66,15 @@ def wait_ready(part: Part, process: subprocess.Popen[bytes], stop: threading.Eve
     while time.monotonic() < end:
         complain_of_end(part, process)
         with contextlib.suppress(httpx.TransportError):
-            if httpx.get(f"{part.url}/-/ready", trust_env=False, timeout=2).status_code == httpx.codes.OK:
+            if (
+                httpx.get(f"{part.url}/-/ready", trust_env=False, timeout=2).status_code
+                == httpx.codes.OK
+            ):
                 return
         pause(stop, 0.1)
-    raise StackError(f"{part.name} was not ready within {PATIENCE_SECONDS:g} s; its log: {part.log}")
+    raise StackError(
+        f"{part.name} was not ready within {PATIENCE_SECONDS:g} s; its log: {part.log}"
+    )
 
 
 def pause(stop: threading.Event, seconds: float) -> None:

@@ -1,10 +1,11 @@
 """Answer the release workflow's questions, so that they can be tested.
 
-python scripts/release.py verify [TAG]          exit 1 unless all versions, and the tag, are the same
-python scripts/release.py set VERSION           write another version into every file that names it
-python scripts/release.py tags                  the tags of the image, one a line
-python scripts/release.py notes                 the notes of the release: the changelog's section and how to verify
-python scripts/release.py chart IMAGE DIGEST    write the image and the changes into the chart, before it is packaged
+python scripts/release.py verify [TAG]          exit 1 unless all versions, and the tag, are the
+same python scripts/release.py set VERSION           write another version into every file that
+names it python scripts/release.py tags                  the tags of the image, one a line python
+scripts/release.py notes                 the notes of the release: the changelog's section and how
+to verify python scripts/release.py chart IMAGE DIGEST    write the image and the changes into the
+chart, before it is packaged
 
 Talks to: files of the tree. Knows no network and no credentials.
 """
@@ -51,14 +52,20 @@ def set_version(root: Path, version: str) -> None:
         text = path.read_text(encoding="utf-8")
         match = re.search(pattern, text, re.MULTILINE)
         if match:
-            path.write_text(text[: match.start(1)] + version + text[match.end(1) :], encoding="utf-8")
+            path.write_text(
+                text[: match.start(1)] + version + text[match.end(1) :], encoding="utf-8"
+            )
 
 
 def problems(root: Path, tag: str | None) -> list[str]:
     """Return why the tree cannot be released as *tag*; without a tag only whether its versions agree."""
     named = versions(root)
     version = named["exporter/__init__.py"]
-    wrong = [f"{place} names {other}, not {version}" for place, other in named.items() if other != version]
+    wrong = [
+        f"{place} names {other}, not {version}"
+        for place, other in named.items()
+        if other != version
+    ]
     if tag is None:
         return wrong
     if tag != f"v{version}":
@@ -72,7 +79,9 @@ def problems(root: Path, tag: str | None) -> list[str]:
 def changes(root: Path, version: str) -> str:
     """Return the changelog's section of *version*."""
     text = (root / "CHANGELOG.md").read_text(encoding="utf-8")
-    match = re.search(rf"^## {re.escape(version)} .*?\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    match = re.search(
+        rf"^## {re.escape(version)} .*?\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL
+    )
     return match[1].strip() if match else ""
 
 

@@ -1,6 +1,7 @@
 """Take pictures of the status page: `python scripts/screenshot.py` writes docs/images/status-page*.png from the demo.
 
-Talks to: the installed exporter, started with `--demo` on a free loopback port, and Debian's Chromium.
+Talks to: the installed exporter, started with `--demo` on a free loopback port, and Debian's
+Chromium.
 """
 
 import re
@@ -16,12 +17,22 @@ from playwright.sync_api import Browser, sync_playwright
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "images"
 EXPORTER = Path(sys.executable).with_name("cometapi-exporter")
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+]
 QUIET += ["--disable-component-update", "--disable-sync"]
 PICTURES = {
     "status-page": {"color_scheme": "light", "viewport": {"width": 1280, "height": 860}},
     "status-page-dark": {"color_scheme": "dark", "viewport": {"width": 1280, "height": 860}},
-    "status-page-phone": {"color_scheme": "light", "viewport": {"width": 390, "height": 844}, "device_scale_factor": 2},
+    "status-page-phone": {
+        "color_scheme": "light",
+        "viewport": {"width": 390, "height": 844},
+        "device_scale_factor": 2,
+    },
 }
 PATIENCE_SECONDS = 20.0
 

@@ -1,7 +1,8 @@
 """Run the exporter, Prometheus and Alertmanager from local programs with the bundled files, all on loopback.
 
-`python scripts/stack.py` serves the demo; with `--real` the exporter takes its settings from the environment. Data and
-logs are kept in .stack/. Ctrl-C or SIGTERM stops everything that was started, and nothing else.
+`python scripts/stack.py` serves the demo; with `--real` the exporter takes its settings from the
+environment. Data and logs are kept in .stack/. Ctrl-C or SIGTERM stops everything that was started,
+and nothing else.
 """
 
 import argparse
@@ -23,7 +24,11 @@ from programs import Part, StackError, complain_of_end, pause, started, wait_rea
 ROOT = Path(__file__).resolve().parent.parent
 PORTS = ("exporter", "prometheus", "alertmanager", "webhook")
 WEBHOOK_HELP = "print what Alertmanager posts to this port, 0 for not; default: %(default)s, as in alertmanager.yml"
-ACCOUNT_VARIABLES = ("COMETAPI_ACCESS_TOKEN", "COMETAPI_ACCESS_TOKEN_FILE", "COMETAPI_EXPORTER_CONFIG_FILE")
+ACCOUNT_VARIABLES = (
+    "COMETAPI_ACCESS_TOKEN",
+    "COMETAPI_ACCESS_TOKEN_FILE",
+    "COMETAPI_EXPORTER_CONFIG_FILE",
+)
 DEBIAN_NAMES = {"alertmanager": "prometheus-alertmanager"}
 
 
@@ -35,11 +40,29 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     option("--real", action="store_true", help=f"monitor a real account: requires {variables}")
     option("--exporter-port", type=int, default=10144, metavar="PORT", help="default: %(default)s")
     option("--prometheus-port", type=int, default=9090, metavar="PORT", help="default: %(default)s")
-    option("--alertmanager-port", type=int, default=9093, metavar="PORT", help="default: %(default)s")
+    option(
+        "--alertmanager-port", type=int, default=9093, metavar="PORT", help="default: %(default)s"
+    )
     option("--webhook-port", type=int, default=9095, metavar="PORT", help=WEBHOOK_HELP)
-    option("--interval", metavar="DURATION", help="scrape and evaluate this often, like 5s; default: as in deploy/")
-    option("--deploy", type=Path, default=ROOT / "deploy", metavar="DIR", help="the files; default: deploy/")
-    option("--data", type=Path, default=ROOT / ".stack", metavar="DIR", help="data and logs; default: .stack/")
+    option(
+        "--interval",
+        metavar="DURATION",
+        help="scrape and evaluate this often, like 5s; default: as in deploy/",
+    )
+    option(
+        "--deploy",
+        type=Path,
+        default=ROOT / "deploy",
+        metavar="DIR",
+        help="the files; default: deploy/",
+    )
+    option(
+        "--data",
+        type=Path,
+        default=ROOT / ".stack",
+        metavar="DIR",
+        help="data and logs; default: .stack/",
+    )
     return parser.parse_args(arguments)
 
 
@@ -67,15 +90,21 @@ def refuse_busy_ports(options: argparse.Namespace) -> None:
             socket.create_server(("127.0.0.1", port)).close()
         except OSError as error:
             reason = os.strerror(error.errno or 0)
-            raise StackError(f"127.0.0.1:{port} cannot be used: {reason}; choose another with --{name}-port") from error
+            raise StackError(
+                f"127.0.0.1:{port} cannot be used: {reason}; choose another with --{name}-port"
+            ) from error
         except OverflowError as error:
-            raise StackError(f"--{name}-port: {port} is not a port: the highest is 65535") from error
+            raise StackError(
+                f"--{name}-port: {port} is not a port: the highest is 65535"
+            ) from error
 
 
 def account_environment(*, real: bool) -> dict[str, str]:
     """Return the exporter's environment: as it is for a real account, for the demo without any of its settings."""
     if not real:
-        return {name: value for name, value in os.environ.items() if not name.startswith("COMETAPI_")}
+        return {
+            name: value for name, value in os.environ.items() if not name.startswith("COMETAPI_")
+        }
     if not any(os.environ.get(name) for name in ACCOUNT_VARIABLES):
         raise StackError(f"--real needs one of {', '.join(ACCOUNT_VARIABLES)} to be set")
     return dict(os.environ)
@@ -86,8 +115,12 @@ def write_prometheus_config(options: argparse.Namespace, folder: Path) -> Path:
     source = options.deploy.resolve() / "prometheus"
     config = yaml.safe_load((source / "prometheus.yml").read_text(encoding="utf-8"))
     config["rule_files"] = [str(source / pattern) for pattern in config["rule_files"]]
-    config["scrape_configs"][0]["static_configs"] = [{"targets": [f"127.0.0.1:{options.exporter_port}"]}]
-    config["alerting"]["alertmanagers"][0]["static_configs"] = [{"targets": [f"127.0.0.1:{options.alertmanager_port}"]}]
+    config["scrape_configs"][0]["static_configs"] = [
+        {"targets": [f"127.0.0.1:{options.exporter_port}"]}
+    ]
+    config["alerting"]["alertmanagers"][0]["static_configs"] = [
+        {"targets": [f"127.0.0.1:{options.alertmanager_port}"]}
+    ]
     if options.interval is not None:
         config["global"] = dict.fromkeys(config["global"], options.interval)
     path = folder / "prometheus.yml"
@@ -106,7 +139,13 @@ def plan(options: argparse.Namespace) -> list[Part]:
     def part(name: str, port: int, *flags: str, environment: dict[str, str] | None = None) -> Part:
         command = (programs[name], *flags)
         log = folder / f"{name}.log"
-        return Part(name=name, command=command, port=port, log=log, environment=environment or dict(os.environ))
+        return Part(
+            name=name,
+            command=command,
+            port=port,
+            log=log,
+            environment=environment or dict(os.environ),
+        )
 
     return [
         part(

@@ -1,7 +1,7 @@
 """Run the bundled rules and Alertmanager configuration with shorter waits and with receivers on loopback.
 
-Talks to: processes of this machine. Only waits, intervals and addresses are changed; every expression, label, text,
-route and inhibition rule is as bundled.
+Talks to: processes of this machine. Only waits, intervals and addresses are changed; every
+expression, label, text, route and inhibition rule is as bundled.
 """
 
 import email
@@ -50,8 +50,12 @@ def hurried_prometheus(exporter_url: str, alertmanager_url: str) -> dict[str, An
     """Return the bundled prometheus.yml with these two addresses and intervals of 1 s."""
     config = shipped("prometheus/prometheus.yml")
     config["global"] = dict.fromkeys(config["global"], INTERVAL)
-    config["scrape_configs"][0]["static_configs"][0]["targets"] = [exporter_url.removeprefix("http://")]
-    config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] = [alertmanager_url.removeprefix("http://")]
+    config["scrape_configs"][0]["static_configs"][0]["targets"] = [
+        exporter_url.removeprefix("http://")
+    ]
+    config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] = [
+        alertmanager_url.removeprefix("http://")
+    ]
     return config
 
 
@@ -64,7 +68,11 @@ def hurried_alertmanager(*, web: str, mail: str) -> dict[str, Any]:
     by_name["webhook"]["webhook_configs"][0]["url"] = f"{web}/webhook"
     del by_name["slack"]["slack_configs"][0]["api_url_file"]
     by_name["slack"]["slack_configs"][0]["api_url"] = f"{web}/slack"
-    config["global"] = {"smtp_smarthost": mail, "smtp_from": "alertmanager@example.com", "smtp_require_tls": False}
+    config["global"] = {
+        "smtp_smarthost": mail,
+        "smtp_from": "alertmanager@example.com",
+        "smtp_require_tls": False,
+    }
     return config
 
 
@@ -92,7 +100,9 @@ class Inbox:
         ]
         self.web, self.mail = (f"127.0.0.1:{server.server_address[1]}" for server in self._servers)
         self.url = f"http://{self.web}"
-        self._threads = [threading.Thread(target=server.serve_forever, args=(0.05,)) for server in self._servers]
+        self._threads = [
+            threading.Thread(target=server.serve_forever, args=(0.05,)) for server in self._servers
+        ]
 
     def _handler(self, kind: Any) -> Any:
         return type(kind.__name__, (kind,), {"arrived": self._arrived})
@@ -103,7 +113,9 @@ class Inbox:
             self.received.append(self._arrived.get())
         return [content for where, content in self.received if where == address]
 
-    def wait_for(self, address: str, wanted: Callable[[Any], bool], *, seconds: float = 30.0) -> Any:
+    def wait_for(
+        self, address: str, wanted: Callable[[Any], bool], *, seconds: float = 30.0
+    ) -> Any:
         """Return the first message to *address* that is *wanted*; after *seconds*, fail and show what came instead."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -111,7 +123,9 @@ class Inbox:
                 if wanted(content):
                     return content
             time.sleep(0.1)
-        raise AssertionError(f"nothing wanted came to {address} within {seconds:g} s, but {self.received}")
+        raise AssertionError(
+            f"nothing wanted came to {address} within {seconds:g} s, but {self.received}"
+        )
 
     def __enter__(self) -> Self:
         for thread in self._threads:

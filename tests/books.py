@@ -1,7 +1,8 @@
 """The usage that a simulated gateway has recorded, kept and reported as New API does.
 
-Pure: times are arguments. What is booked waits in memory until it is flushed into the sums of its hour; the gateway
-reports those sums by model and hour, or by key and model, of at most 30 days a request.
+Pure: times are arguments. What is booked waits in memory until it is flushed into the sums of its
+hour; the gateway reports those sums by model and hour, or by key and model, of at most 30 days a
+request.
 
     Gateway(offers=books.offers())
 """
@@ -49,7 +50,10 @@ class Books:
         rows: dict[tuple[int, str], int] = defaultdict(int)
         for hour, model, _, quota in self._between(first, last):
             rows[hour, model] += quota
-        return [_row(model, quota) | {"created_at": hour, "token_id": 0} for (hour, model), quota in rows.items()]
+        return [
+            _row(model, quota) | {"created_at": hour, "token_id": 0}
+            for (hour, model), quota in rows.items()
+        ]
 
     def by_key(self, first: int, last: int) -> list[dict[str, Any]]:
         """Return a row for each key and model, without an hour."""
@@ -57,7 +61,8 @@ class Books:
         for _, model, key_id, quota in self._between(first, last):
             rows[model, key_id] += quota
         return [
-            _row(model, quota) | {"token_id": key_id, "token_name": f"key {key_id}", "use_group": "default"}
+            _row(model, quota)
+            | {"token_id": key_id, "token_name": f"key {key_id}", "use_group": "default"}
             for (model, key_id), quota in rows.items()
         ]
 

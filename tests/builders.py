@@ -1,6 +1,7 @@
 """Build what the vendor sends, saying only what a test is about.
 
-Pure: no clock, no randomness. The wire builders speak the gateway's format: plain dicts, as in its JSON.
+Pure: no clock, no randomness. The wire builders speak the gateway's format: plain dicts, as in its
+JSON.
 """
 
 from typing import Any
@@ -45,8 +46,8 @@ def a_wire_key(id: int = 1, **over: Any) -> dict[str, Any]:  # noqa: A002 - the 
 def wire_keys(count: int, *, now: int = WIRE_NOW) -> list[dict[str, Any]]:
     """Build keys 1 to *count*, varied by their id so that expected figures can be worked out by hand.
 
-    Status 2, 3, 4 for ids ending in 2, 3, 4 and otherwise 1; group "", "default", "vip" by id modulo 3.
-    Odd ids expire (id - 10) days after *now*, so 1 to 9 already have; even ids never do.
+    Status 2, 3, 4 for ids ending in 2, 3, 4 and otherwise 1; group "", "default", "vip" by id
+    modulo 3. Odd ids expire (id - 10) days after *now*, so 1 to 9 already have; even ids never do.
     Ids divisible by 5 are unlimited; (id - 3) thousand units are left, 7 units per id are spent.
     Ids divisible by 4 were never used: last used when they were created, those divisible by 8 at 0.
     Ids divisible by 7 have a name that needs escaping.

@@ -44,7 +44,9 @@ def keys(*ids: int) -> tuple[ApiKey, ...]:
 
 def a_balance(**over: Any) -> Balance:
     """Build an account's balance."""
-    return Balance(**({"remaining_quota": 24_997_909, "used_quota": 10_027_091, "requests": 339} | over))
+    return Balance(
+        **({"remaining_quota": 24_997_909, "used_quota": 10_027_091, "requests": 339} | over)
+    )
 
 
 def a_listing(*listed: ApiKey, unreadable: Iterable[int] = (), **over: Any) -> Listing:
@@ -88,10 +90,16 @@ def a_reading(listing: Listing, *, at: float = NOW, **over: Any) -> Reading:
 
 
 def a_read_state(
-    *listed: ApiKey, at: float = NOW, balance: Balance | None = None, facts: Facts | None = None, **over: Any
+    *listed: ApiKey,
+    at: float = NOW,
+    balance: Balance | None = None,
+    facts: Facts | None = None,
+    **over: Any,
 ) -> AccountState:
     """Build an account whose keys were read at unix time *at*."""
-    return a_state(**over).succeeded(a_reading(a_listing(*listed), at=at, balance=balance, facts=facts or Facts()))
+    return a_state(**over).succeeded(
+        a_reading(a_listing(*listed), at=at, balance=balance, facts=facts or Facts())
+    )
 
 
 def a_snapshot(*listed: ApiKey, at: float = NOW, **over: Any) -> Snapshot:
@@ -165,7 +173,9 @@ class FakeReader:
             raise self.facts
         return self.facts
 
-    async def read_usage(self, _: Secret, first: int, last: int, *, by_key: bool) -> tuple[UsageRow, ...] | None:
+    async def read_usage(
+        self, _: Secret, first: int, last: int, *, by_key: bool
+    ) -> tuple[UsageRow, ...] | None:
         self.usage_asked.append((first, last, by_key))
         answer = self.usage.get(by_key)
         if isinstance(answer, Exception):

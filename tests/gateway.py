@@ -1,16 +1,17 @@
 """Simulate a New API gateway over real sockets, one that can also misbehave byte by byte.
 
-Talks to: loopback only. Runs an event loop in a thread of its own, so that it serves a subprocess in a plain
-test just as well as a client inside the test's own event loop.
-Knows the vendor's format and never the program under test.
+Talks to: loopback only. Runs an event loop in a thread of its own, so that it serves a subprocess
+in a plain test just as well as a client inside the test's own event loop. Knows the vendor's format
+and never the program under test.
 
     with Gateway(keys=wire_keys(250)) as gateway:
         gateway.faults = on_page(2, truncated())
         ...  # point the program at gateway.url
     assert gateway.pages_asked() == [1, 2, 3]
 
-Attributes may be changed from the test's thread while the gateway runs; the next request sees the change.
-`faults` and `before_page` are called in the gateway's thread; what they raise is raised again when it stops.
+Attributes may be changed from the test's thread while the gateway runs; the next request sees the
+change. `faults` and `before_page` are called in the gateway's thread; what they raise is raised
+again when it stops.
 """
 
 import asyncio
@@ -62,8 +63,12 @@ class Variant:
 
 VARIANTS = {
     "new-api": Variant(first_page=1, size_parameter="page_size", has_envelope=True),
-    "june-2025": Variant(first_page=1, size_parameter="size", has_envelope=True),  # New API for one month
-    "veloera": Variant(first_page=0, size_parameter="size", has_envelope=False, user_header="veloera-user"),
+    "june-2025": Variant(
+        first_page=1, size_parameter="size", has_envelope=True
+    ),  # New API for one month
+    "veloera": Variant(
+        first_page=0, size_parameter="size", has_envelope=False, user_header="veloera-user"
+    ),
     "older": Variant(first_page=0, size_parameter="size", has_envelope=False, refusal_status=200),
     "one-api": Variant(
         first_page=0,
@@ -96,8 +101,14 @@ class Answer:
 
     def raw(self, *, extra_length: int = 0) -> bytes:
         """Encode the answer; *extra_length* is what Content-Length says beyond the truth."""
-        headers = {"Content-Type": JSON_TYPE, "Content-Length": str(len(self.body) + extra_length)} | dict(self.headers)
-        lines = [f"HTTP/1.1 {self.status} {_phrase(self.status)}", *(f"{n}: {v}" for n, v in headers.items())]
+        headers = {
+            "Content-Type": JSON_TYPE,
+            "Content-Length": str(len(self.body) + extra_length),
+        } | dict(self.headers)
+        lines = [
+            f"HTTP/1.1 {self.status} {_phrase(self.status)}",
+            *(f"{n}: {v}" for n, v in headers.items()),
+        ]
         return "\r\n".join([*lines, "", ""]).encode("latin-1") + self.body
 
 
@@ -109,7 +120,9 @@ def _phrase(status: int) -> str:
 
 
 def _json(content: object, *, status: int = 200) -> Answer:
-    return Answer(status=status, body=json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode())
+    return Answer(
+        status=status, body=json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+    )
 
 
 def refusal(message: str) -> Answer:
@@ -189,7 +202,9 @@ def wrong_length_short() -> Fault:
 
 
 def _wrong_length(name: str, extra_length: int) -> Fault:
-    return Fault(name, lambda exchange: exchange.send(exchange.honest().raw(extra_length=extra_length)))
+    return Fault(
+        name, lambda exchange: exchange.send(exchange.honest().raw(extra_length=extra_length))
+    )
 
 
 def reset() -> Fault:
@@ -265,20 +280,32 @@ def _spaces_before_a_page(total_bytes: int) -> Iterator[bytes]:
 class Gateway:
     """One simulated gateway, running between `with` and its end; entered again it takes the same port."""
 
-    keys: list[dict[str, Any]] = field(default_factory=list)  # in any order, served highest id first
-    account: dict[str, Any] | None = field(default_factory=a_wire_account)  # None: the endpoint refuses with 403
-    offers: dict[str, Any] = field(default_factory=dict)  # path: data or Answer of more, callable with the query
+    keys: list[dict[str, Any]] = field(
+        default_factory=list
+    )  # in any order, served highest id first
+    account: dict[str, Any] | None = field(
+        default_factory=a_wire_account
+    )  # None: the endpoint refuses with 403
+    offers: dict[str, Any] = field(
+        default_factory=dict
+    )  # path: data or Answer of more, callable with the query
     token: str = CANARY_TOKEN  # accepted raw and after "Bearer "
     user_id: int | None = None  # set: the variant's header must name it, else 401
     variant: str = "new-api"
     page_cap: int = 100
-    total: int | Callable[[int], int] | None = None  # None: the truth; else what is claimed (on that page)
+    total: int | Callable[[int], int] | None = (
+        None  # None: the truth; else what is claimed (on that page)
+    )
     null_items: bool = False  # an empty page is null rather than []
     delay: float = 0.0  # seconds before each answer
-    rate_limit: tuple[int, float] | None = None  # (requests, in seconds); beyond: 429 with an empty body
+    rate_limit: tuple[int, float] | None = (
+        None  # (requests, in seconds); beyond: 429 with an empty body
+    )
     retry_after: str | None = None  # the Retry-After of those 429s
     faults: FaultChoice | list[Fault | None] | None = None  # a list is used up, one entry a request
-    before_page: Callable[[Request], object] | None = None  # called before a page of keys is rendered
+    before_page: Callable[[Request], object] | None = (
+        None  # called before a page of keys is rendered
+    )
     ssl_context: ssl.SSLContext | None = None
     port: int = 0  # 0: any free one, then kept
 
@@ -305,11 +332,15 @@ class Gateway:
         """List the pages of keys asked for, in order; the first page is 1 in every API variant."""
         return [request.page for request in self.requests if request.page is not None]
 
-    def wait_for(self, count: int, path: str = KEYS_PATH, *, timeout: float = PATIENCE_SECONDS) -> None:
+    def wait_for(
+        self, count: int, path: str = KEYS_PATH, *, timeout: float = PATIENCE_SECONDS
+    ) -> None:
         """Block until *count* requests to *path* have arrived. Raise TimeoutError after *timeout* seconds."""
         with self._arrival:
             if not self._arrival.wait_for(lambda: self.count(path) >= count, timeout):
-                raise TimeoutError(f"{self.count(path)} of {count} requests to {path} within {timeout:g} s")
+                raise TimeoutError(
+                    f"{self.count(path)} of {count} requests to {path} within {timeout:g} s"
+                )
 
     # Life: a listening socket made here, a loop in a thread, an event that ends it.
 
@@ -319,7 +350,9 @@ class Gateway:
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         self._failures: list[Exception] = []
-        self._thread = threading.Thread(target=self._run, args=(listener,), name=f"gateway-{self.port}", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, args=(listener,), name=f"gateway-{self.port}", daemon=True
+        )
         self._thread.start()
         return self
 
@@ -363,7 +396,9 @@ class Gateway:
         with contextlib.suppress(ConnectionError, ssl.SSLError):
             reader, writer = await self._open(connection)
             try:
-                while (request := await self._receive(reader)) and await self._respond(request, writer):
+                while (request := await self._receive(reader)) and await self._respond(
+                    request, writer
+                ):
                     pass
                 writer.close()
                 with contextlib.suppress(OSError):
@@ -372,10 +407,14 @@ class Gateway:
                 if not writer.transport.is_closing():
                     writer.transport.abort()
 
-    async def _open(self, connection: socket.socket) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _open(
+        self, connection: socket.socket
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         reader = asyncio.StreamReader()
         protocol = asyncio.StreamReaderProtocol(reader)
-        transport, _ = await self._loop.connect_accepted_socket(lambda: protocol, connection, ssl=self.ssl_context)
+        transport, _ = await self._loop.connect_accepted_socket(
+            lambda: protocol, connection, ssl=self.ssl_context
+        )
         return reader, asyncio.StreamWriter(transport, protocol, reader, self._loop)
 
     async def _receive(self, reader: asyncio.StreamReader) -> Request | None:
@@ -397,7 +436,10 @@ class Gateway:
             method=method,
             path=path,
             query=query,
-            headers={name.lower(): text for name, text in http.client.parse_headers(io.BytesIO(rest)).items()},
+            headers={
+                name.lower(): text
+                for name, text in http.client.parse_headers(io.BytesIO(rest)).items()
+            },
             page=self._page_number(query) if path == KEYS_PATH else None,
         )
 
@@ -427,15 +469,25 @@ class Gateway:
 
     def _answer(self, request: Request) -> Answer:
         if self._is_over_the_limit(time.monotonic()):
-            return Answer(status=429, headers={"Retry-After": self.retry_after} if self.retry_after else {})
+            return Answer(
+                status=429, headers={"Retry-After": self.retry_after} if self.retry_after else {}
+            )
         if request.path == STATUS_PATH:
-            return _success({"system_name": "Gateway", "quota_per_unit": 500_000} | self.offers.get(STATUS_PATH, {}))
+            return _success(
+                {"system_name": "Gateway", "quota_per_unit": 500_000}
+                | self.offers.get(STATUS_PATH, {})
+            )
         if request.path == KEYS_PATH.rstrip("/"):
-            return Answer(status=301, headers={"Location": KEYS_PATH, "Content-Type": "text/html; charset=utf-8"})
+            return Answer(
+                status=301,
+                headers={"Location": KEYS_PATH, "Content-Type": "text/html; charset=utf-8"},
+            )
         if request.path in self.offers and request.method == "GET":
             data = self.offers[request.path]
             content = data(request.query) if callable(data) else data
-            return self._refusal(request) or (content if isinstance(content, Answer) else _success(content))
+            return self._refusal(request) or (
+                content if isinstance(content, Answer) else _success(content)
+            )
         if request.path not in (KEYS_PATH, ACCOUNT_PATH) or request.method != "GET":
             return Answer(headers={"Content-Type": "text/html; charset=utf-8"}, body=WEB_PAGE)
         return self._refusal(request) or (self._page(request) if request.page else self._account())
@@ -454,7 +506,10 @@ class Gateway:
     def _refusal(self, request: Request) -> Answer | None:
         status = VARIANTS[self.variant].refusal_status
         if request.headers.get("authorization") not in (self.token, f"Bearer {self.token}"):
-            return _json({"success": False, "code": "AUTH_UNAUTHORIZED", "message": "访问令牌无效"}, status=status)
+            return _json(
+                {"success": False, "code": "AUTH_UNAUTHORIZED", "message": "访问令牌无效"},
+                status=status,
+            )
         header = VARIANTS[self.variant].user_header
         if self.user_id is not None and request.headers.get(header) != str(self.user_id):
             return _json({"success": False, "message": f"未提供 {header}"}, status=401)
@@ -462,7 +517,9 @@ class Gateway:
 
     def _account(self) -> Answer:
         if self.account is None:
-            return _json({"success": False, "code": "AUTH_FORBIDDEN", "message": "没有权限"}, status=403)
+            return _json(
+                {"success": False, "code": "AUTH_FORBIDDEN", "message": "没有权限"}, status=403
+            )
         return _success(self.account)
 
     def _page(self, request: Request) -> Answer:
@@ -476,7 +533,14 @@ class Gateway:
         shown = None if self.null_items and not items else items
         if not variant.has_envelope:
             return _success(shown)
-        return _success({"page": page, "page_size": size, "total": self._claimed_total(page, keys), "items": shown})
+        return _success(
+            {
+                "page": page,
+                "page_size": size,
+                "total": self._claimed_total(page, keys),
+                "items": shown,
+            }
+        )
 
     def _claimed_total(self, page: int, keys: list[dict[str, Any]]) -> int:
         if callable(self.total):

@@ -24,11 +24,16 @@ class SnapshotCollector(Collector):
     """The families of the current snapshot at this time."""
 
     def __init__(
-        self, current: Callable[[], Snapshot], clock: Callable[[], float], names: Collection[str] = ()
+        self,
+        current: Callable[[], Snapshot],
+        clock: Callable[[], float],
+        names: Collection[str] = (),
     ) -> None:
         self._current = current
         self._clock = clock
-        self._families = [family for family in SNAPSHOT_FAMILIES if not names or family.name in names]
+        self._families = [
+            family for family in SNAPSHOT_FAMILIES if not names or family.name in names
+        ]
 
     def describe(self) -> list[Metric]:
         return []
@@ -50,7 +55,9 @@ def metric_of(family: Family, snapshot: Snapshot, now: float) -> Metric:
     return metric
 
 
-def _series(family: Family, state: AccountState, now: float) -> Iterator[tuple[tuple[str, ...], float | None]]:
+def _series(
+    family: Family, state: AccountState, now: float
+) -> Iterator[tuple[tuple[str, ...], float | None]]:
     if family.of_key and state.serves_data and not state.counts_only:
         for key in state.keys:
             more = family.more(key) if family.more else ()
@@ -63,7 +70,11 @@ def _series(family: Family, state: AccountState, now: float) -> Iterator[tuple[t
 def telemetry_metrics(registry: CollectorRegistry) -> dict[str, Any]:
     """Register the library's metric objects of the exporter's own families; return them by name."""
     disable_created_metrics()
-    kinds = {"gauge": Gauge, "counter": Counter, "histogram": partial(Histogram, buckets=REFRESH_BUCKETS)}
+    kinds = {
+        "gauge": Gauge,
+        "counter": Counter,
+        "histogram": partial(Histogram, buckets=REFRESH_BUCKETS),
+    }
     return {
         family.name: kinds[family.kind](family.name, family.help, family.labels, registry=registry)
         for family in TELEMETRY_FAMILIES

@@ -51,7 +51,9 @@ def free_port() -> int:
 def clean_environment(gateway: Gateway | None = None, **variables: str) -> dict[str, str]:
     """Return this process's environment with nothing for the exporter but the account of *gateway* and *variables*."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("COMETAPI_")}
-    account = {"COMETAPI_ACCESS_TOKEN": CANARY_TOKEN, "COMETAPI_BASE_URL": gateway.url} if gateway else {}
+    account = (
+        {"COMETAPI_ACCESS_TOKEN": CANARY_TOKEN, "COMETAPI_BASE_URL": gateway.url} if gateway else {}
+    )
     return {**kept, "NO_PROXY": "127.0.0.1,localhost", **account, **variables}
 
 
@@ -60,16 +62,26 @@ def accounts_file(folder: Path, gateways: Mapping[str, Gateway], **options: Any)
 
     Their access token is the variable TOKEN.
     """
-    accounts = [{"name": name, "base_url": each.url, "access_token_env": "TOKEN"} for name, each in gateways.items()]
+    accounts = [
+        {"name": name, "base_url": each.url, "access_token_env": "TOKEN"}
+        for name, each in gateways.items()
+    ]
     path = folder / "accounts.yml"
     path.write_text(yaml.safe_dump({"accounts": accounts, **options}), encoding="utf-8")
     return f"--config.file={path}"
 
 
-def run(*command: object, seconds: float = 60.0, **options: Any) -> subprocess.CompletedProcess[str]:
+def run(
+    *command: object, seconds: float = 60.0, **options: Any
+) -> subprocess.CompletedProcess[str]:
     """Run a program to its end, whatever its exit code; what it prints is text."""
     return subprocess.run(
-        [str(word) for word in command], capture_output=True, text=True, timeout=seconds, check=False, **options
+        [str(word) for word in command],
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+        **options,
     )
 
 
@@ -107,7 +119,10 @@ class Process:
         self.output: list[str] = []
         self._readers = [
             threading.Thread(target=self._read, args=(stream, kept), daemon=True)
-            for stream, kept in ((self.process.stderr, self.lines), (self.process.stdout, self.output))
+            for stream, kept in (
+                (self.process.stderr, self.lines),
+                (self.process.stdout, self.output),
+            )
         ]
         for reader in self._readers:
             reader.start()
@@ -141,15 +156,24 @@ class Exporter(Process):
     """The installed exporter, serving on a free loopback port; *url* is where. *before* are the words that start it."""
 
     def __init__(self, *flags: str, before: Sequence[str] = (), **environment: Any) -> None:
-        serving = () if any("listen-address" in flag for flag in flags) else ("--web.listen-address=127.0.0.1:0",)
-        super().__init__([*before, EXPORTER, "--log.format=json", *serving, *flags], clean_environment(**environment))
+        serving = (
+            ()
+            if any("listen-address" in flag for flag in flags)
+            else ("--web.listen-address=127.0.0.1:0",)
+        )
+        super().__init__(
+            [*before, EXPORTER, "--log.format=json", *serving, *flags],
+            clean_environment(**environment),
+        )
         self.urls: list[str] = wait_until(self._addresses)
         self.url = self.urls[0]
 
     def _addresses(self) -> list[str]:
         if self.process.poll() is not None:
             raise AssertionError(f"the exporter ended with {self.process.returncode}: {self.lines}")
-        return next((entry["addresses"].split() for entry in self.log() if entry["msg"] == "listening"), [])
+        return next(
+            (entry["addresses"].split() for entry in self.log() if entry["msg"] == "listening"), []
+        )
 
     def log(self) -> list[dict[str, Any]]:
         """Return the log so far, decoded."""
@@ -179,11 +203,15 @@ class Server(Process):
         path.write_text(yaml.safe_dump(dict(config)), encoding="utf-8")
         options = [f"--config.file={path}", f"--web.listen-address={address}", "--log.level=warn"]
         super().__init__([require(program), *options, *flags])
-        wait_until(lambda: httpx.get(f"{self.url}/-/ready", trust_env=False).status_code == httpx.codes.OK)
+        wait_until(
+            lambda: httpx.get(f"{self.url}/-/ready", trust_env=False).status_code == httpx.codes.OK
+        )
 
     def ask(self, path: str, **parameters: str) -> Any:
         """GET JSON from *path* of its API."""
-        response = httpx.get(f"{self.url}/api/{path}", params=parameters, trust_env=False, timeout=10)
+        response = httpx.get(
+            f"{self.url}/api/{path}", params=parameters, trust_env=False, timeout=10
+        )
         return response.raise_for_status().json()
 
 
@@ -191,7 +219,9 @@ class Prometheus(Server):
     """Debian's Prometheus."""
 
     def __init__(self, folder: Path, config: Mapping[str, Any], *flags: str) -> None:
-        super().__init__("prometheus", folder, config, f"--storage.tsdb.path={folder / 'data'}", *flags)
+        super().__init__(
+            "prometheus", folder, config, f"--storage.tsdb.path={folder / 'data'}", *flags
+        )
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         """Return the result of an instant query."""
@@ -218,5 +248,7 @@ def scrape_config(url: str, **job: Any) -> dict[str, Any]:
     target = url.removeprefix("http://").removeprefix("https://")
     return {
         "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
-        "scrape_configs": [{"job_name": "cometapi-exporter", "static_configs": [{"targets": [target]}], **job}],
+        "scrape_configs": [
+            {"job_name": "cometapi-exporter", "static_configs": [{"targets": [target]}], **job}
+        ],
     }

@@ -54,7 +54,10 @@ METRICS: dict[str, tuple[str, tuple[str, ...]]] = {
     "cometapi_exporter_refresh_failures_total": ("counter", ("account", "reason")),
     "cometapi_usage_quota_total": ("counter", ("account", "model", "key_id", "key_name", "group")),
     "cometapi_usage_tokens_total": ("counter", ("account", "model", "key_id", "key_name", "group")),
-    "cometapi_usage_requests_total": ("counter", ("account", "model", "key_id", "key_name", "group")),
+    "cometapi_usage_requests_total": (
+        "counter",
+        ("account", "model", "key_id", "key_name", "group"),
+    ),
     "cometapi_exporter_usage_folded_series": ("gauge", ACCOUNT),
     "cometapi_exporter_shards": ("gauge", ()),
     "cometapi_exporter_shard_index": ("gauge", ()),

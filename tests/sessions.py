@@ -38,7 +38,9 @@ class Session:
 
     def keys(self) -> Listing:
         """List every key."""
-        return self.use(lambda client: client.list_keys(Secret(self.token), progress=self._one_more))
+        return self.use(
+            lambda client: client.list_keys(Secret(self.token), progress=self._one_more)
+        )
 
     def failure(self) -> ApiError:
         """List the keys in vain and return the error, which must not tell the token."""

@@ -9,7 +9,9 @@ from gateway import Gateway, Request
 TOKEN = {"Authorization": CANARY_TOKEN}
 
 
-def get(gateway: Gateway, target: str = "/api/token/", *, headers: dict[str, str] = TOKEN) -> httpx.Response:
+def get(
+    gateway: Gateway, target: str = "/api/token/", *, headers: dict[str, str] = TOKEN
+) -> httpx.Response:
     return httpx.get(gateway.url + target, headers=headers, trust_env=False)
 
 
@@ -36,7 +38,9 @@ def ids(answer: httpx.Response) -> list[int]:
         ("one-api", "?p=1&size=100&page_size=100", range(120, 110, -1)),
     ],
 )
-def test_each_variant_pages_by_its_own_number_and_size(variant: str, target: str, listed: range) -> None:
+def test_each_variant_pages_by_its_own_number_and_size(
+    variant: str, target: str, listed: range
+) -> None:
     with Gateway(keys=wire_keys(130), variant=variant) as gateway:
         assert ids(get(gateway, f"/api/token/{target}")) == list(listed)
 
@@ -45,7 +49,12 @@ def test_new_api_names_its_page_its_capped_size_and_its_total() -> None:
     with Gateway(keys=wire_keys(130), page_cap=50) as gateway:
         shown = get(gateway, "/api/token/?p=2&page_size=100").json()["data"]
 
-    assert shown | {"items": len(shown["items"])} == {"page": 2, "page_size": 50, "total": 130, "items": 50}
+    assert shown | {"items": len(shown["items"])} == {
+        "page": 2,
+        "page_size": 50,
+        "total": 130,
+        "items": 50,
+    }
 
 
 def test_one_api_knows_no_groups() -> None:
@@ -95,8 +104,12 @@ def test_requests_beyond_the_rate_limit_get_an_empty_429() -> None:
     assert (answers[2].content, answers[2].headers["retry-after"]) == (b"", "30")
 
 
-@pytest.mark.parametrize("fault", [simulation.gzip_bomb(1_000_000), simulation.endless(1_000_000)], ids=repr)
-def test_a_client_that_does_not_bound_a_large_answer_reads_a_valid_page(fault: simulation.Fault) -> None:
+@pytest.mark.parametrize(
+    "fault", [simulation.gzip_bomb(1_000_000), simulation.endless(1_000_000)], ids=repr
+)
+def test_a_client_that_does_not_bound_a_large_answer_reads_a_valid_page(
+    fault: simulation.Fault,
+) -> None:
     with Gateway(keys=wire_keys(3), faults=simulation.always(fault)) as gateway:
         answer = get(gateway)
 

@@ -1,6 +1,7 @@
 """Write the Grafana dashboards that are committed beside this file.
 
-Talks to: the folder `dashboards`. Needs grafana-foundation-sdk, one of the development dependencies.
+Talks to: the folder `dashboards`. Needs grafana-foundation-sdk, one of the development
+dependencies.
 """
 
 from pathlib import Path

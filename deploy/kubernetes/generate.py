@@ -1,8 +1,8 @@
 """Generate the copies of the rules and dashboards for Kubernetes and the Helm chart.
 
-Talks to: files of deploy/ only. Helm cannot read files outside its chart, nor kustomize files outside its folder, hence
-the copies. Dashboards are written without white space, because `kubectl apply` keeps a second copy in an annotation of
-at most 256 KiB.
+Talks to: files of deploy/ only. Helm cannot read files outside its chart, nor kustomize files
+outside its folder, hence the copies. Dashboards are written without white space, because `kubectl
+apply` keeps a second copy in an annotation of at most 256 KiB.
 """
 
 import json

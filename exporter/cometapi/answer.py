@@ -1,7 +1,7 @@
 """Judge an answer before its content is used: whether it is one of this API, and whether it says yes.
 
-Pure: knows no HTTP client, no clock, no keys. The errors never quote the answer's free text: a `message` may hold
-anything, and a `Location` only lends its origin.
+Pure: knows no HTTP client, no clock, no keys. The errors never quote the answer's free text: a
+`message` may hold anything, and a `Location` only lends its origin.
 """
 
 import re
@@ -13,7 +13,15 @@ from typing import Annotated, Generic, TypeVar
 import msgspec
 from msgspec import Meta
 
-from exporter.errors import AccountDisabled, ApiError, InvalidResponse, RateLimited, Rejected, ServerFault, Unauthorized
+from exporter.errors import (
+    AccountDisabled,
+    ApiError,
+    InvalidResponse,
+    RateLimited,
+    Rejected,
+    ServerFault,
+    Unauthorized,
+)
 
 UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 SAFE_CODES = (
@@ -82,14 +90,18 @@ def check_status(answer: Answer) -> None:
     if status == 429:  # noqa: PLR2004 - the number is the well-known name
         raise RateLimited("too many requests (HTTP 429)", retry_after=retry_after(answer))
     if status >= 500:  # noqa: PLR2004 - likewise
-        raise ServerFault(f"the gateway has a problem (HTTP {status})", retry_after=retry_after(answer))
+        raise ServerFault(
+            f"the gateway has a problem (HTTP {status})", retry_after=retry_after(answer)
+        )
     if 300 <= status < 400:  # noqa: PLR2004 - likewise
         raise InvalidResponse(
             f"redirects are not followed (HTTP {status} to {_origin_of(answer)}): is the base URL right?"
         )
     if status >= 400:  # noqa: PLR2004 - likewise
         check_verdict(answer)
-        raise InvalidResponse(f"there is no API of this kind (HTTP {status}): is the base URL right?")
+        raise InvalidResponse(
+            f"there is no API of this kind (HTTP {status}): is the base URL right?"
+        )
 
 
 def _refusal(answer: Answer) -> ApiError:
@@ -99,7 +111,9 @@ def _refusal(answer: Answer) -> ApiError:
     if code == "AUTH_USER_DISABLED":
         return AccountDisabled(f"the gateway reports the account as disabled ({said})")
     if answer.user_id is None:
-        return Unauthorized(f"the gateway refused the access token ({said}), or it requires a user ID: none is set")
+        return Unauthorized(
+            f"the gateway refused the access token ({said}), or it requires a user ID: none is set"
+        )
     return Unauthorized(
         f"the gateway refused the access token ({said}), or user ID {answer.user_id} does not own the token"
     )
@@ -149,7 +163,11 @@ def _origin_of(answer: Answer) -> str:
     location = answer.headers.get("location", "").lower()
     if origin := _ORIGIN.match(location):
         return origin[1] + origin[2]
-    return "an unreadable address" if re.match(r"[a-z]*:|//", location) else "another path of the same host"
+    return (
+        "an unreadable address"
+        if re.match(r"[a-z]*:|//", location)
+        else "another path of the same host"
+    )
 
 
 def what_came_instead(answer: Answer, error: Exception) -> str:

@@ -1,8 +1,8 @@
 """Read one account: its keys page by page, its balance, and what changes slowly, within the rate limit.
 
-Talks to: the API, through `connections`. Knows no snapshots, metrics or schedules; a call returns the whole of what it
-reads, or raises one ApiError. The access token is an argument of each call and is kept nowhere; of an endpoint that was
-refused to it, its hash alone.
+Talks to: the API, through `connections`. Knows no snapshots, metrics or schedules; a call returns
+the whole of what it reads, or raises one ApiError. The access token is an argument of each call and
+is kept nowhere; of an endpoint that was refused to it, its hash alone.
 """
 
 import asyncio
@@ -18,7 +18,13 @@ import stamina.instrumentation
 
 from exporter.cometapi.answer import Answer, clock_skew
 from exporter.cometapi.connections import Connections
-from exporter.cometapi.facts import parse_balance, parse_groups, parse_status, parse_subscriptions, parse_usage
+from exporter.cometapi.facts import (
+    parse_balance,
+    parse_groups,
+    parse_status,
+    parse_subscriptions,
+    parse_usage,
+)
 from exporter.cometapi.paging import MOST_KEYS, Walk, union
 from exporter.cometapi.rate_limit import LONGEST_WAIT_SECONDS, RateLimit
 from exporter.cometapi.wire import Page, parse_page
@@ -65,10 +71,11 @@ def _is_worth_another_try(error: Exception) -> bool:
 class CometClient:
     """The API of one account; raises StartError where certificates or proxy cannot be used.
 
-    *timeout* is of each request; *rate_limit* is shared by all accounts of one host. *on_request* gets the path of
-    every request, and the HTTP status, `none` where no answer came, or `cancelled`. Mutable are *clock_skew*, how many
-    seconds this machine's clock was ahead of the gateway's at the last answer, None before any and where it had no
-    date; the number of the gateway's *first_page*; whether the last listing changed while it was read; and until when
+    *timeout* is of each request; *rate_limit* is shared by all accounts of one host. *on_request*
+    gets the path of every request, and the HTTP status, `none` where no answer came, or
+    `cancelled`. Mutable are *clock_skew*, how many seconds this machine's clock was ahead of the
+    gateway's at the last answer, None before any and where it had no date; the number of the
+    gateway's *first_page*; whether the last listing changed while it was read; and until when
     refused endpoints are not asked again.
     """
 
@@ -116,15 +123,21 @@ class CometClient:
             subscriptions=await self._get_if_offered(token, SUBSCRIPTIONS),
         )
 
-    async def read_usage(self, token: Secret, first: int, last: int, *, by_key: bool) -> tuple[UsageRow, ...] | None:
+    async def read_usage(
+        self, token: Secret, first: int, last: int, *, by_key: bool
+    ) -> tuple[UsageRow, ...] | None:
         """Read what was used in the hours that begin from unix time *first* to *last*; None where it is not reported.
 
         Raises the ApiError of trouble that passes.
         """
         endpoint, kind = USAGE_BY_KEY if by_key else USAGE, "" if first == last else " of days"
-        return await self._get_if_offered(token, endpoint, kind, start_timestamp=str(first), end_timestamp=str(last))
+        return await self._get_if_offered(
+            token, endpoint, kind, start_timestamp=str(first), end_timestamp=str(last)
+        )
 
-    async def list_keys(self, token: Secret, *, progress: Callable[[], None] = lambda: None) -> Listing:
+    async def list_keys(
+        self, token: Secret, *, progress: Callable[[], None] = lambda: None
+    ) -> Listing:
         """Read every page, again where it is not proven that all keys came; *progress* is called for each page.
 
         Raises the ApiError of the first page that cannot be had, or TooManyKeys.
@@ -133,7 +146,11 @@ class CometClient:
         async def read(index: int) -> Page:
             """Read page *index*, counted from 0; some gateways read the one name of the size, some the other."""
             page = await self._get(
-                token, KEYS, p=str(index + self.first_page), page_size=str(PAGE_SIZE), size=str(PAGE_SIZE)
+                token,
+                KEYS,
+                p=str(index + self.first_page),
+                page_size=str(PAGE_SIZE),
+                size=str(PAGE_SIZE),
             )
             progress()
             return page
@@ -169,7 +186,9 @@ class CometClient:
         return await decode(walk.listing)
 
     @stamina.retry(on=_is_worth_another_try, attempts=ATTEMPTS, timeout=None)
-    async def _get(self, token: Secret, endpoint: Endpoint[Content_co], **params: str) -> Content_co:
+    async def _get(
+        self, token: Secret, endpoint: Endpoint[Content_co], **params: str
+    ) -> Content_co:
         """Ask the *endpoint*, again after trouble that passes; raises ApiError."""
         try:
             return await self._ask(token, endpoint, params)
@@ -178,7 +197,9 @@ class CometClient:
                 self._rate_limit.pause(error.retry_after)
             raise error.bare() from None
 
-    async def _ask(self, token: Secret, endpoint: Endpoint[Content_co], params: Mapping[str, str]) -> Content_co:
+    async def _ask(
+        self, token: Secret, endpoint: Endpoint[Content_co], params: Mapping[str, str]
+    ) -> Content_co:
         answer = await self._send(token, endpoint.path, params)
         self.clock_skew = clock_skew(answer)
         return await decode(partial(endpoint.parse, answer))  # apart from the event loop

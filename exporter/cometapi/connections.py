@@ -1,12 +1,14 @@
 """Send GETs to one gateway, and bring back the whole answer of each, or say why there is none.
 
-Talks to: the network, by httpx, which no other file knows. Knows no keys, no pages, no retries. An answer is bounded in
-time (one deadline for all of it) and in size (decoded, so that a small body cannot unpack into a large one). No error
-quotes a header, a URL or the text of a library's error, since those may hold the access token.
+Talks to: the network, by httpx, which no other file knows. Knows no keys, no pages, no retries. An
+answer is bounded in time (one deadline for all of it) and in size (decoded, so that a small body
+cannot unpack into a large one). No error quotes a header, a URL or the text of a library's error,
+since those may hold the access token.
 
-A request that is cancelled or broken off at a bad moment can leave its connection in the library's pool for ever,
-neither idle nor closed; a few of them, and every further request waits in vain. So after a request without a whole
-response the next ones go through a new pool, and the old one is closed when its last request has ended.
+A request that is cancelled or broken off at a bad moment can leave its connection in the library's
+pool for ever, neither idle nor closed; a few of them, and every further request waits in vain. So
+after a request without a whole response the next ones go through a new pool, and the old one is
+closed when its last request has ended.
 """
 
 import asyncio
@@ -62,19 +64,27 @@ class _Pool:
 class Connections:
     """Up to *at_once* connections of one account, none of them open yet.
 
-    Each whole exchange has *timeout* seconds. Raises StartError where certificates or proxy cannot be used. Mutable are
-    the pool in use, and the old ones that are being closed.
+    Each whole exchange has *timeout* seconds. Raises StartError where certificates or proxy cannot
+    be used. Mutable are the pool in use, and the old ones that are being closed.
     """
 
     def __init__(
-        self, base_url: str, *, user_id: int | None, ca_file: Path | None, timeout: float, at_once: int
+        self,
+        base_url: str,
+        *,
+        user_id: int | None,
+        ca_file: Path | None,
+        timeout: float,
+        at_once: int,
     ) -> None:
         self._base_url = base_url
         self._user_id = user_id
         self._trust = _trust(ca_file, ca_file and identity(ca_file))
         self._timeout = timeout
         self._limits = httpx.Limits(
-            max_connections=at_once, max_keepalive_connections=at_once, keepalive_expiry=KEEP_CONNECTIONS_SECONDS
+            max_connections=at_once,
+            max_keepalive_connections=at_once,
+            keepalive_expiry=KEEP_CONNECTIONS_SECONDS,
         )
         self._closing: set[asyncio.Task[None]] = set()
         try:
@@ -103,11 +113,15 @@ class Connections:
                 closing.add_done_callback(self._closing.discard)
                 await asyncio.shield(closing)
 
-    async def _exchange(self, http: httpx.AsyncClient, path: str, params: Mapping[str, str], token: Secret) -> Answer:
+    async def _exchange(
+        self, http: httpx.AsyncClient, path: str, params: Mapping[str, str], token: Secret
+    ) -> Answer:
         try:
             async with (
                 asyncio.timeout(self._timeout),
-                http.stream("GET", path, params=params, headers={"Authorization": token.reveal()}) as response,
+                http.stream(
+                    "GET", path, params=params, headers={"Authorization": token.reveal()}
+                ) as response,
             ):
                 return Answer(
                     status=response.status_code,
@@ -117,7 +131,9 @@ class Connections:
                     user_id=self._user_id,
                 )
         except (TimeoutError, httpx.TimeoutException):
-            raise TimedOut(f"no complete response from {_address(http.base_url)} within {self._timeout:g} s") from None
+            raise TimedOut(
+                f"no complete response from {_address(http.base_url)} within {self._timeout:g} s"
+            ) from None
         except (httpx.HTTPError, *_UNREADABLE_ADDRESS) as error:
             raise _no_answer(error, http.base_url) from None
 
@@ -127,10 +143,13 @@ class Connections:
             base_url=self._base_url,
             verify=self._trust,
             follow_redirects=False,
-            trust_env=not is_loopback(self._base_url),  # a proxy has no business between this machine and itself
+            trust_env=not is_loopback(
+                self._base_url
+            ),  # a proxy has no business between this machine and itself
             timeout=None,  # noqa: S113 - each whole exchange has a deadline of its own
             limits=self._limits,
-            headers=HEADERS | ({} if self._user_id is None else dict.fromkeys(USER_HEADERS, str(self._user_id))),
+            headers=HEADERS
+            | ({} if self._user_id is None else dict.fromkeys(USER_HEADERS, str(self._user_id))),
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         )
         return _Pool(http)
@@ -191,15 +210,23 @@ def _address(url: httpx.URL) -> str:
 def _no_answer(error: Exception, url: httpx.URL) -> ApiError:
     """Say why there is no answer, from the causes that the library kept.
 
-    The library reads the target of a redirect even where it does not follow it, and may stumble over it.
+    The library reads the target of a redirect even where it does not follow it, and may stumble
+    over it.
     """
     causes = tuple(itertools.islice(_causes(error), MOST_CAUSES))
     if any(isinstance(cause, _UNREADABLE_ADDRESS) for cause in causes):
         return InvalidResponse("the base URL, or where it redirects to, is no address")
     address = _address(url)
-    known = (fault for cause in causes if (fault := _fault_of(cause, url.host, address)) is not None)
+    known = (
+        fault for cause in causes if (fault := _fault_of(cause, url.host, address)) is not None
+    )
     broke = f"the connection to {address} broke before the response was complete"
-    return Unreachable(next(known, f"cannot connect to {address}" if isinstance(error, httpx.ConnectError) else broke))
+    return Unreachable(
+        next(
+            known,
+            f"cannot connect to {address}" if isinstance(error, httpx.ConnectError) else broke,
+        )
+    )
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -218,7 +245,11 @@ def _fault_of(cause: BaseException, host: str, address: str) -> str | None:
         case ssl.SSLError():
             is_plain = cause.reason in _NO_TLS
             broken = f"TLS: no secure connection to {address}: {cause.reason or 'broken off'}"
-            return f"{address} does not speak TLS: is the base URL http:// instead?" if is_plain else broken
+            return (
+                f"{address} does not speak TLS: is the base URL http:// instead?"
+                if is_plain
+                else broken
+            )
         case socket.gaierror():
             return f"cannot resolve {host}"
         case ConnectionRefusedError():

@@ -1,7 +1,8 @@
 """Read what a gateway reports besides keys: the account's balance, its groups, subscriptions and usage, and its status.
 
-Pure: knows no HTTP client, no clock, no keys. Not every gateway has all of these endpoints: anything of another shape
-is an InvalidResponse, which the client takes for "not reported" where the endpoint is optional.
+Pure: knows no HTTP client, no clock, no keys. Not every gateway has all of these endpoints:
+anything of another shape is an InvalidResponse, which the client takes for "not reported" where the
+endpoint is optional.
 
 Source: the API's public documentation and the published source of New API, the gateway behind it.
 """
@@ -51,7 +52,9 @@ class _Subscription(msgspec.Struct):
 
 
 class _Subscriptions(msgspec.Struct):
-    billing_preference: Literal["subscription_first", "wallet_first", "subscription_only", "wallet_only"]
+    billing_preference: Literal[
+        "subscription_first", "wallet_first", "subscription_only", "wallet_only"
+    ]
     subscriptions: Annotated[list[_Subscription], Meta(max_length=MOST_GROUPS)] | None
 
 
@@ -67,10 +70,14 @@ class _UsageRow(msgspec.Struct):
 
 _decode_account = msgspec.json.Decoder(Envelope[_Account]).decode
 _decode_status = msgspec.json.Decoder(Envelope[_Status]).decode
-_decode_groups = msgspec.json.Decoder(Envelope[Annotated[dict[str, _Group], Meta(max_length=MOST_GROUPS)]]).decode
+_decode_groups = msgspec.json.Decoder(
+    Envelope[Annotated[dict[str, _Group], Meta(max_length=MOST_GROUPS)]]
+).decode
 _decode_factor = msgspec.json.Decoder(float).decode
 _decode_subscriptions = msgspec.json.Decoder(Envelope[_Subscriptions]).decode
-_decode_usage = msgspec.json.Decoder(Envelope[Annotated[list[_UsageRow], Meta(max_length=MOST_ROWS)] | None]).decode
+_decode_usage = msgspec.json.Decoder(
+    Envelope[Annotated[list[_UsageRow], Meta(max_length=MOST_ROWS)] | None]
+).decode
 
 
 def parse_balance(answer: Answer) -> Balance:
@@ -99,7 +106,9 @@ def parse_status(answer: Answer) -> Facts:
 def parse_groups(answer: Answer) -> Mapping[str, float | None]:
     """Read the groups open to the account with their price factors, None for a factor that is no number."""
     groups = content(answer, _decode_groups)
-    return MappingProxyType({label_text(name): _factor(group.ratio) for name, group in groups.items()})
+    return MappingProxyType(
+        {label_text(name): _factor(group.ratio) for name, group in groups.items()}
+    )
 
 
 def _factor(ratio: msgspec.Raw) -> float | None:
@@ -117,9 +126,13 @@ def parse_subscriptions(answer: Answer) -> Subscriptions | None:
         return None
     is_unlimited = any(terms.amount_total == 0 for terms in running)
     return Subscriptions(
-        remaining_quota=None if is_unlimited else sum(max(0, t.amount_total - t.amount_used) for t in running),
+        remaining_quota=None
+        if is_unlimited
+        else sum(max(0, t.amount_total - t.amount_used) for t in running),
         ends_at=min((terms.end_time for terms in running if terms.end_time > 0), default=None),
-        resets_at=min((terms.next_reset_time for terms in running if terms.next_reset_time > 0), default=None),
+        resets_at=min(
+            (terms.next_reset_time for terms in running if terms.next_reset_time > 0), default=None
+        ),
         preference=data.billing_preference,
     )
 

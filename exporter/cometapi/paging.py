@@ -2,18 +2,20 @@
 
 Pure: no HTTP, no JSON, no clock. Pages go in, numbers of the next pages come out.
 
-Paging is by offset, newest key first. A creation moves every later key down: one is seen twice, none is missed. A
-deletion moves the keys below it up: one crosses the border between two pages unseen.
+Paging is by offset, newest key first. A creation moves every later key down: one is seen twice,
+none is missed. A deletion moves the keys below it up: one crosses the border between two pages
+unseen.
 
-A quick walk asks for many pages at the same time, as far as page one's total reaches, then for one at a time until a
-page is the last. It is whole where as many ids came as page one's total says, not counting those newer than page one:
-they all existed then, as many as then existed, so they are all.
+A quick walk asks for many pages at the same time, as far as page one's total reaches, then for one
+at a time until a page is the last. It is whole where as many ids came as page one's total says, not
+counting those newer than page one: they all existed then, as many as then existed, so they are all.
 
-A careful walk asks for one page at a time. Between two pages keys cross the border unseen only if more of those above
-it were deleted than were created, so at most as many as the total fell by. Where the total fell by n, the walk steps
-back as many pages as n keys fill, and one more, and goes on from there. It is whole where it ends exactly at the total
-of the last page, whatever came and went, provided that a page's total and its items are of one moment. Gateways list
-and count in two queries, so after a careful walk under change a key that is absent is likely, not certainly, gone.
+A careful walk asks for one page at a time. Between two pages keys cross the border unseen only if
+more of those above it were deleted than were created, so at most as many as the total fell by.
+Where the total fell by n, the walk steps back as many pages as n keys fill, and one more, and goes
+on from there. It is whole where it ends exactly at the total of the last page, whatever came and
+went, provided that a page's total and its items are of one moment. Gateways list and count in two
+queries, so after a careful walk under change a key that is absent is likely, not certainly, gone.
 
 A bare list names no total. It is walked page by page, and never proves that a key is gone.
 """
@@ -82,7 +84,9 @@ class Walk:
             self._last, self._is_stuck = NO_FURTHER, page.length > 0
         elif self._waiting == 0 and self._next > self._last:
             lacks_some = any((total or 0) > self._found.count for total in self._found.totals)
-            if self._tail_length >= self._size or (lacks_some and not self._has_all_of_page_one_s_total):
+            if self._tail_length >= self._size or (
+                lacks_some and not self._has_all_of_page_one_s_total
+            ):
                 self._last = self._next
 
     def listing(self) -> Listing:
@@ -108,7 +112,11 @@ class Walk:
     @property
     def _has_all_of_page_one_s_total(self) -> bool:
         newest, found = self._newest, self._found
-        return newest is not None and found.count - found.newer_than(newest) == self._first.total and not found.nameless
+        return (
+            newest is not None
+            and found.count - found.newer_than(newest) == self._first.total
+            and not found.nameless
+        )
 
 
 class _Found:
@@ -136,7 +144,11 @@ class _Found:
 
     def newer_than(self, newest: int | None) -> int:
         """Count the ids above *newest*."""
-        return 0 if newest is None else sum(key_id > newest for key_id in (*self.keys, *self.unreadable))
+        return (
+            0
+            if newest is None
+            else sum(key_id > newest for key_id in (*self.keys, *self.unreadable))
+        )
 
 
 class _Cover:
@@ -173,5 +185,7 @@ class _Cover:
 def union(listings: Sequence[Listing]) -> Listing:
     """Join the listings of one refresh that did not settle: of a key read twice the later reading counts."""
     keys = {key.id: key for listing in listings for key in listing.keys}
-    unreadable = frozenset[int]().union(*(listing.unreadable for listing in listings)).difference(keys)
+    unreadable = (
+        frozenset[int]().union(*(listing.unreadable for listing in listings)).difference(keys)
+    )
     return msgspec.structs.replace(listings[-1], keys=tuple(keys.values()), unreadable=unreadable)

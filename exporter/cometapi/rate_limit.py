@@ -2,8 +2,9 @@
 
 Clock and sleep are arguments. Knows nothing of HTTP.
 
-Any window of a minute holds at most the allowed number of requests, and all of them may come at once, so that an
-ordinary refresh is not slowed. A leaky bucket cannot promise that: its burst comes on top of its rate.
+Any window of a minute holds at most the allowed number of requests, and all of them may come at
+once, so that an ordinary refresh is not slowed. A leaky bucket cannot promise that: its burst comes
+on top of its rate.
 """
 
 import asyncio
@@ -20,11 +21,16 @@ LONGEST_WAIT_SECONDS = 5.0
 class RateLimit:
     """The turns at one host.
 
-    *clock* gives monotonic seconds. Turns are given in the order of asking, so no account starves another.
+    *clock* gives monotonic seconds. Turns are given in the order of asking, so no account starves
+    another.
     """
 
     def __init__(
-        self, per_minute: int, *, clock: Callable[[], float], sleep: Callable[[float], Awaitable[None]]
+        self,
+        per_minute: int,
+        *,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]],
     ) -> None:
         self._sent: deque[float] = deque(maxlen=per_minute)
         self._paused_until = float("-inf")
@@ -35,7 +41,8 @@ class RateLimit:
     async def turn(self) -> None:
         """Wait until the next request may be sent, and count it as sent.
 
-        Raises RateLimited, with what is left, where the host asked for a pause too long to wait for.
+        Raises RateLimited, with what is left, where the host asked for a pause too long to wait
+        for.
         """
         async with self._queue:
             while (left := self._seconds_left()) > 0:
@@ -45,7 +52,11 @@ class RateLimit:
     @property
     def is_serving_a_queue(self) -> bool:
         """Whether requests wait for their turn while turns are given: a long wait is not a standstill."""
-        return self._queue.locked() and bool(self._sent) and self.clock() - self._sent[-1] <= 2 * WINDOW_SECONDS
+        return (
+            self._queue.locked()
+            and bool(self._sent)
+            and self.clock() - self._sent[-1] <= 2 * WINDOW_SECONDS
+        )
 
     def allow(self, per_minute: int) -> None:
         """Allow *per_minute* requests from now on; those of the last minute count."""
@@ -61,6 +72,8 @@ class RateLimit:
         now = self.clock()
         pause = self._paused_until - now
         if pause > LONGEST_WAIT_SECONDS:
-            raise RateLimited("the gateway asked for a pause that is not over yet", retry_after=pause)
+            raise RateLimited(
+                "the gateway asked for a pause that is not over yet", retry_after=pause
+            )
         is_full = len(self._sent) == self._sent.maxlen
         return max(pause, self._sent[0] + WINDOW_SECONDS - now if is_full else 0.0)

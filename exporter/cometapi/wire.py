@@ -1,8 +1,8 @@
 """Turn one raw answer into a page of keys, or into a typed error.
 
-Pure: knows no HTTP client, no clock, no retries and no paging; the only file that knows the fields of a key. The struct
-has no field for a key's secret, so the decoder never makes a string of it. What a gateway sends is bounded before it is
-decoded: a page holds at most 10,000 items.
+Pure: knows no HTTP client, no clock, no retries and no paging; the only file that knows the fields
+of a key. The struct has no field for a key's secret, so the decoder never makes a string of it.
+What a gateway sends is bounded before it is decoded: a page holds at most 10,000 items.
 
 Source: the API's public documentation and the published source of New API, the gateway behind it.
 """
@@ -23,17 +23,21 @@ NEVER = -1
 MOST_ITEMS = 10_000
 MOST_VALUES = 50 * MOST_ITEMS
 
-# The first half of a surrogate pair without the second, or the second without the first. It begins with letters, so
-# that it is found at the speed of a plain search, however many other escapes there are.
-_HALF_PAIR = re.compile(rb"\\u[dD](?:[89abAB]..(?!\\u[dD][c-fC-F])|[c-fC-F]..(?<!\\u[dD][89abAB]..\\u....))")
+# The first half of a surrogate pair without the second, or the second without the first. It begins
+# with letters, so that it is found at the speed of a plain search, however many other escapes there
+# are.
+_HALF_PAIR = re.compile(
+    rb"\\u[dD](?:[89abAB]..(?!\\u[dD][c-fC-F])|[c-fC-F]..(?<!\\u[dD][89abAB]..\\u....))"
+)
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
     """One page of keys.
 
-    *total* and *size* are what the gateway says, None for the older variants that answer a bare list. *unreadable*
-    are the ids of items that could not be read, *nameless* counts those whose id could not be read either. *is_null*
-    marks a page that is null instead of a list, as some forks answer past the end.
+    *total* and *size* are what the gateway says, None for the older variants that answer a bare
+    list. *unreadable* are the ids of items that could not be read, *nameless* counts those whose id
+    could not be read either. *is_null* marks a page that is null instead of a list, as some forks
+    answer past the end.
     """
 
     keys: tuple[ApiKey, ...]

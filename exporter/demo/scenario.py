@@ -1,7 +1,8 @@
 """Say which keys the demo's account has, and what each has left at a given moment.
 
-Pure: no clock, no randomness; times are arguments. Knows nothing of the exporter: were both to share what they know of
-the API, one misreading would agree with itself. The table is also what the end-to-end tests expect to see.
+Pure: no clock, no randomness; times are arguments. Knows nothing of the exporter: were both to
+share what they know of the API, one misreading would agree with itself. The table is also what the
+end-to-end tests expect to see.
 """
 
 from dataclasses import dataclass
@@ -19,8 +20,8 @@ OVERSHOOT = 250
 class DemoKey:
     """One key at the start of the demo.
 
-    Quotas are in quota units, *rate* in units a second; *expires_in* and *idle_for* are seconds from the start, None
-    for never.
+    Quotas are in quota units, *rate* in units a second; *expires_in* and *idle_for* are seconds
+    from the start, None for never.
     """
 
     id: int
@@ -60,25 +61,113 @@ class DemoKey:
 
 
 NOTABLE: tuple[DemoKey, ...] = (
-    DemoKey(id=1127, name="checkout-assistant", group="production", remaining=60_000_000, used=41_000_000, rate=420.0),
-    DemoKey(id=1126, name="search-ranking", group="production", remaining=2_400_000, used=88_000_000, rate=650.0),
-    DemoKey(id=1125, name="support-bot", group="production", remaining=9_000_000, rate=95.0, expires_in=5 * HOUR),
-    DemoKey(id=1124, name="fraud-check", group="production", remaining=30_000_000, rate=140.0, expires_in=3 * DAY),
-    DemoKey(id=1123, name="invoice-reader", group="production", rate=0.0, expires_in=-2 * DAY, idle_for=2 * DAY),
-    DemoKey(id=1122, name="internal-tools", group="staging", unlimited=True, remaining=-3_200_000, rate=33.0),
-    DemoKey(id=1121, name="load-test", group="staging", remaining=-1_250, used=5_001_250, idle_for=3 * HOUR),
-    DemoKey(id=1120, name="translation", group="staging", remaining=0, used=5_000_000, status=EXHAUSTED, idle_for=DAY),
-    DemoKey(id=1119, name="summer-campaign", group="staging", status=EXPIRED, expires_in=-40 * DAY, idle_for=41 * DAY),
+    DemoKey(
+        id=1127,
+        name="checkout-assistant",
+        group="production",
+        remaining=60_000_000,
+        used=41_000_000,
+        rate=420.0,
+    ),
+    DemoKey(
+        id=1126,
+        name="search-ranking",
+        group="production",
+        remaining=2_400_000,
+        used=88_000_000,
+        rate=650.0,
+    ),
+    DemoKey(
+        id=1125,
+        name="support-bot",
+        group="production",
+        remaining=9_000_000,
+        rate=95.0,
+        expires_in=5 * HOUR,
+    ),
+    DemoKey(
+        id=1124,
+        name="fraud-check",
+        group="production",
+        remaining=30_000_000,
+        rate=140.0,
+        expires_in=3 * DAY,
+    ),
+    DemoKey(
+        id=1123,
+        name="invoice-reader",
+        group="production",
+        rate=0.0,
+        expires_in=-2 * DAY,
+        idle_for=2 * DAY,
+    ),
+    DemoKey(
+        id=1122,
+        name="internal-tools",
+        group="staging",
+        unlimited=True,
+        remaining=-3_200_000,
+        rate=33.0,
+    ),
+    DemoKey(
+        id=1121,
+        name="load-test",
+        group="staging",
+        remaining=-1_250,
+        used=5_001_250,
+        idle_for=3 * HOUR,
+    ),
+    DemoKey(
+        id=1120,
+        name="translation",
+        group="staging",
+        remaining=0,
+        used=5_000_000,
+        status=EXHAUSTED,
+        idle_for=DAY,
+    ),
+    DemoKey(
+        id=1119,
+        name="summer-campaign",
+        group="staging",
+        status=EXPIRED,
+        expires_in=-40 * DAY,
+        idle_for=41 * DAY,
+    ),
     DemoKey(id=1118, name="former-contractor", group="staging", status=DISABLED, idle_for=6 * HOUR),
     DemoKey(id=1117, name="notebooks", group="research", remaining=12_000_000, rate=30.0),
     DemoKey(id=1116, name="notebooks", group="research", remaining=800_000, rate=4.0),
-    DemoKey(id=1115, name="\u8bc4\u4f30\u96c6\u7fa4 \U0001f52c", group="research", remaining=7_000_000, rate=55.0),
     DemoKey(
-        id=1114, name='says "hello" \\ goodbye', group="research", addresses="192.0.2.0/24\n198.51.100.7", rate=2.0
+        id=1115,
+        name="\u8bc4\u4f30\u96c6\u7fa4 \U0001f52c",
+        group="research",
+        remaining=7_000_000,
+        rate=55.0,
+    ),
+    DemoKey(
+        id=1114,
+        name='says "hello" \\ goodbye',
+        group="research",
+        addresses="192.0.2.0/24\n198.51.100.7",
+        rate=2.0,
     ),
     DemoKey(id=1113, name="archive-2024", group="", idle_for=120 * DAY),
-    DemoKey(id=1112, name="", used=0, idle_for=None, models="small-model,large-model", cross_group_retry=True),
-    DemoKey(id=1111, name="batch-summaries", group="production", remaining=1_494, used=8_998_506, idle_for=2_400),
+    DemoKey(
+        id=1112,
+        name="",
+        used=0,
+        idle_for=None,
+        models="small-model,large-model",
+        cross_group_retry=True,
+    ),
+    DemoKey(
+        id=1111,
+        name="batch-summaries",
+        group="production",
+        remaining=1_494,
+        used=8_998_506,
+        idle_for=2_400,
+    ),
     DemoKey(id=1110, name="old-crawler", group="legacy", idle_for=2 * HOUR),
 )
 """1111 has run dry as real gateways let keys run dry: enabled, with less left than a request costs. 1110 is in a group

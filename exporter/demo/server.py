@@ -1,7 +1,7 @@
 """Answer as the API does for the demo's account, as a gateway would.
 
-Talks to: nothing; what serves the application does. Imports nothing of the exporter but its neighbours.
-Source: the API's public documentation and the published source of New API.
+Talks to: nothing; what serves the application does. Imports nothing of the exporter but its
+neighbours. Source: the API's public documentation and the published source of New API.
 """
 
 import hmac
@@ -32,11 +32,21 @@ def demo_gateway(*, token: str, started_at: float, clock: Callable[[], float]) -
         if data is None:
             return HTMLResponse(WEB_PAGE)
         sent = request.headers.get("authorization", "")
-        if request.url.path != STATUS_PATH and not hmac.compare_digest(sent.encode(), token.encode()):
-            content = {"success": False, "code": "AUTH_INVALID_ACCESS_TOKEN", "message": "the token is not valid"}
+        if request.url.path != STATUS_PATH and not hmac.compare_digest(
+            sent.encode(), token.encode()
+        ):
+            content = {
+                "success": False,
+                "code": "AUTH_INVALID_ACCESS_TOKEN",
+                "message": "the token is not valid",
+            }
             return JSONResponse(content, status_code=401)
         try:
-            content = {"success": True, "message": "", "data": data(request.query_params, started_at, clock())}
+            content = {
+                "success": True,
+                "message": "",
+                "data": data(request.query_params, started_at, clock()),
+            }
         except ValueError as error:
             content = {"success": False, "message": str(error)}
         return JSONResponse(content)
@@ -61,8 +71,14 @@ def _usage(query: Query, started_at: float, now: float, *, by_key: bool = False)
 ANSWERS: Mapping[str, Callable[[Query, float, float], object]] = {
     "/api/token/": _keys,
     "/api/user/self": lambda _, started_at, now: account_at(started_at, now),
-    STATUS_PATH: lambda *_: {"system_name": "demo", "quota_per_unit": 500_000, "enable_data_export": True},
-    "/api/user/self/groups": lambda *_: {name: {"desc": name, "ratio": factor} for name, factor in FACTORS.items()},
+    STATUS_PATH: lambda *_: {
+        "system_name": "demo",
+        "quota_per_unit": 500_000,
+        "enable_data_export": True,
+    },
+    "/api/user/self/groups": lambda *_: {
+        name: {"desc": name, "ratio": factor} for name, factor in FACTORS.items()
+    },
     "/api/data/self": _usage,
     "/api/data/flow/self": partial(_usage, by_key=True),
 }

@@ -1,7 +1,7 @@
 """Say what the demo's models cost, hour by hour and by key, as the gateway's books have it.
 
-Pure: no clock, no randomness; times are arguments. Before the demo began, its keys spent a twentieth of what they
-spend since. The books are written every five minutes.
+Pure: no clock, no randomness; times are arguments. Before the demo began, its keys spent a
+twentieth of what they spend since. The books are written every five minutes.
 """
 
 from collections.abc import Iterable, Sequence
@@ -27,10 +27,16 @@ def usage_at(started_at: float, now: float, first: int, last: int, *, by_key: bo
     """Return the sums of the hours of *first* to *last* for each model: *by_key* over all of them, else for each."""
     written = int(now) // BATCH_SECONDS * BATCH_SECONDS
     hours = range(first // HOUR * HOUR, min(last, int(now)) + 1, HOUR)
-    sums: list[tuple[Row, Sequence[DemoKey], int, int]] = [({"created_at": at}, KEYS, at, at + HOUR) for at in hours]
+    sums: list[tuple[Row, Sequence[DemoKey], int, int]] = [
+        ({"created_at": at}, KEYS, at, at + HOUR) for at in hours
+    ]
     if by_key:
-        names = [{"token_id": key.id, "token_name": key.name, "use_group": key.group} for key in KEYS]
-        sums = [(name, [key], hours.start, last + HOUR) for name, key in zip(names, KEYS, strict=True)]
+        names = [
+            {"token_id": key.id, "token_name": key.name, "use_group": key.group} for key in KEYS
+        ]
+        sums = [
+            (name, [key], hours.start, last + HOUR) for name, key in zip(names, KEYS, strict=True)
+        ]
     return [
         row | labels
         for labels, keys, since, until in sums
@@ -47,4 +53,9 @@ def _spent(keys: Sequence[DemoKey], since: float, until: float) -> float:
 def _rows(units: float) -> Iterable[Row]:
     for name, (share, tokens, price) in MODELS.items():
         if (quota := int(units * share)) > 0:
-            yield {"model_name": name, "quota": quota, "token_used": int(quota * tokens), "count": quota // price + 1}
+            yield {
+                "model_name": name,
+                "quota": quota,
+                "token_used": int(quota * tokens),
+                "count": quota // price + 1,
+            }

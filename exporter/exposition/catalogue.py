@@ -1,7 +1,7 @@
 """List every metric family about keys and accounts, one row each, and how its values are read.
 
-Pure: no HTTP, no clock (the time is an argument), no client library. The exposition is rendered from these rows;
-`docs/families.toml` adds what only the reference says.
+Pure: no HTTP, no clock (the time is an argument), no client library. The exposition is rendered
+from these rows; `docs/families.toml` adds what only the reference says.
 """
 
 from collections import Counter
@@ -29,8 +29,9 @@ OfAccount = Callable[[AccountState, Tally], Series]
 class Family:
     """One metric family, whatever its series are about.
 
-    *of_key* reads the value of a key at a unix time, *more* its label values beyond `KEY_LABELS`; *of_account* reads
-    all series of an account. A family without either is the exporter's own. *always*: stays past stale-after.
+    *of_key* reads the value of a key at a unix time, *more* its label values beyond `KEY_LABELS`;
+    *of_account* reads all series of an account. A family without either is the exporter's own.
+    *always*: stays past stale-after.
     """
 
     name: str
@@ -46,16 +47,26 @@ class Family:
     @property
     def kind(self) -> str:
         """The type, which the name says: those of counters end in `_total`."""
-        return "histogram" if self.is_histogram else "counter" if self.name.endswith("_total") else "gauge"
+        return (
+            "histogram"
+            if self.is_histogram
+            else "counter"
+            if self.name.endswith("_total")
+            else "gauge"
+        )
 
 
 def _key(name: str, text: str, of_key: OfKey) -> Family:
     return Family(name=f"cometapi_key_{name}", help=text, labels=KEY_LABELS, of_key=of_key)
 
 
-def _group(name: str, text: str, of_account: OfAccount, *labels: str, always: bool = False) -> Family:
+def _group(
+    name: str, text: str, of_account: OfAccount, *labels: str, always: bool = False
+) -> Family:
     labels = ("account", *labels)
-    return Family(name=f"cometapi_{name}", help=text, labels=labels, of_account=of_account, always=always)
+    return Family(
+        name=f"cometapi_{name}", help=text, labels=labels, of_account=of_account, always=always
+    )
 
 
 def _account(name: str, text: str, path: str, *, always: bool = False) -> Family:
@@ -78,7 +89,13 @@ def _new(*families: Family) -> tuple[Family, ...]:
 def surroundings(state: AccountState) -> object:
     """Return what the series of keys depend on besides the key and the time."""
     groups, factor = state.facts.groups, state.quota_units_per_usd
-    return (state.counts_only, groups and groups.keys(), state.is_exhausted, state.thresholds, factor)
+    return (
+        state.counts_only,
+        groups and groups.keys(),
+        state.is_exhausted,
+        state.thresholds,
+        factor,
+    )
 
 
 def _threshold(name: str, text: str, field: str) -> Family:
@@ -86,7 +103,11 @@ def _threshold(name: str, text: str, field: str) -> Family:
 
     def value(state: AccountState, key: ApiKey, _: float) -> Value:
         found: Value = getattr(state.threshold(key), field) if state.thresholds else None
-        return found * state.quota_units_per_usd if found is not None and field.endswith("_usd") else found
+        return (
+            found * state.quota_units_per_usd
+            if found is not None and field.endswith("_usd")
+            else found
+        )
 
     return _key(name, text, value)
 
@@ -96,10 +117,22 @@ def _restrictions(key: ApiKey) -> tuple[str, ...]:
     return tuple("true" if fact else "false" for fact in facts)
 
 
-EXPIRY = _key("expiry_timestamp_seconds", "Unix time at which the key expires.", lambda _, key, __: key.expires_at)
+EXPIRY = _key(
+    "expiry_timestamp_seconds",
+    "Unix time at which the key expires.",
+    lambda _, key, __: key.expires_at,
+)
 KEY_FAMILIES = (
-    _key("remaining_quota", "Quota units left; can be negative.", lambda _, key, __: key.remaining_quota),
-    _key("used_quota", "Quota units spent; can fall after a refund.", lambda _, key, __: key.used_quota),
+    _key(
+        "remaining_quota",
+        "Quota units left; can be negative.",
+        lambda _, key, __: key.remaining_quota,
+    ),
+    _key(
+        "used_quota",
+        "Quota units spent; can fall after a refund.",
+        lambda _, key, __: key.used_quota,
+    ),
     _key(
         "unlimited_quota",
         "Whether the gateway skips quota checks for the key.",
@@ -116,8 +149,16 @@ KEY_FAMILIES = (
         "Whether the key can serve requests now (enabled, not expired, quota left, account can pay, group available).",
         lambda state, key, now: state.obstacle(key, now) is None,
     ),
-    _key("created_timestamp_seconds", "Unix time at which the key was created.", lambda _, key, __: key.created_at),
-    _key("last_used_timestamp_seconds", "Unix time at which the key was last used.", lambda _, k, __: k.last_used_at),
+    _key(
+        "created_timestamp_seconds",
+        "Unix time at which the key was created.",
+        lambda _, key, __: key.created_at,
+    ),
+    _key(
+        "last_used_timestamp_seconds",
+        "Unix time at which the key was last used.",
+        lambda _, k, __: k.last_used_at,
+    ),
     Family(
         name="cometapi_key_info",
         help="Key restrictions, as labels. Constant 1.",
@@ -127,8 +168,14 @@ KEY_FAMILIES = (
     ),
     *_new(
         _threshold("low_quota_threshold", "Quota units below which to warn.", "low_quota_usd"),
-        _threshold("expiry_warning_threshold_seconds", "Seconds before expiry to warn.", "expiry_warning"),
-        _threshold("daily_budget_quota", "Quota units to spend in a day before a warning.", "daily_budget_usd"),
+        _threshold(
+            "expiry_warning_threshold_seconds", "Seconds before expiry to warn.", "expiry_warning"
+        ),
+        _threshold(
+            "daily_budget_quota",
+            "Quota units to spend in a day before a warning.",
+            "daily_budget_usd",
+        ),
     ),
 )
 COUNTDOWN = _key(
@@ -150,7 +197,11 @@ def _counts(name: str, text: str, label: str, words: Iterable[str]) -> Family:
     known = tuple(words)
 
     def count(state: AccountState, tally: Tally) -> Series:
-        return (((group, word), tally[group, label, word]) for group in sorted(state.groups) for word in known)
+        return (
+            ((group, word), tally[group, label, word])
+            for group in sorted(state.groups)
+            for word in known
+        )
 
     return _group(name, text, count, "group", label)
 
@@ -185,10 +236,23 @@ def _usage(name: str, text: str, field: str) -> Family:
 ACCOUNT_FAMILIES = (
     _counts("keys", "Number of keys by status as reported by the API.", "status", STATUS_LABELS),
     _group("keys_usable", "Number of keys that can currently serve requests.", _usable, "group"),
-    *_new(_counts("keys_unusable", "Number of keys that cannot serve requests, by reason.", "reason", Obstacle)),
-    _account("account_remaining_quota", "Quota units left in the account's wallet.", "balance.remaining_quota"),
+    *_new(
+        _counts(
+            "keys_unusable",
+            "Number of keys that cannot serve requests, by reason.",
+            "reason",
+            Obstacle,
+        )
+    ),
+    _account(
+        "account_remaining_quota",
+        "Quota units left in the account's wallet.",
+        "balance.remaining_quota",
+    ),
     _account("account_used_quota", "Quota units that the account has spent.", "balance.used_quota"),
-    _account("account_requests_total", "Requests to models as counted by the API.", "balance.requests"),
+    _account(
+        "account_requests_total", "Requests to models as counted by the API.", "balance.requests"
+    ),
     *_new(
         _account(
             "account_spendable_quota",
@@ -210,12 +274,25 @@ ACCOUNT_FAMILIES = (
             "Unix time at which the quota of a running subscription is next reset.",
             "facts.subscriptions.resets_at",
         ),
-        _group("group_price_factor", "Price factor of each group available to the account.", _price_factors, "group"),
+        _group(
+            "group_price_factor",
+            "Price factor of each group available to the account.",
+            _price_factors,
+            "group",
+        ),
         _group("gateway_info", "Version of the gateway. Constant 1.", _gateway, "version"),
-        _account("gateway_clock_skew_seconds", "How far the exporter's clock is ahead of the gateway's.", "clock_skew"),
-        _account("exporter_usage_folded_series", "Series summed under the model 'other'.", "usage.folded"),
+        _account(
+            "gateway_clock_skew_seconds",
+            "How far the exporter's clock is ahead of the gateway's.",
+            "clock_skew",
+        ),
+        _account(
+            "exporter_usage_folded_series", "Series summed under the model 'other'.", "usage.folded"
+        ),
     ),
-    _account("quota_units_per_usd", "Quota units per US dollar.", "quota_units_per_usd", always=True),
+    _account(
+        "quota_units_per_usd", "Quota units per US dollar.", "quota_units_per_usd", always=True
+    ),
     _group("up", "Whether the last refresh of the account succeeded.", _up, always=True),
     _account(
         "exporter_last_success_timestamp_seconds",
@@ -236,7 +313,12 @@ ACCOUNT_FAMILIES = (
         always=True,
     ),
     *_new(
-        _account("exporter_excluded_keys", "Keys left out by include and exclude filters.", "excluded", always=True),
+        _account(
+            "exporter_excluded_keys",
+            "Keys left out by include and exclude filters.",
+            "excluded",
+            always=True,
+        ),
     ),
 )
 USAGE_FAMILIES = _new(

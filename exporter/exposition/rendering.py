@@ -1,14 +1,17 @@
 """Render accounts, piece by piece, into stretches of a deflate stream.
 
-Pure: no HTTP, no clock (the time is an argument); knows the rows of `catalogue` and the library's format of a number.
+Pure: no HTTP, no clock (the time is an argument); knows the rows of `catalogue` and the library's
+format of a number.
 
-The trick. Between two refreshes only the countdown (`cometapi_key_expires_in_seconds`) and the process's own counters
-change. Everything else, the head, is kept deflated in stretches: one for each family and piece of about 1,000 keys,
-ended by a full flush, so that it fits into any place of the stream, with its checksum, which can be combined with that
-of what comes before. A refresh renders only the stretches in which a value changed; an expiry only those of the piece
-that holds the key. A scrape encodes the tail, deflates it as the last block of the stream, and closes the gzip member.
-Clients see one ordinary gzip member; inflated, it is byte for byte what the library's encoder returns for the same
-snapshot at the same time. Chosen families are some of the stretches, a plain answer is inflated stretch by stretch.
+The trick. Between two refreshes only the countdown (`cometapi_key_expires_in_seconds`) and the
+process's own counters change. Everything else, the head, is kept deflated in stretches: one for
+each family and piece of about 1,000 keys, ended by a full flush, so that it fits into any place of
+the stream, with its checksum, which can be combined with that of what comes before. A refresh
+renders only the stretches in which a value changed; an expiry only those of the piece that holds
+the key. A scrape encodes the tail, deflates it as the last block of the stream, and closes the gzip
+member. Clients see one ordinary gzip member; inflated, it is byte for byte what the library's
+encoder returns for the same snapshot at the same time. Chosen families are some of the stretches, a
+plain answer is inflated stretch by stretch.
 """
 
 import math
@@ -78,14 +81,18 @@ def _template(names: tuple[str, ...]) -> str:
 
 def label_set(names: tuple[str, ...], values: Sequence[str]) -> str:
     """Write labels as they are in a line; the last ones may be left out."""
-    escaped = [value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"") for value in values]
+    escaped = [
+        value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"") for value in values
+    ]
     return _template(names[: len(values)]).format(*escaped)
 
 
 def lines(family: Family, series: Iterable[tuple[str, float | None]]) -> str:
     """Write a line for each of *series* that has a value: what follows the family's name, and the value."""
     name = family.name
-    return "".join([f"{name}{text} {number(value)}\n" for text, value in series if value is not None])
+    return "".join(
+        [f"{name}{text} {number(value)}\n" for text, value in series if value is not None]
+    )
 
 
 # Accounts, by pieces.
@@ -95,8 +102,9 @@ def lines(family: Family, series: Iterable[tuple[str, float | None]]) -> str:
 class Piece:
     """Some keys of an account at a unix time, before and after they are rendered.
 
-    Rendered, it has a stretch for each family that has series, how many keys are in which condition, and the expiry of
-    each key that has one, by its labels. All of that holds *until* a unix time.
+    Rendered, it has a stretch for each family that has series, how many keys are in which
+    condition, and the expiry of each key that has one, by its labels. All of that holds *until* a
+    unix time.
     """
 
     state: AccountState
@@ -118,16 +126,23 @@ class Piece:
     @property
     def identities(self) -> list[tuple[int, str, str]]:
         """What tells the series of each key from those of others; empty where no key has series."""
-        return [] if self.state.counts_only else [(key.id, key.name, key.group) for key in self.keys]
+        return (
+            [] if self.state.counts_only else [(key.id, key.name, key.group) for key in self.keys]
+        )
 
     def values(self, family: Family) -> list[float | None]:
         """Read the values of *family*."""
-        return [family.of_key(self.state, key, self.now) for key in self.keys] if family.of_key else []
+        return (
+            [family.of_key(self.state, key, self.now) for key in self.keys] if family.of_key else []
+        )
 
     def labels(self, family: Family) -> list[str]:
         """Write the labels of each key as they are in the lines of *family*."""
         name, more = self.state.name, family.more or (lambda _: ())
-        return [label_set(family.labels, (name, str(key.id), key.name, key.group, *more(key))) for key in self.keys]
+        return [
+            label_set(family.labels, (name, str(key.id), key.name, key.group, *more(key)))
+            for key in self.keys
+        ]
 
     def agrees(self, other: "Piece", family: Family) -> bool:
         """Whether *family* has the same lines as for *other*, which has the same keys."""
@@ -152,7 +167,9 @@ class Rendered:
         return self.now <= now < min((piece.until for piece in self.pieces), default=math.inf)
 
 
-def render(state: AccountState, now: float, before: Rendered | None = None) -> Iterator[Rendered | None]:
+def render(
+    state: AccountState, now: float, before: Rendered | None = None
+) -> Iterator[Rendered | None]:
     """Render *state*, keeping what still holds of *before*: yield None after each piece, and the account in the end."""
     known = before.pieces if before else ()
     old = {piece.keys[-1].id: piece for piece in known}
@@ -203,7 +220,8 @@ def _rendered(piece: Piece, old: Piece | None) -> Piece:
     ends = (key.expires_at + 1 for key in piece.keys if key.expires_at is not None)
     return replace(
         piece,
-        stretches={name: stretch for name, stretch in kept.items() if name not in texts} | _stretches(texts),
+        stretches={name: stretch for name, stretch in kept.items() if name not in texts}
+        | _stretches(texts),
         expiries=expiries,
         tally=tally_of(piece.state, piece.keys, piece.now),
         until=min((end for end in ends if end > piece.now), default=math.inf),
@@ -215,7 +233,9 @@ def _usage(state: AccountState, before: Rendered | None) -> Mapping[str, Stretch
         return {}
     if before and before.state.serves_data and before.state.usage is state.usage:
         return before.usage
-    return _stretches({family.name: _account_lines(family, state, Tally()) for family in USAGE_FAMILIES})
+    return _stretches(
+        {family.name: _account_lines(family, state, Tally()) for family in USAGE_FAMILIES}
+    )
 
 
 def _stretches(texts: Mapping[str, str]) -> dict[str, Stretch]:
@@ -226,4 +246,7 @@ def _stretches(texts: Mapping[str, str]) -> dict[str, Stretch]:
 
 def _account_lines(family: Family, state: AccountState, tally: Tally) -> str:
     series = family.of_account(state, tally) if family.of_account else ()
-    return lines(family, ((label_set(family.labels, (state.name, *labels)), value) for labels, value in series))
+    return lines(
+        family,
+        ((label_set(family.labels, (state.name, *labels)), value) for labels, value in series),
+    )

@@ -1,14 +1,23 @@
 """Answer scrapes from what was rendered when the data changed.
 
-Talks to: threads, in which it renders. Knows nothing of HTTP, the API or settings. How little a scrape has left to do,
-and why, is said in `rendering`. An account is rendered piece by piece, so that accounts take turns; no scrape waits for
-it. Expiries are caught up with by `catch_up`, once a second.
+Talks to: threads, in which it renders. Knows nothing of HTTP, the API or settings. How little a
+scrape has left to do, and why, is said in `rendering`. An account is rendered piece by piece, so
+that accounts take turns; no scrape waits for it. Expiries are caught up with by `catch_up`, once a
+second.
 """
 
 import asyncio
 import struct
 import zlib
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import chain
@@ -60,9 +69,14 @@ class Head:
         """Write what changes with every scrape: the countdown as of unix time *now*, and what the process says."""
         texts = [own, self.form.end]
         if self.expiries is not None:
-            pieces = (lines(COUNTDOWN, ((text, end - now) for text, end in ends.items())) for ends in self.expiries)
+            pieces = (
+                lines(COUNTDOWN, ((text, end - now) for text, end in ends.items()))
+                for ends in self.expiries
+            )
             texts = [self.form.comments(COUNTDOWN), *pieces, *texts]
-        return b"".join([text.encode() for text in texts])  # small texts are encoded faster than one large one
+        return b"".join(
+            [text.encode() for text in texts]
+        )  # small texts are encoded faster than one large one
 
     def closed_by(self, tail: bytes) -> list[bytes]:
         """Return the parts of the gzip member of the head and *tail*."""
@@ -75,26 +89,34 @@ class Head:
 
 def assemble(form: Form, accounts: Collection[Rendered]) -> Head:
     """Put the head of an exposition of *accounts* together: for each family what is about accounts, then the pieces."""
-    parts = [*(piece.stretches for account in accounts for piece in account.pieces), *(each.usage for each in accounts)]
+    parts = [
+        *(piece.stretches for account in accounts for piece in account.pieces),
+        *(each.usage for each in accounts),
+    ]
     texts = {
-        family.name: form.comments(family) + "".join([account.lines.get(family.name, "") for account in accounts])
+        family.name: form.comments(family)
+        + "".join([account.lines.get(family.name, "") for account in accounts])
         for family in (*KEY_FAMILIES, *ACCOUNT_FAMILIES, *USAGE_FAMILIES)
     }
     families = {
         name: [stretch, *(part[name] for part in parts if name in part)]
         for name, stretch in zip(texts, deflate(texts.values()), strict=True)
     }
-    return Head(form, families, [piece.expiries for account in accounts for piece in account.pieces])
+    return Head(
+        form, families, [piece.expiries for account in accounts for piece in account.pieces]
+    )
 
 
 class Exposition:
     """What `/metrics` answers.
 
-    *telemetry* and *process* are the exporter's own metrics. Mutable are the accounts as last rendered, in the order in
-    which they are shown, and what was last put together from them.
+    *telemetry* and *process* are the exporter's own metrics. Mutable are the accounts as last
+    rendered, in the order in which they are shown, and what was last put together from them.
     """
 
-    def __init__(self, *, telemetry: Telemetry, process: Sequence[Collector], clock: Callable[[], float]) -> None:
+    def __init__(
+        self, *, telemetry: Telemetry, process: Sequence[Collector], clock: Callable[[], float]
+    ) -> None:
         self._telemetry = telemetry
         self._process = process
         self._clock = clock
@@ -140,7 +162,8 @@ class Exposition:
     async def gzipped(self, form: Form, names: Collection[str] = ()) -> list[bytes]:
         """Return the parts of a gzip member: the whole exposition, or the families called *names*.
 
-        Scrapes of the whole in one second share it, unless something was counted or rendered in between.
+        Scrapes of the whole in one second share it, unless something was counted or rendered in
+        between.
         """
         if names:
             return await _member(self._head(form, names), self._clock(), self._own(form, names))
@@ -148,7 +171,10 @@ class Exposition:
             moment = (self._head(form), self._clock(), self._telemetry.text(form))
             if self._members.get(form, (None, []))[0] != moment:
                 head, now, counted = moment
-                self._members[form] = moment, await _member(head, now, counted + text_of(self._process, form))
+                self._members[form] = (
+                    moment,
+                    await _member(head, now, counted + text_of(self._process, form)),
+                )
             return self._members[form][1]
 
     async def plain(self, form: Form, names: Collection[str] = ()) -> AsyncIterator[bytes]:

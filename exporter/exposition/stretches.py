@@ -45,7 +45,8 @@ def combine(stretches: Iterable[Stretch]) -> tuple[int, int]:
     return checksum, length
 
 
-# Checksums as zlib's crc32_combine sees them: polynomials over GF(2) modulo CRC-32's, their bits reversed.
+# Checksums as zlib's crc32_combine sees them: polynomials over GF(2) modulo CRC-32's, their bits
+# reversed.
 
 
 def _times(one: int, other: int) -> int:
@@ -64,4 +65,6 @@ _POWERS = tuple(accumulate(range(40), lambda power, _: _times(power, power), ini
 
 def _shift(length: int) -> int:
     """Return what shifts a checksum by *length* bytes."""
-    return reduce(_times, (power for exponent, power in enumerate(_POWERS) if length >> exponent & 1), 1 << 31)
+    return reduce(
+        _times, (power for exponent, power in enumerate(_POWERS) if length >> exponent & 1), 1 << 31
+    )

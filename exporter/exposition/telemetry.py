@@ -1,7 +1,8 @@
 """Count what the exporter itself does: refreshes, failures by reason, durations, requests, reloads.
 
-Knows the closed set of reasons and how lines are written; nothing of HTTP, keys or settings. Of prometheus_client it
-takes the collectors of the process, not its counters: a line is written several times faster from plain numbers.
+Knows the closed set of reasons and how lines are written; nothing of HTTP, keys or settings. Of
+prometheus_client it takes the collectors of the process, not its counters: a line is written
+several times faster from plain numbers.
 """
 
 import math
@@ -19,15 +20,26 @@ from exporter.exposition.rendering import Form, label_set, lines, number
 REFRESH_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
 
 
-def _own(name: str, text: str, *labels: str, is_histogram: bool = False, stage: str = "stable") -> Family:
+def _own(
+    name: str, text: str, *labels: str, is_histogram: bool = False, stage: str = "stable"
+) -> Family:
     name = f"cometapi_exporter_{name}"
     return Family(name=name, help=text, labels=labels, is_histogram=is_histogram, stage=stage)
 
 
-BUILD_INFO = _own("build_info", "Exporter version and Python version. Constant 1.", "version", "python_version")
+BUILD_INFO = _own(
+    "build_info", "Exporter version and Python version. Constant 1.", "version", "python_version"
+)
 REFRESHES = _own("refreshes_total", "Refreshes.", "account")
-FAILURES = _own("refresh_failures_total", "Refreshes that failed or did not settle, by reason.", "account", "reason")
-REFRESH_DURATION = _own("refresh_duration_seconds", "Duration of a whole refresh.", "account", is_histogram=True)
+FAILURES = _own(
+    "refresh_failures_total",
+    "Refreshes that failed or did not settle, by reason.",
+    "account",
+    "reason",
+)
+REFRESH_DURATION = _own(
+    "refresh_duration_seconds", "Duration of a whole refresh.", "account", is_histogram=True
+)
 API_REQUESTS = _own(
     "api_requests_total",
     "API requests by endpoint and HTTP status code (`none`: no response, `cancelled`: given up by the exporter).",
@@ -36,19 +48,34 @@ API_REQUESTS = _own(
 SHARDS = _own("shards", "Number of shards that share the accounts.", stage=EXPERIMENTAL)
 SHARD_INDEX = _own("shard_index", "Which of the shards this is, from 0.", stage=EXPERIMENTAL)
 ACCOUNTS = _own("accounts", "Number of accounts that this shard reads.", stage=EXPERIMENTAL)
-RELOAD_SUCCESSFUL = _own("config_last_reload_successful", "Whether the last reload succeeded.", stage=EXPERIMENTAL)
-RELOADED_AT = _own(
-    "config_last_reload_success_timestamp_seconds", "Unix time of the last successful reload.", stage=EXPERIMENTAL
+RELOAD_SUCCESSFUL = _own(
+    "config_last_reload_successful", "Whether the last reload succeeded.", stage=EXPERIMENTAL
 )
-DROPPED_LINES = _own("log_lines_dropped_total", "Log lines that were not written in time.", stage=EXPERIMENTAL)
+RELOADED_AT = _own(
+    "config_last_reload_success_timestamp_seconds",
+    "Unix time of the last successful reload.",
+    stage=EXPERIMENTAL,
+)
+DROPPED_LINES = _own(
+    "log_lines_dropped_total", "Log lines that were not written in time.", stage=EXPERIMENTAL
+)
 CONFIGURED = (SHARDS, SHARD_INDEX, ACCOUNTS, RELOAD_SUCCESSFUL, RELOADED_AT)
-TELEMETRY_FAMILIES = (BUILD_INFO, REFRESHES, FAILURES, REFRESH_DURATION, API_REQUESTS, *CONFIGURED, DROPPED_LINES)
+TELEMETRY_FAMILIES = (
+    BUILD_INFO,
+    REFRESHES,
+    FAILURES,
+    REFRESH_DURATION,
+    API_REQUESTS,
+    *CONFIGURED,
+    DROPPED_LINES,
+)
 
 
 class Telemetry:
     """The exporter's own metrics. *dropped_lines* counts lost log lines.
 
-    Mutable are the values: by family, by account ("" for none), by what follows the family's name in the line.
+    Mutable are the values: by family, by account ("" for none), by what follows the family's name
+    in the line.
     """
 
     def __init__(self, *, version: str, dropped_lines: Callable[[], int] = lambda: 0) -> None:
@@ -56,13 +83,16 @@ class Telemetry:
         self._values: dict[Family, dict[str, dict[str, float]]] = {
             family: {} if family.labels else {"": {"": 0}} for family in TELEMETRY_FAMILIES
         }
-        self._values[BUILD_INFO][""] = {label_set(BUILD_INFO.labels, (version, platform.python_version())): 1}
+        self._values[BUILD_INFO][""] = {
+            label_set(BUILD_INFO.labels, (version, platform.python_version())): 1
+        }
 
     def text(self, form: Form, names: Collection[str] = ()) -> str:
         """Write all families, or those called *names*."""
         self._values[DROPPED_LINES][""] = {"": self._dropped_lines()}
         return "".join(
-            form.comments(family) + "".join([lines(family, series.items()) for series in of_accounts.values()])
+            form.comments(family)
+            + "".join([lines(family, series.items()) for series in of_accounts.values()])
             for family, of_accounts in self._values.items()
             if not names or family.name in names
         )
@@ -128,6 +158,9 @@ def text_of(collectors: Iterable[Collector], form: Form, names: Collection[str] 
         name = f"{metric.name}_total" if metric.type == "counter" else metric.name
         if not names or name in names:
             family = Family(name=name, help=metric.documentation)
-            series = [(label_set(tuple(it.labels), tuple(it.labels.values())), it.value) for it in metric.samples]
+            series = [
+                (label_set(tuple(it.labels), tuple(it.labels.values())), it.value)
+                for it in metric.samples
+            ]
             written.append(form.comments(family) + lines(family, series))
     return "".join(written)

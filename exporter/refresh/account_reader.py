@@ -1,8 +1,8 @@
 """Read an account's balance, what changes slowly, and what models cost, beside the listing of its keys.
 
-Knows no HTTP: it is given the client and the clocks. Nothing here fails a refresh or, unless it is the last, delays it
-by more than a moment: an endpoint that hangs is read on in the background, one that fails for a while leaves what was
-known.
+Knows no HTTP: it is given the client and the clocks. Nothing here fails a refresh or, unless it is
+the last, delays it by more than a moment: an endpoint that hangs is read on in the background, one
+that fails for a while leaves what was known.
 """
 
 import asyncio
@@ -82,7 +82,10 @@ class AccountReader:
             self.balance = await self._client.read_balance(token)
         except ApiError as error:
             self._report.balance(error)
-            if error.reason in NOT_OFFERED or self._world.monotonic() - self._balance_at >= self._keep_seconds:
+            if (
+                error.reason in NOT_OFFERED
+                or self._world.monotonic() - self._balance_at >= self._keep_seconds
+            ):
                 self.balance = None
         else:
             self._report.balance(None)
@@ -94,7 +97,9 @@ class AccountReader:
         if self._world.monotonic() >= self._facts_due:
             await self._read_facts(token)
         if self.facts.has_usage and self._world.monotonic() >= self._usage_due:
-            with contextlib.suppress(ApiError):  # tried again by the next refresh; what was known stays
+            with contextlib.suppress(
+                ApiError
+            ):  # tried again by the next refresh; what was known stays
                 await self._read_usage(token)
 
     async def _read_facts(self, token: Secret) -> None:
@@ -117,7 +122,9 @@ class AccountReader:
         if hours is None or ledger is not self._ledger:
             return  # not reported, or of an account that is forgotten
         known = None if self.usage is None else self.usage.spending
-        self.usage = msgspec.structs.replace(ledger.record(zip(spans, hours, strict=True), now), spending=known)
+        self.usage = msgspec.structs.replace(
+            ledger.record(zip(spans, hours, strict=True), now), spending=known
+        )
         self._usage_due = self._world.monotonic() + USAGE_SECONDS
         if self._month_hour != hour_of(now):
             days = await self._read_spans(token, days_of_month(now), by_key=False)
@@ -127,7 +134,9 @@ class AccountReader:
             found = None if days is None else spending(now, *days)
             self.usage = msgspec.structs.replace(self.usage, spending=found)
 
-    async def _read_spans(self, token: Secret, spans: list[Span], *, by_key: bool) -> list[tuple[UsageRow, ...]] | None:
+    async def _read_spans(
+        self, token: Secret, spans: list[Span], *, by_key: bool
+    ) -> list[tuple[UsageRow, ...]] | None:
         """Read what was used in each of *spans*; None where usage is not reported. Raises ApiError."""
         found = []
         for span in spans:

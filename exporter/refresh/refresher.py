@@ -1,7 +1,8 @@
 """The life of one account: read the token, list the keys, publish what came, sleep, again.
 
-Knows no HTTP and no metrics: it is given the client, the clock and the sleep. Trouble with reading is turned into a
-failed state and a count here and nowhere else, so nothing that is read ends the refreshes. What *publish* raises does.
+Knows no HTTP and no metrics: it is given the client, the clock and the sleep. Trouble with reading
+is turned into a failed state and a count here and nowhere else, so nothing that is read ends the
+refreshes. What *publish* raises does.
 """
 
 import asyncio
@@ -31,9 +32,9 @@ GRACE_SECONDS = 300.0
 class Refresher:
     """The refreshes of one account.
 
-    *publish* takes over the account's new state; *count* the outcome and the seconds of each refresh. Mutable are the
-    state last published, the last token and listing, when the next sign of life is due, and *on_page*, called for every
-    page.
+    *publish* takes over the account's new state; *count* the outcome and the seconds of each
+    refresh. Mutable are the state last published, the last token and listing, when the next sign of
+    life is due, and *on_page*, called for every page.
     """
 
     def __init__(
@@ -78,7 +79,9 @@ class Refresher:
 
     def start(self, tasks: asyncio.TaskGroup, first_delay: float) -> None:
         """Begin to refresh, after *first_delay* seconds, until closed."""
-        self._task = tasks.create_task(self.run(first_delay), name=f"refreshes of {self.account.name}")
+        self._task = tasks.create_task(
+            self.run(first_delay), name=f"refreshes of {self.account.name}"
+        )
 
     async def close(self) -> None:
         """End the refreshes, and close the connections."""
@@ -98,8 +101,9 @@ class Refresher:
     async def refresh(self, *, is_last: bool = False) -> float:
         """Do one refresh and publish its end; return the pause until the next, in seconds.
 
-        Raises what *publish* raises, and nothing else: trouble with reading is published. With *is_last* it waits for
-        a slow balance and for usage by key, too, since no later refresh can show them.
+        Raises what *publish* raises, and nothing else: trouble with reading is published. With
+        *is_last* it waits for a slow balance and for usage by key, too, since no later refresh can
+        show them.
         """
         before, began = self.state, self._world.monotonic()
         self._promise(0)
@@ -119,7 +123,9 @@ class Refresher:
             self._report.succeeded(before, state, seconds=took)
         self._count(self.account.name, state.outcome, took)
         next_at = self._world.clock() + delay
-        await self._show(replace(state, next_refresh_at=next_at, clock_skew=self._client.clock_skew))
+        await self._show(
+            replace(state, next_refresh_at=next_at, clock_skew=self._client.clock_skew)
+        )
         return delay
 
     async def withdraw_if_old(self) -> None:
@@ -137,7 +143,9 @@ class Refresher:
 
     def _promise(self, seconds: float) -> None:
         """Give a sign of life; the next comes within *seconds*, the attempts of one request, and a grace."""
-        self._due = self._world.monotonic() + seconds + ATTEMPTS * self.account.timeout + GRACE_SECONDS
+        self._due = (
+            self._world.monotonic() + seconds + ATTEMPTS * self.account.timeout + GRACE_SECONDS
+        )
 
     async def _show(self, state: AccountState) -> None:
         self.state = state
@@ -188,7 +196,9 @@ class Refresher:
         try:
             return await self._lane.run(self.account.token.read)
         except TimeoutError:
-            raise TimedOut(f"the access token in {self.account.token.origin} could not be read in time") from None
+            raise TimedOut(
+                f"the access token in {self.account.token.origin} could not be read in time"
+            ) from None
 
     def _key_ids(self) -> set[int]:
         return {key.id for key in (*self.state.keys, *self._listed)}
@@ -197,7 +207,9 @@ class Refresher:
         listing = await self._client.list_keys(token, progress=self._progress)
         if self._takes is not None:
             taken = await decode(lambda: tuple(filter(self._takes, listing.keys)))
-            listing = msgspec.structs.replace(listing, keys=taken, excluded=len(listing.keys) - len(taken))
+            listing = msgspec.structs.replace(
+                listing, keys=taken, excluded=len(listing.keys) - len(taken)
+            )
         self._listed = listing.keys
         return listing
 
@@ -216,7 +228,10 @@ class Refresher:
             self._promise(nap)
             await self._world.sleep(nap)
             left -= nap
-            if self.state.failing in (Reason.UNAUTHORIZED, Reason.REJECTED) and await self._has_new_token():
+            if (
+                self.state.failing in (Reason.UNAUTHORIZED, Reason.REJECTED)
+                and await self._has_new_token()
+            ):
                 return
 
     async def _has_new_token(self) -> bool:
@@ -231,7 +246,9 @@ def _filtered(state: AccountState, takes: Callable[[ApiKey], bool] | None) -> Ac
     gone = {key.id for key in state.keys if takes and not takes(key)}
     usage = state.usage
     if usage is not None:
-        usage = msgspec.structs.replace(usage, rows=tuple(row for row in usage.rows if row.key_id not in gone))
+        usage = msgspec.structs.replace(
+            usage, rows=tuple(row for row in usage.rows if row.key_id not in gone)
+        )
     keys = tuple(key for key in state.keys if key.id not in gone)
     return replace(state, keys=keys, usage=usage, excluded=state.excluded + len(gone))
 

@@ -1,6 +1,7 @@
 """Log how the refreshes of one account end: loud when trouble starts, changes or ends, quiet in between.
 
-Talks to: the log. Knows no HTTP and no schedule; it remembers what it has said, so that it says nothing twice.
+Talks to: the log. Knows no HTTP and no schedule; it remembers what it has said, so that it says
+nothing twice.
 """
 
 import traceback
@@ -29,7 +30,11 @@ class Report:
 
     def succeeded(self, before: AccountState, after: AccountState, *, seconds: float) -> None:
         """Say that a refresh ended well: the first one, and the first after trouble."""
-        facts = {"keys": len(after.keys), "seconds": round(seconds, 3), "complete": after.outcome == SUCCESS}
+        facts = {
+            "keys": len(after.keys),
+            "seconds": round(seconds, 3),
+            "complete": after.outcome == SUCCESS,
+        }
         if before.failing is not None:
             self._log.info("refresh recovered", **facts, previous_reason=before.failing.value)
         elif not before.first_refresh_ended:
@@ -37,12 +42,16 @@ class Report:
         else:
             self._log.debug("refresh succeeded", **facts)
 
-    def failed(self, before: AccountState, error: ApiError, *, at: float, delay: float | None) -> None:
+    def failed(
+        self, before: AccountState, error: ApiError, *, at: float, delay: float | None
+    ) -> None:
         """Say that a refresh failed at monotonic time *at*: when its reason is new, and then once an hour.
 
         *delay* is when the next one begins, None where there is none.
         """
-        is_news = before.failing is not error.reason or at - self._last_failure >= REPEAT_AFTER_SECONDS
+        is_news = (
+            before.failing is not error.reason or at - self._last_failure >= REPEAT_AFTER_SECONDS
+        )
         if is_news:
             self._last_failure = at
         retry = {} if delay is None else {"retry_in_seconds": round(delay, 1)}
@@ -51,7 +60,9 @@ class Report:
 
     def crashed(self, bug: Exception) -> None:
         """Say where a bug struck, without its text, which may quote what was read."""
-        places = [f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(bug.__traceback__)]
+        places = [
+            f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(bug.__traceback__)
+        ]
         self._log.error("refresh crashed (bug)", error=type(bug).__name__, at=places)
 
     def balance(self, error: ApiError | None) -> None:
@@ -67,5 +78,9 @@ class Report:
         """Say which keys cannot be parsed, when they are new."""
         news = listing.unreadable - self._skipped
         if news or (listing.nameless and not self._has_nameless):
-            self._log.warning("some keys could not be parsed", key_ids=sorted(news)[:MOST_IDS], count=listing.skipped)
+            self._log.warning(
+                "some keys could not be parsed",
+                key_ids=sorted(news)[:MOST_IDS],
+                count=listing.skipped,
+            )
         self._skipped, self._has_nameless = listing.unreadable, listing.nameless > 0

@@ -1,6 +1,7 @@
 """Choose when the next refresh begins, and name what refreshes need of the world.
 
-Pure: numbers in, seconds out. `Surroundings` holds clock, sleep and chance for others; nothing here calls them.
+Pure: numbers in, seconds out. `Surroundings` holds clock, sleep and chance for others; nothing here
+calls them.
 """
 
 from collections.abc import Awaitable, Callable
@@ -22,13 +23,16 @@ class Surroundings:
     chance: Callable[[], float]
 
 
-def next_delay(interval: float, *, took: float, failures: int, retry_after: float | None, chance: float) -> float:
+def next_delay(
+    interval: float, *, took: float, failures: int, retry_after: float | None, chance: float
+) -> float:
     """Choose the pause between the end of a refresh and the next, in seconds.
 
-    Refreshes begin an *interval* apart, less what the last one *took*, but a tenth of the interval is always left for
-    others. *failures* running double the interval up to ten times it, but to ten minutes at most where the interval is
-    not longer itself. A longer *retry_after* of the server wins, an absurd one is capped at an hour. *chance*, between
-    0 and 1, spreads exporters by five per cent either way.
+    Refreshes begin an *interval* apart, less what the last one *took*, but a tenth of the interval
+    is always left for others. *failures* running double the interval up to ten times it, but to ten
+    minutes at most where the interval is not longer itself. A longer *retry_after* of the server
+    wins, an absurd one is capped at an hour. *chance*, between 0 and 1, spreads exporters by five
+    per cent either way.
     """
     factor = min(2.0 ** max(0, min(failures, 10) - 1), LONGEST_BACKOFF_INTERVALS)
     spread = 1 + JITTER * (2 * chance - 1)
@@ -42,6 +46,7 @@ def next_delay(interval: float, *, took: float, failures: int, retry_after: floa
 def first_delay(position: int, accounts: int, interval: float) -> float:
     """Stagger the first refreshes: account *position* (from 0) of *accounts* waits this many seconds.
 
-    All start within a tenth of the interval, and two seconds at most, so that readiness does not wait.
+    All start within a tenth of the interval, and two seconds at most, so that readiness does not
+    wait.
     """
     return position * min(interval / 10, 2.0) / accounts

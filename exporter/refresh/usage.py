@@ -2,11 +2,12 @@
 
 Pure: times are unix seconds and arguments. Knows no HTTP and no metric.
 
-A gateway keeps sums per hour. They grow while the hour lasts and, because gateways write them in batches, for some
-minutes after it. So each hour is read again until a quarter of an hour after its end; then it is closed. Growth since
-the last reading is added to the counters. A sum that shrank (a gateway restored from a backup) adds nothing until it
-exceeds what was already counted. Hours that could not be read are read later, those of the last day at most. An hour
-that was closed and comes again, since a clock was set back, adds only what it grows by from then on.
+A gateway keeps sums per hour. They grow while the hour lasts and, because gateways write them in
+batches, for some minutes after it. So each hour is read again until a quarter of an hour after its
+end; then it is closed. Growth since the last reading is added to the counters. A sum that shrank (a
+gateway restored from a backup) adds nothing until it exceeds what was already counted. Hours that
+could not be read are read later, those of the last day at most. An hour that was closed and comes
+again, since a clock was set back, adds only what it grows by from then on.
 """
 
 from collections import Counter
@@ -35,16 +36,20 @@ Sums = Counter[tuple[Series, str]]  # by series and field
 class Ledger:
     """The counters of one account; at most *max_series* of them, later ones are summed under the model "other".
 
-    *keys* gives the ids of the keys to count by, and is None where models alone count. Mutable, and owned by one
-    account's reader; `dataclasses.replace` begins it again.
+    *keys* gives the ids of the keys to count by, and is None where models alone count. Mutable, and
+    owned by one account's reader; `dataclasses.replace` begins it again.
     """
 
     max_series: int
     keys: Callable[[], Collection[int]] | None = None
     _open_from: int | None = field(default=None, init=False)
-    _counted: dict[int, Sums] = field(default_factory=dict, init=False)  # of the hours that can still grow
+    _counted: dict[int, Sums] = field(
+        default_factory=dict, init=False
+    )  # of the hours that can still grow
     _totals: Sums = field(default_factory=Counter, init=False)
-    _series: dict[Series, tuple[UsageRow, float]] = field(default_factory=dict, init=False)  # last row and growth
+    _series: dict[Series, tuple[UsageRow, float]] = field(
+        default_factory=dict, init=False
+    )  # last row and growth
     _folded: set[Series] = field(default_factory=set, init=False)
 
     def due(self, now: float) -> list[Span]:
@@ -60,8 +65,9 @@ class Ledger:
     def record(self, readings: Iterable[tuple[Span, Sequence[UsageRow]]], now: float) -> Usage:
         """Take in all that `due` asked for at *now*; return the counters.
 
-        One that is not of the first reading is 0 until the next, so that `increase()` sees its first growth. Rows and
-        counters of a key that is gone are left out, counters without growth for 30 days as well.
+        One that is not of the first reading is 0 until the next, so that `increase()` sees its
+        first growth. Rows and counters of a key that is gone are left out, counters without growth
+        for 30 days as well.
         """
         ids = {0, *(self.keys() if self.keys else ())}
         known = None if self._open_from is None else set(self._series)
@@ -74,11 +80,15 @@ class Ledger:
             for series, (row, grew_at) in self._series.items()
             if now - grew_at < FORGET_SECONDS and row.key_id in ids
         }
-        self._totals = Counter({cell: sum_ for cell, sum_ in self._totals.items() if cell[0] in self._series})
+        self._totals = Counter(
+            {cell: sum_ for cell, sum_ in self._totals.items() if cell[0] in self._series}
+        )
         counters = []
         for series, (row, _) in self._series.items():
             sums = self._totals if known is None or series in known else Counter()
-            counters.append(msgspec.structs.replace(row, **{name: sums[series, name] for name in FIELDS}))
+            counters.append(
+                msgspec.structs.replace(row, **{name: sums[series, name] for name in FIELDS})
+            )
         return Usage(rows=tuple(counters), folded=len(self._folded))
 
     def _add(self, span: Span, rows: Sequence[UsageRow], now: float) -> None:
@@ -96,11 +106,15 @@ class Ledger:
 
     def _grow(self, row: UsageRow, growth: dict[str, int], now: float) -> None:
         series = _series(row)
-        if series in self._folded or (series not in self._series and len(self._series) >= self.max_series):
+        if series in self._folded or (
+            series not in self._series and len(self._series) >= self.max_series
+        ):
             if len(self._folded) < MOST_FOLDED:
                 self._folded.add(series)
             row, series = OTHER, _series(OTHER)
-        grew_at = now if any(growth.values()) or series not in self._series else self._series[series][1]
+        grew_at = (
+            now if any(growth.values()) or series not in self._series else self._series[series][1]
+        )
         self._series[series] = row, grew_at
         self._totals.update({(series, name): amount for name, amount in growth.items()})
 
@@ -127,8 +141,12 @@ def spending(now: float, today: Iterable[UsageRow], earlier: Iterable[UsageRow] 
     month.update(day)
     top = [model for model, quota in month.most_common(TOP_MODELS) if quota]
     models = [(model, day[model], month[model]) for model in top]
-    day_left, month_left = (sums.total() - sum(sums[model] for model in top) for sums in (day, month))
-    return Spending(read_at=now, models=(*models, *([(OTHERS, day_left, month_left)] if month_left else ())))
+    day_left, month_left = (
+        sums.total() - sum(sums[model] for model in top) for sums in (day, month)
+    )
+    return Spending(
+        read_at=now, models=(*models, *([(OTHERS, day_left, month_left)] if month_left else ()))
+    )
 
 
 def _series(row: UsageRow) -> Series:

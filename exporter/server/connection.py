@@ -1,10 +1,11 @@
 """One HTTP/1.1 connection: uvicorn's, with a deadline for everything that its client can delay.
 
-Talks to: one transport, and the kernel about its socket. Knows no TLS, no other connections, nothing of what is
-served.
+Talks to: one transport, and the kernel about its socket. Knows no TLS, no other connections,
+nothing of what is served.
 
-uvicorn waits forever for the rest of a request and for a client that does not read, and goes on with requests whose
-client has gone. What a connection is doing is read off h11's two state machines, so there is no second truth.
+uvicorn waits forever for the rest of a request and for a client that does not read, and goes on
+with requests whose client has gone. What a connection is doing is read off h11's two state
+machines, so there is no second truth.
 """
 
 import asyncio
@@ -70,7 +71,13 @@ class Connection(H11Protocol):
 
     handshake: asyncio.Task[None]
 
-    def __init__(self, config: uvicorn.Config, state: ServerState, limits: Limits, on_body: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        state: ServerState,
+        limits: Limits,
+        on_body: Callable[[], None],
+    ) -> None:
         super().__init__(config, state, {})
         self.app = self._answer
         self.phase = "handshake"
@@ -95,7 +102,9 @@ class Connection(H11Protocol):
     def unread_bytes(self) -> int:
         """How much of what it was sent the client's machine has not acknowledged."""
         unsent = self._rest_bytes + self.transport.get_write_buffer_size()
-        with contextlib.suppress(OSError, ValueError):  # the kernel knows what it has sent. Source: tcp(7), SIOCOUTQ
+        with contextlib.suppress(
+            OSError, ValueError
+        ):  # the kernel knows what it has sent. Source: tcp(7), SIOCOUTQ
             answer = fcntl.ioctl(self._socket.fileno(), termios.TIOCOUTQ, bytes(4))
             return unsent + int.from_bytes(answer, sys.byteorder)
         return unsent
@@ -116,7 +125,10 @@ class Connection(H11Protocol):
             return
         self._observe()
         now = self.loop.time()
-        is_late = self.sending_since is not None and now - self.sending_since >= self._limits.response_seconds
+        is_late = (
+            self.sending_since is not None
+            and now - self.sending_since >= self._limits.response_seconds
+        )
         if is_late or (self.flow.read_paused and self._has_gone()):
             self.cut()
         elif now - self.since >= getattr(self._limits, f"{self.phase}_seconds"):
@@ -140,7 +152,11 @@ class Connection(H11Protocol):
     def data_received(self, data: bytes) -> None:
         """Pass *data* on in pieces: h11 measures a head only while it is incomplete."""
         for start in range(0, len(data), self._limits.head_bytes):
-            if self.transport.is_closing() or self.conn.their_state in (h11.MUST_CLOSE, h11.CLOSED, h11.ERROR):
+            if self.transport.is_closing() or self.conn.their_state in (
+                h11.MUST_CLOSE,
+                h11.CLOSED,
+                h11.ERROR,
+            ):
                 return
             super().data_received(data[start : start + self._limits.head_bytes])
         self._observe()
@@ -162,16 +178,24 @@ class Connection(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """Say what is wrong where that is still possible; a second response inside the first is not."""
-        super().send_400_response(msg) if self.conn.our_state is h11.IDLE else self.transport.abort()
+        super().send_400_response(
+            msg
+        ) if self.conn.our_state is h11.IDLE else self.transport.abort()
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._request = asyncio.current_task()
         try:
-            await self.flow.drain()  # nothing is made for a client that has not read the response before
+            await (
+                self.flow.drain()
+            )  # nothing is made for a client that has not read the response before
             if not self.cycle.disconnected:
                 app = refusal(scope, self._limits.head_bytes) or self.config.loaded_app
-                await app(in_origin_form(scope), receive, lambda message: self._send_pieces(message, send))
-        except asyncio.CancelledError:  # the client has gone or the server stops; uvicorn would log a failure
+                await app(
+                    in_origin_form(scope), receive, lambda message: self._send_pieces(message, send)
+                )
+        except (
+            asyncio.CancelledError
+        ):  # the client has gone or the server stops; uvicorn would log a failure
             self.cycle.disconnected = True
             self.transport.abort()
 

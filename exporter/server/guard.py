@@ -1,7 +1,7 @@
 """Ask clients for a password, and send the configured headers with every response.
 
-Talks to: a thread for bcrypt. Knows no files, no TLS, nothing of what is served. The two probes require no password:
-they reveal only their status, and Kubernetes probes cannot authenticate.
+Talks to: a thread for bcrypt. Knows no files, no TLS, nothing of what is served. The two probes
+require no password: they reveal only their status, and Kubernetes probes cannot authenticate.
 """
 
 import asyncio
@@ -49,14 +49,21 @@ class Guard:
         if credentials is None:
             return _unauthorized()
         try:
-            is_known = await self._passwords.accept(*credentials, users, client=(scope.get("client") or ("",))[0])
+            is_known = await self._passwords.accept(
+                *credentials, users, client=(scope.get("client") or ("",))[0]
+            )
         except TooManyLogins:
-            return PlainTextResponse("too many logins\n", 503, {"Retry-After": "5", "Cache-Control": "no-store"})
+            return PlainTextResponse(
+                "too many logins\n", 503, {"Retry-After": "5", "Cache-Control": "no-store"}
+            )
         return self._app if is_known else _unauthorized()
 
 
 def _unauthorized() -> ASGIApp:
-    headers = {"WWW-Authenticate": 'Basic realm="cometapi-exporter", charset="UTF-8"', "Cache-Control": "no-store"}
+    headers = {
+        "WWW-Authenticate": 'Basic realm="cometapi-exporter", charset="UTF-8"',
+        "Cache-Control": "no-store",
+    }
     return PlainTextResponse("unauthorized\n", 401, headers)
 
 
@@ -77,7 +84,9 @@ def read_credentials(authorization: str) -> tuple[str, str] | None:
     if scheme.lower() != "basic" or len(token) > LONGEST_CREDENTIALS:
         return None
     try:
-        user, colon, password = base64.b64decode(token.strip(), validate=True).decode().partition(":")
+        user, colon, password = (
+            base64.b64decode(token.strip(), validate=True).decode().partition(":")
+        )
     except (binascii.Error, ValueError):
         return None
     return (user, password) if colon else None
@@ -97,13 +106,16 @@ class Passwords:
         self._thread = ThreadPoolExecutor(1, "passwords")
         self._waiting: Counter[str] = Counter()
 
-    async def accept(self, user: str, password: str, users: Mapping[str, str], *, client: str) -> bool:
+    async def accept(
+        self, user: str, password: str, users: Mapping[str, str], *, client: str
+    ) -> bool:
         """Whether *password* is that of *user*; an unknown user costs as much time as a known one.
 
         Raises TooManyLogins where the line of the address *client*, or that of all, is full.
         """
         hashed = users.get(user)
-        # Tells results apart without keeping a password; another hash in the file is another result.
+        # Tells results apart without keeping a password; another hash in the file is another
+        # result.
         digest = hashlib.blake2b(repr((user, password, hashed)).encode(), key=self._secret).digest()
         if digest in self._good:
             return True
@@ -116,7 +128,9 @@ class Passwords:
         finally:
             self._waiting -= Counter([client])  # forgets addresses that have none left
 
-    def _check(self, digest: bytes, password: str, hashed: str | None, users: Mapping[str, str]) -> bool:
+    def _check(
+        self, digest: bytes, password: str, hashed: str | None, users: Mapping[str, str]
+    ) -> bool:
         if digest in self._good:  # meanwhile
             return True
         cost = max(each.split("$")[2] for each in users.values())

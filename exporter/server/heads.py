@@ -17,7 +17,9 @@ def refusal(scope: Scope, head_bytes: int) -> PlainTextResponse | None:
     target = len(scope["raw_path"]) + len(scope["query_string"])
     if scope["http_version"] not in ("1.0", "1.1"):
         status, text = 505, "only HTTP/1.1 is spoken here"
-    elif scope["method"] == "CONNECT":  # h11 would make a tunnel of the connection if the application said 200
+    elif (
+        scope["method"] == "CONNECT"
+    ):  # h11 would make a tunnel of the connection if the application said 200
         status, text = 405, "this is not a proxy"
     elif {b"transfer-encoding", b"content-length"} <= {name for name, _ in scope["headers"]}:
         status, text = 400, "both Transfer-Encoding and Content-Length"

@@ -1,6 +1,7 @@
 """Turn listen addresses into listening sockets, and sockets into the URLs that people open.
 
-Talks to: the resolver and the kernel, at start only. Knows no HTTP, no TLS, nothing of what will be served.
+Talks to: the resolver and the kernel, at start only. Knows no HTTP, no TLS, nothing of what will be
+served.
 """
 
 import contextlib
@@ -53,7 +54,8 @@ def parse_listen_addresses(text: str) -> tuple[ListenAddress, ...]:
 def bind(addresses: Iterable[ListenAddress]) -> list[socket.socket]:
     """Listen on each of *addresses*; on ListenError everything that was opened is closed again.
 
-    ":port" is one socket for IPv6 and IPv4 where the machine has IPv6. A name is listened on at each of its addresses.
+    ":port" is one socket for IPv6 and IPv4 where the machine has IPv6. A name is listened on at
+    each of its addresses.
     """
     with contextlib.ExitStack() as opened:
         sockets = [sock for address in addresses for sock in _listen(address, opened)]
@@ -85,7 +87,9 @@ def _targets(address: ListenAddress) -> list[tuple[int, tuple[Any, ...]]]:
         four = (socket.AF_INET, ("0.0.0.0", 0))  # noqa: S104 - asked for by leaving it out
         return [(socket.AF_INET6, ("::", 0)), four] if socket.has_dualstack_ipv6() else [four]
     try:
-        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        found = socket.getaddrinfo(
+            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
     except OSError as exc:
         message = f"cannot listen on {address}: {address.host!r} does not resolve; give an address or fix the name"
         raise ListenError(message) from exc
@@ -96,7 +100,9 @@ def _open(family: int, target: tuple[Any, ...]) -> socket.socket:
     is_any = family == socket.AF_INET6 and target[0] == "::"
     sock = socket.create_server(target, family=family, backlog=BACKLOG, dualstack_ipv6=is_any)
     sock.setblocking(False)  # noqa: FBT003 - the standard library's signature
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # inherited: 44 ms less for a small response
+    sock.setsockopt(
+        socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
+    )  # inherited: 44 ms less for a small response
     return sock
 
 

@@ -1,6 +1,7 @@
 """Serve an ASGI application on listening sockets until it is time to stop; no client keeps another one out.
 
-Talks to: the event loop and the listening sockets. Knows no signals, no settings, nothing of what is served.
+Talks to: the event loop and the listening sockets. Knows no signals, no settings, nothing of what
+is served.
 """
 
 import asyncio
@@ -38,7 +39,8 @@ async def serve(
 ) -> None:
     """Answer on *sockets* until *stop* is set, finish what is running, close every socket, return.
 
-    What still runs after `limits.grace_seconds` is cut. *web_config* adds TLS, passwords and headers, and is followed.
+    What still runs after `limits.grace_seconds` is cut. *web_config* adds TLS, passwords and
+    headers, and is followed.
     """
     if web_config is not None:
         app = Guard(app, lambda: web_config.config)
@@ -50,7 +52,11 @@ class _Server:
 
     def __init__(self, app: ASGIApp, limits: Limits, web_config: WebConfigFile | None) -> None:
         self._config = uvicorn.Config(
-            app, ws="none", log_config=None, proxy_headers=False, h11_max_incomplete_event_size=limits.head_bytes
+            app,
+            ws="none",
+            log_config=None,
+            proxy_headers=False,
+            h11_max_incomplete_event_size=limits.head_bytes,
         )
         self._config.load()
         self._state = ServerState()
@@ -108,12 +114,16 @@ class _Server:
         loop = asyncio.get_running_loop()
         for number in itertools.count():
             if number % max(1, self._limits.connections // 16) == 0:
-                await asyncio.sleep(0)  # for those accepted so far: sock_accept returns at once while more are waiting
+                await asyncio.sleep(
+                    0
+                )  # for those accepted so far: sock_accept returns at once while more are waiting
             try:
                 sock, _ = await loop.sock_accept(listener)
             except ConnectionError:
                 continue
-            except OSError as exc:  # no descriptors or no memory: connections that end free some soon
+            except (
+                OSError
+            ) as exc:  # no descriptors or no memory: connections that end free some soon
                 log.warning("accept failed", error=str(exc))
                 await asyncio.sleep(ACCEPT_PAUSE_SECONDS)
                 continue
@@ -128,7 +138,9 @@ class _Server:
         connection.handshake = task = asyncio.create_task(self._connect(sock, connection))
         self._state.tasks.add(task)
         task.add_done_callback(self._state.tasks.discard)
-        task.add_done_callback(lambda task: sock.close() if task.cancelled() else None)  # before it began
+        task.add_done_callback(
+            lambda task: sock.close() if task.cancelled() else None
+        )  # before it began
 
     def _make_room(self) -> bool:
         """Cut the connection that has been longest without a request, one that is new last; False if each has one."""
@@ -153,12 +165,16 @@ class _Server:
                 ssl_shutdown_timeout=TLS_SHUTDOWN_SECONDS if context else None,
             )
         except (OSError, asyncio.CancelledError) as exc:  # the client's affair, or cut
-            traceback.clear_frames(exc.__traceback__)  # else the TLS buffers wait for the garbage collector
+            traceback.clear_frames(
+                exc.__traceback__
+            )  # else the TLS buffers wait for the garbage collector
             self._connections.discard(connection)
 
     def _bound_unread(self) -> None:
         """Cut the oldest readers while all together have more to read than allowed, but never the newest."""
-        *older, newest = sorted((c for c in self._connections if c.sending_since), key=attrgetter("sending_since"))
+        *older, newest = sorted(
+            (c for c in self._connections if c.sending_since), key=attrgetter("sending_since")
+        )
         sizes = [connection.unread_bytes for connection in (*older, newest)]
         # Four of the largest response always fit, so that big accounts keep several scrapers.
         excess = sum(sizes) - max(self._limits.unread_bytes, 4 * max(sizes))

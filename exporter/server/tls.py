@@ -21,7 +21,10 @@ log = structlog.get_logger(__name__)
 
 def build_context(tls: TlsSettings) -> ssl.SSLContext:
     """Make a server's TLS context. Raises YamlError with everything that is wrong with the files."""
-    problems = [*_problems(tls.cert_file, "cert_file", CERTIFICATE), *_problems(tls.key_file, "key_file", KEY)]
+    problems = [
+        *_problems(tls.cert_file, "cert_file", CERTIFICATE),
+        *_problems(tls.key_file, "key_file", KEY),
+    ]
     if tls.client_ca_file is not None:
         problems += _problems(tls.client_ca_file, "client_ca_file", CERTIFICATE)
     if problems:
@@ -32,7 +35,9 @@ def build_context(tls: TlsSettings) -> ssl.SSLContext:
     context.options |= ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols(["http/1.1"])
     try:
-        context.load_cert_chain(tls.cert_file, tls.key_file, password="")  # "": OpenSSL never asks the terminal
+        context.load_cert_chain(
+            tls.cert_file, tls.key_file, password=""
+        )  # "": OpenSSL never asks the terminal
         if tls.client_ca_file is not None:
             context.load_verify_locations(tls.client_ca_file)
     except (OSError, ValueError) as exc:
@@ -65,8 +70,8 @@ def _openssl_reason(error: Exception) -> str:
 class WebConfigFile:
     """A web config file in service: *config* and *context* follow the file and its certificates as they change.
 
-    *context* is None for plain HTTP, which never changes while the program runs. What breaks is logged once and changes
-    nothing. Raises YamlError if the file cannot be served at first.
+    *context* is None for plain HTTP, which never changes while the program runs. What breaks is
+    logged once and changes nothing. Raises YamlError if the file cannot be served at first.
     """
 
     def __init__(self, path: Path) -> None:
@@ -87,13 +92,17 @@ class WebConfigFile:
             log.info("web config reloaded", file=str(self._path))
 
     def _load(self, *, with_tls: bool | None = None) -> tuple[WebConfig, ssl.SSLContext | None]:
-        self._watched = {path: identity(path) for path in self._watched}  # before reading: no change is missed
+        self._watched = {
+            path: identity(path) for path in self._watched
+        }  # before reading: no change is missed
         try:
             config = parse_web_config(read_text(self._path), folder=self._path.parent)
         except OSError as exc:
             raise YamlError([f"cannot read {self._path}: {exc.strerror}"]) from exc
         pems = config.tls.paths() if config.tls else ()
-        self._watched = {self._path: self._watched[self._path]} | {path: identity(path) for path in pems}
+        self._watched = {self._path: self._watched[self._path]} | {
+            path: identity(path) for path in pems
+        }
         if with_tls not in {None, config.tls is not None}:
             raise YamlError([f"{PLACE}: TLS is switched on and off by a restart only"])
         return config, build_context(config.tls) if config.tls else None

@@ -1,7 +1,8 @@
 """Read a web config in the format of the Prometheus exporter-toolkit; docs/web-config.md says what of it.
 
-Pure: text in, a WebConfig or a YamlError with every problem out. Knows no files, certificates or sockets.
-Messages quote no value that could be a secret: a password pasted where its hash belongs stays unsaid.
+Pure: text in, a WebConfig or a YamlError with every problem out. Knows no files, certificates or
+sockets. Messages quote no value that could be a secret: a password pasted where its hash belongs
+stays unsaid.
 """
 
 import re
@@ -14,7 +15,9 @@ from exporter.strict_yaml import Section, YamlError, load_yaml
 
 # Go's words to the names of Python's ssl module.
 VERSIONS = MappingProxyType({"TLS12": "TLSv1_2", "TLS13": "TLSv1_3"})
-OLD_VERSIONS = MappingProxyType(dict.fromkeys(("TLS10", "TLS11"), "not supported: it is broken; write TLS12 or TLS13"))
+OLD_VERSIONS = MappingProxyType(
+    dict.fromkeys(("TLS10", "TLS11"), "not supported: it is broken; write TLS12 or TLS13")
+)
 CLIENT_AUTH = MappingProxyType(
     {
         "NoClientCert": "CERT_NONE",
@@ -30,15 +33,28 @@ UNVERIFIED = MappingProxyType(
 )
 HEADERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {"X-Content-Type-Options": ("nosniff",), "X-Frame-Options": ("deny", "sameorigin")}
-    | dict.fromkeys(("Content-Security-Policy", "Strict-Transport-Security", "X-XSS-Protection"), ())
+    | dict.fromkeys(
+        ("Content-Security-Policy", "Strict-Transport-Security", "X-XSS-Protection"), ()
+    )
 )
 TOP_KEYS = ("tls_server_config", "http_server_config", "basic_auth_users")
-TLS_KEYS = ("cert_file", "key_file", "client_ca_file", "client_auth_type", "min_version", "max_version")
+TLS_KEYS = (
+    "cert_file",
+    "key_file",
+    "client_ca_file",
+    "client_auth_type",
+    "min_version",
+    "max_version",
+)
 RATE_LIMIT = "not supported: leave it out; clients are limited in any case"
-OPENSSLS_CHOICE = "not supported: leave it out; OpenSSL chooses, and everything it offers has forward secrecy"
+OPENSSLS_CHOICE = (
+    "not supported: leave it out; OpenSSL chooses, and everything it offers has forward secrecy"
+)
 TLS_REFUSED = MappingProxyType(
     {key: f"not supported: write {key}_file" for key in ("cert", "key", "client_ca")}
-    | dict.fromkeys(("cipher_suites", "prefer_server_cipher_suites", "curve_preferences"), OPENSSLS_CHOICE)
+    | dict.fromkeys(
+        ("cipher_suites", "prefer_server_cipher_suites", "curve_preferences"), OPENSSLS_CHOICE
+    )
     | {"client_allowed_sans": "not supported: use a client CA that signs only your scrapers"}
 )
 # Cost 4 to 16: more would keep one processor busy for seconds at each login.
@@ -99,7 +115,9 @@ def _tls(top: Section, folder: Path) -> TlsSettings | None:
     if settings.min_version > settings.max_version:
         section.complain("max_version", "is below min_version")
     if client_ca and settings.client_auth == "CERT_NONE":
-        section.complain("client_auth_type", "missing: without it, no client certificate is required")
+        section.complain(
+            "client_auth_type", "missing: without it, no client certificate is required"
+        )
     if not client_ca and settings.client_auth != "CERT_NONE":
         section.complain("client_ca_file", "missing: client certificates are verified against it")
     return settings
@@ -124,6 +142,7 @@ def _users(top: Section) -> Mapping[str, str]:
             section.complain(name, "expected a user name without colon and control characters")
         if not BCRYPT.fullmatch(section.text(name)):
             section.complain(
-                name, "expected a bcrypt hash of cost 4 to 16, as `htpasswd -nB NAME` prints after the colon"
+                name,
+                "expected a bcrypt hash of cost 4 to 16, as `htpasswd -nB NAME` prints after the colon",
             )
     return MappingProxyType({name: section.text(name) for name in section.values})

@@ -1,8 +1,8 @@
 """Turn what the user wrote into settings, or into everything that is wrong with it at once.
 
-Talks to: the files that the settings name (tokens, certificates, accounts), so that what cannot be used is known early.
-Knows no HTTP, no server, no clock. Every text carries where it was written; texts are merged as default < accounts file
-< variable < flag < account, and parsed at the end.
+Talks to: the files that the settings name (tokens, certificates, accounts), so that what cannot be
+used is known early. Knows no HTTP, no server, no clock. Every text carries where it was written;
+texts are merged as default < accounts file < variable < flag < account, and parsed at the end.
 """
 
 import re
@@ -19,12 +19,23 @@ from exporter.parsers import is_loopback
 from exporter.server.listen import ListenAddress
 from exporter.server.tls import WebConfigFile
 from exporter.settings.config_file import Entry, read_config_file
-from exporter.settings.options import BY_KEY, DEFAULTS, OPTIONS, THRESHOLD_OPTIONS, TOKEN_VARIABLE, Given, Option, Texts
+from exporter.settings.options import (
+    BY_KEY,
+    DEFAULTS,
+    OPTIONS,
+    THRESHOLD_OPTIONS,
+    TOKEN_VARIABLE,
+    Given,
+    Option,
+    Texts,
+)
 from exporter.strict_yaml import YamlError
 
 T = TypeVar("T")
 
-ACCOUNT_OPTIONS = tuple(option for option in OPTIONS if option.group in ("cometapi", "collect", "keys"))
+ACCOUNT_OPTIONS = tuple(
+    option for option in OPTIONS if option.group in ("cometapi", "collect", "keys")
+)
 OF_ONE_ACCOUNT = ("access_token_file", "access_token_env", "user_id")
 NOT_OF_THE_DEMO = ("access_token_file", "user_id", "base_url", "ca_file")
 NO_TOKEN = LiteralToken(Secret(""), "")
@@ -79,16 +90,21 @@ class Settings:
     log_format: str
 
 
-def load_settings(flags: Mapping[str, str | None], environ: Mapping[str, str], *, demo: bool = False) -> Settings:
+def load_settings(
+    flags: Mapping[str, str | None], environ: Mapping[str, str], *, demo: bool = False
+) -> Settings:
     """Return the settings from *flags*, texts by option key, from the environment and from the accounts file.
 
-    Call it again with the same arguments to reload the file. With *demo* there is one account without credentials, and
-    the caller fills in where it is served. Raises SettingsError with every problem.
+    Call it again with the same arguments to reload the file. With *demo* there is one account
+    without credentials, and the caller fills in where it is served. Raises SettingsError with every
+    problem.
     """
     loading = _Loading(flags, environ, demo=demo)
     settings = loading.settings()
     if loading.problems:
-        raise SettingsError(tuple(dict.fromkeys(loading.problems)))  # accounts share texts: each is reported once
+        raise SettingsError(
+            tuple(dict.fromkeys(loading.problems))
+        )  # accounts share texts: each is reported once
     return settings
 
 
@@ -96,8 +112,14 @@ def _written(flags: Mapping[str, str | None], environ: Mapping[str, str]) -> Tex
     """Return what flags and variables set; a flag takes precedence, an empty variable counts as not set."""
     variables = {option.key: environ.get(option.variable) or None for option in OPTIONS}
     texts = variables | {key: text for key, text in flags.items() if text is not None}
-    written = {key: Given(text, BY_KEY[key].where) for key, text in texts.items() if text is not None}
-    token = {"access_token_env": Given(TOKEN_VARIABLE, TOKEN_VARIABLE)} if environ.get(TOKEN_VARIABLE) else {}
+    written = {
+        key: Given(text, BY_KEY[key].where) for key, text in texts.items() if text is not None
+    }
+    token = (
+        {"access_token_env": Given(TOKEN_VARIABLE, TOKEN_VARIABLE)}
+        if environ.get(TOKEN_VARIABLE)
+        else {}
+    )
     return {**written, **token}
 
 
@@ -109,7 +131,9 @@ def _fields(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
 class _Loading:
     """One reading of the settings: collects *problems* on the way, and goes on with what a text means by default."""
 
-    def __init__(self, flags: Mapping[str, str | None], environ: Mapping[str, str], *, demo: bool) -> None:
+    def __init__(
+        self, flags: Mapping[str, str | None], environ: Mapping[str, str], *, demo: bool
+    ) -> None:
         self.problems: list[str] = []
         self._demo = demo
         self._environ = {**environ, TOKEN_VARIABLE: "demo"} if demo else dict(environ)
@@ -126,10 +150,14 @@ class _Loading:
         thresholds = self._thresholds(common)
         accounts = [self._account(entry, texts, thresholds) for entry in entries]
         if path := values.get("web_config_file"):
-            values["web_config"] = self._use(BY_KEY["web_config_file"].where, lambda: WebConfigFile(path))
+            values["web_config"] = self._use(
+                BY_KEY["web_config_file"].where, lambda: WebConfigFile(path)
+            )
         total, index = values["shards_total"], values["shards_index"]
         return Settings(
-            accounts=tuple(account for account in accounts if shard_of(account.name, total) == index),
+            accounts=tuple(
+                account for account in accounts if shard_of(account.name, total) == index
+            ),
             demo=self._demo,
             **_fields(Settings, values),
         )
@@ -140,7 +168,9 @@ class _Loading:
             place = f"{TOKEN_VARIABLE} or {BY_KEY['access_token_file'].where}"
             return Entry(), [Entry(name="demo" if self._demo else "default", token_place=place)]
         path = self._values([BY_KEY["config_file"]], self._written).get("config_file")
-        read = path and self._use(BY_KEY["config_file"].where, lambda: read_config_file(path, self.problems))
+        read = path and self._use(
+            BY_KEY["config_file"].where, lambda: read_config_file(path, self.problems)
+        )
         return read or (Entry(), [])
 
     def _account(self, entry: Entry, common: Texts, thresholds: tuple[Threshold, ...]) -> Account:
@@ -155,7 +185,9 @@ class _Loading:
         )
 
     def _thresholds(self, entry: Entry) -> tuple[Threshold, ...]:
-        return tuple(Threshold(**self._values(THRESHOLD_OPTIONS, texts)) for texts in entry.thresholds)
+        return tuple(
+            Threshold(**self._values(THRESHOLD_OPTIONS, texts)) for texts in entry.thresholds
+        )
 
     def _token(self, entry: Entry, texts: Texts, path: Path | None) -> TokenSource:
         file, variable = texts.get("access_token_file"), texts.get("access_token_env")
@@ -182,7 +214,9 @@ class _Loading:
                 "plain HTTP to a non-loopback host would expose the token on the network: use https, or allow it with "
                 "--cometapi.allow-insecure-http (allow_insecure_http: true in the file)",
             )
-        if values["stale_after"] < 2 * values["interval"] and not self._is_wrong(texts["interval"].where):
+        if values["stale_after"] < 2 * values["interval"] and not self._is_wrong(
+            texts["interval"].where
+        ):
             self._complain(
                 texts["stale_after"].where,
                 f"expected at least two intervals of {texts['interval'].text} for account {name}, got "
@@ -194,18 +228,31 @@ class _Loading:
     def _check_together(self, values: Mapping[str, Any], entries: Iterable[Entry]) -> None:
         """Complain about what would be ignored silently, and about a shard that does not exist."""
         if self._demo and "config_file" in self._written:
-            self._complain(BY_KEY["config_file"].where, "set together with --demo, which has its own account")
-        tokens = {entry.options["access_token_env"].text for entry in entries if "access_token_env" in entry.options}
+            self._complain(
+                BY_KEY["config_file"].where, "set together with --demo, which has its own account"
+            )
+        tokens = {
+            entry.options["access_token_env"].text
+            for entry in entries
+            if "access_token_env" in entry.options
+        }
         for key in OF_ONE_ACCOUNT if self._has_file else ():
-            if key in self._written and not (key == "access_token_env" and TOKEN_VARIABLE in tokens):
+            if key in self._written and not (
+                key == "access_token_env" and TOKEN_VARIABLE in tokens
+            ):
                 where = self._written[key].where
-                self._complain(where, f"set together with --config.file: unset it, or set {key} of the account there")
+                self._complain(
+                    where,
+                    f"set together with --config.file: unset it, or set {key} of the account there",
+                )
         for key, alone in (("auto_reload_interval", 0), ("shards_total", 1)):
             if values[key] != alone and not self._has_file:
                 self._complain(BY_KEY[key].where, "requires --config.file")
         total, index = values["shards_total"], values["shards_index"]
         if index >= total and not self._is_wrong(BY_KEY["shards_total"].where):
-            problem = f"expected less than --shards.total, {total}, got {index}: indexes count from 0"
+            problem = (
+                f"expected less than --shards.total, {total}, got {index}: indexes count from 0"
+            )
             self._complain(BY_KEY["shards_index"].where, problem)
 
     def _values(self, options: Iterable[Option], texts: Texts) -> dict[str, Any]:

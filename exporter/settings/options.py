@@ -1,7 +1,8 @@
 """List every option once: name, key, metavar, parser, default and help.
 
-Pure: knows no environment, no file, no click. Flag, variable and group follow from a row's name and key. The table
-feeds the command line, `--help`, the keys of the accounts file, the error messages and the generated documents.
+Pure: knows no environment, no file, no click. Flag, variable and group follow from a row's name and
+key. The table feeds the command line, `--help`, the keys of the accounts file, the error messages
+and the generated documents.
 """
 
 from collections.abc import Callable, Mapping
@@ -142,7 +143,9 @@ THRESHOLD_OPTIONS = (
 # fmt: on
 
 BY_KEY: Mapping[str, Option] = MappingProxyType({option.key: option for option in OPTIONS})
-DEFAULTS: Texts = MappingProxyType({o.key: Given(o.default, o.where) for o in OPTIONS if o.default is not None})
+DEFAULTS: Texts = MappingProxyType(
+    {o.key: Given(o.default, o.where) for o in OPTIONS if o.default is not None}
+)
 
 MODES: Mapping[str, str] = MappingProxyType(
     {

@@ -1,7 +1,7 @@
 """Write what the page shows as JSON; docs/api.md is the promise.
 
-Pure: a snapshot and a choice in, bytes out. Names of fields are stable: one may be added, none changes its meaning.
-Times are unix seconds.
+Pure: a snapshot and a choice in, bytes out. Names of fields are stable: one may be added, none
+changes its meaning. Times are unix seconds.
 """
 
 from typing import Any

@@ -27,8 +27,8 @@ class Bound:
     async def run(self, work: Callable[[], Awaitable[T]], *, patient: bool = False) -> T:
         """Do *work* when its turn comes; raises Busy where the queue is full, unless *patient*.
 
-        Cancelled while it waits, it never begins. Cancelled later, it keeps its place until it has ended: a thread
-        cannot be stopped, and a second one beside it would break the bound.
+        Cancelled while it waits, it never begins. Cancelled later, it keeps its place until it has
+        ended: a thread cannot be stopped, and a second one beside it would break the bound.
         """
         if self._free.locked() and self._waiting >= self._queue and not patient:
             raise Busy

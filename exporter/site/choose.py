@@ -1,7 +1,7 @@
 """Choose which keys to show, and in which order.
 
-Pure: a snapshot, a query and a time in; no HTTP, no words. Query strings are hostile: what is unknown is ignored, what
-is too much is clamped, nothing raises.
+Pure: a snapshot, a query and a time in; no HTTP, no words. Query strings are hostile: what is
+unknown is ignored, what is too much is clamped, nothing raises.
 """
 
 from collections import Counter
@@ -54,8 +54,9 @@ SORTS: Mapping[str, Callable[[Entry], Any]] = {
 class Query:
     """What to show; "" means all.
 
-    *group* may be `NO_GROUP` for the keys without one; *q* holds words that all have to occur. *sort* is one of
-    `SORTS`, with a leading "-" for descending (`WORST` has no other direction). *limit* is None where nothing is cut.
+    *group* may be `NO_GROUP` for the keys without one; *q* holds words that all have to occur.
+    *sort* is one of `SORTS`, with a leading "-" for descending (`WORST` has no other direction).
+    *limit* is None where nothing is cut.
     """
 
     account: str = ""
@@ -88,13 +89,19 @@ class Query:
     @property
     def is_narrow(self) -> bool:
         """Whether anything is filtered out."""
-        return any((self.account, self.id is not None, self.group, self.status, self.health, self.q))
+        return any(
+            (self.account, self.id is not None, self.group, self.status, self.health, self.q)
+        )
 
     def link(self, **changes: str | int | None) -> str:
         """Write the same with *changes*, on the first page unless they say which, as a relative address."""
         query: Query = replace(self, **{"page": 1, **changes})  # type: ignore[arg-type]
-        given = {each.name: getattr(query, each.name) for each in fields(self) if each.name != "limit"}
-        told = {name: value for name, value in given.items() if value != getattr(NOTHING_ASKED, name)}
+        given = {
+            each.name: getattr(query, each.name) for each in fields(self) if each.name != "limit"
+        }
+        told = {
+            name: value for name, value in given.items() if value != getattr(NOTHING_ASKED, name)
+        }
         encoded = urlencode(told, errors="replace")
         return f"?{encoded}" if encoded else "./"
 
@@ -115,8 +122,8 @@ def _number(text: str | None) -> int | None:
 class Choice:
     """The keys to show.
 
-    *entries* begin with number *first* (from 0) of all *matched*, of the *total* that there are. *tally* counts what
-    matches but for the chosen health; *groups* are those of all keys.
+    *entries* begin with number *first* (from 0) of all *matched*, of the *total* that there are.
+    *tally* counts what matches but for the chosen health; *groups* are those of all keys.
     """
 
     entries: Sequence[Entry]
@@ -130,9 +137,15 @@ class Choice:
 def choose(snapshot: Snapshot, query: Query, now: float) -> Choice:
     """Choose from *snapshot* what *query* selects at unix time *now*; a page past the last is the last."""
     served = [state for state in snapshot.accounts.values() if state.serves_data]
-    narrowed = [Entry(state, key, judge(state, key, now)) for state, key in _narrowed(served, query)]
+    narrowed = [
+        Entry(state, key, judge(state, key, now)) for state, key in _narrowed(served, query)
+    ]
     tally = Counter(entry.verdict.health for entry in narrowed)
-    matching = [entry for entry in narrowed if entry.verdict.health == query.health] if query.health else narrowed
+    matching = (
+        [entry for entry in narrowed if entry.verdict.health == query.health]
+        if query.health
+        else narrowed
+    )
     limit = query.limit or max(len(matching), 1)
     first = min(query.page - 1, max(len(matching) - 1, 0) // limit) * limit
     return Choice(
@@ -145,7 +158,9 @@ def choose(snapshot: Snapshot, query: Query, now: float) -> Choice:
     )
 
 
-def _narrowed(served: Sequence[AccountState], query: Query) -> Iterator[tuple[AccountState, ApiKey]]:
+def _narrowed(
+    served: Sequence[AccountState], query: Query
+) -> Iterator[tuple[AccountState, ApiKey]]:
     """Give every key that matches but for its health, cheapest question first."""
     words = query.q.casefold().split()
     for state in served:
@@ -154,7 +169,11 @@ def _narrowed(served: Sequence[AccountState], query: Query) -> Iterator[tuple[Ac
         for key in state.keys:
             if (
                 (query.id is None or key.id == query.id)
-                and (not query.group or key.group == query.group or (query.group == NO_GROUP and not key.group))
+                and (
+                    not query.group
+                    or key.group == query.group
+                    or (query.group == NO_GROUP and not key.group)
+                )
                 and (not query.status or key.status_word == query.status)
                 and (not words or _mentions(words, state, key))
             ):

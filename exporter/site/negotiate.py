@@ -1,7 +1,8 @@
 """Choose the format and the compression of a response from what the client says it accepts.
 
-Pure: headers in, a choice out. Source: RFC 9110 section 12.5, as far as scrapers use it: the highest weight wins,
-OpenMetrics where both weigh the same, and the text format where neither is named.
+Pure: headers in, a choice out. Source: RFC 9110 section 12.5, as far as scrapers use it: the
+highest weight wins, OpenMetrics where both weigh the same, and the text format where neither is
+named.
 """
 
 from collections.abc import Iterator
@@ -13,7 +14,9 @@ def choose_form(accept: str) -> Form:
     """Return the form to answer with, given the `Accept` header."""
     text, openmetrics = 0.0, 0.0
     for kind, parameters, weight in _accepted(accept):
-        if kind == "application/openmetrics-text" and parameters.get("version", "1.0.0").startswith("1."):
+        if kind == "application/openmetrics-text" and parameters.get("version", "1.0.0").startswith(
+            "1."
+        ):
             openmetrics = max(openmetrics, weight)
         elif kind == "text/plain":
             text = max(text, weight)

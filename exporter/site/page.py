@@ -1,6 +1,7 @@
 """Decide what the status page says; the template writes keys and accounts down through the filters of `words`.
 
-Pure: a snapshot, a query and a time in, what the template needs out. Knows no HTML: escaping is the template's.
+Pure: a snapshot, a query and a time in, what the template needs out. Knows no HTML: escaping is the
+template's.
 """
 
 import json
@@ -21,7 +22,10 @@ LONGEST_FORECAST = 10 * YEAR
 
 HEALTH_WORDS: Mapping[Health, tuple[str, str]] = {
     Health.DEAD: ("Not working", "used or expired within the last 7 days, and requests fail"),
-    Health.DRY: ("Probably dry", "less is left than a usual request costs, and nothing was spent for 25 minutes"),
+    Health.DRY: (
+        "Probably dry",
+        "less is left than a usual request costs, and nothing was spent for 25 minutes",
+    ),
     Health.CRITICAL: ("Critical", "expires within a day, or under 2 % of the quota left"),
     Health.WARNING: ("Warning", "expires within a week, or under 10 % of the quota left"),
     Health.ENDED: ("Inactive", "cannot serve requests, and is not in use"),
@@ -71,7 +75,9 @@ def title(states: Sequence[AccountState], tally: Mapping[Health, int]) -> str:
     down = sum(state.failing is not None for state in states)
     wrong = [count(down, "account") + " down"] if down else []
     urgent = (Health.DEAD, Health.DRY, Health.CRITICAL)
-    wrong += [f"{tally[health]:,} {HEALTH_WORDS[health][0].lower()}" for health in urgent if tally[health]]
+    wrong += [
+        f"{tally[health]:,} {HEALTH_WORDS[health][0].lower()}" for health in urgent if tally[health]
+    ]
     return " · ".join([", ".join(wrong), "cometapi-exporter"] if wrong else ["cometapi-exporter"])
 
 
@@ -108,7 +114,11 @@ def why_nothing(snapshot: Snapshot, query: Query) -> str:
     """Say why no key is shown."""
     states = [state for state in snapshot.accounts.values() if query.account in ("", state.name)]
     if states and not any(state.serves_data for state in states):
-        if len(states) == 1 and states[0].failing is not None and states[0].failing_since is not None:
+        if (
+            len(states) == 1
+            and states[0].failing is not None
+            and states[0].failing_since is not None
+        ):
             what = "has not been read yet" if states[0].read_at is None else "has no recent data"
             return f"Account {states[0].name} {what}: {states[0].failing} since {utc(states[0].failing_since)}."
         if any(not state.first_refresh_ended for state in states):
@@ -157,7 +167,11 @@ def skew_note(state: AccountState) -> str:
 def badge(entry: Entry, now: float) -> str:
     """Say in a word or three how a key is."""
     key, verdict = entry.key, entry.verdict
-    if verdict.obstacle is Obstacle.EXPIRED and key.expires_at is not None and key.expires_at <= now:
+    if (
+        verdict.obstacle is Obstacle.EXPIRED
+        and key.expires_at is not None
+        and key.expires_at <= now
+    ):
         return f"EXPIRED {short(now - key.expires_at)}"
     if verdict.obstacle is Obstacle.EXHAUSTED and is_never_funded(key):
         return "NEVER FUNDED"
@@ -175,10 +189,19 @@ def lasts(entry: Entry, now: float) -> str:
     """Say how long a key's quota lasts at its average rate since it was created; "" where that cannot be known."""
     key = entry.key
     age = 0 if key.created_at is None else now - key.created_at
-    if entry.verdict.obstacle is not None or key.remaining_quota is None or key.used_quota <= 0 or age <= 0:
+    if (
+        entry.verdict.obstacle is not None
+        or key.remaining_quota is None
+        or key.used_quota <= 0
+        or age <= 0
+    ):
         return ""
     seconds = key.remaining_quota / key.used_quota * age
-    return duration(seconds) if seconds < LONGEST_FORECAST else f"more than {duration(LONGEST_FORECAST)}"
+    return (
+        duration(seconds)
+        if seconds < LONGEST_FORECAST
+        else f"more than {duration(LONGEST_FORECAST)}"
+    )
 
 
 def selector(entry: Entry) -> str:

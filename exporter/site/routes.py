@@ -1,8 +1,9 @@
 """Answer clients: the metrics, the two probes and, where it is enabled, the status page.
 
-Talks to: Starlette, which calls it. Knows no API, no token, no refresh: it is given the exposition and the questions
-that the probes ask. A gzip scrape of everything is always answered, whatever the gateway does and other clients ask
-for; more expensive responses share a bound. Neither probe does any work.
+Talks to: Starlette, which calls it. Knows no API, no token, no refresh: it is given the exposition
+and the questions that the probes ask. A gzip scrape of everything is always answered, whatever the
+gateway does and other clients ask for; more expensive responses share a bound. Neither probe does
+any work.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -32,8 +33,8 @@ SAFE = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 class Site:
     """What the responses need to know of the rest of the program.
 
-    With *in_file*, advice names the keys of the accounts file instead of flags. *reload* reloads the configuration and
-    returns every problem; None where a request may not do that.
+    With *in_file*, advice names the keys of the accounts file instead of flags. *reload* reloads
+    the configuration and returns every problem; None where a request may not do that.
     """
 
     exposition: Exposition
@@ -57,7 +58,9 @@ class Site:
             ],
             exception_handlers={Busy: self.busy},
         )
-        application.router.redirect_slashes = False  # a redirect would be built from the client's Host header
+        application.router.redirect_slashes = (
+            False  # a redirect would be built from the client's Host header
+        )
         return application
 
     def probes(self) -> Starlette:
@@ -97,7 +100,9 @@ class Site:
             return Response(b"".join(parts), headers=headers)
         return StreamingResponse(chunks(parts), headers=headers)
 
-    async def _in_turns(self, piece: bytes | None, later: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async def _in_turns(
+        self, piece: bytes | None, later: AsyncIterator[bytes]
+    ) -> AsyncIterator[bytes]:
         """Give *piece* and each one behind it when its turn comes: a slow reader holds nothing meanwhile."""
         while piece is not None:
             yield piece
@@ -118,7 +123,9 @@ class Site:
     async def reload_configuration(self, _: Request) -> Response:
         """Reload the configuration, and say every problem with it."""
         if self.reload is None:
-            return _word("reloads by request are disabled: set --web.enable-lifecycle, or send SIGHUP", 403)
+            return _word(
+                "reloads by request are disabled: set --web.enable-lifecycle, or send SIGHUP", 403
+            )
         problems = await self.reload()
         return _word("\n".join(problems), 500) if problems else _word("reloaded", 200)
 
@@ -129,11 +136,15 @@ class Site:
     async def busy(self, _: Request, __: Exception) -> Response:
         """Refuse an expensive response while too many others are under way.
 
-        Closed, for a crowd that is refused and asks again at once would otherwise keep the server full of its
-        connections.
+        Closed, for a crowd that is refused and asks again at once would otherwise keep the server
+        full of its connections.
         """
         headers = {"Retry-After": str(RETRY_SECONDS), "Connection": "close"}
-        return _word("too many expensive requests: try again, or scrape with gzip and without name[]", 503, headers)
+        return _word(
+            "too many expensive requests: try again, or scrape with gzip and without name[]",
+            503,
+            headers,
+        )
 
 
 def _word(text: str, status: int, headers: Mapping[str, str] = MappingProxyType({})) -> Response:

@@ -1,7 +1,7 @@
 """Serve the status page, its style and script, and the same data as JSON.
 
-Talks to: threads, so that no page keeps a scrape waiting. Knows no API and no token: it is given the question for the
-snapshot. `page` decides what is on the page, `api` what is in the JSON.
+Talks to: threads, so that no page keeps a scrape waiting. Knows no API and no token: it is given
+the question for the snapshot. `page` decides what is on the page, `api` what is in the JSON.
 """
 
 import gzip
@@ -32,7 +32,11 @@ from exporter.workers import serve
 KEYS_PATH = "/api/v1/keys"
 MOST_KEYS = 10_000
 STATIC_PATH = "/-/static/"
-STATIC_TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
+STATIC_TYPES = {
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "svg": "image/svg+xml",
+}
 ONE_YEAR = 31_536_000
 WORTH_PACKING_BYTES = 1_400
 
@@ -78,18 +82,24 @@ def status_page(
     )
 
     def html(query: Query) -> bytes:
-        return template.render(page.lay_out(read_snapshot(), query, clock())).encode("utf-8", "replace")
+        return template.render(page.lay_out(read_snapshot(), query, clock())).encode(
+            "utf-8", "replace"
+        )
 
     def json(query: Query) -> bytes:
         snapshot, now = read_snapshot(), clock()
         query = replace(query, limit=min(query.limit or MOST_KEYS, MOST_KEYS))
         return document(snapshot, choose(snapshot, query, now), now)
 
-    def answering(write: Callable[[Query], bytes], media_type: str, headers: Mapping[str, str]) -> Endpoint:
+    def answering(
+        write: Callable[[Query], bytes], media_type: str, headers: Mapping[str, str]
+    ) -> Endpoint:
         async def answer(request: Request) -> Response:
             query = Query.read(request.query_params.multi_items())
             wants_gzip = accepts_gzip(request.headers.get("accept-encoding", ""))
-            body, is_packed = await bound.run(lambda: serve(lambda: _packed(write(query), wants_gzip=wants_gzip)))
+            body, is_packed = await bound.run(
+                lambda: serve(lambda: _packed(write(query), wants_gzip=wants_gzip))
+            )
             extra = {"Content-Encoding": "gzip"} if is_packed else {}
             return Response(body, headers={**headers, **extra}, media_type=media_type)
 
@@ -115,7 +125,10 @@ def static_files() -> dict[str, tuple[str, Response]]:
         content, (stem, _, suffix) = entry.read_bytes(), entry.name.rpartition(".")
         address = f"{STATIC_PATH}{stem}-{hashlib.sha256(content).hexdigest()[:16]}.{suffix}"
         headers = SAFE | {"Cache-Control": f"public, max-age={ONE_YEAR}, immutable"}
-        found[entry.name] = address, Response(content, headers=headers, media_type=STATIC_TYPES[suffix])
+        found[entry.name] = (
+            address,
+            Response(content, headers=headers, media_type=STATIC_TYPES[suffix]),
+        )
     return found
 
 

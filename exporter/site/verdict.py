@@ -1,7 +1,8 @@
 """Judge a key for people: how it is, what stands in its way, how urgent that is.
 
-Pure: an account's state, a key and a time in, a verdict out. The limits are the thresholds that the user set for the
-key, else the default thresholds of the alert rules; a fifth of the limit on quota is critical.
+Pure: an account's state, a key and a time in, a verdict out. The limits are the thresholds that the
+user set for the key, else the default thresholds of the alert rules; a fifth of the limit on quota
+is critical.
 """
 
 import math
@@ -36,7 +37,8 @@ RANKS = {health: rank for rank, health in enumerate(Health)}
 class Verdict(msgspec.Struct, frozen=True, gc=False):
     """What there is to say of one key at one moment.
 
-    Of two with one health the lower *urgency* is worse; *by_expiry* tells whether it is the expiry's or the quota's.
+    Of two with one health the lower *urgency* is worse; *by_expiry* tells whether it is the
+    expiry's or the quota's.
     """
 
     health: Health
@@ -50,7 +52,11 @@ def judge(state: AccountState, key: ApiKey, now: float) -> Verdict:
     obstacle = state.obstacle(key, now)
     idle = math.inf if key.last_used_at is None else now - key.last_used_at
     if obstacle is None:
-        return Verdict(Health.DRY, None, idle) if state.is_probably_dry(key, now) else _judge_usable(state, key, now)
+        return (
+            Verdict(Health.DRY, None, idle)
+            if state.is_probably_dry(key, now)
+            else _judge_usable(state, key, now)
+        )
     if obstacle is Obstacle.DISABLED:
         return Verdict(Health.DEAD if idle < DAY else Health.DISABLED, obstacle, idle)
     has_just_expired = key.expires_at is not None and 0 <= now - key.expires_at < WARNING_SECONDS
@@ -65,7 +71,11 @@ def is_never_funded(key: ApiKey) -> bool:
 
 def total_quota(key: ApiKey) -> int | None:
     """Return all the quota that the key ever had, in quota units; None for an unlimited key."""
-    return None if key.remaining_quota is None else max(key.remaining_quota, 0) + max(key.used_quota, 0)
+    return (
+        None
+        if key.remaining_quota is None
+        else max(key.remaining_quota, 0) + max(key.used_quota, 0)
+    )
 
 
 def share_left(key: ApiKey) -> float | None:
@@ -80,12 +90,16 @@ def _judge_usable(state: AccountState, key: ApiKey, now: float) -> Verdict:
     own_limit = state.threshold(key).expiry_warning
     warning = own_limit or WARNING_SECONDS
     critical = min(CRITICAL_SECONDS, warning)
-    life = math.inf if key.expires_at is None or own_limit == 0 else key.expires_at - now  # 0: do not warn
+    life = (
+        math.inf if key.expires_at is None or own_limit == 0 else key.expires_at - now
+    )  # 0: do not warn
     by_expiry, by_quota = life / warning, _quota_urgency(state, key)
     urgency = min(by_expiry, by_quota)
     if life < critical or by_quota < CRITICAL_PART:
         return Verdict(Health.CRITICAL, None, urgency, life / critical < by_quota / CRITICAL_PART)
-    return Verdict(Health.WARNING if urgency < 1 else Health.OK, None, urgency, by_expiry < by_quota)
+    return Verdict(
+        Health.WARNING if urgency < 1 else Health.OK, None, urgency, by_expiry < by_quota
+    )
 
 
 def _quota_urgency(state: AccountState, key: ApiKey) -> float:

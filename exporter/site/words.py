@@ -9,7 +9,14 @@ from datetime import UTC, datetime
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 MONTH, YEAR = 30.44 * DAY, 365.25 * DAY
 # A unit is used from twice its length on, so that no more than half of it is rounded away.
-UNITS = (("year", YEAR), ("month", MONTH), ("day", DAY), ("hour", HOUR), ("minute", MINUTE), ("second", 1))
+UNITS = (
+    ("year", YEAR),
+    ("month", MONTH),
+    ("day", DAY),
+    ("hour", HOUR),
+    ("minute", MINUTE),
+    ("second", 1),
+)
 SHORT_UNITS = (("d", DAY), ("h", HOUR), ("min", MINUTE), ("s", 1))
 LARGE = ((1e12, "T"), (1e9, "B"), (1e6, "M"))
 LAST_MOMENT = 253_402_300_799  # the end of the year 9999

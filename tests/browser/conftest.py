@@ -14,7 +14,13 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from processes import Exporter
 
 AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+]
 QUIET += ["--disable-component-update", "--disable-sync"]
 
 
@@ -62,25 +68,37 @@ def several(tmp_path_factory):
     gateways = {
         "production-eu": Gateway(keys=wire_keys(230, now=int(time.time()))),
         "team/research": Gateway(
-            keys=[a_wire_key(1, name="W" * 50, group="M" * 50), a_wire_key(2, name="a" * 50, group="b-" * 25)]
+            keys=[
+                a_wire_key(1, name="W" * 50, group="M" * 50),
+                a_wire_key(2, name="a" * 50, group="b-" * 25),
+            ]
         ),
         "broken": Gateway(faults=always(answer(401))),
     }
     file = tmp_path_factory.mktemp("several") / "accounts.yml"
     with contextlib.ExitStack() as stack:
         accounts = [
-            {"name": name, "base_url": stack.enter_context(gateway).url, "access_token_env": "TOKEN"}
+            {
+                "name": name,
+                "base_url": stack.enter_context(gateway).url,
+                "access_token_env": "TOKEN",
+            }
             for name, gateway in gateways.items()
         ]
         file.write_text(json.dumps({"accounts": accounts}), encoding="utf-8")
-        yield stack.enter_context(Exporter(f"--config.file={file}", TOKEN=CANARY_TOKEN)).wait_ready().url
+        yield (
+            stack.enter_context(Exporter(f"--config.file={file}", TOKEN=CANARY_TOKEN))
+            .wait_ready()
+            .url
+        )
 
 
 @pytest.fixture
 def open_page(chromium: Browser, watch):
     """Open an address in a new browser context; at the end no page may have complained or gone elsewhere.
 
-    It asks for `watch` so that the pages close before what they look at ends. Complaints with *expected* are allowed.
+    It asks for `watch` so that the pages close before what they look at ends. Complaints with
+    *expected* are allowed.
     """
     contexts: list[BrowserContext] = []
     wrong: list[str] = []
@@ -95,8 +113,15 @@ def open_page(chromium: Browser, watch):
             ),
         )
         page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("dialog", lambda dialog: (wrong.append(f"a dialog: {dialog.message}"), dialog.dismiss()))
-        page.on("request", lambda request: wrong.append(request.url) if urlsplit(request.url).netloc != home else None)
+        page.on(
+            "dialog", lambda dialog: (wrong.append(f"a dialog: {dialog.message}"), dialog.dismiss())
+        )
+        page.on(
+            "request",
+            lambda request: (
+                wrong.append(request.url) if urlsplit(request.url).netloc != home else None
+            ),
+        )
 
     def opened(url: str, expected: str = "", **options) -> Page:
         contexts.append(chromium.new_context(**options))

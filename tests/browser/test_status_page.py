@@ -12,7 +12,12 @@ from exporter.demo.scenario import KEYS
 
 DESKTOP, PHONE = ({"width": width, "height": 844} for width in (1280, 390))
 WIDTHS = sorted({*range(320, 2561, 40), 829, 830, 831})
-HOSTILE = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{ 7 * 7 }}", "\u202etxt.exe")
+HOSTILE = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "{{ 7 * 7 }}",
+    "\u202etxt.exe",
+)
 ALL = len(KEYS)
 ENOUGH_SECONDS = 8
 """Longer than the shortest pause between two refreshes."""
@@ -31,20 +36,31 @@ def test_the_demo_shows_its_account_and_the_worst_keys_first(open_page, demo):
     expect(account.locator(".gateway")).to_contain_text("http://127.0.0.1:")
     expect(account).to_contain_text(f" of {ALL}")
     expect(account.locator(".models dt").first).to_have_text("gpt-5.2")
-    worst = ["load-test", "former-contractor", "translation", "invoice-reader", "support-bot", "search-ranking"]
+    worst = [
+        "load-test",
+        "former-contractor",
+        "translation",
+        "invoice-reader",
+        "support-bot",
+        "search-ranking",
+    ]
     assert [name for name in names(page)[:12] if name in worst] == worst
     assert " not working, " in page.title()
 
 
 def test_a_bar_is_as_long_as_the_share_that_is_left(open_page, demo):
-    row = open_page(f"{demo.url}/").locator("tbody tr", has_text="notebooks").filter(has_text="#1116")
+    row = (
+        open_page(f"{demo.url}/").locator("tbody tr", has_text="notebooks").filter(has_text="#1116")
+    )
     whole, left = (row.locator("rect").nth(number).bounding_box()["width"] for number in (0, 1))
 
     assert 0.40 < left / whole < 0.45
 
 
 def test_names_of_keys_and_filters_stay_text(open_page, watch):
-    watched, _ = watch(*(a_wire_key(number, name=name, group=name) for number, name in enumerate(HOSTILE, start=1)))
+    watched, _ = watch(
+        *(a_wire_key(number, name=name, group=name) for number, name in enumerate(HOSTILE, start=1))
+    )
     page = open_page(f"{watched.url}/?sort=id")
     assert names(page) == list(HOSTILE)
     assert page.locator("select[name=group] option").all_inner_texts()[1:] == sorted(HOSTILE)
@@ -121,7 +137,9 @@ def test_a_page_whose_exporter_is_gone_says_so_until_it_is_back(open_page):
     with Exporter(*flags) as exporter:
         page = open_page(f"{exporter.wait_ready().url}/", expected="ERR_CONNECTION_REFUSED")
         expect(page.locator("#lost")).to_be_hidden()
-    expect(page.locator("#lost")).to_contain_text("The exporter has not answered since", timeout=30_000)
+    expect(page.locator("#lost")).to_contain_text(
+        "The exporter has not answered since", timeout=30_000
+    )
     with Exporter(*flags) as again:
         again.wait_ready()
         expect(page.locator("#lost")).to_be_hidden(timeout=30_000)
@@ -135,7 +153,9 @@ def test_a_count_by_health_filters(open_page, demo):
     link.click()
 
     expect(page.locator("tbody tr")).to_have_count(number)
-    assert set(page.locator("tbody tr").evaluate_all("rows => rows.map(row => row.classList[0])")) == {"dead"}
+    assert set(
+        page.locator("tbody tr").evaluate_all("rows => rows.map(row => row.classList[0])")
+    ) == {"dead"}
     page.get_by_label("Reported status", exact=True).select_option("unknown")
     expect(page.locator(".nothing")).to_contain_text("No key matches.")
     page.locator(".nothing").get_by_role("link", name="Clear filters").click()
@@ -143,7 +163,9 @@ def test_a_count_by_health_filters(open_page, demo):
 
 
 def test_it_refreshes_itself_and_keeps_filter_focus_and_scrolling(open_page, watch):
-    watched, gateway = watch(*(a_wire_key(number, name=f"key {number:03d}", group="vip") for number in range(1, 151)))
+    watched, gateway = watch(
+        *(a_wire_key(number, name=f"key {number:03d}", group="vip") for number in range(1, 151))
+    )
     page = open_page(f"{watched.url}/?sort=name")
     expect(page.locator("tbody tr")).to_have_count(150)
     page.get_by_label("Group", exact=True).select_option("vip")
@@ -162,7 +184,9 @@ def test_it_refreshes_itself_and_keeps_filter_focus_and_scrolling(open_page, wat
     assert page.url == f"{watched.url}/?group=vip&sort=name"
 
 
-def test_a_failure_shows_when_you_return_to_the_page_with_its_reason_error_and_fix(open_page, watch):
+def test_a_failure_shows_when_you_return_to_the_page_with_its_reason_error_and_fix(
+    open_page, watch
+):
     watched, gateway = watch(a_wire_key(1))
     page = open_page(f"{watched.url}/")
     expect(page.locator(".state")).to_have_text("up")
@@ -202,7 +226,9 @@ def test_it_works_without_javascript(open_page, demo):
 @pytest.mark.parametrize("path", ["demo", "demo?account=demo&id=1123", "several"])
 def test_nothing_scrolls_sideways_at_any_width(open_page, demo, several, path):
     """The several accounts have keys whose names are long words."""
-    page = open_page(f"{several}/" if path == "several" else f"{demo.url}/{path.removeprefix('demo')}")
+    page = open_page(
+        f"{several}/" if path == "several" else f"{demo.url}/{path.removeprefix('demo')}"
+    )
     widths = {}
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 844})
@@ -239,10 +265,16 @@ def test_the_keyboard_gets_past_the_header_with_one_key(open_page, demo):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_checker_of_accessibility_finds_nothing(open_page, demo, several, axe, scheme):
     """Neither on the demo nor in trouble."""
-    for url, viewport in ((f"{demo.url}/?q=112", DESKTOP), (f"{demo.url}/?q=112", PHONE), (f"{several}/", DESKTOP)):
+    for url, viewport in (
+        (f"{demo.url}/?q=112", DESKTOP),
+        (f"{demo.url}/?q=112", PHONE),
+        (f"{several}/", DESKTOP),
+    ):
         page = open_page(url, color_scheme=scheme, viewport=viewport)
         page.get_by_text("How to read this page").click()
         page.evaluate(axe)
-        found = page.evaluate("axe.run().then((run) => run.violations.map((v) => [v.id, v.nodes.map((n) => n.html)]))")
+        found = page.evaluate(
+            "axe.run().then((run) => run.violations.map((v) => [v.id, v.nodes.map((n) => n.html)]))"
+        )
 
         assert found == []

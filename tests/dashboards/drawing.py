@@ -1,7 +1,7 @@
 """Draw a dashboard with Grafana's own libraries in Chromium, and report what a person would see.
 
-Talks to: a Prometheus, and the page that `drawn/bundle.mjs` makes. The page itself sends nothing to the network: every
-address that it asks for is answered here, from files of node_modules.
+Talks to: a Prometheus, and the page that `drawn/bundle.mjs` makes. The page itself sends nothing to
+the network: every address that it asks for is answered here, from files of node_modules.
 """
 
 import contextlib
@@ -25,7 +25,13 @@ FONT = "@fontsource-variable/inter/files/inter-latin-wght-normal.woff2"
 PAGE = """<!doctype html><meta charset=utf-8><link rel=stylesheet href=page.css>
 <style>@font-face { font-family: Inter; font-weight: 100 900; src: url(fonts/inter) }</style>
 <script>window.__grafana_public_path__ = '/'</script><div id=page></div><script src=page.js></script>"""
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+]
 NAVIGATION = 300
 """Width of Grafana's docked navigation, which the panels lack."""
 
@@ -59,7 +65,9 @@ def bundle() -> Path:
         reason = "Grafana's libraries are not installed: dashboards are NOT drawn (scripts/install-dashboard-tools)"
         pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
     sources = [*FOLDER.glob("*.js*"), FOLDER / "bundle.mjs"]
-    if not BUNDLE.exists() or BUNDLE.stat().st_mtime < max(source.stat().st_mtime for source in sources):
+    if not BUNDLE.exists() or BUNDLE.stat().st_mtime < max(
+        source.stat().st_mtime for source in sources
+    ):
         subprocess.run([node, FOLDER / "bundle.mjs"], check=True, timeout=120)
     return BUNDLE
 
@@ -80,7 +88,10 @@ def draw(browser: Browser, source: Prometheus, view: View) -> Drawn:
     page.clock.set_fixed_time(view.moment.end)
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on(
+        "console",
+        lambda message: complaints.append(message.text) if message.type == "error" else None,
+    )
     page.route("**/*", _answer)
     page.goto(HOME)
     given: dict[str, Any] = {
@@ -106,7 +117,9 @@ def picture(drawn: Drawn, path: Path, height: int | None = None) -> None:
 def _answers(view: View, source: Prometheus) -> dict[int, Json]:
     found: dict[int, Json] = {}
     for query in panel_queries(view.dashboard):
-        found.setdefault(_panel_id(query), {})[query.name] = source.run(query, view.values, view.moment)
+        found.setdefault(_panel_id(query), {})[query.name] = source.run(
+            query, view.values, view.moment
+        )
     return found
 
 
@@ -123,6 +136,8 @@ def _answer(route: Route) -> None:
     elif path.startswith("fonts/"):
         route.fulfill(path=MODULES / FONT)
     elif path.startswith("build/img/icons/"):
-        route.fulfill(path=MODULES / "@grafana/ui/dist/public/img" / path.removeprefix("build/img/"))
+        route.fulfill(
+            path=MODULES / "@grafana/ui/dist/public/img" / path.removeprefix("build/img/")
+        )
     else:
         route.abort()

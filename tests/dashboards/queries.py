@@ -1,7 +1,7 @@
 """Read the queries out of a Grafana dashboard and ask a real Prometheus, as Grafana would.
 
-Knows Grafana's JSON and Prometheus's HTTP API; knows nothing of which metrics exist, so any source of
-data will do.
+Knows Grafana's JSON and Prometheus's HTTP API; knows nothing of which metrics exist, so any source
+of data will do.
 """
 
 import json
@@ -45,7 +45,11 @@ class Moment:
 
     def built_in(self) -> dict[str, str]:
         """Give the variables that Grafana itself provides, at a scrape interval of *step*."""
-        return {"__range": f"{self.seconds}s", "__interval": f"{self.step}s", "__rate_interval": f"{4 * self.step}s"}
+        return {
+            "__range": f"{self.seconds}s",
+            "__interval": f"{self.step}s",
+            "__rate_interval": f"{4 * self.step}s",
+        }
 
 
 def load(path: Path) -> Json:
@@ -133,14 +137,23 @@ class Prometheus:
 
     def course(self, expr: str, moment: Moment) -> list[Json]:
         """Ask for the course over the time range."""
-        times = {"start": str(moment.end - moment.seconds), "end": str(moment.end), "step": str(moment.step)}
+        times = {
+            "start": str(moment.end - moment.seconds),
+            "end": str(moment.end),
+            "step": str(moment.step),
+        }
         return self._result("/api/v1/query_range", {"query": expr} | times)
 
-    def options(self, variable: Json, values: Mapping[str, str], moment: Moment) -> list[tuple[str, str]]:
+    def options(
+        self, variable: Json, values: Mapping[str, str], moment: Moment
+    ) -> list[tuple[str, str]]:
         """Give a query variable's choices as (text, value)."""
         query = substitute(variable["query"]["query"], {**values, **moment.built_in()})
         if found := _LABEL_VALUES.fullmatch(query):
-            return [(value, value) for value in self._label_values(found["series"], found["label"], moment)]
+            return [
+                (value, value)
+                for value in self._label_values(found["series"], found["label"], moment)
+            ]
         found = _QUERY_RESULT.fullmatch(query)
         assert found is not None, f"{query} is no variable query that Grafana knows"
         return _captured(variable["regex"], self.now(found["expr"], moment))

@@ -15,11 +15,22 @@ RECENT = 30 * MINUTE
 # Then the counters of one account start again from less.
 RESTARTED = END - 2 * HOUR
 STATUSES = {1: "enabled", 2: "disabled", 3: "expired", 4: "exhausted"}
-UNUSABLE = ("disabled", "expired", "exhausted", "unknown_status", "account_exhausted", "group_unavailable")
+UNUSABLE = (
+    "disabled",
+    "expired",
+    "exhausted",
+    "unknown_status",
+    "account_exhausted",
+    "group_unavailable",
+)
 _BUCKETS = (0.5, 1.0, 2.5, 10.0)
 UNITS_PER_USD = {"main": 500_000, "solo": 1_000_000, "crowd": 500_000, "demo": 500_000}
 # Models by their share of what an account spends, tokens a unit and units a request.
-MODELS = {"gpt-5": (0.6, 0.4, 900), "claude-opus": (0.3, 0.1, 2_500), "small-model": (0.1, 20.0, 60)}
+MODELS = {
+    "gpt-5": (0.6, 0.4, 900),
+    "claude-opus": (0.3, 0.1, 2_500),
+    "small-model": (0.1, 20.0, 60),
+}
 
 PastKey = SampleKey | PastDemoKey
 Sample = tuple[str, dict[str, str], float]
@@ -30,12 +41,21 @@ def open_metrics(*more: tuple[str, tuple[PastKey, ...], int]) -> Iterator[str]:
 
     *more* are further accounts: name, keys and when their history begins.
     """
-    accounts = (("main", MAIN, END - SPAN), ("solo", SOLO, END - SPAN), ("crowd", CROWD, END - 5 * MINUTE), *more)
+    accounts = (
+        ("main", MAIN, END - SPAN),
+        ("solo", SOLO, END - SPAN),
+        ("crowd", CROWD, END - 5 * MINUTE),
+        *more,
+    )
     for at in range(END - SPAN, END + 1, STEP):
         shown = [(name, keys) for name, keys, began in accounts if at >= began]
         samples = list(_scrape(shown, at))
         for replica in ("a", "b") if at > END - RECENT else ("a",):
-            where = {"job": "cometapi", "instance": f"{replica}:10144", "pod": f"exporter-{replica}"}
+            where = {
+                "job": "cometapi",
+                "instance": f"{replica}:10144",
+                "pod": f"exporter-{replica}",
+            }
             for name, labels, value in samples:
                 yield f"{name}{_written(labels | where)} {value} {at}\n"
     yield "# EOF\n"
@@ -53,7 +73,10 @@ def _scrape(accounts: list[tuple[str, tuple[PastKey, ...]]], at: int) -> Iterato
 
 
 def _money(account: str, keys: tuple[PastKey, ...], at: int) -> Iterator[Sample]:
-    labels, used = {"account": account}, sum(key.used_at(at) for key in keys if key.name != "refunded")
+    labels, used = (
+        {"account": account},
+        sum(key.used_at(at) for key in keys if key.name != "refunded"),
+    )
     left = 5_000_000_000 + sum(key.used_at(END) for key in keys if key.name != "refunded") - used
     yield "cometapi_account_remaining_quota", labels, left
     yield "cometapi_account_spendable_quota", labels, left + 500_000_000
@@ -151,7 +174,11 @@ def _refreshes(account: str, at: int) -> Iterator[Sample]:
     for reason in REASONS:
         yield "cometapi_exporter_refresh_failures_total", labels | {"reason": reason}, 0
     for endpoint in ("/api/token/", "/api/user/self"):
-        yield "cometapi_exporter_api_requests_total", labels | {"endpoint": endpoint, "code": "200"}, refreshes
+        yield (
+            "cometapi_exporter_api_requests_total",
+            labels | {"endpoint": endpoint, "code": "200"},
+            refreshes,
+        )
     yield from _duration(labels, refreshes)
 
 

@@ -14,7 +14,9 @@ from dashboards.sample_history import open_metrics
 
 
 @contextlib.contextmanager
-def prometheus_with_history(folder: Path, history: Iterable[str] | None = None) -> Iterator[Prometheus]:
+def prometheus_with_history(
+    folder: Path, history: Iterable[str] | None = None
+) -> Iterator[Prometheus]:
     """Run it with its data in *folder*: *history* as lines of OpenMetrics with times, else the sample history."""
     processes.fill(folder, history or open_metrics(("demo", DEMO, BEGAN)))
     with (

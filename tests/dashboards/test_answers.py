@@ -5,12 +5,27 @@ from math import inf
 
 import pytest
 from dashboards.committed import BOTH, ONE_KEY, OVERVIEW
-from dashboards.queries import Json, Moment, Prometheus, Query, annotation_queries, panel_queries, variables
+from dashboards.queries import (
+    Json,
+    Moment,
+    Prometheus,
+    Query,
+    annotation_queries,
+    panel_queries,
+    variables,
+)
 from dashboards.sample_keys import END
 
 DAY = 86_400
 SCREEN = Moment(end=END, seconds=8 * 3600)
-EVERYTHING = {"job": ".*", "account": ".*", "group": ".*", "key": ".*", "window": "6h", "money": "1"}
+EVERYTHING = {
+    "job": ".*",
+    "account": ".*",
+    "group": ".*",
+    "key": ".*",
+    "window": "6h",
+    "money": "1",
+}
 ONE = {"job": ".*", "account": "main", "key": "2", "window": "6h", "money": "1"}
 # The key to which each thing happened, so that its mark is seen on that key's own dashboard.
 HAPPENED_TO = {
@@ -24,8 +39,14 @@ VALUES = {"cometapi-overview": EVERYTHING, "cometapi-key": ONE}
 
 PANEL_QUERIES = [query for board in BOTH for query in panel_queries(board)]
 ANNOTATIONS = [query for board in BOTH for query in annotation_queries(board)]
-QUERY_VARIABLES = [(b["uid"], v) for b in BOTH for v in variables(b).values() if v["type"] == "query"]
-LINES = [query for query in panel_queries(OVERVIEW) if query.panel_type in {"timeseries", "state-timeline"}]
+QUERY_VARIABLES = [
+    (b["uid"], v) for b in BOTH for v in variables(b).values() if v["type"] == "query"
+]
+LINES = [
+    query
+    for query in panel_queries(OVERVIEW)
+    if query.panel_type in {"timeseries", "state-timeline"}
+]
 
 # No query is rightly empty here, but for the half of a money pair that the switch turns off.
 each_query = pytest.mark.parametrize("query", PANEL_QUERIES, ids=str)
@@ -37,10 +58,14 @@ def test_every_panel_gets_data(prometheus: Prometheus, query: Query) -> None:
 
     assert series
     for name in re.findall(r"{{(\w+)}}", query.legend):
-        assert any(name in one["metric"] for one in series), f"no series has the {name} that the legend names"
+        assert any(name in one["metric"] for one in series), (
+            f"no series has the {name} that the legend names"
+        )
 
 
-@pytest.mark.parametrize("query", [q for q in PANEL_QUERIES if q.name.endswith(("_units", "_usd"))], ids=str)
+@pytest.mark.parametrize(
+    "query", [q for q in PANEL_QUERIES if q.name.endswith(("_units", "_usd"))], ids=str
+)
 def test_the_money_switch_turns_the_other_half_off(prometheus: Prometheus, query: Query) -> None:
     other = {"0": "1", "1": "0"}[_switch(query)]
 
@@ -74,7 +99,9 @@ def test_the_overview_marks_which_key_changed_to_what(prometheus: Prometheus) ->
 
 
 @pytest.mark.parametrize(
-    ("uid", "variable"), QUERY_VARIABLES, ids=lambda part: part if isinstance(part, str) else part["name"]
+    ("uid", "variable"),
+    QUERY_VARIABLES,
+    ids=lambda part: part if isinstance(part, str) else part["name"],
 )
 def test_every_variable_offers_choices(prometheus: Prometheus, uid: str, variable: Json) -> None:
     assert prometheus.options(variable, VALUES[uid], SCREEN)
@@ -133,7 +160,9 @@ def test_only_new_quota_is_marked_as_such(prometheus: Prometheus, key: str) -> N
 )
 def test_two_replicas_count_once(prometheus: Prometheus, title: str, expected: float) -> None:
     """Burn: 500 + 3,000 + 100 + 50 units a second for 86,400 seconds at 500,000 units a dollar."""
-    assert _number(prometheus, OVERVIEW, title, EVERYTHING | {"account": "main"}) == pytest.approx(expected, rel=1e-6)
+    assert _number(prometheus, OVERVIEW, title, EVERYTHING | {"account": "main"}) == pytest.approx(
+        expected, rel=1e-6
+    )
 
 
 @pytest.mark.parametrize(
@@ -160,13 +189,17 @@ def test_two_replicas_count_once(prometheus: Prometheus, title: str, expected: f
         ("Last used", "13", inf),
     ],
 )
-def test_one_key_is_shown_truly(prometheus: Prometheus, title: str, key: str, expected: float) -> None:
+def test_one_key_is_shown_truly(
+    prometheus: Prometheus, title: str, key: str, expected: float
+) -> None:
     """An unlimited key (3) is never spent, and one (13) was never used: infinity, since no value means unknown.
 
-    The account spent 3,650 units a second for 8 hours on 2,880 requests: 36,500 units each. A refund (14) is no
-    negative burn, and a top-up (15) does not touch it.
+    The account spent 3,650 units a second for 8 hours on 2,880 requests: 36,500 units each. A
+    refund (14) is no negative burn, and a top-up (15) does not touch it.
     """
-    assert _number(prometheus, ONE_KEY, title, ONE | {"key": key}) == pytest.approx(expected, rel=1e-3, abs=1e-9)
+    assert _number(prometheus, ONE_KEY, title, ONE | {"key": key}) == pytest.approx(
+        expected, rel=1e-3, abs=1e-9
+    )
 
 
 @pytest.mark.parametrize(
@@ -179,12 +212,17 @@ def test_one_key_is_shown_truly(prometheus: Prometheus, title: str, key: str, ex
         ("All keys", {str(number) for number in range(1, 22)}),
     ],
 )
-def test_a_table_lists_its_keys_in_every_column(prometheus: Prometheus, title: str, ids: set[str]) -> None:
+def test_a_table_lists_its_keys_in_every_column(
+    prometheus: Prometheus, title: str, ids: set[str]
+) -> None:
     """No column brings another key, for which Grafana would add a row, or the same twice."""
     values = EVERYTHING | {"account": "main"}
     listed: set[str] = set()
     for query in _queries(OVERVIEW, title):
-        found = [one["metric"]["key_id"] for one in prometheus.run(query, values | {"money": _switch(query)}, SCREEN)]
+        found = [
+            one["metric"]["key_id"]
+            for one in prometheus.run(query, values | {"money": _switch(query)}, SCREEN)
+        ]
         assert len(found) == len(set(found))
         listed |= set(found)
 
@@ -195,7 +233,10 @@ def test_the_calendar_counts_each_enabled_key_once(prometheus: Prometheus) -> No
     values = EVERYTHING | {"account": "main"}
     queries = _queries(OVERVIEW, "When enabled keys expire")
 
-    counts = {query.legend: float(prometheus.run(query, values, SCREEN)[0]["value"][1]) for query in queries}
+    counts = {
+        query.legend: float(prometheus.run(query, values, SCREEN)[0]["value"][1])
+        for query in queries
+    }
 
     assert counts == {
         "past expiry": 1,
@@ -233,22 +274,35 @@ def test_money_is_converted_at_the_rate_of_its_own_account(prometheus: Prometheu
     queries = _queries(OVERVIEW, "Spendable over time")
     graph = next(query for query in queries if query.is_range and query.name.endswith("_usd"))
 
-    last = {one["metric"]["account"]: float(one["values"][-1][1]) for one in prometheus.run(graph, EVERYTHING, SCREEN)}
+    last = {
+        one["metric"]["account"]: float(one["values"][-1][1])
+        for one in prometheus.run(graph, EVERYTHING, SCREEN)
+    }
 
     assert last == {"main": 11_000, "solo": 5_500, "crowd": 11_000, "demo": 11_000}
 
 
 @pytest.mark.parametrize("query", LINES, ids=str)
-def test_no_graph_has_more_than_twenty_lines_for_a_crowd_of_keys(prometheus: Prometheus, query: Query) -> None:
-    series = prometheus.run(query, EVERYTHING | {"account": "crowd", "money": _switch(query)}, SCREEN)
+def test_no_graph_has_more_than_twenty_lines_for_a_crowd_of_keys(
+    prometheus: Prometheus, query: Query
+) -> None:
+    series = prometheus.run(
+        query, EVERYTHING | {"account": "crowd", "money": _switch(query)}, SCREEN
+    )
 
     assert len(series) <= 20
 
 
-@pytest.mark.parametrize(("title", "most"), [("Keys to renew", 25), ("Keys running dry", 25), ("Next to expire", 50)])
-def test_lists_of_what_to_do_stay_short_for_a_crowd_of_keys(prometheus: Prometheus, title: str, most: int) -> None:
+@pytest.mark.parametrize(
+    ("title", "most"), [("Keys to renew", 25), ("Keys running dry", 25), ("Next to expire", 50)]
+)
+def test_lists_of_what_to_do_stay_short_for_a_crowd_of_keys(
+    prometheus: Prometheus, title: str, most: int
+) -> None:
     for query in _queries(OVERVIEW, title):
-        series = prometheus.run(query, EVERYTHING | {"account": "crowd", "money": _switch(query)}, SCREEN)
+        series = prometheus.run(
+            query, EVERYTHING | {"account": "crowd", "money": _switch(query)}, SCREEN
+        )
         assert len(series) == most
 
 
@@ -256,7 +310,9 @@ def test_a_single_key_without_a_group_is_enough(prometheus: Prometheus) -> None:
     values = EVERYTHING | {"account": "solo"}
 
     assert _number(prometheus, OVERVIEW, "Usable keys", values) == 1
-    assert _number(prometheus, OVERVIEW, "Burn per day", values) == pytest.approx(10 * DAY / 1_000_000)
+    assert _number(prometheus, OVERVIEW, "Burn per day", values) == pytest.approx(
+        10 * DAY / 1_000_000
+    )
     assert len(_answers(prometheus, OVERVIEW, "All keys", values)) == 1
     for query in panel_queries(OVERVIEW):
         prometheus.run(query, values, SCREEN)
@@ -274,12 +330,18 @@ def _switch(query: Query) -> str:
 
 
 def _queries(dashboard: Json, title: str) -> list[Query]:
-    found = [query for query in panel_queries(dashboard) if re.fullmatch(rf"panel \d+ {re.escape(title)}", query.place)]
+    found = [
+        query
+        for query in panel_queries(dashboard)
+        if re.fullmatch(rf"panel \d+ {re.escape(title)}", query.place)
+    ]
     assert found, f"no panel is called {title}"
     return found
 
 
-def _answers(prometheus: Prometheus, dashboard: Json, title: str, values: dict[str, str]) -> list[Json]:
+def _answers(
+    prometheus: Prometheus, dashboard: Json, title: str, values: dict[str, str]
+) -> list[Json]:
     queries = [query for query in _queries(dashboard, title) if not query.name.endswith("_units")]
     return prometheus.run(queries[0], values, SCREEN)
 

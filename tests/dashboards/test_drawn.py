@@ -22,7 +22,9 @@ MAIN = EVERYTHING | {"account": "main"}
 CASES = {
     "overview": View(dashboard=OVERVIEW, values=MAIN, moment=ALIVE),
     "overview in an outage": View(dashboard=OVERVIEW, values=EVERYTHING, moment=OUTAGE),
-    "overview of 1,000 keys": View(dashboard=OVERVIEW, values=EVERYTHING | {"account": "crowd"}, moment=ALIVE),
+    "overview of 1,000 keys": View(
+        dashboard=OVERVIEW, values=EVERYTHING | {"account": "crowd"}, moment=ALIVE
+    ),
     "overview of two keys": View(dashboard=OVERVIEW, values=MAIN | {"key": "2|3"}, moment=ALIVE),
     "overview in quota units": View(dashboard=OVERVIEW, values=MAIN | {"money": "0"}, moment=ALIVE),
     "key": View(dashboard=ONE_KEY, values=ONE, moment=ALIVE),
@@ -66,7 +68,9 @@ def test_every_panel_is_drawn_without_an_error(see: See, name: str) -> None:
 @each_case
 def test_no_text_is_cut_but_what_a_wide_table_scrolls_to(see: See, name: str) -> None:
     panels = see(name).panels.values()
-    cut = {panel["title"]: panel["cut"] for panel in panels if panel["cut"] and not panel["scrolls"]}
+    cut = {
+        panel["title"]: panel["cut"] for panel in panels if panel["cut"] and not panel["scrolls"]
+    }
 
     assert cut == {}
 
@@ -75,7 +79,9 @@ def test_no_text_is_cut_but_what_a_wide_table_scrolls_to(see: See, name: str) ->
 def test_no_panel_is_empty_where_there_is_data(see: See, name: str) -> None:
     panels = see(name).panels.values()
 
-    assert [panel["title"] for panel in panels if panel["is_empty"] or panel["value"] in {"", "No data"}] == []
+    assert [
+        panel["title"] for panel in panels if panel["is_empty"] or panel["value"] in {"", "No data"}
+    ] == []
 
 
 @each_case
@@ -101,8 +107,14 @@ def test_in_an_outage_no_tile_is_green_and_no_list_is_all_clear(see: See) -> Non
     panels = see("overview in an outage").panels
     lists = ("Keys that stopped working", "Keys to renew", "Keys running dry")
 
-    assert [title for title, panel in panels.items() if panel["type"] == "stat" and panel["color"] == GREEN] == []
-    assert {panels[title]["value"] for title in lists} == {"None found. Unknown while Exporter is not up."}
+    assert [
+        title
+        for title, panel in panels.items()
+        if panel["type"] == "stat" and panel["color"] == GREEN
+    ] == []
+    assert {panels[title]["value"] for title in lists} == {
+        "None found. Unknown while Exporter is not up."
+    }
 
 
 def test_in_an_outage_nothing_is_known_of_a_key(see: See) -> None:
@@ -116,7 +128,10 @@ def test_in_an_outage_nothing_is_known_of_a_key(see: See) -> None:
 def test_a_healthy_unlimited_key_is_called_so(see: See) -> None:
     panels = see("healthy unlimited key").panels
 
-    assert {title: panels[title]["value"] for title in ("Remaining", "Share left", "Expires in", "Lasts")} == {
+    assert {
+        title: panels[title]["value"]
+        for title in ("Remaining", "Share left", "Expires in", "Lasts")
+    } == {
         "Remaining": "unlimited",
         "Share left": "unlimited",
         "Expires in": "never",
@@ -124,11 +139,16 @@ def test_a_healthy_unlimited_key_is_called_so(see: See) -> None:
     }
 
 
-def test_a_key_that_never_expires_has_an_empty_cell_and_an_unlimited_one_is_called_so(see: See) -> None:
+def test_a_key_that_never_expires_has_an_empty_cell_and_an_unlimited_one_is_called_so(
+    see: See,
+) -> None:
     rows = _rows(see("overview of two keys").panels["All keys"])
 
     assert rows["no limit"]["Expires in"]["text"] == ""
-    assert (rows["no limit"]["Left $"]["text"], rows["no limit"]["Left $"]["color"]) == ("unlimited", GRAY)
+    assert (rows["no limit"]["Left $"]["text"], rows["no limit"]["Left $"]["color"]) == (
+        "unlimited",
+        GRAY,
+    )
 
 
 @pytest.mark.parametrize(
@@ -143,16 +163,25 @@ def test_a_key_that_never_expires_has_an_empty_cell_and_an_unlimited_one_is_call
         ("All keys", {"Key", "State", "Left $", "Lasts", "Expires in", "Last used"}),
     ],
 )
-def test_the_columns_that_a_table_is_about_are_whole(see: See, title: str, columns: set[str]) -> None:
+def test_the_columns_that_a_table_is_about_are_whole(
+    see: See, title: str, columns: set[str]
+) -> None:
     panel = see("overview").panels[title]
 
     rows = _rows(panel).values()
     assert rows
     assert columns <= set(panel["header"])
-    assert [cell["text"] for row in rows for name, cell in row.items() if name in columns and cell["is_cut"]] == []
+    assert [
+        cell["text"]
+        for row in rows
+        for name, cell in row.items()
+        if name in columns and cell["is_cut"]
+    ] == []
 
 
-def test_without_the_navigation_no_table_is_wider_than_its_panel(browser: Browser, prometheus: Prometheus) -> None:
+def test_without_the_navigation_no_table_is_wider_than_its_panel(
+    browser: Browser, prometheus: Prometheus
+) -> None:
     drawn = draw(browser, prometheus, replace(CASES["overview"], left=0))
 
     assert [title for title, panel in drawn.panels.items() if panel["scrolls"]] == []

@@ -53,7 +53,9 @@ def test_every_line_of_panels_is_as_wide_as_the_page(dashboard: Json) -> None:
 
 @each
 def test_everything_reads_from_the_chosen_data_source(dashboard: Json) -> None:
-    asked = [target["datasource"] for panel in drawn_panels(dashboard) for target in panel["targets"]]
+    asked = [
+        target["datasource"] for panel in drawn_panels(dashboard) for target in panel["targets"]
+    ]
     asked += [panel["datasource"] for panel in drawn_panels(dashboard)]
     asked += [annotation["datasource"] for annotation in dashboard["annotations"]["list"]]
     asked += [v["datasource"] for v in variables(dashboard).values() if v["type"] == "query"]
@@ -63,7 +65,9 @@ def test_everything_reads_from_the_chosen_data_source(dashboard: Json) -> None:
 
 
 @each
-def test_every_panel_says_what_it_shows_in_which_unit_and_names_no_query_twice(dashboard: Json) -> None:
+def test_every_panel_says_what_it_shows_in_which_unit_and_names_no_query_twice(
+    dashboard: Json,
+) -> None:
     for panel in drawn_panels(dashboard):
         assert panel["title"], panel["id"]
         assert re.fullmatch(r"[A-Z].{15,}\.", panel["description"]), panel["title"]
@@ -74,7 +78,11 @@ def test_every_panel_says_what_it_shows_in_which_unit_and_names_no_query_twice(d
 
 @each
 def test_every_column_of_figures_has_a_title_and_a_unit(dashboard: Json) -> None:
-    tables = [panel for panel in drawn_panels(dashboard) if panel["type"] == "table" and len(panel["targets"]) > 1]
+    tables = [
+        panel
+        for panel in drawn_panels(dashboard)
+        if panel["type"] == "table" and len(panel["targets"]) > 1
+    ]
     for panel in tables:
         names = panel["transformations"][-1]["options"]["renameByName"]
         for target in panel["targets"]:
@@ -94,8 +102,16 @@ def test_money_asked_in_units_and_in_dollars_has_the_right_unit(dashboard: Json)
 
 
 def test_a_key_in_a_table_or_graph_leads_to_its_own_dashboard() -> None:
-    tables = [panel for panel in drawn_panels(OVERVIEW) if panel["type"] == "table" and _overrides(panel, "Key")]
-    graphs = [p for p in drawn_panels(OVERVIEW) if any("{{key_id}}" in q.get("legendFormat", "") for q in p["targets"])]
+    tables = [
+        panel
+        for panel in drawn_panels(OVERVIEW)
+        if panel["type"] == "table" and _overrides(panel, "Key")
+    ]
+    graphs = [
+        p
+        for p in drawn_panels(OVERVIEW)
+        if any("{{key_id}}" in q.get("legendFormat", "") for q in p["targets"])
+    ]
     urls = [_overrides(panel, "Key")["links"][0]["url"] for panel in tables]
     urls += [panel["fieldConfig"]["defaults"]["links"][0]["url"] for panel in graphs]
 
@@ -103,7 +119,9 @@ def test_a_key_in_a_table_or_graph_leads_to_its_own_dashboard() -> None:
     assert graphs
     assert all(url.startswith(f"/d/{ONE_KEY['uid']}?") for url in urls)
     assert all("&var-account=${__" in url and "&var-key=${__" in url for url in urls)
-    assert all("${datasource:queryparam}&${money:queryparam}&${window:queryparam}" in url for url in urls)
+    assert all(
+        "${datasource:queryparam}&${money:queryparam}&${window:queryparam}" in url for url in urls
+    )
 
 
 def test_both_dashboards_lead_to_each_other() -> None:
@@ -116,7 +134,9 @@ def test_all_lets_keys_without_a_group_through() -> None:
     chosen = [v for v in variables(OVERVIEW).values() if v["type"] == "query"]
 
     assert len(chosen) == 4
-    assert {(v["allValue"], v["multi"], v["current"]["value"]) for v in chosen} == {(".*", True, "$__all")}
+    assert {(v["allValue"], v["multi"], v["current"]["value"]) for v in chosen} == {
+        (".*", True, "$__all")
+    }
 
 
 def test_one_key_is_chosen_by_exactly_one_account_and_id() -> None:
@@ -148,13 +168,17 @@ def test_queries_mean_the_same_on_victoriametrics(dashboard: Json) -> None:
     assert [query for query in all_expressions(dashboard) if "changes(" in query] == []
 
 
-def test_the_libraries_that_draw_are_locked_by_hash_without_addresses_and_none_is_copyleft() -> None:
+def test_the_libraries_that_draw_are_locked_by_hash_without_addresses_and_none_is_copyleft() -> (
+    None
+):
     packages = json.loads(LOCK.read_text(encoding="utf-8"))["packages"]
     installed = {name: package for name, package in packages.items() if name}
 
     assert [name for name, package in installed.items() if not package.get("integrity")] == []
     assert [name for name, package in installed.items() if "resolved" in package] == []
-    assert [name for name, package in installed.items() if "GPL" in package.get("license", "")] == []
+    assert [
+        name for name, package in installed.items() if "GPL" in package.get("license", "")
+    ] == []
 
 
 def _overlap(one: Json, other: Json) -> bool:
@@ -164,11 +188,17 @@ def _overlap(one: Json, other: Json) -> bool:
 
 
 def _overrides(panel: Json, column: str) -> Json:
-    chosen = [o for o in panel["fieldConfig"]["overrides"] if o["matcher"] == {"id": "byName", "options": column}]
+    chosen = [
+        o
+        for o in panel["fieldConfig"]["overrides"]
+        if o["matcher"] == {"id": "byName", "options": column}
+    ]
     return {prop["id"]: prop["value"] for override in chosen for prop in override["properties"]}
 
 
 def _query_unit(panel: Json, name: str) -> str | None:
     matcher = {"id": "byFrameRefID", "options": name}
     chosen = [o for o in panel["fieldConfig"]["overrides"] if o["matcher"] == matcher]
-    return next((prop["value"] for o in chosen for prop in o["properties"] if prop["id"] == "unit"), None)
+    return next(
+        (prop["value"] for o in chosen for prop in o["properties"] if prop["id"] == "unit"), None
+    )

@@ -1,7 +1,7 @@
 """What was released keeps its names: metrics, flags, variables and the accounts file.
 
-`tests/golden/release` is what users have had since the last release. A line leaves it only with a fragment
-`changelog.d/*.removed.md` that names it, or together with a new major version.
+`tests/golden/release` is what users have had since the last release. A line leaves it only with a
+fragment `changelog.d/*.removed.md` that names it, or together with a new major version.
 """
 
 import re
@@ -24,8 +24,13 @@ from exporter.settings.options import OPTIONS, mode_flag
 ROOT = Path(__file__).resolve().parents[2]
 RELEASE = ROOT / "tests/golden/release"
 FAMILIES = {family.name: family for family in (*SNAPSHOT_FAMILIES, *TELEMETRY_FAMILIES)}
-RELEASED = [tuple(line.split()) for line in (RELEASE / "families.txt").read_text(encoding="utf-8").splitlines()]
-REMOVED = "\n".join(path.read_text(encoding="utf-8") for path in ROOT.glob("changelog.d/*.removed.md"))
+RELEASED = [
+    tuple(line.split())
+    for line in (RELEASE / "families.txt").read_text(encoding="utf-8").splitlines()
+]
+REMOVED = "\n".join(
+    path.read_text(encoding="utf-8") for path in ROOT.glob("changelog.d/*.removed.md")
+)
 
 
 @pytest.mark.parametrize(("name", "kind", "labels"), RELEASED, ids=[name for name, *_ in RELEASED])
@@ -44,7 +49,9 @@ def test_a_stable_family_keeps_its_type_and_its_labels(name, kind, labels):
 def test_every_stable_family_is_on_record():
     stable = {name for name, family in FAMILIES.items() if family.stage != EXPERIMENTAL}
 
-    assert stable == {name for name, *_ in RELEASED} - {name for name, *_ in RELEASED if f"`{name}`" in REMOVED}
+    assert stable == {name for name, *_ in RELEASED} - {
+        name for name, *_ in RELEASED if f"`{name}`" in REMOVED
+    }
 
 
 def test_the_families_are_the_promised_ones_with_their_types_and_labels():
@@ -74,7 +81,9 @@ def test_the_accounts_file_of_the_last_release_is_read_as_it_was(tmp_path):
     (tmp_path / "production.token").write_text("token")
     (tmp_path / "ca.pem").write_bytes(trustme.CA(key_type=trustme.KeyType.ECDSA).cert_pem.bytes())
 
-    settings = load_settings({"config_file": str(tmp_path / "accounts.yml")}, {"RESEARCH_TOKEN": "token"})
+    settings = load_settings(
+        {"config_file": str(tmp_path / "accounts.yml")}, {"RESEARCH_TOKEN": "token"}
+    )
     production, research = settings.accounts
 
     assert settings.max_requests_per_minute == 40
@@ -84,10 +93,21 @@ def test_the_accounts_file_of_the_last_release_is_read_as_it_was(tmp_path):
         17,
     )
     assert (production.quota_per_usd, production.ca_file) == (500_000.0, tmp_path / "ca.pem")
-    assert (production.interval, production.timeout, production.stale_after) == (300.0, 20.0, 3600.0)
-    assert (production.concurrency, production.usage, production.usage_max_series) == (1, "key-model", 100)
+    assert (production.interval, production.timeout, production.stale_after) == (
+        300.0,
+        20.0,
+        3600.0,
+    )
+    assert (production.concurrency, production.usage, production.usage_max_series) == (
+        1,
+        "key-model",
+        100,
+    )
     assert (production.keys_max, production.keys_counts_only) == (100, True)
-    assert (production.keys_include, production.keys_exclude) == (parsers.pattern("web/.*"), parsers.pattern("web/old"))
+    assert (production.keys_include, production.keys_exclude) == (
+        parsers.pattern("web/.*"),
+        parsers.pattern("web/old"),
+    )
     common = Threshold(
         keys=parsers.pattern("production/.*"),
         low_quota_usd=50.0,
@@ -96,4 +116,8 @@ def test_the_accounts_file_of_the_last_release_is_read_as_it_was(tmp_path):
     )
     assert production.thresholds == (Threshold(low_quota_usd=5.0), common)
     assert (research.interval, research.timeout, research.stale_after) == (600.0, 15.0, 7200.0)
-    assert (research.keys_max, research.usage_max_series, research.thresholds) == (5000, 500, (common,))
+    assert (research.keys_max, research.usage_max_series, research.thresholds) == (
+        5000,
+        500,
+        (common,),
+    )

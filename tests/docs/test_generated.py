@@ -41,11 +41,15 @@ def test_what_is_generated_is_up_to_date(monkeypatch, generator):
     written = runpy.run_path(str(ROOT / generator))["outputs"]()
 
     assert written
-    assert [path for path, text in written.items() if path.read_text(encoding="utf-8") != text] == []
+    assert [
+        path for path, text in written.items() if path.read_text(encoding="utf-8") != text
+    ] == []
 
 
 def test_make_docs_runs_every_generator():
-    recipe = re.findall(r"^docs:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    recipe = re.findall(
+        r"^docs:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
+    )
 
     assert re.findall(r"\S+\.py", recipe[0]) == [*GENERATORS]
 
@@ -56,7 +60,9 @@ def test_the_accounts_example_loads(tmp_path, document):
     (tmp_path / "accounts.yml").write_text(example)
     (tmp_path / "production.token").write_text("token")
 
-    settings = load_settings({"config_file": str(tmp_path / "accounts.yml")}, {"RESEARCH_TOKEN": "token"})
+    settings = load_settings(
+        {"config_file": str(tmp_path / "accounts.yml")}, {"RESEARCH_TOKEN": "token"}
+    )
 
     assert [(account.name, account.interval) for account in settings.accounts] == [
         ("production", 60),
@@ -65,7 +71,11 @@ def test_the_accounts_example_loads(tmp_path, document):
 
 
 def test_every_key_of_the_accounts_file_is_documented():
-    keys = {f"keys.{key}" for key in FILTER_KEYS} | {f"collect.{key}" for key in COLLECT_KEYS} | {*GATEWAY_KEYS}
+    keys = (
+        {f"keys.{key}" for key in FILTER_KEYS}
+        | {f"collect.{key}" for key in COLLECT_KEYS}
+        | {*GATEWAY_KEYS}
+    )
     keys |= {*THRESHOLD_KEYS, "access_token_env"}
 
     assert {key for key in keys if f"{key}`" not in CONFIGURATION} == set()
@@ -83,10 +93,14 @@ CONFIGURATIONS = [
 def test_what_documents_show_for_prometheus_is_taken_by_it(tmp_path, block):
     (tmp_path / "prometheus.yml").write_text(block, encoding="utf-8")
 
-    assert "SUCCESS" in output_of(require("promtool"), "check", "config", tmp_path / "prometheus.yml")
+    assert "SUCCESS" in output_of(
+        require("promtool"), "check", "config", tmp_path / "prometheus.yml"
+    )
 
 
-@pytest.mark.parametrize("path", [*sorted(ROOT.glob("docs/*.md")), *ROOT.glob("*.md")], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", [*sorted(ROOT.glob("docs/*.md")), *ROOT.glob("*.md")], ids=lambda path: path.name
+)
 def test_relative_links_and_names_of_tests_lead_somewhere(path):
     text = path.read_text(encoding="utf-8")
     links = re.findall(r"\]\((?!https?://|#|mailto:)([^)#]+)", text)

@@ -41,7 +41,10 @@ RUN = {
 
 
 COMMANDS = [
-    line for block in re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL) for line in block.splitlines() if line
+    line
+    for block in re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL)
+    for line in block.splitlines()
+    if line
 ]
 
 
@@ -72,7 +75,11 @@ def shell(command: str, folder: Path, **variables: str) -> str:
 
 
 def test_every_command_is_run_or_says_why_not():
-    unknown = [line for line in COMMANDS if line not in RUN and not any(line.startswith(start) for start in NOT_RUN)]
+    unknown = [
+        line
+        for line in COMMANDS
+        if line not in RUN and not any(line.startswith(start) for start in NOT_RUN)
+    ]
 
     assert unknown == []
     assert set(COMMANDS) >= RUN
@@ -81,9 +88,20 @@ def test_every_command_is_run_or_says_why_not():
 def test_make_demo_shows_data():
     address = f"127.0.0.1:{free_port()}"
     # The environment that this test runs in is not built again under its feet.
-    with Process(["make", "--assume-old=.venv/.installed", "-C", ROOT, "demo", f"ADDRESS={address}"]) as demo:
-        wait_until(lambda: "cometapi_key_status{" in httpx.get(f"http://{address}/metrics", trust_env=False).text)
-        child = Path(f"/proc/{demo.process.pid}/task/{demo.process.pid}/children").read_text(encoding="ascii").split()
+    with Process(
+        ["make", "--assume-old=.venv/.installed", "-C", ROOT, "demo", f"ADDRESS={address}"]
+    ) as demo:
+        wait_until(
+            lambda: (
+                "cometapi_key_status{"
+                in httpx.get(f"http://{address}/metrics", trust_env=False).text
+            )
+        )
+        child = (
+            Path(f"/proc/{demo.process.pid}/task/{demo.process.pid}/children")
+            .read_text(encoding="ascii")
+            .split()
+        )
         os.kill(int(child[0]), signal.SIGINT)
         demo.process.wait(10)
 
@@ -105,7 +123,11 @@ def test_serving_serves(gateway, token):
 
 
 def test_once_writes_a_file_for_the_textfile_collector(gateway, token, tmp_path):
-    shell(starting_with("cometapi-exporter --once").replace(TOKEN, token), tmp_path, COMETAPI_BASE_URL=gateway.url)
+    shell(
+        starting_with("cometapi-exporter --once").replace(TOKEN, token),
+        tmp_path,
+        COMETAPI_BASE_URL=gateway.url,
+    )
 
     written = (tmp_path / "cometapi.prom").read_text(encoding="utf-8")
     assert written.count("\ncometapi_key_status{") == 3
@@ -115,7 +137,8 @@ def test_once_writes_a_file_for_the_textfile_collector(gateway, token, tmp_path)
 def test_the_token_file_is_for_its_owner_alone(tmp_path):
     path = tmp_path / "etc" / "token"
     output_of(
-        *shlex.split(starting_with("sudo install").removeprefix("sudo ").replace(TOKEN, str(path))), input="a-token\n"
+        *shlex.split(starting_with("sudo install").removeprefix("sudo ").replace(TOKEN, str(path))),
+        input="a-token\n",
     )
 
     assert (path.read_text(), path.stat().st_mode & 0o777) == ("a-token\n", 0o600)
@@ -125,7 +148,9 @@ def test_pip_installs_it_pinned_by_hashes(tmp_path):
     for line in [line for line in COMMANDS if "/opt/cometapi-exporter" in line]:
         shell(line.removeprefix("sudo ").replace("/opt", str(tmp_path)), ROOT)
 
-    assert output_of(tmp_path / "cometapi-exporter/bin/cometapi-exporter", "--version").startswith("cometapi-exporter ")
+    assert output_of(tmp_path / "cometapi-exporter/bin/cometapi-exporter", "--version").startswith(
+        "cometapi-exporter "
+    )
 
 
 def test_uv_installs_it(tmp_path):

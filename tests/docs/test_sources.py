@@ -9,7 +9,9 @@ SOURCE = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "exporter"
 
 def test_every_path_that_the_client_requests_is_documented():
     sources = (ROOT / "exporter" / "cometapi").glob("*.py")
-    requested = {path for source in sources for path in re.findall(r'"(/api/[a-z/]+)"', source.read_text())}
+    requested = {
+        path for source in sources for path in re.findall(r'"(/api/[a-z/]+)"', source.read_text())
+    }
     documented = set(re.findall(r"`(/api/[a-z/]+)", (ROOT / "SECURITY.md").read_text()))
 
     assert "/api/token/" in requested
@@ -19,7 +21,10 @@ def test_every_path_that_the_client_requests_is_documented():
 def test_every_explained_message_is_in_the_code():
     page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
     table = page.partition("## By message")[2].partition("## By symptom")[0]
-    messages = re.findall(r"`([^`]+)`", "".join(line.split("|")[1] for line in table.splitlines() if line[:3] == "| `"))
+    messages = re.findall(
+        r"`([^`]+)`",
+        "".join(line.split("|")[1] for line in table.splitlines() if line[:3] == "| `"),
+    )
     parts = {part.strip(" ,") for message in messages for part in message.split("…")} - {""}
 
     assert len(messages) >= 12

@@ -12,8 +12,8 @@ VALUES = {
     "cometapi-key": {"job": ".*", "account": "demo", "key": "1125", "window": "1h"},
 }
 SECONDS = 15
-# Of these a query may be empty: no key of the demo changes its status or has a budget, its account has no subscription,
-# and what models cost is read every five minutes.
+# Of these a query may be empty: no key of the demo changes its status or has a budget, its account
+# has no subscription, and what models cost is read every five minutes.
 EMPTY = {
     "Accounts",
     "Burn per day over time",
@@ -25,20 +25,39 @@ EMPTY = {
 
 def test_every_variable_offers_choices_and_every_panel_has_data(tmp_path):
     with (
-        Exporter("--demo", "--collect.interval=1s", "--collect.max-requests-per-minute=1000") as exporter,
+        Exporter(
+            "--demo", "--collect.interval=1s", "--collect.max-requests-per-minute=1000"
+        ) as exporter,
         Prometheus(tmp_path, scrape_config(exporter.wait_ready().url)) as running,
         closing(queries.Prometheus(running.url)) as demo,
     ):
-        wait_until(lambda: (running.value("max(count_over_time(cometapi_key_status[1m]))") or 0) >= SECONDS, seconds=60)
+        wait_until(
+            lambda: (
+                (running.value("max(count_over_time(cometapi_key_status[1m]))") or 0) >= SECONDS
+            ),
+            seconds=60,
+        )
         moment = queries.Moment(end=int(time.time()), seconds=SECONDS, step=1)
         asked = [query for board in BOTH for query in queries.panel_queries(board)]
         empty = {
             query.place.split(maxsplit=2)[2]
             for query in asked
-            if not any(demo.run(query, {**VALUES[query.dashboard], "money": money}, moment) for money in ("0", "1"))
+            if not any(
+                demo.run(query, {**VALUES[query.dashboard], "money": money}, moment)
+                for money in ("0", "1")
+            )
         }
-        choices = [(b["uid"], v) for b in BOTH for v in queries.variables(b).values() if v["type"] == "query"]
-        without = [variable["name"] for uid, variable in choices if not demo.options(variable, VALUES[uid], moment)]
+        choices = [
+            (b["uid"], v)
+            for b in BOTH
+            for v in queries.variables(b).values()
+            if v["type"] == "query"
+        ]
+        without = [
+            variable["name"]
+            for uid, variable in choices
+            if not demo.options(variable, VALUES[uid], moment)
+        ]
 
     assert len(asked) > 50
     assert empty <= EMPTY

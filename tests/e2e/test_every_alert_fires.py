@@ -1,9 +1,9 @@
 """Every alert fires in a real Prometheus and arrives at a real Alertmanager, and only for the expected keys.
 
-The installed exporter reads simulated gateways on which things are wrong now. What must have happened before (a key
-that was usable, an account that had keys, a week of spending) is history, written to Prometheus' storage as samples of
-the series that the exporter and the recording rules would have left there. The rules are the bundled ones with shorter
-waits.
+The installed exporter reads simulated gateways on which things are wrong now. What must have
+happened before (a key that was usable, an account that had keys, a week of spending) is history,
+written to Prometheus' storage as samples of the series that the exporter and the recording rules
+would have left there. The rules are the bundled ones with shorter waits.
 """
 
 import contextlib
@@ -71,7 +71,10 @@ EXPECTED = {
     ("CometAPIRefreshFailing", "banned", None),
     ("CometAPITooManyKeys", "many", None),
     ("CometAPIRefreshFailing", "many", None),
-    *(("CometAPIAccountNeverRead", account, None) for account in ("refused", "limited", "banned", "many")),
+    *(
+        ("CometAPIAccountNeverRead", account, None)
+        for account in ("refused", "limited", "banned", "many")
+    ),
     ("CometAPIRefreshFailing", "failing", None),
     ("CometAPIDataStale", "failing", None),
     ("CometAPIExporterDown", None, None),
@@ -89,7 +92,12 @@ Series = dict[str, Iterable[tuple[float, float]]]
 
 def keys(now: int) -> list[dict[str, Any]]:
     """Return the keys of account main, one for each kind of problem; key 12 is healthy."""
-    fine = {"created_time": now - 30 * DAY, "accessed_time": now - HOUR, "remain_quota": 90 * USD, "used_quota": USD}
+    fine = {
+        "created_time": now - 30 * DAY,
+        "accessed_time": now - HOUR,
+        "remain_quota": 90 * USD,
+        "used_quota": USD,
+    }
     troubles: list[dict[str, Any]] = [
         {"id": 1, "expired_time": now + 3 * DAY},
         {"id": 2, "expired_time": now + 5 * HOUR, "group": "production"},
@@ -103,10 +111,20 @@ def keys(now: int) -> list[dict[str, Any]]:
         {"id": 10, "accessed_time": now - 91 * DAY},
         {"id": 11} | BROKEN,
         {"id": 12},
-        {"id": 13, "remain_quota": 1_494, "used_quota": 90_006},  # of a usual request of about 29,600
+        {
+            "id": 13,
+            "remain_quota": 1_494,
+            "used_quota": 90_006,
+        },  # of a usual request of about 29,600
         {"id": 14, "used_quota": 12 * USD},  # within the last 12 hours
         {"id": 15, "remain_quota": 0},
-        {"id": 16, "name": "", "created_time": now - 100 * DAY, "accessed_time": 0, "used_quota": 0},
+        {
+            "id": 16,
+            "name": "",
+            "created_time": now - 100 * DAY,
+            "accessed_time": 0,
+            "used_quota": 0,
+        },
     ]
     return [a_wire_key(**fine | trouble) for trouble in troubles]
 
@@ -115,7 +133,9 @@ def keys(now: int) -> list[dict[str, Any]]:
 def gateways(now: int) -> Iterator[dict[str, Gateway]]:
     """Run one gateway for each account."""
 
-    def one(*, usd: int = 1_000, listed: bool = True, faults: FaultChoice | None = None, used: int = 0) -> Gateway:
+    def one(
+        *, usd: int = 1_000, listed: bool = True, faults: FaultChoice | None = None, used: int = 0
+    ) -> Gateway:
         account = a_wire_account(quota=usd * USD, used_quota=used)
         content = [a_wire_key(created_time=now - DAY, accessed_time=now - HOUR)] if listed else []
         return Gateway(keys=content, account=account, faults=faults)
@@ -125,11 +145,24 @@ def gateways(now: int) -> Iterator[dict[str, Gateway]]:
         "low": one(usd=9),
         "burning": one(usd=12, used=6 * USD),  # 1 USD an hour until now
         "empty": one(usd=0),
-        "dry": Gateway(keys=one().keys, account=a_wire_account(quota=10, used_quota=370_000, request_count=10_000)),
+        "dry": Gateway(
+            keys=one().keys,
+            account=a_wire_account(quota=10, used_quota=370_000, request_count=10_000),
+        ),
         "emptied": one(listed=False),  # had keys an hour ago
-        "refused": one(faults=always(answer(401, b'{"success":false,"code":"AUTH_TOKEN_INVALID","message":"no"}'))),
-        "banned": one(faults=always(answer(401, b'{"success":false,"code":"AUTH_USER_DISABLED","message":"no"}'))),
-        "many": Gateway(keys=[a_wire_key(number) for number in range(101)]),  # a hundred are allowed
+        "refused": one(
+            faults=always(
+                answer(401, b'{"success":false,"code":"AUTH_TOKEN_INVALID","message":"no"}')
+            )
+        ),
+        "banned": one(
+            faults=always(
+                answer(401, b'{"success":false,"code":"AUTH_USER_DISABLED","message":"no"}')
+            )
+        ),
+        "many": Gateway(
+            keys=[a_wire_key(number) for number in range(101)]
+        ),  # a hundred are allowed
         "limited": one(faults=on_path(KEYS_PATH, answer(429))),
         "failing": one(faults=always(answer(500))),  # read an hour ago
     }
@@ -146,8 +179,8 @@ def series(name: str, labels: dict[str, str]) -> str:
 def history(now: float, instance: str) -> Series:
     """Return what Prometheus has stored from before; up to *now* for series that rules read at present.
 
-    The counters of the exporter at *instance* are at 0, so that its next failures are an increase. What no simulated
-    gateway and no exporter of this test does is what `another` exporter has seen.
+    The counters of the exporter at *instance* are at 0, so that its next failures are an increase.
+    What no simulated gateway and no exporter of this test does is what `another` exporter has seen.
     """
 
     def key(name: str, number: int) -> str:
@@ -161,13 +194,18 @@ def history(now: float, instance: str) -> Series:
         return series(name, {"job": "cometapi-exporter", "instance": "another"} | labels)
 
     def failures(account: str, reason: str) -> str:
-        labels = f'job="cometapi-exporter",instance="{instance}",account="{account}",reason="{reason}"'
+        labels = (
+            f'job="cometapi-exporter",instance="{instance}",account="{account}",reason="{reason}"'
+        )
         return f"cometapi_exporter_refresh_failures_total{{{labels}}}"
 
     def line(since: int, until: int, start: float, end: float) -> list[tuple[float, float]]:
         """Draw a line between two moments, given in seconds ago: a sample a minute."""
         steps = (since - until) // MINUTE
-        return [(now - since + MINUTE * step, start + (end - start) * step / steps) for step in range(steps + 1)]
+        return [
+            (now - since + MINUTE * step, start + (end - start) * step / steps)
+            for step in range(steps + 1)
+        ]
 
     def present(value: float) -> list[tuple[float, float]]:
         return line(HOUR, 0, value, value)
@@ -181,28 +219,40 @@ def history(now: float, instance: str) -> Series:
             *line(HOUR, 0, 0, 24 * USD),
         ],
         recorded("key:cometapi_key_used_quota:max", "main", 5): line(6 * HOUR, 0, 0, 6 * USD),
-        recorded("account:cometapi_account_used_quota:max", "burning"): line(6 * HOUR, 0, 0, 6 * USD),
+        recorded("account:cometapi_account_used_quota:max", "burning"): line(
+            6 * HOUR, 0, 0, 6 * USD
+        ),
         recorded("account:cometapi_keys:sum", "emptied"): line(2 * HOUR, HOUR, 5, 5),
-        recorded("cometapi_exporter_last_success_timestamp_seconds", "failing"): line(HOUR, 0, now - HOUR, now - HOUR),
+        recorded("cometapi_exporter_last_success_timestamp_seconds", "failing"): line(
+            HOUR, 0, now - HOUR, now - HOUR
+        ),
         failures("refused", "unauthorized"): line(HOUR, 0, 0, 0),
         failures("limited", "rate_limited"): line(HOUR, 0, 0, 0),
         failures("banned", "account_disabled"): line(HOUR, 0, 0, 0),
         failures("many", "too_many_keys"): line(HOUR, 0, 0, 0),
         recorded("key:cometapi_key_used_quota:max", "main", 14): line(12 * HOUR, 0, 0, 12 * USD),
-        another("cometapi_keys_unusable", account="main", group="closed", reason="group_unavailable"): present(1),
+        another(
+            "cometapi_keys_unusable", account="main", group="closed", reason="group_unavailable"
+        ): present(1),
         another("cometapi_key_status", account="main", key_id="99", group="closed"): present(1),
         another("cometapi_key_usable", account="main", key_id="99", group="closed"): present(0),
-        another("cometapi_key_last_used_timestamp_seconds", account="main", key_id="99", group="closed"): present(
-            now - DAY
-        ),
+        another(
+            "cometapi_key_last_used_timestamp_seconds", account="main", key_id="99", group="closed"
+        ): present(now - DAY),
         another("cometapi_group_price_factor", account="main", group="vip"): present(1.5),
-        recorded("group:cometapi_group_price_factor:max", "main", group="vip"): line(2 * HOUR, HOUR, 1, 1),
-        recorded("model:cometapi_usage_quota:increase1h", "main", model="old"): line(192 * HOUR, 0, USD, USD),
-        recorded("model:cometapi_usage_quota:increase1h", "main", model="new"): line(23 * HOUR, 0, USD, USD),
-        another("cometapi_gateway_clock_skew_seconds", account="main"): present(90),
-        another("cometapi_exporter_refresh_failures_total", account="main", reason="inconsistent"): line(
-            HOUR, 0, 0, 30
+        recorded("group:cometapi_group_price_factor:max", "main", group="vip"): line(
+            2 * HOUR, HOUR, 1, 1
         ),
+        recorded("model:cometapi_usage_quota:increase1h", "main", model="old"): line(
+            192 * HOUR, 0, USD, USD
+        ),
+        recorded("model:cometapi_usage_quota:increase1h", "main", model="new"): line(
+            23 * HOUR, 0, USD, USD
+        ),
+        another("cometapi_gateway_clock_skew_seconds", account="main"): present(90),
+        another(
+            "cometapi_exporter_refresh_failures_total", account="main", reason="inconsistent"
+        ): line(HOUR, 0, 0, 30),
         another("cometapi_exporter_refreshes_total", account="main"): line(HOUR, 0, 0, 60),
         another("cometapi_exporter_log_lines_dropped_total"): line(HOUR, 0, 0, 30),
         another("cometapi_exporter_config_last_reload_successful"): present(0),
@@ -218,7 +268,9 @@ def history(now: float, instance: str) -> Series:
 
 def write_history(folder: Path, series: Series) -> None:
     """Write *series* as blocks to the storage of a Prometheus with its data in *folder*/data."""
-    lines = [f"{name} {value!r} {at:.3f}\n" for name, samples in series.items() for at, value in samples]
+    lines = [
+        f"{name} {value!r} {at:.3f}\n" for name, samples in series.items() for at, value in samples
+    ]
     fill(folder, [*lines, "# EOF\n"])
 
 
@@ -242,7 +294,9 @@ def identity(labels: dict[str, str]) -> tuple[str, str | None, str | None]:
     return labels["alertname"], labels.get("account"), labels.get("key_id")
 
 
-def settled(prometheus: Prometheus, alertmanager: Alertmanager, seconds: float = 40) -> tuple[set[Any], set[Any]]:
+def settled(
+    prometheus: Prometheus, alertmanager: Alertmanager, seconds: float = 40
+) -> tuple[set[Any], set[Any]]:
     """Wait until both show what is expected; return what they show then, or after *seconds*."""
     end = time.monotonic() + seconds
     while True:
@@ -253,7 +307,11 @@ def settled(prometheus: Prometheus, alertmanager: Alertmanager, seconds: float =
 
 
 def test_the_table_names_every_alert() -> None:
-    rules = [rule for group in shipped("prometheus/rules/alerts.yml")["groups"] for rule in group["rules"]]
+    rules = [
+        rule
+        for group in shipped("prometheus/rules/alerts.yml")["groups"]
+        for rule in group["rules"]
+    ]
 
     assert {name for name, _, _ in EXPECTED} == {rule["alert"] for rule in rules if "alert" in rule}
 
@@ -269,7 +327,9 @@ class Outcome:
 
     def written(self, seconds: int) -> str:
         """Write the time *seconds* from now as rules do."""
-        return datetime.fromtimestamp(self.now + seconds, UTC).strftime("%Y-%m-%d %H:%M:%S +0000 UTC")
+        return datetime.fromtimestamp(self.now + seconds, UTC).strftime(
+            "%Y-%m-%d %H:%M:%S +0000 UTC"
+        )
 
     def posted(self, name: str) -> Any:
         """Wait for the notification of alert *name* at the webhook."""
@@ -277,7 +337,9 @@ class Outcome:
 
     def slack(self, name: str) -> str:
         """Wait for the message about alert *name* in Slack, and return its text."""
-        message = self.inbox.wait_for("slack", lambda sent: sent["attachments"][0]["title"].startswith(name))
+        message = self.inbox.wait_for(
+            "slack", lambda sent: sent["attachments"][0]["title"].startswith(name)
+        )
         return str(message["attachments"][0]["text"])
 
 
@@ -290,7 +352,10 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
     with contextlib.ExitStack() as stack:
         running = stack.enter_context(gateways(int(now)))
         file = accounts_file(
-            folder, running, thresholds=[{"keys": "/key 14", "daily_budget_usd": 10}], keys={"max": 100}
+            folder,
+            running,
+            thresholds=[{"keys": "/key 14", "daily_budget_usd": 10}],
+            keys={"max": 100},
         )
         exporter = stack.enter_context(Exporter(*QUICKLY, file, TOKEN=CANARY_TOKEN))
         write_history(folder, history(now, exporter.url.removeprefix("http://")))
@@ -301,7 +366,9 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
         prometheus = stack.enter_context(Prometheus(folder, config, RESENDING))
 
         in_prometheus, in_alertmanager = settled(prometheus, alertmanager)
-        yield Outcome(now=int(now), prometheus=in_prometheus, alertmanager=in_alertmanager, inbox=inbox)
+        yield Outcome(
+            now=int(now), prometheus=in_prometheus, alertmanager=in_alertmanager, inbox=inbox
+        )
 
 
 def test_every_alert_fires_and_arrives(outcome: Outcome) -> None:
@@ -357,7 +424,9 @@ def test_a_key_that_ran_dry_is_announced_with_what_it_has_left(outcome: Outcome)
     )
 
 
-def test_a_warning_goes_to_slack_without_the_key_that_a_critical_alert_is_about(outcome: Outcome) -> None:
+def test_a_warning_goes_to_slack_without_the_key_that_a_critical_alert_is_about(
+    outcome: Outcome,
+) -> None:
     """Key 2 expires soon as well, but the webhook has received that it is about to."""
     assert outcome.slack("CometAPIKeyExpiringSoon") == (
         'CometAPI key "key 1" (1) of account main expires soon.\n'
@@ -381,6 +450,8 @@ def test_information_comes_by_mail_with_both_forgotten_keys(outcome: Outcome) ->
     assert mail["Subject"] == "CometAPIKeyUnused main"
     assert mail["To"] == "llm-platform@example.com"
     assert "(id 10, no group) of account main has served no request since" in text
-    assert "Key without a name (id 16, no group) of account main has served no request since" in text
+    assert (
+        "Key without a name (id 16, no group) of account main has served no request since" in text
+    )
     assert "If it leaks, it can be used to spend $90.00." in text
     assert f"{RUNBOOKS}#cometapikeyunused" in text

@@ -20,7 +20,9 @@ def shown(exposition):
 
 def test_excluded_keys_are_in_no_series_and_no_count_but_their_own():
     with Gateway(keys=KEYS) as gateway:
-        done = run_exporter("--once", "--keys.exclude=/.*", "--keys.include=(sandbox)?/.*", gateway=gateway)
+        done = run_exporter(
+            "--once", "--keys.exclude=/.*", "--keys.include=(sandbox)?/.*", gateway=gateway
+        )
 
     assert sorted(shown(done.stdout)) == ["tmp/nightly", r"two\nlines"]
     assert 'group="production"' not in done.stdout
@@ -31,12 +33,16 @@ def test_two_shards_read_different_accounts_and_say_which_shard_they_are(tmp_pat
     with Gateway(keys=KEYS) as gateway:
         flags = (accounts_file(tmp_path, {"a": gateway, "d": gateway}), "--shards.total=3")
         shards = [
-            samples_of(run_exporter("--once", *flags, f"--shards.index={index}", TOKEN=CANARY_TOKEN).stdout)
+            samples_of(
+                run_exporter("--once", *flags, f"--shards.index={index}", TOKEN=CANARY_TOKEN).stdout
+            )
             for index in (0, 1)
         ]
 
     for index, (shard, account) in enumerate(zip(shards, "da", strict=True)):
-        assert {name for name in shard if name.startswith("cometapi_up")} == {f'cometapi_up{{account="{account}"}}'}
+        assert {name for name in shard if name.startswith("cometapi_up")} == {
+            f'cometapi_up{{account="{account}"}}'
+        }
         assert shard["cometapi_exporter_shards"] == 3
         assert shard["cometapi_exporter_shard_index"] == index
         assert shard["cometapi_exporter_accounts"] == 1
@@ -44,7 +50,11 @@ def test_two_shards_read_different_accounts_and_say_which_shard_they_are(tmp_pat
 
 def test_a_shard_without_accounts_prints_its_own_metrics(tmp_path):
     with Gateway(keys=KEYS) as gateway:
-        flags = (accounts_file(tmp_path, {"a": gateway, "d": gateway}), "--shards.total=3", "--shards.index=2")
+        flags = (
+            accounts_file(tmp_path, {"a": gateway, "d": gateway}),
+            "--shards.total=3",
+            "--shards.index=2",
+        )
         done = run_exporter("--once", *flags, TOKEN=CANARY_TOKEN)
 
     assert done.returncode == 0

@@ -42,6 +42,8 @@ def test_every_key_is_printed_once_with_the_gateways_values(count):
     printed = samples_of(done.stdout)
     varying = ("cometapi_key_expires_in_seconds", "cometapi_key_usable", "cometapi_key_info")
     mine = {name: value for name, value in printed.items() if name.startswith("cometapi_key_")}
-    assert {name: value for name, value in mine.items() if not name.startswith(varying)} == expected_series(keys)
+    assert {
+        name: value for name, value in mine.items() if not name.startswith(varying)
+    } == expected_series(keys)
     assert sum(name.startswith("cometapi_key_usable") for name in mine) == count
     assert sum(name.startswith("cometapi_key_info") for name in mine) == count

@@ -59,7 +59,11 @@ def test_it_serves_on_ipv4_and_ipv6_at_once(gateway):
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("ALL_PROXY", "socks5://user:hidden@127.0.0.1:9"), ("HTTPS_PROXY", "foo://hidden"), ("SSL_CERT_FILE", "/nowhere")],
+    [
+        ("ALL_PROXY", "socks5://user:hidden@127.0.0.1:9"),
+        ("HTTPS_PROXY", "foo://hidden"),
+        ("SSL_CERT_FILE", "/nowhere"),
+    ],
 )
 def test_a_variable_of_the_network_that_cannot_be_used_is_a_clear_error(variable, value):
     done = run_exporter("--once", COMETAPI_ACCESS_TOKEN=CANARY_TOKEN, **{variable: value})
@@ -78,7 +82,10 @@ def test_it_ends_within_5_seconds_while_the_resolver_hangs(tmp_path):
         "    return time.sleep(30) if 'invalid' in str(host) else known(host, *rest, **named)\n"
         "socket.getaddrinfo = hang\n"
     )
-    environment = {"COMETAPI_ACCESS_TOKEN": CANARY_TOKEN, "COMETAPI_BASE_URL": "https://gateway.invalid"}
+    environment = {
+        "COMETAPI_ACCESS_TOKEN": CANARY_TOKEN,
+        "COMETAPI_BASE_URL": "https://gateway.invalid",
+    }
     with Exporter(**environment, PYTHONPATH=str(tmp_path)) as exporter:
         time.sleep(0.5)
         started = time.monotonic()

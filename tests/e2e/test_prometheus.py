@@ -35,9 +35,16 @@ def test_prometheus_returns_every_series_with_its_labels_and_value(exporter, tmp
         assert prometheus.value("count(cometapi_key_remaining_quota)") == 96
         assert prometheus.value('cometapi_keys{status="disabled",group="vip"}') == 4
         assert prometheus.value("cometapi_up") == 1
-        assert prometheus.value('scrape_samples_scraped{job="cometapi-exporter"}') == len(exporter.samples())
+        assert prometheus.value('scrape_samples_scraped{job="cometapi-exporter"}') == len(
+            exporter.samples()
+        )
         metadata = prometheus.ask("v1/targets/metadata")["data"]
 
     types = {entry["metric"]: entry["type"] for entry in metadata}
-    assert (types["cometapi_key_info"], types["cometapi_exporter_refreshes"]) == ("gauge", "counter")
-    assert "cometapi_exporter_refreshes_total" not in types, "OpenMetrics names the family of a counter without _total"
+    assert (types["cometapi_key_info"], types["cometapi_exporter_refreshes"]) == (
+        "gauge",
+        "counter",
+    )
+    assert "cometapi_exporter_refreshes_total" not in types, (
+        "OpenMetrics names the family of a counter without _total"
+    )

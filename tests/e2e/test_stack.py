@@ -29,18 +29,26 @@ class Stack(Process):
     """The script under way, on free ports, with *deploy* as its files and its data in *folder*."""
 
     def __init__(
-        self, folder: Path, *flags: str, deploy: Path = ROOT / "deploy", gateway: Gateway | None = None
+        self,
+        folder: Path,
+        *flags: str,
+        deploy: Path = ROOT / "deploy",
+        gateway: Gateway | None = None,
     ) -> None:
         for program in ("prometheus", "alertmanager"):
             require(program)
         names = ("exporter", "prometheus", "alertmanager")
         self.ports = {name: free_port() for name in names}
-        self.exporter, self.prometheus, self.alertmanager = (f"http://127.0.0.1:{self.ports[name]}" for name in names)
+        self.exporter, self.prometheus, self.alertmanager = (
+            f"http://127.0.0.1:{self.ports[name]}" for name in names
+        )
         ports = [f"--{name}-port={port}" for name, port in self.ports.items()]
         if not any(flag.startswith("--webhook-port") for flag in flags):
             ports.append("--webhook-port=0")
         options = [f"--deploy={deploy}", f"--data={folder / '.stack'}", "--interval=1s"]
-        super().__init__([sys.executable, STACK, *ports, *options, *flags], clean_environment(gateway))
+        super().__init__(
+            [sys.executable, STACK, *ports, *options, *flags], clean_environment(gateway)
+        )
 
     def wait_introduced(self) -> "Stack":
         """Wait until it says that everything runs."""
@@ -53,7 +61,9 @@ class Stack(Process):
 
     def children(self) -> list[int]:
         """Return the ids of the programs that it has started."""
-        text = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text(encoding="ascii")
+        text = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text(
+            encoding="ascii"
+        )
         return [int(pid) for pid in text.split()]
 
 
@@ -83,15 +93,21 @@ def test_everything_runs_and_knows_each_other_until_a_signal_ends_it_all(tmp_pat
         assert alertmanagers(stack) == [{"url": f"{stack.alertmanager}/api/v2/alerts"}]
         assert loaded_rules(stack) == shipped_rules()
         config = ask(f"{stack.alertmanager}/api/v2/status")["config"]["original"]
-        assert inhibitions(yaml.safe_load(config)) == inhibitions(shipped("alertmanager/alertmanager.yml"))
+        assert inhibitions(yaml.safe_load(config)) == inhibitions(
+            shipped("alertmanager/alertmanager.yml")
+        )
         listening, children = listening_addresses(stack), stack.children()
         assert {f"0100007F:{port:04X}" for port in stack.ports.values()} <= listening
         assert [address for address in listening if not address.startswith("0100007F:")] == []
 
         alert = {"status": "firing", "annotations": {"summary": "Key 7 is\x1b empty."}}
-        answer = httpx.post(f"http://127.0.0.1:{port}/alerts", json={"alerts": [alert]}, trust_env=False)
+        answer = httpx.post(
+            f"http://127.0.0.1:{port}/alerts", json={"alerts": [alert]}, trust_env=False
+        )
         refused = httpx.post(f"http://127.0.0.1:{port}/alerts", content=b"[]", trust_env=False)
-        wait_until(lambda: any("notified, firing: Key 7 is empty." in line for line in stack.output))
+        wait_until(
+            lambda: any("notified, firing: Key 7 is empty." in line for line in stack.output)
+        )
         assert (answer.status_code, refused.status_code) == (204, 400)
 
         assert (stack.stop(signal.SIGINT), len(children)) == (0, 3)
@@ -115,7 +131,9 @@ def listening_addresses(stack: Stack) -> set[str]:
         with contextlib.suppress(FileNotFoundError):
             own.add(str(descriptor.readlink()))
     sockets = [
-        line.split() for table in ("tcp", "tcp6") for line in Path(f"/proc/net/{table}").read_text().splitlines()
+        line.split()
+        for table in ("tcp", "tcp6")
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()
     ]
     return {fields[1] for fields in sockets if fields[3] == "0A" and f"socket:[{fields[9]}]" in own}
 
@@ -139,8 +157,14 @@ def loaded_rules(stack: Stack) -> list[str]:
 
 
 def shipped_rules() -> list[str]:
-    groups = [group for path in RULES.glob("*.yml") for group in yaml.safe_load(path.read_text())["groups"]]
-    return sorted(rule.get("alert") or rule["record"] for group in groups for rule in group["rules"])
+    groups = [
+        group
+        for path in RULES.glob("*.yml")
+        for group in yaml.safe_load(path.read_text())["groups"]
+    ]
+    return sorted(
+        rule.get("alert") or rule["record"] for group in groups for rule in group["rules"]
+    )
 
 
 def test_a_real_account_is_watched_until_a_program_ends_and_takes_the_others_along(tmp_path):
@@ -154,7 +178,9 @@ def test_a_real_account_is_watched_until_a_program_ends_and_takes_the_others_alo
         wait_until(lambda: not [pid for pid in children if is_running(pid)])
 
     assert metrics.count("\ncometapi_key_status{") == 7
-    assert CANARY_TOKEN not in "".join(path.read_text() for path in (tmp_path / ".stack/real").glob("*.*"))
+    assert CANARY_TOKEN not in "".join(
+        path.read_text() for path in (tmp_path / ".stack/real").glob("*.*")
+    )
     assert code == 1
     assert any("prometheus ended with code -9" in line for line in stack.lines)
 
@@ -170,7 +196,9 @@ def test_a_port_in_use_is_named_with_the_option_that_changes_it(tmp_path):
         require(program)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        others = [f"--{name}-port={free_port()}" for name in ("exporter", "alertmanager", "webhook")]
+        others = [
+            f"--{name}-port={free_port()}" for name in ("exporter", "alertmanager", "webhook")
+        ]
         done = run_to_its_end(f"--prometheus-port={port}", *others, f"--data={tmp_path}")
 
     said = f"stack: 127.0.0.1:{port} cannot be used: Address already in use; choose another with --prometheus-port\n"
@@ -192,7 +220,9 @@ def test_a_real_account_without_a_token_is_no_silent_demo(tmp_path):
     code, output, said = run_to_its_end("--real", f"--data={tmp_path}")
 
     assert (code, output) == (1, "")
-    assert said.startswith("stack: --real needs one of COMETAPI_ACCESS_TOKEN, COMETAPI_ACCESS_TOKEN_FILE")
+    assert said.startswith(
+        "stack: --real needs one of COMETAPI_ACCESS_TOKEN, COMETAPI_ACCESS_TOKEN_FILE"
+    )
 
 
 def test_the_guide_leads_to_an_alert_in_the_inbox(tmp_path):

@@ -16,7 +16,9 @@ def at_a_terminal(gateway, **variables):
     """Run --check with a pseudo-terminal as its output and return what it wrote there."""
     ours, theirs = pty.openpty()
     environment = clean_environment(gateway, **variables)
-    with subprocess.Popen([EXPORTER, "--check"], env=environment, stdout=theirs, stderr=theirs) as process:
+    with subprocess.Popen(
+        [EXPORTER, "--check"], env=environment, stdout=theirs, stderr=theirs
+    ) as process:
         os.close(theirs)
         written, end = b"", time.monotonic() + 20
         while time.monotonic() < end:
@@ -59,7 +61,9 @@ def test_a_pipe_gets_what_was_found_and_how_to_serve_without_colour_or_progress(
 
 
 def test_a_check_spends_no_requests_on_what_models_cost():
-    with Gateway(keys=wire_keys(3), offers={STATUS_PATH: {"enable_data_export": True}, USAGE_PATH: []}) as gateway:
+    with Gateway(
+        keys=wire_keys(3), offers={STATUS_PATH: {"enable_data_export": True}, USAGE_PATH: []}
+    ) as gateway:
         run_exporter("--check", gateway=gateway)
 
     asked = [request.path for request in gateway.requests]
@@ -82,7 +86,9 @@ def test_a_failed_check_names_the_reason_the_fix_and_a_wrong_clock_and_not_how_t
 
 def test_advice_names_the_keys_of_the_accounts_file_where_one_is_used(tmp_path):
     with Gateway(faults=always(answer(401))) as gateway:
-        said = run_exporter("--check", accounts_file(tmp_path, {"a": gateway}), TOKEN=CANARY_TOKEN).stdout
+        said = run_exporter(
+            "--check", accounts_file(tmp_path, {"a": gateway}), TOKEN=CANARY_TOKEN
+        ).stdout
 
     assert "also requires user_id" in said
     assert "--cometapi" not in said
@@ -102,7 +108,12 @@ def test_an_output_that_takes_nothing_is_one_line_and_exit_code_1(mode, output, 
 
 @pytest.mark.parametrize("closed", ["| true", "2>&- >&-"])
 def test_a_reader_that_leaves_gets_no_traceback(closed):
-    done = run("bash", "-c", f'"{EXPORTER}" --demo --log.level=error --once {closed}', env=clean_environment())
+    done = run(
+        "bash",
+        "-c",
+        f'"{EXPORTER}" --demo --log.level=error --once {closed}',
+        env=clean_environment(),
+    )
 
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr

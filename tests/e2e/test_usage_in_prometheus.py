@@ -1,10 +1,12 @@
 """What a real Prometheus says that models cost is what the gateway's books say.
 
-Five hours are played: the program's own client asks a simulated gateway, whose books are written every five minutes,
-and every minute the exposition is kept with its time. The real Prometheus reads them from a file.
+Five hours are played: the program's own client asks a simulated gateway, whose books are written
+every five minutes, and every minute the exposition is kept with its time. The real Prometheus reads
+them from a file.
 
-Requests are made between the 25th and the 55th minute of each hour and the questions asked at the 20th, when all is
-written and counted: what is booked reaches a counter up to ten minutes later, and a late flush later still.
+Requests are made between the 25th and the 55th minute of each hour and the questions asked at the
+20th, when all is written and counted: what is booked reaches a counter up to ten minutes later, and
+a late flush later still.
 """
 
 import asyncio
@@ -51,7 +53,9 @@ def is_flushed(hour: int, minute: int) -> bool:
     return minute % 5 == 3 and not is_late
 
 
-async def read_every_minute(gateway: Gateway, books: Books, world: FakeWorld, ledger: Ledger) -> dict[int, Usage]:
+async def read_every_minute(
+    gateway: Gateway, books: Books, world: FakeWorld, ledger: Ledger
+) -> dict[int, Usage]:
     """Return what was known of the usage each minute."""
     async with aclosing(
         CometClient(
@@ -113,7 +117,9 @@ def by_model(prometheus: Prometheus, query: str, at: int) -> dict[str, float]:
 def booked(hour: int) -> dict[str, int]:
     """Add up what the gateway books in the hour from its 20th minute on."""
     costs = [requests_in(hour, minute) for minute in range(60)]
-    return {model: sum(cost.get(model, 0) for cost in costs) for model in ("steady", "bursty", "new")}
+    return {
+        model: sum(cost.get(model, 0) for cost in costs) for model in ("steady", "bursty", "new")
+    }
 
 
 @pytest.mark.parametrize("hour", range(HOURS))

@@ -18,7 +18,9 @@ Resource = dict[str, Any]
 
 
 def _with_tools(verb: str, order: Any) -> Any:
-    return json.loads(output_of(require("manifest-python"), HERE / "with_tools.py", verb, input=json.dumps(order)))
+    return json.loads(
+        output_of(require("manifest-python"), HERE / "with_tools.py", verb, input=json.dumps(order))
+    )
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +35,10 @@ def problems_of() -> Callable[[list[Resource]], list[str]]:
     """Return the function that asks the Kubernetes and operator schemas about resources."""
 
     def ask(resources: list[Resource]) -> list[str]:
-        named = [[f"{resource['kind']} {resource['metadata']['name']}", resource] for resource in resources]
+        named = [
+            [f"{resource['kind']} {resource['metadata']['name']}", resource]
+            for resource in resources
+        ]
         return list(_with_tools("check", named))
 
     return ask

@@ -29,7 +29,10 @@ def pod_of(found: list[Resource]) -> Resource:
 
 def environment_of(pod: Resource) -> dict[str, Any]:
     """Return the variables of the only container: a value, or where it comes from."""
-    return {entry["name"]: entry.get("value", entry.get("valueFrom")) for entry in pod["containers"][0].get("env", [])}
+    return {
+        entry["name"]: entry.get("value", entry.get("valueFrom"))
+        for entry in pod["containers"][0].get("env", [])
+    }
 
 
 def faults_of(found: list[Resource]) -> list[str]:
@@ -60,19 +63,35 @@ def _unfound_pods(found: list[Resource]) -> list[str]:
     """Return which resources select pods or services by labels that those do not have."""
     workload, service = workload_of(found), the(found, "Service")
     labels = workload["spec"]["template"]["metadata"]["labels"].items()
-    selectors = {"workload": workload["spec"]["selector"]["matchLabels"], "Service": service["spec"]["selector"]}
+    selectors = {
+        "workload": workload["spec"]["selector"]["matchLabels"],
+        "Service": service["spec"]["selector"],
+    }
     for kind, path in (("NetworkPolicy", "podSelector"), ("PodDisruptionBudget", "selector")):
         for entry in (entry for entry in found if entry["kind"] == kind):
             selectors[kind] = entry["spec"][path]["matchLabels"]
-    missed = [kind for kind, wanted in selectors.items() if not wanted or not wanted.items() <= labels]
-    monitors = [entry["spec"]["selector"]["matchLabels"] for entry in found if entry["kind"] == "ServiceMonitor"]
+    missed = [
+        kind for kind, wanted in selectors.items() if not wanted or not wanted.items() <= labels
+    ]
+    monitors = [
+        entry["spec"]["selector"]["matchLabels"]
+        for entry in found
+        if entry["kind"] == "ServiceMonitor"
+    ]
     return missed + [
-        "ServiceMonitor" for wanted in monitors if not wanted.items() <= service["metadata"]["labels"].items()
+        "ServiceMonitor"
+        for wanted in monitors
+        if not wanted.items() <= service["metadata"]["labels"].items()
     ]
 
 
 def _ports_without_protocol(found: list[Resource]) -> list[str]:
     """Return the ports for which each `kubectl apply` would report a change."""
     policies = [entry["spec"] for entry in found if entry["kind"] == "NetworkPolicy"]
-    ports = [port for policy in policies for rule in (*policy["ingress"], *policy["egress"]) for port in rule["ports"]]
+    ports = [
+        port
+        for policy in policies
+        for rule in (*policy["ingress"], *policy["egress"])
+        for port in rule["ports"]
+    ]
     return [f"port {port['port']} without protocol" for port in ports if "protocol" not in port]

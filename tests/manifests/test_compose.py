@@ -29,9 +29,13 @@ def load(env_file: str, folder: Path) -> dict[str, Any]:
 def load_raw(env_file: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Load it; the caller judges the result."""
     kept = {
-        name: value for name, value in os.environ.items() if not name.startswith(("COMETAPI", "GRAFANA", "COMPOSE"))
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("COMETAPI", "GRAFANA", "COMPOSE"))
     }
-    copy = shutil.copytree(COMPOSE, folder / "deploy/compose", ignore=shutil.ignore_patterns(".env", "secrets"))
+    copy = shutil.copytree(
+        COMPOSE, folder / "deploy/compose", ignore=shutil.ignore_patterns(".env", "secrets")
+    )
     (copy / ".env").write_text(env_file, encoding="utf-8")
     return run(require("composecheck"), copy / "compose.yaml", env=kept)
 
@@ -48,15 +52,24 @@ def test_as_shipped_it_is_the_demo_and_needs_no_token(demo):
 
 
 def test_one_variable_switches_to_the_real_account(tmp_path):
-    lines = ["COMETAPI_MODE=", "COMETAPI_TOKEN_FILE=./secrets/token", "COMETAPI_USER_ID=7", "GRAFANA_ADMIN_PASSWORD=x"]
+    lines = [
+        "COMETAPI_MODE=",
+        "COMETAPI_TOKEN_FILE=./secrets/token",
+        "COMETAPI_USER_ID=7",
+        "GRAFANA_ADMIN_PASSWORD=x",
+    ]
     real = load("\n".join(lines), tmp_path)
     exporter = real["services"]["exporter"]
 
     assert not exporter.get("command")
     assert exporter["environment"]["COMETAPI_ACCESS_TOKEN_FILE"] == "/run/secrets/cometapi-token"
     assert exporter["environment"]["COMETAPI_USER_ID"] == "7"
-    assert exporter["secrets"] == [{"source": "cometapi-token", "target": "/run/secrets/cometapi-token"}]
-    assert real["secrets"]["cometapi-token"]["file"] == str(tmp_path / "deploy/compose/secrets/token")
+    assert exporter["secrets"] == [
+        {"source": "cometapi-token", "target": "/run/secrets/cometapi-token"}
+    ]
+    assert real["secrets"]["cometapi-token"]["file"] == str(
+        tmp_path / "deploy/compose/secrets/token"
+    )
 
 
 @pytest.mark.parametrize(
@@ -86,7 +99,10 @@ def test_every_service_is_hardened(demo):
 
 def test_nothing_but_grafana_can_be_published_beyond_loopback(tmp_path):
     opened = load(SHIPPED.replace("GRAFANA_ADDRESS=127.0.0.1", "GRAFANA_ADDRESS=0.0.0.0"), tmp_path)
-    published = {name: {port["host_ip"] for port in service["ports"]} for name, service in opened["services"].items()}
+    published = {
+        name: {port["host_ip"] for port in service["ports"]}
+        for name, service in opened["services"].items()
+    }
 
     assert published.pop("grafana") == {"0.0.0.0"}
     assert set().union(*published.values()) == {"127.0.0.1"}
@@ -101,14 +117,21 @@ def test_every_image_is_pinned_to_a_full_version(demo):
 
 
 def test_every_service_has_a_health_check_and_starts_after_what_it_reads(demo):
-    assert [name for name, service in demo["services"].items() if "healthcheck" not in service] == []
-    assert demo["services"]["prometheus"]["depends_on"]["exporter"]["condition"] == "service_healthy"
+    assert [
+        name for name, service in demo["services"].items() if "healthcheck" not in service
+    ] == []
+    assert (
+        demo["services"]["prometheus"]["depends_on"]["exporter"]["condition"] == "service_healthy"
+    )
     assert demo["services"]["grafana"]["depends_on"]["prometheus"]["condition"] == "service_healthy"
 
 
 def test_every_mount_exists_in_the_tree_and_is_read_only(demo):
     binds = [
-        volume for each in demo["services"].values() for volume in each.get("volumes", []) if volume["type"] == "bind"
+        volume
+        for each in demo["services"].values()
+        for volume in each.get("volumes", [])
+        if volume["type"] == "bind"
     ]
     sources = [ROOT / "deploy" / volume["source"].partition("/deploy/")[2] for volume in binds]
 
@@ -120,12 +143,12 @@ def test_every_mount_exists_in_the_tree_and_is_read_only(demo):
 def test_the_home_dashboard_and_the_provisioned_folder_are_where_the_mounts_put_them(demo):
     grafana = demo["services"]["grafana"]
     home = Path(grafana["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
-    (provider,) = yaml.safe_load((ROOT / "deploy/grafana/provisioning/dashboards/cometapi.yml").read_text())[
-        "providers"
-    ]
-    (source,) = yaml.safe_load((ROOT / "deploy/grafana/provisioning/datasources/prometheus.yml").read_text())[
-        "datasources"
-    ]
+    (provider,) = yaml.safe_load(
+        (ROOT / "deploy/grafana/provisioning/dashboards/cometapi.yml").read_text()
+    )["providers"]
+    (source,) = yaml.safe_load(
+        (ROOT / "deploy/grafana/provisioning/datasources/prometheus.yml").read_text()
+    )["datasources"]
 
     assert provider["options"]["path"] == str(home.parent)
     assert (ROOT / "deploy/grafana/dashboards" / home.name).is_file()
@@ -134,25 +157,36 @@ def test_the_home_dashboard_and_the_provisioned_folder_are_where_the_mounts_put_
 
 def test_prometheus_is_configured_as_elsewhere_except_for_the_two_addresses():
     shipped = (ROOT / "deploy/prometheus/prometheus.yml").read_text(encoding="utf-8")
-    moved = shipped.replace("127.0.0.1:10144", "exporter:10144").replace("127.0.0.1:9093", "alertmanager:9093")
+    moved = shipped.replace("127.0.0.1:10144", "exporter:10144").replace(
+        "127.0.0.1:9093", "alertmanager:9093"
+    )
 
-    assert yaml.safe_load((COMPOSE / "prometheus.yml").read_text(encoding="utf-8")) == yaml.safe_load(moved)
+    assert yaml.safe_load(
+        (COMPOSE / "prometheus.yml").read_text(encoding="utf-8")
+    ) == yaml.safe_load(moved)
 
 
 def test_promtool_accepts_the_configuration_with_the_rules_at_their_mount(tmp_path):
     shutil.copy(COMPOSE / "prometheus.yml", tmp_path)
     shutil.copytree(ROOT / "deploy/prometheus/rules", tmp_path / "rules")
 
-    assert "2 rule files found" in output_of(require("promtool"), "check", "config", tmp_path / "prometheus.yml")
+    assert "2 rule files found" in output_of(
+        require("promtool"), "check", "config", tmp_path / "prometheus.yml"
+    )
 
 
 def test_the_example_of_settings_names_every_variable_of_the_composition_and_no_other():
     text = (COMPOSE / "compose.yaml").read_text(encoding="utf-8")
     passed_on = {
-        name for name, value in yaml.safe_load(text)["services"]["exporter"]["environment"].items() if value is None
+        name
+        for name, value in yaml.safe_load(text)["services"]["exporter"]["environment"].items()
+        if value is None
     }
 
-    assert set(re.findall(r"^#?([A-Z_]+)=", SHIPPED, re.MULTILINE)) == set(VARIABLE.findall(text)) | passed_on
+    assert (
+        set(re.findall(r"^#?([A-Z_]+)=", SHIPPED, re.MULTILINE))
+        == set(VARIABLE.findall(text)) | passed_on
+    )
 
 
 def test_secrets_beside_the_composition_are_never_committed():

@@ -36,7 +36,11 @@ class Stage:
 
 def stages() -> list[Stage]:
     """Read the Dockerfile: comments dropped, continued lines joined."""
-    lines = [line for line in DOCKERFILE.read_text(encoding="utf-8").split("\n") if not line.lstrip().startswith("#")]
+    lines = [
+        line
+        for line in DOCKERFILE.read_text(encoding="utf-8").split("\n")
+        if not line.lstrip().startswith("#")
+    ]
     joined = re.sub(r"\\\n\s*", "", "\n".join(lines))
     found: list[Stage] = []
     for line in filter(None, joined.split("\n")):
@@ -67,7 +71,9 @@ def test_both_stages_use_one_python_that_is_pinned_by_digest():
     text = DOCKERFILE.read_text(encoding="utf-8")
 
     assert [stage.base for stage in stages()] == ["${PYTHON_IMAGE} AS build", "${PYTHON_IMAGE}"]
-    assert re.search(r"^ARG PYTHON_IMAGE=python:3\.13\.\d+-slim-[a-z]+@sha256:[0-9a-f]{64}$", text, re.MULTILINE)
+    assert re.search(
+        r"^ARG PYTHON_IMAGE=python:3\.13\.\d+-slim-[a-z]+@sha256:[0-9a-f]{64}$", text, re.MULTILINE
+    )
 
 
 def test_the_builder_is_sent_what_is_copied_and_nothing_else():
@@ -93,8 +99,16 @@ def build_stage(place: Path) -> Path:
 
 
 def _replay(command: str, folder: Path, builder: Path) -> None:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
-    environment = {**kept, "PATH": f"{builder / 'bin'}:{os.environ['PATH']}", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PYTHON", "VIRTUAL_ENV"))
+    }
+    environment = {
+        **kept,
+        "PATH": f"{builder / 'bin'}:{os.environ['PATH']}",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    }
     done = run("sh", "-ec", command, cwd=folder, env=environment, seconds=110)
     if OFFLINE.search(done.stderr) and os.environ.get("CI") != "true":
         pytest.skip("no network: the build of the image is NOT tested here")
@@ -110,10 +124,16 @@ def test_the_build_ends_with_the_locked_packages_and_a_running_exporter_and_no_t
     )
     installed = set(output_of(environment / "bin/python", "-c", script).split())
 
-    assert installed - set(re.findall(r"^[a-z0-9-]+==[^ ]+", lock, re.MULTILINE)) == {"cometapi-exporter==0.1.0"}
+    assert installed - set(re.findall(r"^[a-z0-9-]+==[^ ]+", lock, re.MULTILINE)) == {
+        "cometapi-exporter==0.1.0"
+    }
     assert len(installed) > 15, "everything that is locked for this Python"
-    assert output_of(environment / "bin/cometapi-exporter", "--version").startswith("cometapi-exporter 0.1.0 ")
-    assert 'cometapi_up{account="demo"} 1.0\n' in output_of(environment / "bin/cometapi-exporter", "--demo", "--once")
+    assert output_of(environment / "bin/cometapi-exporter", "--version").startswith(
+        "cometapi-exporter 0.1.0 "
+    )
+    assert 'cometapi_up{account="demo"} 1.0\n' in output_of(
+        environment / "bin/cometapi-exporter", "--demo", "--once"
+    )
 
 
 def test_compose_repeats_the_health_check_for_engines_that_drop_the_images_own():
@@ -133,21 +153,36 @@ def health_check(url: str) -> int:
     """Run the image's own health check as the engine does, where a proxy variable points at nothing."""
     (instruction,) = stages()[-1].all("HEALTHCHECK")
     command = json.loads(instruction.partition(" CMD ")[2])
-    environment = {"HEALTHCHECK_URL": url, "http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+    environment = {
+        "HEALTHCHECK_URL": url,
+        "http_proxy": "http://127.0.0.1:9",
+        "https_proxy": "http://127.0.0.1:9",
+    }
     return run(sys.executable, *command[1:], env=environment).returncode
 
 
-def test_the_health_check_passes_at_a_live_exporter_over_tls_too_and_fails_where_nothing_listens(tmp_path):
+def test_the_health_check_passes_at_a_live_exporter_over_tls_too_and_fails_where_nothing_listens(
+    tmp_path,
+):
     certificate = trustme.CA().issue_cert("exporter.example.org")
     certificate.private_key_pem.write_to_path(tmp_path / "tls.key")
     certificate.cert_chain_pems[0].write_to_path(tmp_path / "tls.crt")
-    (tmp_path / "web.yml").write_text("tls_server_config: {cert_file: tls.crt, key_file: tls.key}\n", encoding="utf-8")
+    (tmp_path / "web.yml").write_text(
+        "tls_server_config: {cert_file: tls.crt, key_file: tls.key}\n", encoding="utf-8"
+    )
 
     plain = f"http://127.0.0.1:{free_port()}"
-    flags = (f"--web.config.file={tmp_path / 'web.yml'}", f"--probe.listen-address={plain.removeprefix('http://')}")
+    flags = (
+        f"--web.config.file={tmp_path / 'web.yml'}",
+        f"--probe.listen-address={plain.removeprefix('http://')}",
+    )
 
     with Exporter("--demo", *flags) as exporter:
         port = exporter.url.rpartition(":")[2]
-        healthy = [f"{plain}/-/healthy", f"https://127.0.0.1:{port}/-/healthy", f"{plain}/-/nonsense"]
+        healthy = [
+            f"{plain}/-/healthy",
+            f"https://127.0.0.1:{port}/-/healthy",
+            f"{plain}/-/nonsense",
+        ]
         assert [health_check(url) for url in healthy] == [0, 0, 1]
     assert health_check(f"{plain}/-/healthy") == 1

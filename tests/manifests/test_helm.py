@@ -14,7 +14,12 @@ from manifests.resources import Resource, environment_of, faults_of, pod_of, the
 from processes import run
 
 import exporter
-from exporter.settings.config_file import COLLECT_KEYS, FILTER_KEYS, OWN_COLLECT_KEYS, THRESHOLD_KEYS
+from exporter.settings.config_file import (
+    COLLECT_KEYS,
+    FILTER_KEYS,
+    OWN_COLLECT_KEYS,
+    THRESHOLD_KEYS,
+)
 from exporter.settings.load import load_settings
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +42,8 @@ def rendered(render_all: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
     good = {name: {"values": values} for name, values in CASES.items()}
     (first,), (_, second) = CASES["minimal"]["accounts"], CASES["accounts"]["accounts"]
     shared = [
-        {"name": name, "existingSecret": "shared", "baseUrl": f"https://{name}.example.org"} for name in ("a", "b")
+        {"name": name, "existingSecret": "shared", "baseUrl": f"https://{name}.example.org"}
+        for name in ("a", "b")
     ]
     named = {
         "a release with a dot": {"values": CASES["minimal"], "release": "my.release"},
@@ -51,7 +57,10 @@ def rendered(render_all: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
         "two accounts of one token": {"values": {"accounts": shared}},
     }
     bad = {
-        name: {**case, "values": {**({} if case.get("alone") else CASES["minimal"]), **case["values"]}}
+        name: {
+            **case,
+            "values": {**({} if case.get("alone") else CASES["minimal"]), **case["values"]},
+        }
         for name, case in REFUSED.items()
     }
     return render_all({**good, **named, **bad})
@@ -83,8 +92,14 @@ def test_a_release_whose_name_has_a_dot_gives_names_that_a_service_may_have(rend
 
 def mounted_secrets(pod: dict[str, Any]) -> dict[str, tuple[str, str]]:
     """Return what file comes from which key of which Secret."""
-    (tokens,) = (volume["projected"]["sources"] for volume in pod["volumes"] if volume["name"] == "tokens")
-    (mount,) = (entry["mountPath"] for entry in pod["containers"][0]["volumeMounts"] if entry["name"] == "tokens")
+    (tokens,) = (
+        volume["projected"]["sources"] for volume in pod["volumes"] if volume["name"] == "tokens"
+    )
+    (mount,) = (
+        entry["mountPath"]
+        for entry in pod["containers"][0]["volumeMounts"]
+        if entry["name"] == "tokens"
+    )
     return {
         f"{mount}/{item['path']}": (source["secret"]["name"], item["key"])
         for source in tokens
@@ -103,10 +118,24 @@ def test_each_token_is_mounted_from_its_own_secret(rendered):
 def config_in(found: list[Resource]) -> str:
     """Return the exporter's file, which has to be where the variable says."""
     pod = pod_of(found)
-    (variable,) = (e["value"] for e in pod["containers"][0]["env"] if e["name"] == "COMETAPI_EXPORTER_CONFIG_FILE")
-    (mount,) = (entry["mountPath"] for entry in pod["containers"][0]["volumeMounts"] if entry["name"] == "config")
-    (volume,) = (entry["configMap"]["name"] for entry in pod["volumes"] if entry["name"] == "config")
-    config = next(entry for entry in found if entry["kind"] == "ConfigMap" and entry["metadata"]["name"] == volume)
+    (variable,) = (
+        e["value"]
+        for e in pod["containers"][0]["env"]
+        if e["name"] == "COMETAPI_EXPORTER_CONFIG_FILE"
+    )
+    (mount,) = (
+        entry["mountPath"]
+        for entry in pod["containers"][0]["volumeMounts"]
+        if entry["name"] == "config"
+    )
+    (volume,) = (
+        entry["configMap"]["name"] for entry in pod["volumes"] if entry["name"] == "config"
+    )
+    config = next(
+        entry
+        for entry in found
+        if entry["kind"] == "ConfigMap" and entry["metadata"]["name"] == volume
+    )
     return str(config["data"][Path(variable).relative_to(mount).name])
 
 
@@ -156,7 +185,10 @@ def test_an_account_keeps_its_path_when_the_one_before_it_goes(rendered):
     """Until the pods are replaced, the old ones read the new file: it must not lead them to another token."""
     found = resources(rendered, "accounts"), resources(rendered, "the second account alone")
     paths = [
-        {account["name"]: account["access_token_file"] for account in yaml.safe_load(config_in(each))["accounts"]}
+        {
+            account["name"]: account["access_token_file"]
+            for account in yaml.safe_load(config_in(each))["accounts"]
+        }
         for each in found
     ]
 
@@ -170,9 +202,12 @@ def test_two_accounts_with_one_secret_mount_it_once(rendered):
 
 
 @pytest.mark.parametrize(
-    ("case", "port"), [("minimal", "http"), ("everything", "probes"), ("client-certificates", "probes")]
+    ("case", "port"),
+    [("minimal", "http"), ("everything", "probes"), ("client-certificates", "probes")],
 )
-def test_probes_have_a_plain_port_where_the_pages_may_want_a_certificate_or_a_password(rendered, case, port):
+def test_probes_have_a_plain_port_where_the_pages_may_want_a_certificate_or_a_password(
+    rendered, case, port
+):
     pod = pod_of(resources(rendered, case))
     (container,) = pod["containers"]
     ports = {entry["name"]: entry["containerPort"] for entry in container["ports"]}
@@ -200,24 +235,37 @@ def test_each_shard_takes_its_ordinal_as_index_and_its_part_of_the_rate_limit(re
 def test_shards_are_refused_where_pods_have_no_label_with_their_ordinal():
     case = {"values": CASES["sharded"], "kubernetes": "1.27.4"}
     order = json.dumps({"chart": str(CHART), "cases": {"sharded": case}})
-    done = run(require("manifest-python"), Path(__file__).parent / "with_tools.py", "render", input=order)
+    done = run(
+        require("manifest-python"), Path(__file__).parent / "with_tools.py", "render", input=order
+    )
 
-    assert "Kubernetes 1.28 or newer is required, this is v1.27.4" in done.stderr, "the linter only logs what fails"
+    assert "Kubernetes 1.28 or newer is required, this is v1.27.4" in done.stderr, (
+        "the linter only logs what fails"
+    )
 
 
 def test_replicas_share_the_rate_limit(rendered):
-    assert yaml.safe_load(config_in(resources(rendered, "everything")))["collect"] == {"max_requests_per_minute": 25}
+    assert yaml.safe_load(config_in(resources(rendered, "everything")))["collect"] == {
+        "max_requests_per_minute": 25
+    }
 
 
 def test_the_web_config_is_mounted_whole_so_that_its_relative_paths_hold(rendered):
     pod = pod_of(resources(rendered, "everything"))
     environment = environment_of(pod)
-    (mount,) = (entry["mountPath"] for entry in pod["containers"][0]["volumeMounts"] if entry["name"] == "web")
+    (mount,) = (
+        entry["mountPath"]
+        for entry in pod["containers"][0]["volumeMounts"]
+        if entry["name"] == "web"
+    )
     (secret,) = (volume["secret"] for volume in pod["volumes"] if volume["name"] == "web")
 
     assert environment["COMETAPI_EXPORTER_WEB_CONFIG_FILE"] == f"{mount}/web-config.yml"
     assert secret == {"secretName": "web", "defaultMode": 0o440}
-    assert the(resources(rendered, "everything"), "ServiceMonitor")["spec"]["endpoints"][0]["scheme"] == "https"
+    assert (
+        the(resources(rendered, "everything"), "ServiceMonitor")["spec"]["endpoints"][0]["scheme"]
+        == "https"
+    )
 
 
 def test_several_pods_are_evicted_one_at_a_time_and_a_single_one_at_any_time(rendered):
@@ -228,7 +276,9 @@ def test_several_pods_are_evicted_one_at_a_time_and_a_single_one_at_any_time(ren
 
 
 def test_helm_and_kustomize_ask_for_the_same_resources(rendered):
-    manifest = yaml.safe_load((ROOT / "deploy/kubernetes/exporter/deployment.yaml").read_text(encoding="utf-8"))
+    manifest = yaml.safe_load(
+        (ROOT / "deploy/kubernetes/exporter/deployment.yaml").read_text(encoding="utf-8")
+    )
 
     assert (
         pod_of(resources(rendered, "minimal"))["containers"][0]["resources"]
@@ -250,8 +300,14 @@ def test_a_threshold_of_the_values_replaces_the_shipped_one_and_nothing_else(ren
 
 
 def test_the_dashboards_are_those_of_grafana(rendered):
-    found = [r for r in resources(rendered, "everything") if "grafana_dashboard" in r["metadata"]["labels"]]
-    shown = {name: json.loads(text) for resource in found for name, text in resource["data"].items()}
+    found = [
+        r
+        for r in resources(rendered, "everything")
+        if "grafana_dashboard" in r["metadata"]["labels"]
+    ]
+    shown = {
+        name: json.loads(text) for resource in found for name, text in resource["data"].items()
+    }
 
     assert shown == {
         path.name: json.loads(path.read_text(encoding="utf-8"))
@@ -260,7 +316,10 @@ def test_the_dashboards_are_those_of_grafana(rendered):
 
 
 def test_an_image_is_named_by_digest_where_there_is_one_else_by_the_chart_s_version(rendered):
-    assert pod_of(resources(rendered, "minimal"))["containers"][0]["image"] == "cometapi-exporter:0.1.0"
+    assert (
+        pod_of(resources(rendered, "minimal"))["containers"][0]["image"]
+        == "cometapi-exporter:0.1.0"
+    )
     assert pod_of(resources(rendered, "everything"))["containers"][0]["image"] == (
         "registry.example.org/cometapi-exporter@sha256:" + 64 * "a"
     )

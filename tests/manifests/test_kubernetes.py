@@ -20,7 +20,11 @@ APPLIED_COPY_LIMIT = 262_144  # bytes of all annotations; `kubectl apply` keeps 
 
 def build(folder: Path) -> list[dict[str, Any]]:
     """Build one kustomization."""
-    command = [require("kustomize"), "build"] if not shutil.which("kubectl") else [require("kubectl"), "kustomize"]
+    command = (
+        [require("kustomize"), "build"]
+        if not shutil.which("kubectl")
+        else [require("kubectl"), "kustomize"]
+    )
     return list(yaml.safe_load_all(output_of(*command, folder)))
 
 
@@ -32,7 +36,9 @@ def everything() -> list[dict[str, Any]]:
 
 def secret_example() -> dict[str, Any]:
     """Return the example of the Secret."""
-    return dict(yaml.safe_load((KUBERNETES / "exporter/secret.example.yaml").read_text(encoding="utf-8")))
+    return dict(
+        yaml.safe_load((KUBERNETES / "exporter/secret.example.yaml").read_text(encoding="utf-8"))
+    )
 
 
 def test_the_clusters_schemas_accept_every_resource(everything, problems_of):
@@ -40,7 +46,9 @@ def test_the_clusters_schemas_accept_every_resource(everything, problems_of):
 
 
 def test_the_schemas_refuse_a_misspelt_field(everything, problems_of):
-    broken = json.loads(json.dumps([the(everything, "Deployment"), the(everything, "ServiceMonitor")]))
+    broken = json.loads(
+        json.dumps([the(everything, "Deployment"), the(everything, "ServiceMonitor")])
+    )
     broken[0]["spec"]["template"]["spec"]["containers"][0]["livenesProbe"] = {}
     broken[1]["spec"]["endpoints"][0]["scrapeTimout"] = "10s"
 
@@ -58,7 +66,9 @@ def test_the_clusters_schemas_accept_the_example_with_shards(sharded, problems_o
 
 
 @pytest.mark.parametrize("example", ["everything", "sharded"])
-def test_no_pod_has_a_right_that_it_does_not_need_and_every_selector_finds_the_pods(request, example):
+def test_no_pod_has_a_right_that_it_does_not_need_and_every_selector_finds_the_pods(
+    request, example
+):
     assert faults_of(request.getfixturevalue(example)) == []
 
 
@@ -77,19 +87,25 @@ def test_the_shards_of_the_example_agree_on_their_number_and_share_the_rate_limi
 def test_the_exporter_reads_the_accounts_of_the_example_where_they_are_mounted(sharded, tmp_path):
     pod = pod_of(sharded)
     mounts = {mount["name"]: mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]}
-    (volume,) = (entry["configMap"]["name"] for entry in pod["volumes"] if entry["name"] == "accounts")
+    (volume,) = (
+        entry["configMap"]["name"] for entry in pod["volumes"] if entry["name"] == "accounts"
+    )
     text = the(sharded, "ConfigMap")["data"]["accounts.yml"].replace(mounts["token"], str(tmp_path))
     for name in ("production", "research", "support"):
         (tmp_path / name).write_text("token", encoding="utf-8")
     (tmp_path / "accounts.yml").write_text(text, encoding="utf-8")
 
     assert the(sharded, "ConfigMap")["metadata"]["name"] == volume
-    assert environment_of(pod)["COMETAPI_EXPORTER_CONFIG_FILE"] == f"{mounts['accounts']}/accounts.yml"
+    assert (
+        environment_of(pod)["COMETAPI_EXPORTER_CONFIG_FILE"] == f"{mounts['accounts']}/accounts.yml"
+    )
     assert len(load_settings({"config_file": str(tmp_path / "accounts.yml")}, {}).accounts) == 3
 
 
 def test_the_exporter_alone_needs_no_resource_of_the_operator():
-    assert {resource["apiVersion"].split("/")[0] for resource in build(KUBERNETES / "exporter")} == {
+    assert {
+        resource["apiVersion"].split("/")[0] for resource in build(KUBERNETES / "exporter")
+    } == {
         "apps",
         "networking.k8s.io",
         "policy",
@@ -104,7 +120,9 @@ def test_the_token_is_the_mounted_file_of_the_example_secret(everything):
     (mount,) = container["volumeMounts"]
     (item,) = volume["secret"]["items"]
 
-    assert environment_of(pod)["COMETAPI_ACCESS_TOKEN_FILE"] == f"{mount['mountPath']}/{item['path']}"
+    assert (
+        environment_of(pod)["COMETAPI_ACCESS_TOKEN_FILE"] == f"{mount['mountPath']}/{item['path']}"
+    )
     assert "subPath" not in mount, "a file mounted by subPath is never updated"
     assert volume["secret"]["secretName"] == secret_example()["metadata"]["name"]
     assert item["key"] in secret_example()["stringData"]
@@ -130,8 +148,12 @@ def test_promtool_accepts_the_rules_of_the_operator(everything, tmp_path):
 
 @pytest.mark.parametrize("name", ["cometapi-key", "cometapi-overview"])
 def test_a_dashboard_is_the_one_of_grafana_and_small_enough_to_be_applied(everything, name):
-    (resource,) = (entry for entry in everything if entry["metadata"]["name"] == f"{name}-dashboard")
-    source = json.loads((ROOT / f"deploy/grafana/dashboards/{name}.json").read_text(encoding="utf-8"))
+    (resource,) = (
+        entry for entry in everything if entry["metadata"]["name"] == f"{name}-dashboard"
+    )
+    source = json.loads(
+        (ROOT / f"deploy/grafana/dashboards/{name}.json").read_text(encoding="utf-8")
+    )
 
     assert json.loads(resource["data"][f"{name}.json"]) == source
     assert len(json.dumps(resource, ensure_ascii=False).encode()) < APPLIED_COPY_LIMIT

@@ -29,7 +29,9 @@ WRITTEN_BY_HAND = [
 ]
 
 
-each_file = pytest.mark.parametrize("path", WRITTEN_BY_HAND, ids=lambda path: str(path.relative_to(ROOT)))
+each_file = pytest.mark.parametrize(
+    "path", WRITTEN_BY_HAND, ids=lambda path: str(path.relative_to(ROOT))
+)
 
 
 @each_file

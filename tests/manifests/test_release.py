@@ -33,7 +33,9 @@ def release() -> SimpleNamespace:
 @pytest.fixture
 def tree(release: SimpleNamespace, tmp_path: Path) -> Path:
     """Return a copy of the files that name versions, all set to 1.2.3, ready for its release."""
-    places = {place.split()[0] for place in release.VERSIONS} | {"deploy/helm/cometapi-exporter/values.yaml"}
+    places = {place.split()[0] for place in release.VERSIONS} | {
+        "deploy/helm/cometapi-exporter/values.yaml"
+    }
     for place in places:
         (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / place, tmp_path / place)
@@ -71,7 +73,13 @@ CHART = "deploy/helm/cometapi-exporter/Chart.yaml"
             ["changelog.d/+more.added.md is not in CHANGELOG.md"],
         ),
     ],
-    ids=["nothing", "another tag", "a chart of another version", "no changelog", "a fragment that is left"],
+    ids=[
+        "nothing",
+        "another tag",
+        "a chart of another version",
+        "no changelog",
+        "a fragment that is left",
+    ],
 )
 def test_what_disagrees_with_a_release_is_named(release, tree, tag, change, problems):
     change(tree, release)

@@ -26,9 +26,13 @@ def test_a_key_has_at_most_ten_series(series):
 
 def test_a_group_has_twelve_series_and_an_account_about_fifty(series):
     of_an_account = [
-        line for line in series if not line.startswith(("cometapi_key_", "cometapi_keys", "cometapi_usage_"))
+        line
+        for line in series
+        if not line.startswith(("cometapi_key_", "cometapi_keys", "cometapi_usage_"))
     ]
-    groups = Counter(re.findall(r'^cometapi_keys\w*\{.*?group="(\w*)"', "\n".join(series), re.MULTILINE))
+    groups = Counter(
+        re.findall(r'^cometapi_keys\w*\{.*?group="(\w*)"', "\n".join(series), re.MULTILINE)
+    )
 
     assert set(groups.values()) == {12}
     assert 40 <= len(of_an_account) <= 60
@@ -42,10 +46,17 @@ def test_the_rules_record_sixteen_series_a_key():
 
 
 def test_no_rule_reads_what_the_page_drops():
-    (pattern,) = re.findall(r"regex: (cometapi_key_.+)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
-    rules = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "deploy/prometheus/rules").glob("*.yml"))
+    (pattern,) = re.findall(
+        r"regex: (cometapi_key_.+)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    rules = "".join(
+        path.read_text(encoding="utf-8")
+        for path in (ROOT / "deploy/prometheus/rules").glob("*.yml")
+    )
 
-    assert [name for name in re.findall(r"cometapi_key_\w+", rules) if re.fullmatch(pattern, name)] == []
+    assert [
+        name for name in re.findall(r"cometapi_key_\w+", rules) if re.fullmatch(pattern, name)
+    ] == []
 
 
 def test_what_is_sent_to_long_term_storage_is_ours_and_the_alerts():

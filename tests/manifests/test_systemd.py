@@ -22,7 +22,9 @@ PR_SET_MDWE, REFUSE_EXEC_GAIN = 65, 1
 def settings() -> dict[str, list[str]]:
     """Return what the unit sets, several times where it does."""
     found: dict[str, list[str]] = {}
-    for name, value in re.findall(r"^([A-Za-z]+)=(.*)$", UNIT.read_text(encoding="utf-8"), re.MULTILINE):
+    for name, value in re.findall(
+        r"^([A-Za-z]+)=(.*)$", UNIT.read_text(encoding="utf-8"), re.MULTILINE
+    ):
         found.setdefault(name, []).append(value)
     return found
 
@@ -34,7 +36,9 @@ def analyse(verb: str, *options: str, unit: Path = UNIT) -> subprocess.Completed
 
 def test_systemd_understands_every_line(tmp_path):
     copy = tmp_path / UNIT.name
-    installed = UNIT.read_text(encoding="utf-8").replace("/opt/cometapi-exporter/bin/cometapi-exporter", str(EXPORTER))
+    installed = UNIT.read_text(encoding="utf-8").replace(
+        "/opt/cometapi-exporter/bin/cometapi-exporter", str(EXPORTER)
+    )
     copy.write_text(installed, encoding="utf-8")
     done = analyse("verify", "--man=no", unit=copy)
 
@@ -44,13 +48,17 @@ def test_systemd_understands_every_line(tmp_path):
 def test_systemd_rates_the_exposure_at_most_1_5():
     done = analyse("security", "--offline=true", "--threshold=15")
 
-    assert done.returncode == 0, "\n".join(line for line in done.stdout.split("\n") if "✗" in line or "→" in line)
+    assert done.returncode == 0, "\n".join(
+        line for line in done.stdout.split("\n") if "✗" in line or "→" in line
+    )
 
 
 def test_whatever_ends_the_exporter_it_is_started_again_except_for_invalid_settings():
     unit = settings()
 
-    assert unit["Restart"] == ["always"], "systemd counts an end by SIGHUP as clean: on-failure leaves it down"
+    assert unit["Restart"] == ["always"], (
+        "systemd counts an end by SIGHUP as clean: on-failure leaves it down"
+    )
     assert unit["RestartPreventExitStatus"] == ["2"]
 
 
@@ -66,11 +74,19 @@ def test_the_check_of_the_runbooks_has_the_settings_of_the_unit(tmp_path):
     properties = [value for flag, value in pairwise(arguments) if flag == "-p"]
     ours = {f"{name}={value}" for name, values in settings().items() for value in values}
     transient = tmp_path / "cometapi-exporter-check.service"
-    transient.write_text("\n".join(["[Service]", *properties, "ExecStart=/bin/true", ""]), encoding="utf-8")
+    transient.write_text(
+        "\n".join(["[Service]", *properties, "ExecStart=/bin/true", ""]), encoding="utf-8"
+    )
 
     assert set(properties) <= ours
-    assert {value.partition("=")[0] for value in properties} == {"DynamicUser", "EnvironmentFile", "LoadCredential"}
-    assert not [argument for argument in arguments if "%" in argument], "systemd-run does not expand specifiers"
+    assert {value.partition("=")[0] for value in properties} == {
+        "DynamicUser",
+        "EnvironmentFile",
+        "LoadCredential",
+    }
+    assert not [argument for argument in arguments if "%" in argument], (
+        "systemd-run does not expand specifiers"
+    )
     assert analyse("verify", "--man=no", unit=transient).stderr == ""
 
 
@@ -78,13 +94,22 @@ def test_the_check_of_the_runbooks_reads_the_token_from_its_credential(tmp_path)
     *_, shell, option, script = check_of_the_runbooks()
     (tmp_path / "token").write_text(CANARY_TOKEN, encoding="utf-8")
     with Gateway(keys=wire_keys(2)) as gateway:
-        environment = clean_environment(CREDENTIALS_DIRECTORY=str(tmp_path), COMETAPI_BASE_URL=gateway.url)
-        output_of(shell, option, script.replace(settings()["ExecStart"][0], str(EXPORTER)), env=environment)
+        environment = clean_environment(
+            CREDENTIALS_DIRECTORY=str(tmp_path), COMETAPI_BASE_URL=gateway.url
+        )
+        output_of(
+            shell,
+            option,
+            script.replace(settings()["ExecStart"][0], str(EXPORTER)),
+            env=environment,
+        )
 
 
 def calls_of(group: str) -> set[str]:
     """Return every system call of one of systemd's groups, other groups in it included."""
-    lines = output_of(require("systemd-analyze"), "--no-pager", "syscall-filter", group).split("\n")[1:]
+    lines = output_of(require("systemd-analyze"), "--no-pager", "syscall-filter", group).split(
+        "\n"
+    )[1:]
     names = [name for line in lines if (name := line.strip()) and not name.startswith("#")]
     return {call for name in names for call in (calls_of(name) if name.startswith("@") else {name})}
 
@@ -113,7 +138,9 @@ def test_the_exporter_opens_no_socket_of_a_family_that_the_unit_forbids(traced):
     opened = set(re.findall(r"\bsocket(?:pair)?\((AF_[A-Z0-9]+)", traced))
 
     assert settings()["RestrictAddressFamilies"] == ["AF_INET AF_INET6 AF_UNIX"]
-    assert opened - {"AF_NETLINK"} == {"AF_INET", "AF_UNIX"}, "the C library asks netlink, and does without"
+    assert opened - {"AF_NETLINK"} == {"AF_INET", "AF_UNIX"}, (
+        "the C library asks netlink, and does without"
+    )
 
 
 def _refuse_writable_code() -> None:
@@ -123,7 +150,9 @@ def _refuse_writable_code() -> None:
 
 def test_the_exporter_runs_without_memory_that_is_both_writable_and_executable():
     assert settings()["MemoryDenyWriteExecute"] == ["yes"]
-    done = run(EXPORTER, "--demo", "--once", env=clean_environment(), preexec_fn=_refuse_writable_code)
+    done = run(
+        EXPORTER, "--demo", "--once", env=clean_environment(), preexec_fn=_refuse_writable_code
+    )
     if done.returncode == 77:
         pytest.skip("a kernel before 6.3 cannot refuse such memory to a process that asks")
 
@@ -139,9 +168,22 @@ def without_rights() -> list[str]:
     drop = ["--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all", "--no-new-privs"]
     someone = ["--reuid=65532", "--regid=65532", "--clear-groups"]
     probe = run(require("setpriv"), *someone, *drop, EXPORTER, "--version")
-    user = someone if probe.returncode == 0 else []  # the tree may be in a home folder that other users cannot enter
+    user = (
+        someone if probe.returncode == 0 else []
+    )  # the tree may be in a home folder that other users cannot enter
     freeze = 'mount --make-rprivate / && mount -o remount,bind,ro / && exec "$@"'
-    return [require("unshare"), "--mount", "--", "sh", "-c", freeze, "sh", require("setpriv"), *user, *drop]
+    return [
+        require("unshare"),
+        "--mount",
+        "--",
+        "sh",
+        "-c",
+        freeze,
+        "sh",
+        require("setpriv"),
+        *user,
+        *drop,
+    ]
 
 
 def test_the_exporter_serves_from_a_read_only_tree_without_any_right():

@@ -42,7 +42,9 @@ def jobs() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 @pytest.mark.parametrize(
-    "command", [["actionlint"], ["zizmor", "--offline", "--no-progress", "--persona=auditor"]], ids=lambda c: c[0]
+    "command",
+    [["actionlint"], ["zizmor", "--offline", "--no-progress", "--persona=auditor"]],
+    ids=lambda c: c[0],
 )
 def test_the_linter_finds_nothing(command):
     program, *options = command
@@ -51,7 +53,12 @@ def test_the_linter_finds_nothing(command):
 
 
 def test_every_action_is_pinned_by_commit_with_its_version_beside_it():
-    used = [line.strip() for path in FILES for line in path.read_text(encoding="utf-8").split("\n") if "uses: " in line]
+    used = [
+        line.strip()
+        for path in FILES
+        for line in path.read_text(encoding="utf-8").split("\n")
+        if "uses: " in line
+    ]
     others = [line for line in used if not PINNED.search(line) and "uses: ./" not in line]
 
     assert len(used) > 20
@@ -68,7 +75,9 @@ def test_an_action_has_one_version_everywhere():
 
 
 def test_nothing_has_a_right_that_is_not_listed_here():
-    assert {path.stem: workflow(path.stem)["permissions"] for path in FILES} == {path.stem: {} for path in FILES}
+    assert {path.stem: workflow(path.stem)["permissions"] for path in FILES} == {
+        path.stem: {} for path in FILES
+    }
     assert {
         (file, name, right)
         for file, name, job in jobs()

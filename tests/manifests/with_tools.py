@@ -3,7 +3,8 @@
 Run by tests as `manifest-python with_tools.py render|check`, never imported.
 Talks to: standard input and output; loads the libraries of that environment.
 
-render  in: {"chart": path, "cases": {name: {"values": ..., "release": "watch", "kubernetes": "1.34.0"}}};
+render  in: {"chart": path, "cases": {name: {"values": ..., "release": "watch", "kubernetes":
+"1.34.0"}}};
         out: {name: {"documents": {template: text}} or {"error": text}}
 check   in: [[where, resource], ...]; out: [problem, ...]
 """
@@ -22,11 +23,19 @@ def render(order: dict[str, Any]) -> dict[str, Any]:
     """Lint and render one chart with each set of values."""
     import helm_python  # noqa: PLC0415 - only in the tools' environment, and slow to load
 
-    return {name: _render(helm_python, order["chart"], **case) for name, case in order["cases"].items()}
+    return {
+        name: _render(helm_python, order["chart"], **case) for name, case in order["cases"].items()
+    }
 
 
 def _render(
-    helm: Any, path: str, *, values: dict[str, Any], release: str = "watch", kubernetes: str | None = None, **_: Any
+    helm: Any,
+    path: str,
+    *,
+    values: dict[str, Any],
+    release: str = "watch",
+    kubernetes: str | None = None,
+    **_: Any,
 ) -> dict[str, Any]:
     findings = helm.lint(path, values, strict=True, kube_version=kubernetes)
     errors = [entry["error"] for entry in findings["messages"] if entry["severity"] != INFORMATION]

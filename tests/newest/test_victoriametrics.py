@@ -1,6 +1,7 @@
 """Long-term storage as docs/scaling.md describes it: two Prometheus servers write to one VictoriaMetrics.
 
-`make test-newest` builds VictoriaMetrics; without it these tests are skipped everywhere, CI included.
+`make test-newest` builds VictoriaMetrics; without it these tests are skipped everywhere, CI
+included.
 """
 
 import shutil
@@ -17,13 +18,22 @@ from dashboards.committed import BOTH
 from processes import Exporter, Process, Prometheus, free_port, scrape_config, wait_until
 
 PROGRAM = shutil.which("victoria-metrics")
-pytestmark = pytest.mark.skipif(PROGRAM is None, reason="make test-newest builds VictoriaMetrics and runs this")
+pytestmark = pytest.mark.skipif(
+    PROGRAM is None, reason="make test-newest builds VictoriaMetrics and runs this"
+)
 SCALING = Path(__file__).parents[2] / "docs/scaling.md"
 SECONDS = 15
 # Their series are those of any process, which docs/scaling.md does not send.
 NOT_SENT = {"Memory", "CPU"}
 VALUES = {
-    "cometapi-overview": {"job": ".*", "account": ".*", "group": ".*", "key": ".*", "window": "1h", "money": "1"},
+    "cometapi-overview": {
+        "job": ".*",
+        "account": ".*",
+        "group": ".*",
+        "key": ".*",
+        "window": "1h",
+        "money": "1",
+    },
     "cometapi-key": {"job": ".*", "account": "demo", "key": "1125", "window": "1h", "money": "1"},
 }
 
@@ -50,19 +60,30 @@ def victoria(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "memory.allowedPercent": "5",
     }
     with Process([PROGRAM, *(f"-{name}={value}" for name, value in flags.items())]):
-        wait_until(lambda: httpx.get(f"{url}/health", trust_env=False).status_code == httpx.codes.OK)
+        wait_until(
+            lambda: httpx.get(f"{url}/health", trust_env=False).status_code == httpx.codes.OK
+        )
         yield url
 
 
 @pytest.fixture(scope="module")
-def engines(victoria: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, queries.Prometheus]]:
+def engines(
+    victoria: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, queries.Prometheus]]:
     """Return clients of one twin and of VictoriaMetrics, after both twins have scraped the demo for a while."""
-    with Exporter("--demo", "--collect.interval=1s", "--collect.max-requests-per-minute=1000") as exporter:
-        config = scrape_config(exporter.wait_ready().url) | documented_remote_write(f"{victoria}/api/v1/write")
+    with Exporter(
+        "--demo", "--collect.interval=1s", "--collect.max-requests-per-minute=1000"
+    ) as exporter:
+        config = scrape_config(exporter.wait_ready().url) | documented_remote_write(
+            f"{victoria}/api/v1/write"
+        )
         config["global"] |= {"external_labels": {"cluster": "production"}}
         folders = [tmp_path_factory.mktemp(name) for name in ("first", "second")]
         with Prometheus(folders[0], config) as twin, Prometheus(folders[1], config):
-            clients = {"prometheus": queries.Prometheus(twin.url), "victoria": queries.Prometheus(victoria)}
+            clients = {
+                "prometheus": queries.Prometheus(twin.url),
+                "victoria": queries.Prometheus(victoria),
+            }
             wait_until(lambda: _samples(clients["victoria"]) >= SECONDS, seconds=90)
             yield clients
             for client in clients.values():
@@ -92,11 +113,18 @@ def test_what_is_not_ours_is_not_sent(engines):
 
 def test_every_query_of_the_dashboards_is_answered_as_by_prometheus(engines):
     moment = queries.Moment(end=int(time.time()) - 2, seconds=SECONDS, step=1)
-    asked = [query for board in BOTH for query in (*queries.panel_queries(board), *queries.annotation_queries(board))]
+    asked = [
+        query
+        for board in BOTH
+        for query in (*queries.panel_queries(board), *queries.annotation_queries(board))
+    ]
     different = [
         query.place
         for query in asked
-        if len({len(client.run(query, VALUES[query.dashboard], moment)) for client in engines.values()}) > 1
+        if len(
+            {len(client.run(query, VALUES[query.dashboard], moment)) for client in engines.values()}
+        )
+        > 1
     ]
 
     assert len(asked) > 50

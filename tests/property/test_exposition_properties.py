@@ -20,7 +20,9 @@ from exporter.exposition.telemetry import Telemetry
 from exporter.model import Usage, UsageRow, label_text
 from exporter.snapshot import Snapshot
 
-names = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from('"\\\n\r\t {}=,#'), max_size=12)
+names = st.text(
+    st.characters(exclude_categories=["Cs"]) | st.sampled_from('"\\\n\r\t {}=,#'), max_size=12
+)
 int64 = st.integers(-(2**63), 2**63 - 1)
 near_now = st.integers(NOW - 5, NOW + 5)
 
@@ -40,7 +42,11 @@ api_keys = st.builds(
 
 
 usage_rows = st.builds(
-    UsageRow, model=names.map(label_text), key_id=st.integers(0, 3), key_name=names.map(label_text), quota=int64
+    UsageRow,
+    model=names.map(label_text),
+    key_id=st.integers(0, 3),
+    key_name=names.map(label_text),
+    quota=int64,
 )
 
 
@@ -51,8 +57,13 @@ def states(draw, name="main"):
     if draw(st.integers(0, 3)):
         listing = a_listing(*draw(st.lists(api_keys, max_size=6)))
         balance = draw(st.none() | st.builds(a_balance, remaining_quota=int64))
-        usage = draw(st.none() | st.builds(Usage, rows=st.lists(usage_rows, max_size=3, unique_by=repr).map(tuple)))
-        state = state.succeeded(a_reading(listing, balance=balance, usage=usage, at=NOW + draw(st.floats(-4, 1))))
+        usage = draw(
+            st.none()
+            | st.builds(Usage, rows=st.lists(usage_rows, max_size=3, unique_by=repr).map(tuple))
+        )
+        state = state.succeeded(
+            a_reading(listing, balance=balance, usage=usage, at=NOW + draw(st.floats(-4, 1)))
+        )
     return state.failed(failure(Reason.TIMEOUT), NOW) if draw(st.booleans()) else state
 
 
@@ -69,7 +80,10 @@ def counted(events):
         ours.refresh_ended(account, outcome, seconds)
 
     def count(registry):
-        theirs = {name.removeprefix("cometapi_exporter_"): each for name, each in telemetry_metrics(registry).items()}
+        theirs = {
+            name.removeprefix("cometapi_exporter_"): each
+            for name, each in telemetry_metrics(registry).items()
+        }
         theirs["build_info"].labels("0", platform.python_version()).set(1)
         for name, value in (("shards", 1), ("accounts", 2), ("config_last_reload_successful", 1)):
             theirs[name].set(value)
@@ -99,7 +113,9 @@ events = st.tuples(
     st.lists(events, max_size=5),
 )
 @settings(max_examples=100, deadline=None)
-def test_after_any_refreshes_expiries_and_jumps_of_the_clock_each_byte_is_the_librarys(history, counted_events):
+def test_after_any_refreshes_expiries_and_jumps_of_the_clock_each_byte_is_the_librarys(
+    history, counted_events
+):
     ours, count = counted(sorted(counted_events, key=lambda event: event[0]))
     scraped = Scraped(history[0][0], telemetry=ours)
     with patch("exporter.exposition.rendering.KEYS_A_PIECE", 3):
@@ -113,17 +129,28 @@ def test_after_any_refreshes_expiries_and_jumps_of_the_clock_each_byte_is_the_li
                 assert gzip.decompress(scraped.packed(form=form)) == expected
 
 
-@given(snapshots, st.sets(st.sampled_from([family.name for family in SNAPSHOT_FAMILIES]), min_size=1))
+@given(
+    snapshots, st.sets(st.sampled_from([family.name for family in SNAPSHOT_FAMILIES]), min_size=1)
+)
 @settings(max_examples=60, deadline=None)
 def test_chosen_families_are_those_of_the_library_in_the_same_order(snapshot, chosen):
     scraped = Scraped(snapshot)
 
     for form in Form:
         expected = library_bytes(form, snapshot, NOW, names=chosen)
-        assert scraped.plain(*chosen, form=form) == gzip.decompress(scraped.packed(*chosen, form=form)) == expected
+        assert (
+            scraped.plain(*chosen, form=form)
+            == gzip.decompress(scraped.packed(*chosen, form=form))
+            == expected
+        )
 
 
-@given(st.integers(-(10**16), 10**16) | st.sampled_from([10**n for n in range(18)]) | st.floats() | st.booleans())
+@given(
+    st.integers(-(10**16), 10**16)
+    | st.sampled_from([10**n for n in range(18)])
+    | st.floats()
+    | st.booleans()
+)
 @settings(max_examples=500)
 def test_any_number_is_written_as_the_library_does(value):
     assert number(value) == floatToGoString(value)
@@ -136,7 +163,9 @@ def test_any_name_of_a_key_or_group_comes_back_from_both_parsers(name, group):
     snapshot = Snapshot.of([a_state().succeeded(a_reading(a_listing(key), at=NOW))])
     text, openmetrics = (Scraped(snapshot).plain(form=form).decode() for form in Form)
     for parsed in (parse_text(text), parse_openmetrics(openmetrics)):
-        found = [sample for family in parsed for sample in family.samples if "key_name" in sample.labels]
+        found = [
+            sample for family in parsed for sample in family.samples if "key_name" in sample.labels
+        ]
         assert len(found) == 10
         assert {(s.labels["key_name"], s.labels["group"]) for s in found} == {(key.name, key.group)}
 
@@ -146,7 +175,9 @@ def test_any_name_of_a_key_or_group_comes_back_from_both_parsers(name, group):
 def test_the_counts_agree_with_the_keys_beside_them(listed, wait):
     snapshot = Snapshot.of([a_state().succeeded(a_reading(a_listing(*listed), at=NOW))])
     value: dict[str, float] = {}
-    for family in parse_openmetrics(Scraped(snapshot, now=NOW + wait).plain(form=Form.OPENMETRICS).decode()):
+    for family in parse_openmetrics(
+        Scraped(snapshot, now=NOW + wait).plain(form=Form.OPENMETRICS).decode()
+    ):
         value[family.name] = sum(sample.value for sample in family.samples)
 
     assert value["cometapi_keys"] == len({key.id for key in listed})

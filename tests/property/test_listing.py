@@ -1,9 +1,9 @@
 """Whatever happens to a list while it is read page by page, a listing called settled is whole.
 
-The gateway is simulated purely: it pages by offset, newest key first. Between any two pages keys may be created (with a
-new highest id) or deleted (any); a page's total and items are of one moment. Pages are rendered and arrive in any
-order, as they do when several are asked for at the same time. Each decision comes out of one drawn list of numbers, so
-that a failure shrinks well.
+The gateway is simulated purely: it pages by offset, newest key first. Between any two pages keys
+may be created (with a new highest id) or deleted (any); a page's total and items are of one moment.
+Pages are rendered and arrive in any order, as they do when several are asked for at the same time.
+Each decision comes out of one drawn list of numbers, so that a failure shrinks well.
 """
 
 from collections.abc import Iterator
@@ -46,7 +46,12 @@ class PurePages:
 
 
 def read(
-    gateway: PurePages, decisions: list[int], *, at_once: int = 1, changes: str = "CD", careful: bool = False
+    gateway: PurePages,
+    decisions: list[int],
+    *,
+    at_once: int = 1,
+    changes: str = "CD",
+    careful: bool = False,
 ) -> Listing:
     """Walk the whole list; *decisions* say what happens between, and where they run out the rest is quiet.
 
@@ -93,7 +98,8 @@ AT_ONCE = st.integers(1, 5)
 DECISIONS = st.lists(st.integers(0, 5), max_size=80)
 
 
-# Page three first, then the newest deleted, two made and the oldest deleted: key 2 lives on, and is on no page read.
+# Page three first, then the newest deleted, two made and the oldest deleted: key 2 lives on, and is
+# on no page read.
 @example(ids={1, 2, 3}, size=1, at_once=3, decisions=[2, 0, 3, 0, 2, 1, 1, 2, 0, 0, 0, 0, 1, 0])
 @given(ids=IDS, size=SIZES, at_once=AT_ONCE, decisions=DECISIONS)
 @QUICK

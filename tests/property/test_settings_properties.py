@@ -23,30 +23,63 @@ from exporter.settings.load import Settings, load_settings
 from exporter.settings.options import BY_KEY, OPTIONS
 
 WORDS = [
-    *("60s", "1h30m", "0s", "true", "7", "-1", "nan", "1e999", "https://x/v1", "http://x", "http://[::1", "[::1]:1"),
-    *(":0,:1", "/m", "/-/ready", "a\0b", "\ud800", "/dev/null", ".", "json", "DEBUG", "COMETAPI_ACCESS_TOKEN", "model"),
+    *(
+        "60s",
+        "1h30m",
+        "0s",
+        "true",
+        "7",
+        "-1",
+        "nan",
+        "1e999",
+        "https://x/v1",
+        "http://x",
+        "http://[::1",
+        "[::1]:1",
+    ),
+    *(
+        ":0,:1",
+        "/m",
+        "/-/ready",
+        "a\0b",
+        "\ud800",
+        "/dev/null",
+        ".",
+        "json",
+        "DEBUG",
+        "COMETAPI_ACCESS_TOKEN",
+        "model",
+    ),
     *("(a|b)/.*", "[[a"),
 ]
 words = (
-    st.sampled_from(WORDS) | st.text(max_size=20) | st.text(st.characters(categories=["Cs", "Cc", "Nd"]), max_size=5)
+    st.sampled_from(WORDS)
+    | st.text(max_size=20)
+    | st.text(st.characters(categories=["Cs", "Cc", "Nd"]), max_size=5)
 )
 documents = st.recursive(
     words | st.none() | st.booleans() | st.integers() | st.floats() | st.dates(),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from([*ACCOUNT_KEYS, *TOP_KEYS, *FILTER_KEYS, *THRESHOLD_KEYS]) | words, inner, max_size=4
+            st.sampled_from([*ACCOUNT_KEYS, *TOP_KEYS, *FILTER_KEYS, *THRESHOLD_KEYS]) | words,
+            inner,
+            max_size=4,
         )
     ),
     max_leaves=12,
 )
-accounts = st.fixed_dictionaries({}, optional=dict.fromkeys([*ACCOUNT_KEYS, "odd"], words | documents))
+accounts = st.fixed_dictionaries(
+    {}, optional=dict.fromkeys([*ACCOUNT_KEYS, "odd"], words | documents)
+)
 plausible = st.fixed_dictionaries(
     {"accounts": st.lists(accounts, max_size=3)},
     optional={
         "collect": st.dictionaries(st.sampled_from(COLLECT_KEYS), words, max_size=3),
         "keys": st.dictionaries(st.sampled_from(FILTER_KEYS), words, max_size=3),
-        "thresholds": st.lists(st.dictionaries(st.sampled_from(THRESHOLD_KEYS), words, max_size=3), max_size=3),
+        "thresholds": st.lists(
+            st.dictionaries(st.sampled_from(THRESHOLD_KEYS), words, max_size=3), max_size=3
+        ),
     },
 )
 
@@ -66,7 +99,9 @@ givens = st.fixed_dictionaries({}, optional={option.key: st.none() | words for o
 
 
 @given(
-    givens, st.fixed_dictionaries({}, optional={"COMETAPI_ACCESS_TOKEN": st.just(CANARY_TOKEN) | words}), st.booleans()
+    givens,
+    st.fixed_dictionaries({}, optional={"COMETAPI_ACCESS_TOKEN": st.just(CANARY_TOKEN) | words}),
+    st.booleans(),
 )
 @settings(max_examples=200, deadline=None)
 def test_any_texts_for_any_options_are_settings_or_reported_as_wrong(given_, environ, demo):
@@ -76,7 +111,9 @@ def test_any_texts_for_any_options_are_settings_or_reported_as_wrong(given_, env
         assert isinstance(loaded, Settings)
         assert len(loaded.accounts) == 1
         assert all(httpx.URL(account.base_url).host for account in loaded.accounts)
-        assert all(account.stale_after >= 2 * account.interval >= 0.2 for account in loaded.accounts)
+        assert all(
+            account.stale_after >= 2 * account.interval >= 0.2 for account in loaded.accounts
+        )
 
 
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.key)
@@ -96,7 +133,9 @@ def test_any_document_is_judged(document):
     problems = []
     _, accounts = parse_config(document, Path("F"), problems)
 
-    assert all(problem.startswith("F: ") for problem in problems) or problems == ["F: expected a mapping"]
+    assert all(problem.startswith("F: ") for problem in problems) or problems == [
+        "F: expected a mapping"
+    ]
     assert problems or accounts
     assert problems or len({account.name for account in accounts}) == len(accounts)
 
@@ -120,7 +159,9 @@ YAML_BITS = st.sampled_from(
 
 
 @given(st.lists(YAML_BITS | words, max_size=20).map("".join))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_any_text_in_the_file_is_settings_or_reported_as_wrong(tmp_path, text):
     path = tmp_path / "accounts.yml"
     path.write_text(text, encoding="utf-8", errors="surrogatepass")
@@ -129,7 +170,9 @@ def test_any_text_in_the_file_is_settings_or_reported_as_wrong(tmp_path, text):
 
 
 @given(plausible)
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_any_accounts_in_the_file_are_settings_or_reported_as_wrong(monkeypatch, document):
     monkeypatch.setattr("exporter.settings.load.read_config_file", partial(parse_config, document))
 

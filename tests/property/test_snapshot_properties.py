@@ -1,6 +1,7 @@
 """Over any history of listings: who is shown, who leaves, and by what proof.
 
-The model beside it knows nothing of `merge`: it keeps, for every key ever shown, what the listings have said of it.
+The model beside it knows nothing of `merge`: it keeps, for every key ever shown, what the listings
+have said of it.
 """
 
 from domain import NOW, a_listing, a_reading, a_state, an_api_key, failure
@@ -61,7 +62,11 @@ class Histories(RuleBasedStateMachine):
     def fail(self, reason):
         before = self.state
         self.state = self.state.failed(failure(reason), NOW + self.refresh)
-        assert (self.state.keys, self.state.read_at, self.state.groups) == (before.keys, before.read_at, before.groups)
+        assert (self.state.keys, self.state.read_at, self.state.groups) == (
+            before.keys,
+            before.read_at,
+            before.groups,
+        )
 
     @invariant()
     def exactly_the_keys_without_proof_of_absence_are_shown_newest_first(self):

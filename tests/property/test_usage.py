@@ -1,7 +1,7 @@
 """Whatever the order of readings, flushes and restarts of the gateway: counters never fall, and end at what was booked.
 
-The gateway is simulated purely: bookings wait in memory until they are flushed into the sums of their hour, also by a
-restart. A restored backup takes back what was flushed since.
+The gateway is simulated purely: bookings wait in memory until they are flushed into the sums of
+their hour, also by a restart. A restored backup takes back what was flushed since.
 """
 
 import copy
@@ -21,7 +21,9 @@ STEPS = st.lists(st.tuples(st.integers(BOOK, RESTORE), st.integers(1, 4)), max_s
 
 
 def as_read(row: dict[str, Any]) -> UsageRow:
-    return UsageRow(model=row["model_name"], quota=row["quota"], tokens=row["token_used"], requests=row["count"])
+    return UsageRow(
+        model=row["model_name"], quota=row["quota"], tokens=row["token_used"], requests=row["count"]
+    )
 
 
 def read(ledger: Ledger, books: Books, now: float) -> dict[str, int]:

@@ -14,15 +14,23 @@ from exporter.model import Balance
 
 QUICK = settings(database=None, deadline=None, max_examples=250)
 
-STATUSES = st.sampled_from([200, 204, 302, 400, 401, 403, 404, 429, 500, 524]) | st.integers(100, 999)
-NUMBERS = st.integers() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False)
+STATUSES = st.sampled_from([200, 204, 302, 400, 401, 403, 404, 429, 500, 524]) | st.integers(
+    100, 999
+)
+NUMBERS = (
+    st.integers() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False)
+)
 PROPER_JSON = st.recursive(
     st.none() | st.booleans() | NUMBERS | st.text(),
-    lambda children: st.lists(children, max_size=4) | st.dictionaries(st.text(max_size=8), children, max_size=4),
+    lambda children: (
+        st.lists(children, max_size=4) | st.dictionaries(st.text(max_size=8), children, max_size=4)
+    ),
     max_leaves=12,
 )
 ANY_JSON = PROPER_JSON | st.sampled_from([float("inf"), float("nan"), "\ud800"])
-HEADERS = st.dictionaries(st.sampled_from(["retry-after", "location", "content-type"]), st.text(max_size=40))
+HEADERS = st.dictionaries(
+    st.sampled_from(["retry-after", "location", "content-type"]), st.text(max_size=40)
+)
 KEYS = st.builds(
     lambda fields: a_wire_key(7) | fields,
     st.dictionaries(st.sampled_from(list(a_wire_key())), PROPER_JSON, max_size=3),
@@ -38,7 +46,8 @@ ENVELOPES = st.fixed_dictionaries(
             optional={"total": ANY_JSON, "page_size": ANY_JSON},
         )
         | st.builds(
-            lambda fields: a_wire_account() | fields, st.dictionaries(st.sampled_from(["quota", "x"]), ANY_JSON)
+            lambda fields: a_wire_account() | fields,
+            st.dictionaries(st.sampled_from(["quota", "x"]), ANY_JSON),
         ),
     },
 )
@@ -82,11 +91,16 @@ def test_a_right_envelope_accounts_for_every_item(items):
     assert all(len((key.name + key.group).encode()) <= 1_600 for key in page.keys)
 
 
-@given(keys=st.lists(st.integers(1, 10**6), unique=True, max_size=6), bad=st.sets(st.integers(0, 5)))
+@given(
+    keys=st.lists(st.integers(1, 10**6), unique=True, max_size=6), bad=st.sets(st.integers(0, 5))
+)
 @QUICK
 def test_bad_keys_never_take_good_ones_with_them(keys, bad):
     """A quota that is an object is always unreadable; the id beside it tells which key it was."""
-    items = [a_wire_key(id_, remain_quota={"x": 1}) if at in bad else a_wire_key(id_) for at, id_ in enumerate(keys)]
+    items = [
+        a_wire_key(id_, remain_quota={"x": 1}) if at in bad else a_wire_key(id_)
+        for at, id_ in enumerate(keys)
+    ]
     page = outcome(parse_page, 200, {}, encoded({"success": True, "data": {"items": items}}))
 
     assert isinstance(page, Page)
@@ -94,10 +108,23 @@ def test_bad_keys_never_take_good_ones_with_them(keys, bad):
     assert list(page.unreadable) == [id_ for at, id_ in enumerate(keys) if at in bad]
 
 
-@given(status=STATUSES, value=st.builds(lambda inner: {CANARY_TOKEN: inner}, st.just(CANARY_TOKEN) | ANY_JSON))
+@given(
+    status=STATUSES,
+    value=st.builds(lambda inner: {CANARY_TOKEN: inner}, st.just(CANARY_TOKEN) | ANY_JSON),
+)
 @QUICK
 def test_no_error_quotes_the_body(status, value):
     for parse in (parse_page, parse_balance):
-        for body in (value, {"success": value}, {"success": True, "data": value}, {"success": False, "message": value}):
-            answer = outcome(parse, status, {"content-type": CANARY_TOKEN, "retry-after": CANARY_TOKEN}, encoded(body))
+        for body in (
+            value,
+            {"success": value},
+            {"success": True, "data": value},
+            {"success": False, "message": value},
+        ):
+            answer = outcome(
+                parse,
+                status,
+                {"content-type": CANARY_TOKEN, "retry-after": CANARY_TOKEN},
+                encoded(body),
+            )
             assert "CANARY" not in str(answer)

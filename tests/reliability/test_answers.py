@@ -1,6 +1,7 @@
 """Towards the API, 1: bad answers. Each maps to its reason, is counted, keeps the last keys, and heals by itself.
 
-One running exporter, an account for each reason: a good refresh, the fault, then good refreshes again.
+One running exporter, an account for each reason: a good refresh, the fault, then good refreshes
+again.
 """
 
 from contextlib import ExitStack
@@ -12,8 +13,12 @@ from processes import QUICKLY, Exporter, accounts_file, wait_until
 
 JSON = {"Content-Type": "application/json"}
 FAULTS = {
-    "unauthorized": answer(401, b'{"success": false, "code": "AUTH_UNAUTHORIZED", "message": "no"}', JSON),
-    "account_disabled": answer(401, b'{"success": false, "code": "AUTH_USER_DISABLED", "message": "no"}', JSON),
+    "unauthorized": answer(
+        401, b'{"success": false, "code": "AUTH_UNAUTHORIZED", "message": "no"}', JSON
+    ),
+    "account_disabled": answer(
+        401, b'{"success": false, "code": "AUTH_USER_DISABLED", "message": "no"}', JSON
+    ),
     "rate_limited": answer(429),
     "server_error": answer(503),
     "timeout": hang(30),
@@ -50,10 +55,17 @@ def test_bad_answers_are_counted_by_their_reasons_keep_the_keys_and_heal(tmp_pat
         wait_until(lambda: ups(exporter.samples()) == dict.fromkeys(FAULTS, 0))
         bad = exporter.samples()
         for reason in FAULTS:
-            failures = f'cometapi_exporter_refresh_failures_total{{account="{reason}",reason="{reason}"}}'
-            keys = [name for name in bad if name.startswith(f'cometapi_key_status{{account="{reason}"')]
+            failures = (
+                f'cometapi_exporter_refresh_failures_total{{account="{reason}",reason="{reason}"}}'
+            )
+            keys = [
+                name for name in bad if name.startswith(f'cometapi_key_status{{account="{reason}"')
+            ]
             assert (bad[failures] >= 1, len(keys)) == (True, 3), reason
-        assert [exporter.get(f"/-/{probe}").status_code for probe in ("healthy", "ready")] == [200, 200]
+        assert [exporter.get(f"/-/{probe}").status_code for probe in ("healthy", "ready")] == [
+            200,
+            200,
+        ]
 
         for gateway in gateways.values():
             gateway.faults = None

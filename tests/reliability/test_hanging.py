@@ -19,7 +19,10 @@ REFRESHES = 'cometapi_exporter_refreshes_total{account="healthy"}'
 @pytest.fixture
 def silent_resolver(tmp_path):
     """Return how to start a program that asks a name server which never answers."""
-    if shutil.which("unshare") is None or subprocess.run(["unshare", "-m", "true"], check=False).returncode:
+    if (
+        shutil.which("unshare") is None
+        or subprocess.run(["unshare", "-m", "true"], check=False).returncode
+    ):
         skip_or_fail("a mount namespace (unshare -m, as root)")
     config = tmp_path / "resolv.conf"
     config.write_text(f"nameserver {SILENT_SERVER}\noptions timeout:30\n")
@@ -29,11 +32,17 @@ def silent_resolver(tmp_path):
         yield ["unshare", "-m", "sh", "-c", mount, "sh"]
 
 
-def test_twenty_accounts_with_a_silent_name_server_leave_the_healthy_one_its_refreshes(silent_resolver, tmp_path):
-    silent = {f"silent {n}": SimpleNamespace(url=f"https://gateway-{n}.example.org") for n in range(20)}
+def test_twenty_accounts_with_a_silent_name_server_leave_the_healthy_one_its_refreshes(
+    silent_resolver, tmp_path
+):
+    silent = {
+        f"silent {n}": SimpleNamespace(url=f"https://gateway-{n}.example.org") for n in range(20)
+    }
     with Gateway(keys=wire_keys(3)) as gateway:
         file = accounts_file(tmp_path, {**silent, "healthy": gateway})
-        with Exporter(file, "--collect.interval=1s", TOKEN=CANARY_TOKEN, before=silent_resolver) as exporter:
+        with Exporter(
+            file, "--collect.interval=1s", TOKEN=CANARY_TOKEN, before=silent_resolver
+        ) as exporter:
             wait_until(lambda: exporter.samples().get(REFRESHES, 0) >= 2)
             began, before = time.monotonic(), exporter.samples()[REFRESHES]
             wait_until(lambda: exporter.samples()[REFRESHES] >= before + 8, seconds=40)

@@ -63,12 +63,15 @@ class Figures:
     inconsistent: int = 0
     missing: int = 0
     twice: int = 0
-    ghosts: int = 0  # shown in the second refresh after the one in which they were deleted, or later
+    ghosts: int = (
+        0  # shown in the second refresh after the one in which they were deleted, or later
+    )
 
 
 async def play(gateway: Gateway, automation: Automation, refreshes: int) -> Figures:
     settings = load_settings(
-        {"base_url": gateway.url, "max_requests_per_minute": "1000000"}, {"COMETAPI_ACCESS_TOKEN": CANARY_TOKEN}
+        {"base_url": gateway.url, "max_requests_per_minute": "1000000"},
+        {"COMETAPI_ACCESS_TOKEN": CANARY_TOKEN},
     )
     figures = Figures()
     async with monitoring(settings) as watch:
@@ -80,14 +83,17 @@ async def play(gateway: Gateway, automation: Automation, refreshes: int) -> Figu
             living = automation.living()
             shown = Counter(
                 int(key_id)
-                for key_id in KEY.findall(gzip.decompress(b"".join(await watch.exposition.gzipped(Form.TEXT))))
+                for key_id in KEY.findall(
+                    gzip.decompress(b"".join(await watch.exposition.gzipped(Form.TEXT)))
+                )
             )
             figures.settled += state.outcome == "success"
             figures.inconsistent += state.outcome == "inconsistent"
             figures.missing += len((before & living) - shown.keys())
             figures.twice += sum(count > 1 for count in shown.values())
             figures.ghosts += sum(
-                automation.died_in_refresh.get(key_id, refreshes) < automation.refresh - 1 for key_id in shown
+                automation.died_in_refresh.get(key_id, refreshes) < automation.refresh - 1
+                for key_id in shown
             )
     return figures
 
@@ -98,14 +104,20 @@ def watch_it_move(refreshes: int, chance: float, *, deletes: float) -> Figures:
         automation.begin(430)
         gateway.before_page = automation.now_and_then(chance, deletes=deletes)
         figures = asyncio.run(play(gateway, automation, refreshes))
-    print(f"{figures}, {automation.created - 430} created, {len(automation.died_in_refresh)} deleted")
+    print(
+        f"{figures}, {automation.created - 430} created, {len(automation.died_in_refresh)} deleted"
+    )
     return figures
 
 
 @pytest.mark.parametrize(
-    ("chance", "refreshes", "least_settled"), [(0.15, 80, 78), (1.0, 25, 17)], ids=["busy", "frantic"]
+    ("chance", "refreshes", "least_settled"),
+    [(0.15, 80, 78), (1.0, 25, 17)],
+    ids=["busy", "frantic"],
 )
-def test_no_living_key_is_ever_missing_no_dead_one_stays_and_none_is_shown_twice(chance, refreshes, least_settled):
+def test_no_living_key_is_ever_missing_no_dead_one_stays_and_none_is_shown_twice(
+    chance, refreshes, least_settled
+):
     figures = watch_it_move(refreshes, chance, deletes=0.5)
 
     assert (figures.missing, figures.twice, figures.ghosts) == (0, 0, 0)

@@ -45,7 +45,9 @@ def test_a_private_authority_is_trusted_by_its_file_and_by_nothing_else(tmp_path
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     with Gateway(keys=wire_keys(3), ssl_context=context) as gateway:
-        trusting = run_exporter("--once", f"--cometapi.ca-file={tmp_path / 'ca.pem'}", gateway=gateway)
+        trusting = run_exporter(
+            "--once", f"--cometapi.ca-file={tmp_path / 'ca.pem'}", gateway=gateway
+        )
         other = run_exporter("--once", gateway=gateway)
 
     assert trusting.stdout.count("\ncometapi_key_status{") == 3
@@ -68,7 +70,9 @@ def proxy():
                 with connection:
                     connection.settimeout(5)
                     asked.append(connection.recv(4096).split(b"\r\n")[0].decode())
-                    connection.sendall(b"HTTP/1.1 503 x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                    connection.sendall(
+                        b"HTTP/1.1 503 x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                    )
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()

@@ -23,7 +23,10 @@ def counted(exporter, code=""):
 
 def test_accounts_of_one_host_share_its_limit_and_every_request_is_counted(tmp_path):
     flags = ("--collect.interval=200ms", "--collect.max-requests-per-minute=25")
-    with Gateway(keys=wire_keys(150)) as gateway, three_accounts(tmp_path, gateway, *flags) as exporter:
+    with (
+        Gateway(keys=wire_keys(150)) as gateway,
+        three_accounts(tmp_path, gateway, *flags) as exporter,
+    ):
         started = time.monotonic()
         wait_until(lambda: len(gateway.requests) >= 25)
         time.sleep(3)

@@ -18,18 +18,29 @@ RELOADED = "cometapi_exporter_config_last_reload_successful"
 class Fleet:
     """An exporter over a file of accounts that a test rewrites; each account has a gateway."""
 
-    def __init__(self, folder: Path, stack: ExitStack, *names: str, flags: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, folder: Path, stack: ExitStack, *names: str, flags: tuple[str, ...] = ()
+    ) -> None:
         self.path = folder / "accounts.yml"
-        self.gateways = {name: stack.enter_context(Gateway(keys=wire_keys(3))) for name in (*names, "spare")}
+        self.gateways = {
+            name: stack.enter_context(Gateway(keys=wire_keys(3))) for name in (*names, "spare")
+        }
         self.accounts = {name: self.account(name) for name in names}
         self.write()
         self.exporter = stack.enter_context(
-            Exporter(f"--config.file={self.path}", "--collect.interval=300ms", *flags, TOKEN=CANARY_TOKEN)
+            Exporter(
+                f"--config.file={self.path}", "--collect.interval=300ms", *flags, TOKEN=CANARY_TOKEN
+            )
         )
         self.exporter.wait_ready()
 
     def account(self, name: str, **options: object) -> dict[str, object]:
-        return {"name": name, "base_url": self.gateways[name].url, "access_token_env": "TOKEN", **options}
+        return {
+            "name": name,
+            "base_url": self.gateways[name].url,
+            "access_token_env": "TOKEN",
+            **options,
+        }
 
     def write(self) -> None:
         self.path.write_text(yaml.safe_dump({"accounts": list(self.accounts.values())}))
@@ -47,7 +58,11 @@ class Fleet:
         return [entry for entry in self.exporter.log() if "reload" in entry["msg"]]
 
     def named(self) -> set[str]:
-        return {line.split('account="')[1].split('"')[0] for line in self.exporter.samples() if 'account="' in line}
+        return {
+            line.split('account="')[1].split('"')[0]
+            for line in self.exporter.samples()
+            if 'account="' in line
+        }
 
     def refreshes(self, name: str) -> float:
         return self.exporter.samples()[f'cometapi_exporter_refreshes_total{{account="{name}"}}']
@@ -101,7 +116,9 @@ def test_an_account_at_another_address_starts_with_nothing(fleet):
     running.accounts["a"] = {**running.account("a"), "base_url": running.gateways["spare"].url}
     running.reload()
 
-    wait_until(lambda: not any(line.startswith("cometapi_key_") for line in running.exporter.samples()))
+    wait_until(
+        lambda: not any(line.startswith("cometapi_key_") for line in running.exporter.samples())
+    )
 
 
 def test_a_broken_file_changes_nothing_and_is_reported(fleet):
@@ -133,7 +150,9 @@ def test_a_request_reloads_where_the_lifecycle_api_is_enabled(fleet, method):
 
 def test_a_request_to_reload_a_broken_file_is_answered_with_every_problem_and_no_secret(fleet):
     running = fleet("a", flags=("--web.enable-lifecycle",))
-    running.path.write_text(f"accounts: [{{name: a, base_url: nonsense, access_token: {CANARY_TOKEN}}}]")
+    running.path.write_text(
+        f"accounts: [{{name: a, base_url: nonsense, access_token: {CANARY_TOKEN}}}]"
+    )
     answer = httpx.post(f"{running.exporter.url}/-/reload", trust_env=False, timeout=20)
 
     assert answer.status_code == 500

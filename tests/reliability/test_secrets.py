@@ -1,8 +1,9 @@
 """The process, 11: no secret leaves it, whatever fails.
 
-Canaries are planted as token, key values (full and masked), personal data, password, and in everything the API may say;
-then every failure is run, and all that left the process is searched: pages, logs at debug, the command line and the
-environment-independent files in /proc, the output of --check and --once.
+Canaries are planted as token, key values (full and masked), personal data, password, and in
+everything the API may say; then every failure is run, and all that left the process is searched:
+pages, logs at debug, the command line and the environment-independent files in /proc, the output of
+--check and --once.
 """
 
 import base64
@@ -25,7 +26,15 @@ from gateway import (
     reset,
     truncated,
 )
-from processes import QUICKLY, Exporter, accounts_file, clean_environment, run, run_exporter, wait_until
+from processes import (
+    QUICKLY,
+    Exporter,
+    accounts_file,
+    clean_environment,
+    run,
+    run_exporter,
+    wait_until,
+)
 
 MASKED_KEY = "CANA**********aryZ"
 PASSWORD = "CANARYpasswordOfTheWebPage"
@@ -46,11 +55,21 @@ FAULTS = {
     "404": answer(404, SPOKEN, JSON),
     "429": answer(429, SPOKEN, {"Retry-After": MESSAGE, **JSON}),
     "500": answer(500, SPOKEN, JSON),
-    "redirect": answer(302, SPOKEN, {"Location": f"https://elsewhere.example/{CANARY_TOKEN}?key={CANARY_KEY}"}),
-    "redirect to nonsense": answer(302, SPOKEN, {"Location": f"https://{CANARY_TOKEN}:{CANARY_KEY}@[{MESSAGE}"}),
-    "html": answer(200, f"<title>{MESSAGE} {CANARY_TOKEN}</title>".encode(), {"Content-Type": f"text/{MESSAGE}"}),
+    "redirect": answer(
+        302, SPOKEN, {"Location": f"https://elsewhere.example/{CANARY_TOKEN}?key={CANARY_KEY}"}
+    ),
+    "redirect to nonsense": answer(
+        302, SPOKEN, {"Location": f"https://{CANARY_TOKEN}:{CANARY_KEY}@[{MESSAGE}"}
+    ),
+    "html": answer(
+        200,
+        f"<title>{MESSAGE} {CANARY_TOKEN}</title>".encode(),
+        {"Content-Type": f"text/{MESSAGE}"},
+    ),
     "unreadable key": answer(200, BROKEN, JSON),
-    "wrong envelope": answer(200, BROKEN.replace(b'"items"', CANARY_KEY.encode().join((b'"', b'"'))), JSON),
+    "wrong envelope": answer(
+        200, BROKEN.replace(b'"items"', CANARY_KEY.encode().join((b'"', b'"'))), JSON
+    ),
     "half json": answer(200, BROKEN[:-20], JSON),
     "not utf-8": answer(200, BROKEN.replace(b"total", b"\xff\xfe"), JSON),
     "unknown compression": answer(200, BROKEN, {"Content-Encoding": MESSAGE, **JSON}),
@@ -82,7 +101,10 @@ def reasons(exporter: Exporter) -> set[str]:
 def leaks(*texts: str) -> list[str]:
     """Name the canaries that show in *texts*, as they are or in base64."""
     everything = "\n".join(texts)
-    wanted = {canary: (canary, base64.b64encode(canary.encode()).decode().rstrip("=")) for canary in CANARIES}
+    wanted = {
+        canary: (canary, base64.b64encode(canary.encode()).decode().rstrip("="))
+        for canary in CANARIES
+    }
     return [canary for canary, forms in wanted.items() if any(form in everything for form in forms)]
 
 
@@ -91,7 +113,9 @@ def accounts(tmp_path):
     """Return the flag for a file of accounts, one for each fault and one without."""
     keys = [a_wire_key(1, name="full"), a_wire_key(2, name="masked", key=MASKED_KEY)]
     with ExitStack() as stack:
-        gateways = {name: Gateway(keys=keys, faults=always(fault)) for name, fault in FAULTS.items()}
+        gateways = {
+            name: Gateway(keys=keys, faults=always(fault)) for name, fault in FAULTS.items()
+        }
         for gateway in gateways.values():
             stack.enter_context(gateway)
         yield accounts_file(tmp_path, gateways)
@@ -120,7 +144,11 @@ def pages_of(exporter: Exporter) -> list[str]:
         for auth in (("someone", PASSWORD), ("someone", "wrong"), None):
             for accept in ("text/plain", "application/openmetrics-text"):
                 answered = httpx.get(
-                    f"{exporter.url}{path}", auth=auth, headers={"Accept": accept}, trust_env=False, timeout=10
+                    f"{exporter.url}{path}",
+                    auth=auth,
+                    headers={"Accept": accept},
+                    trust_env=False,
+                    timeout=10,
                 )
                 texts += [str(answered.headers), answered.text]
     return texts

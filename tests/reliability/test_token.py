@@ -37,13 +37,17 @@ def test_a_file_that_goes_bad_is_unauthorized_and_heals_without_a_restart(said, 
     good.write_text(f"\ufeff{CANARY_TOKEN}\r\n", encoding="utf-8")
     with (
         Gateway(keys=wire_keys(1)) as gateway,
-        Exporter(*QUICKLY, f"--cometapi.access-token-file={path}", COMETAPI_BASE_URL=gateway.url) as exporter,
+        Exporter(
+            *QUICKLY, f"--cometapi.access-token-file={path}", COMETAPI_BASE_URL=gateway.url
+        ) as exporter,
     ):
         exporter.wait_ready()
         path.unlink()
         SPOILED[said](path)
         wait_until(lambda: exporter.samples()[UP] == 0)
         assert exporter.samples()[UNAUTHORIZED] >= 1
-        assert said in next(entry["detail"] for entry in exporter.log() if entry["msg"] == "refresh failed")
+        assert said in next(
+            entry["detail"] for entry in exporter.log() if entry["msg"] == "refresh failed"
+        )
         good.replace(path)
         wait_until(lambda: exporter.samples()[UP] == 1)

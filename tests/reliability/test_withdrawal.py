@@ -17,12 +17,19 @@ def test_prometheus_sees_the_data_go_past_stale_after_and_return(tmp_path):
 
         gateway.faults = always(answer(503))
         wait_until(lambda: prometheus.value("cometapi_up") == 0)
-        assert prometheus.value("count(cometapi_key_status)") == 5, "a failed refresh keeps the last good keys"
+        assert prometheus.value("count(cometapi_key_status)") == 5, (
+            "a failed refresh keeps the last good keys"
+        )
 
         wait_until(lambda: prometheus.value("count(cometapi_key_status)") is None)
         names = list(exporter.samples())
         assert [name for name in names if name.startswith(DATA)] == []
-        for kept in ("up", "exporter_last_success_timestamp_seconds", "exporter_skipped_keys", "quota_units_per_usd"):
+        for kept in (
+            "up",
+            "exporter_last_success_timestamp_seconds",
+            "exporter_skipped_keys",
+            "quota_units_per_usd",
+        ):
             assert f'cometapi_{kept}{{account="default"}}' in names
         assert prometheus.value("up") == 1
 

@@ -79,7 +79,9 @@ SILENCES = {
     "CometAPIDataStale": STALE,
 }
 
-RULES = [rule for group in shipped("prometheus/rules/alerts.yml")["groups"] for rule in group["rules"]]
+RULES = [
+    rule for group in shipped("prometheus/rules/alerts.yml")["groups"] for rule in group["rules"]
+]
 SEVERITIES = {rule["alert"]: rule["labels"]["severity"] for rule in RULES if "alert" in rule}
 WITHOUT_ACCOUNT = {
     "CometAPILogLinesDropped",
@@ -89,15 +91,21 @@ WITHOUT_ACCOUNT = {
     "CometAPIThresholdMissing",
 }
 WITH_ACCOUNT = [name for name in SEVERITIES if name not in WITHOUT_ACCOUNT]
-SILENCES["CometAPIExporterDown"] = tuple(name for name in WITH_ACCOUNT if name != "CometAPIExporterDown")
+SILENCES["CometAPIExporterDown"] = tuple(
+    name for name in WITH_ACCOUNT if name != "CometAPIExporterDown"
+)
 ABOUT_A_KEY = re.compile("CometAPIKey[A-Z]")
 
 
-def an_alert(name: str, account: str, key_id: str = "7", job: str = "cometapi-exporter") -> dict[str, str]:
+def an_alert(
+    name: str, account: str, key_id: str = "7", job: str = "cometapi-exporter"
+) -> dict[str, str]:
     """Return the labels that alert *name* carries: a key's only if it is about a key."""
     labels = {"alertname": name, "severity": SEVERITIES[name], "job": job, "account": account}
     labels |= {"key_id": key_id, "key_name": "batch"} if ABOUT_A_KEY.match(name) else {}
-    return labels | ({"group": "vip"} if ABOUT_A_KEY.match(name) or name.startswith("CometAPIGroup") else {})
+    return labels | (
+        {"group": "vip"} if ABOUT_A_KEY.match(name) or name.startswith("CometAPIGroup") else {}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +122,9 @@ def silenced(running: Alertmanager, labels: list[dict[str, str]]) -> set[tuple[s
     ).raise_for_status()
     accounts = {one.get("account", "") for one in labels}
     previous: set[tuple[str, str, str]] | None = None
-    for _ in range(40):  # the inhibitor learns of new alerts in the background: read until two answers agree
+    for _ in range(
+        40
+    ):  # the inhibitor learns of new alerts in the background: read until two answers agree
         answer = [one for one in running.alerts() if one["labels"].get("account", "") in accounts]
         found = {identify(one["labels"]) for one in answer if one["status"]["inhibitedBy"]}
         if found == previous and len(answer) >= len(labels):
@@ -128,9 +138,13 @@ def identify(labels: dict[str, str]) -> tuple[str, str, str]:
     return (labels.get("account", ""), labels.get("key_id", ""), labels["alertname"])
 
 
-def test_each_alert_silences_what_follows_from_it_and_nothing_else(alertmanager: Alertmanager) -> None:
+def test_each_alert_silences_what_follows_from_it_and_nothing_else(
+    alertmanager: Alertmanager,
+) -> None:
     """Every two alerts fire together, each pair in an account of its own."""
-    pairs = [(f"{one}+{other}", one, other) for one, other in itertools.combinations(WITH_ACCOUNT, 2)]
+    pairs = [
+        (f"{one}+{other}", one, other) for one, other in itertools.combinations(WITH_ACCOUNT, 2)
+    ]
     sent = [an_alert(name, account) for account, *pair in pairs for name in pair]
 
     found = {(account, name) for account, _, name in silenced(alertmanager, sent)}
@@ -140,7 +154,9 @@ def test_each_alert_silences_what_follows_from_it_and_nothing_else(alertmanager:
     assert found == expected
 
 
-def test_another_key_another_account_and_another_job_are_not_silenced(alertmanager: Alertmanager) -> None:
+def test_another_key_another_account_and_another_job_are_not_silenced(
+    alertmanager: Alertmanager,
+) -> None:
     sent = [
         an_alert("CometAPIKeyQuotaExhausted", "apart", key_id="1"),
         an_alert("CometAPIKeyQuotaLow", "apart", key_id="1"),
@@ -158,7 +174,9 @@ def test_another_key_another_account_and_another_job_are_not_silenced(alertmanag
     }
 
 
-def test_a_job_that_is_gone_as_a_whole_silences_its_accounts_alone(alertmanager: Alertmanager) -> None:
+def test_a_job_that_is_gone_as_a_whole_silences_its_accounts_alone(
+    alertmanager: Alertmanager,
+) -> None:
     """The alert has no account then; an alert without the label must not be taken for its equal."""
     gone = an_alert("CometAPIExporterDown", "", job="gone")
     missing = {"alertname": "CometAPIThresholdMissing", "severity": "warning"}
@@ -172,9 +190,13 @@ def test_a_job_that_is_gone_as_a_whole_silences_its_accounts_alone(alertmanager:
     assert silenced(alertmanager, sent) == {("of the job", "7", "CometAPIKeyUnusable")}
 
 
-def test_a_missing_shard_silences_the_alerts_about_each_of_its_accounts(alertmanager: Alertmanager) -> None:
+def test_a_missing_shard_silences_the_alerts_about_each_of_its_accounts(
+    alertmanager: Alertmanager,
+) -> None:
     missing = {"alertname": "CometAPIShardMissing", "severity": "critical", "job": "sharded"}
-    gone = [an_alert("CometAPIExporterDown", f"of {job}", job=job) for job in ("sharded", "unsharded")]
+    gone = [
+        an_alert("CometAPIExporterDown", f"of {job}", job=job) for job in ("sharded", "unsharded")
+    ]
     sent = [missing, *gone]
 
     assert silenced(alertmanager, sent) == {("of sharded", "", "CometAPIExporterDown")}
@@ -191,7 +213,11 @@ def test_an_unavailable_group_silences_its_own_keys_alone(alertmanager: Alertman
 
 
 def test_inhibition_names_only_alerts_that_exist() -> None:
-    sides = [rule[side] for rule in BUNDLED["inhibit_rules"] for side in ("source_matchers", "target_matchers")]
+    sides = [
+        rule[side]
+        for rule in BUNDLED["inhibit_rules"]
+        for side in ("source_matchers", "target_matchers")
+    ]
     matchers = " ".join(matcher for side in sides for matcher in side)
     named = set(re.findall(r"alertname = (\w+)", matchers))
     patterns = re.findall(r'alertname =~ "([^"]+)"', matchers)
@@ -206,8 +232,15 @@ def test_inhibition_names_only_alerts_that_exist() -> None:
 def test_the_commands_of_the_runbooks_silence(alertmanager: Alertmanager) -> None:
     commands = re.findall(r"^amtool (silence add .*)$", RUNBOOKS.read_text(), flags=re.MULTILINE)
     for command in commands:
-        output_of(require("amtool"), f"--alertmanager.url={alertmanager.url}", *shlex.split(command))
+        output_of(
+            require("amtool"), f"--alertmanager.url={alertmanager.url}", *shlex.split(command)
+        )
 
     silences = alertmanager.ask("v2/silences")
-    names = {matcher["value"] for one in silences for matcher in one["matchers"] if matcher["name"] == "alertname"}
+    names = {
+        matcher["value"]
+        for one in silences
+        for matcher in one["matchers"]
+        if matcher["name"] == "alertname"
+    }
     assert names == set(SEVERITIES)

@@ -12,7 +12,10 @@ from processes import output_of
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs/alerting.md").read_text(encoding="utf-8")
-BLOCKS = [yaml.safe_load(block) for block in re.findall(r"^```yaml\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)]
+BLOCKS = [
+    yaml.safe_load(block)
+    for block in re.findall(r"^```yaml\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
+]
 RECEIVERS = [block["receivers"][0] for block in BLOCKS if "receivers" in block]
 BUNDLED = shipped("alertmanager/alertmanager.yml")
 
@@ -29,7 +32,9 @@ def test_the_guide_shows_a_webhook_slack_and_pagerduty() -> None:
 
 
 @pytest.mark.parametrize("receiver", RECEIVERS, ids=lambda receiver: receiver["name"])
-def test_a_receiver_fits_into_the_bundled_configuration(receiver: dict[str, Any], tmp_path: Path) -> None:
+def test_a_receiver_fits_into_the_bundled_configuration(
+    receiver: dict[str, Any], tmp_path: Path
+) -> None:
     others = [each for each in BUNDLED["receivers"] if each["name"] != receiver["name"]]
     document = BUNDLED | {"receivers": [*others, receiver], "route": {"receiver": receiver["name"]}}
 
@@ -45,7 +50,9 @@ def test_the_route_and_the_inhibition_fit_into_a_configuration_of_yours(tmp_path
     }
 
     assert "2 receivers" in check(document, tmp_path)
-    command = f"config routes test --verify.receivers=your-team --config.file={tmp_path / 'config.yml'}"
+    command = (
+        f"config routes test --verify.receivers=your-team --config.file={tmp_path / 'config.yml'}"
+    )
     output_of(require("amtool"), *command.split(), "alertname=CometAPIKeyUnused")
 
 
@@ -57,7 +64,11 @@ def test_the_inhibition_touches_no_alert_of_others() -> None:
         for matcher in [next(one for one in rule[side] if re.match("alertname =", one))]
     ]
 
-    assert [name for (name,) in names if not all(part.startswith("CometAPI") for part in alternatives(name))] == []
+    assert [
+        name
+        for (name,) in names
+        if not all(part.startswith("CometAPI") for part in alternatives(name))
+    ] == []
 
 
 def alternatives(pattern: str) -> list[str]:

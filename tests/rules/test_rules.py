@@ -27,7 +27,10 @@ RUNBOOK_BASE = "https://github.com/cometapi-exporter/cometapi-exporter/blob/main
 def load_rules() -> list[dict[str, Any]]:
     """Return every rule of every rule file, in order."""
     return [
-        rule for path in RULE_FILES for group in yaml.safe_load(path.read_text())["groups"] for rule in group["rules"]
+        rule
+        for path in RULE_FILES
+        for group in yaml.safe_load(path.read_text())["groups"]
+        for rule in group["rules"]
     ]
 
 
@@ -59,7 +62,9 @@ def test_promtool_accepts_the_configuration_and_both_rule_files() -> None:
     printed = output_of(require("promtool"), "check", "config", str(PROMETHEUS / "prometheus.yml"))
 
     assert "2 rule files found" in printed
-    assert sum(int(count) for count in re.findall(r"SUCCESS: (\d+) rules found", printed)) == len(RULES)
+    assert sum(int(count) for count in re.findall(r"SUCCESS: (\d+) rules found", printed)) == len(
+        RULES
+    )
 
 
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.name)
@@ -72,7 +77,8 @@ def test_amtool_accepts_the_configuration_as_shipped() -> None:
 
 
 @pytest.mark.parametrize(
-    ("severity", "receiver"), [("critical", "webhook"), ("warning", "slack"), ("info", "email"), ("other", "email")]
+    ("severity", "receiver"),
+    [("critical", "webhook"), ("warning", "slack"), ("info", "email"), ("other", "email")],
 )
 def test_each_severity_has_its_receiver(severity: str, receiver: str) -> None:
     command = [require("amtool"), "config", "routes", "test", f"--config.file={ALERTMANAGER}"]
@@ -85,7 +91,11 @@ def test_the_alertmanager_file_contains_no_secret() -> None:
     text = ALERTMANAGER.read_text()
 
     assert not re.search(r"(password|api_url|credentials|token|secret):", text)
-    assert re.findall(r"(\w+_file): /", text) == ["smtp_auth_password_file", "credentials_file", "api_url_file"]
+    assert re.findall(r"(\w+_file): /", text) == [
+        "smtp_auth_password_file",
+        "credentials_file",
+        "api_url_file",
+    ]
 
 
 @each_alert
@@ -156,15 +166,27 @@ def test_a_rule_asks_only_for_series_that_exist(rule: dict[str, Any]) -> None:
 
 
 def test_the_table_of_the_runbooks_agrees_with_the_rules() -> None:
-    rows = re.findall(r"^\| \[(\w+)\]\(#(\w+)\) \| (\w+) \| (\w+) \|", RUNBOOKS.read_text(), flags=re.MULTILINE)
+    rows = re.findall(
+        r"^\| \[(\w+)\]\(#(\w+)\) \| (\w+) \| (\w+) \|", RUNBOOKS.read_text(), flags=re.MULTILINE
+    )
 
-    assert rows == [(name, name.lower(), rule["labels"]["severity"], rule["for"]) for name, rule in ALERTS.items()]
+    assert rows == [
+        (name, name.lower(), rule["labels"]["severity"], rule["for"])
+        for name, rule in ALERTS.items()
+    ]
 
 
-def test_queries_in_the_runbooks_are_valid_and_ask_only_for_series_that_exist(tmp_path: Path) -> None:
+def test_queries_in_the_runbooks_are_valid_and_ask_only_for_series_that_exist(
+    tmp_path: Path,
+) -> None:
     code = "".join(re.findall(r"```promql\n(.*?)```", RUNBOOKS.read_text(), flags=re.DOTALL))
-    rules = [{"record": f"query:{number}", "expr": query} for number, query in enumerate(code.splitlines())]
-    (tmp_path / "queries.yml").write_text(yaml.safe_dump({"groups": [{"name": "runbooks", "rules": rules}]}))
+    rules = [
+        {"record": f"query:{number}", "expr": query}
+        for number, query in enumerate(code.splitlines())
+    ]
+    (tmp_path / "queries.yml").write_text(
+        yaml.safe_dump({"groups": [{"name": "runbooks", "rules": rules}]})
+    )
 
     assert len(rules) >= len(ALERTS)
     output_of(require("promtool"), "check", "rules", tmp_path / "queries.yml")
@@ -173,7 +195,9 @@ def test_queries_in_the_runbooks_are_valid_and_ask_only_for_series_that_exist(tm
 
 
 def test_every_threshold_is_used_and_counted() -> None:
-    used = re.findall(r"scalar\((cometapi:threshold:\w+)\)", " ".join(rule["expr"] for rule in ALERTS.values()))
+    used = re.findall(
+        r"scalar\((cometapi:threshold:\w+)\)", " ".join(rule["expr"] for rule in ALERTS.values())
+    )
 
     assert set(used) == THRESHOLDS
     assert f"!= {len(THRESHOLDS)}\n" in ALERTS["CometAPIThresholdMissing"]["expr"]

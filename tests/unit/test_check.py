@@ -6,7 +6,17 @@ from textwrap import dedent
 
 import click
 import pytest
-from domain import DAY, NOW, a_balance, a_listing, a_read_state, a_reading, a_state, an_api_key, failure
+from domain import (
+    DAY,
+    NOW,
+    a_balance,
+    a_listing,
+    a_read_state,
+    a_reading,
+    a_state,
+    an_api_key,
+    failure,
+)
 
 from exporter.check import report as coloured
 from exporter.errors import Reason
@@ -30,7 +40,9 @@ def remarks(state, **over):
 def cells(state, *headers, now=NOW):
     """Return what the table has for *state* under *headers*."""
     titles, row = (re.split(r"  +", line) for line in report([state], now).splitlines()[:2])
-    return tuple(row[titles.index(header) - len(titles)] for header in headers)  # the gateway may be empty
+    return tuple(
+        row[titles.index(header) - len(titles)] for header in headers
+    )  # the gateway may be empty
 
 
 def test_the_table_says_what_was_found_and_what_to_do():
@@ -48,14 +60,17 @@ def test_the_table_says_what_was_found_and_what_to_do():
     private = a_read_state(name="private", gateway="https://b")
     dead = a_failed_state(Reason.UNREACHABLE, name="dead", gateway="https://c")
 
-    assert report([found, private, dead], NOW) == dedent("""\
+    assert (
+        report([found, private, dead], NOW)
+        == dedent("""\
         account  gateway       keys  enabled  disabled  expired  exhausted  unknown  usable  skipped  balance        result
         work     https://gate  6     2        1         1        1          1        1       0        1,235.00 USD   ok
         private  https://b     0     0        0         0        0          0        0       0        not available  ok
         dead     https://c     -     -        -         -        -          -        -       -        -              unreachable
 
         dead: it went wrong
-          what to do: check --cometapi.base-url, the network, proxies; --cometapi.ca-file trusts a private CA""")  # noqa: E501 - a table
+          what to do: check --cometapi.base-url, the network, proxies; --cometapi.ca-file trusts a private CA""")
+    )
 
 
 def test_an_inconsistent_listing_is_named_as_such():
@@ -90,7 +105,9 @@ def test_one_unit_is_not_empty():
     assert cells(a_read_state(balance=a_balance(remaining_quota=1)), "result") == ("ok",)
 
 
-@pytest.mark.parametrize(("left", "shown"), [(1_000_000, "subscription 2.00 USD"), (None, "subscription")])
+@pytest.mark.parametrize(
+    ("left", "shown"), [(1_000_000, "subscription 2.00 USD"), (None, "subscription")]
+)
 def test_a_subscription_pays_too_and_is_shown(left, shown):
     facts = Facts(subscriptions=Subscriptions(remaining_quota=left))
     state = a_read_state(an_api_key(), balance=a_balance(remaining_quota=0), facts=facts)
@@ -118,7 +135,9 @@ def test_keys_of_a_group_that_is_not_open_are_named():
 
 def test_keys_that_probably_ran_dry_are_named_a_few_of_them():
     dry = [
-        an_api_key(id=id_, name=f"job {id_}", remaining_quota=90, used_quota=900, last_used_at=NOW - 3600)
+        an_api_key(
+            id=id_, name=f"job {id_}", remaining_quota=90, used_quota=900, last_used_at=NOW - 3600
+        )
         for id_ in range(1, 8)
     ]
     state = a_read_state(*dry, balance=a_balance(used_quota=10_000, requests=100))
@@ -134,9 +153,9 @@ def test_keys_that_probably_ran_dry_are_named_a_few_of_them():
 def test_a_single_key_is_counted_in_the_singular():
     dry = an_api_key(remaining_quota=90, used_quota=900, last_used_at=NOW - 3600)
 
-    assert remarks(a_read_state(dry, balance=a_balance(used_quota=10_000, requests=100)))[0].startswith(
-        "main: 1 key: 'key 1' (id 1): probably ran dry"
-    )
+    assert remarks(a_read_state(dry, balance=a_balance(used_quota=10_000, requests=100)))[
+        0
+    ].startswith("main: 1 key: 'key 1' (id 1): probably ran dry")
 
 
 @pytest.mark.parametrize(
@@ -159,13 +178,18 @@ def test_five_keys_are_all_named():
 
 
 def test_another_money_factor_of_the_gateway_is_reported():
-    state = a_read_state(configured_units_per_usd=1_000.0, facts=Facts(quota_units_per_usd=500_000.0))
+    state = a_read_state(
+        configured_units_per_usd=1_000.0, facts=Facts(quota_units_per_usd=500_000.0)
+    )
 
     assert remarks(state) == [
         "main: 1,000 quota units per USD are configured, the gateway reports 500,000",
         "  what to do: remove --cometapi.quota-per-usd unless the gateway's value is wrong",
     ]
-    assert remarks(state, in_file=True)[1] == "  what to do: remove quota_per_usd unless the gateway's value is wrong"
+    assert (
+        remarks(state, in_file=True)[1]
+        == "  what to do: remove quota_per_usd unless the gateway's value is wrong"
+    )
 
 
 @pytest.mark.parametrize("own", [None, 500_000.0])
@@ -189,7 +213,9 @@ def test_a_clock_that_is_off_by_a_minute_at_most_is_no_remark(skew):
 
 
 def test_the_clock_is_reported_for_an_account_that_failed_too():
-    assert "this machine's clock is 90 seconds ahead" in report([a_failed_state(Reason.TIMEOUT, clock_skew=90.0)], NOW)
+    assert "this machine's clock is 90 seconds ahead" in report(
+        [a_failed_state(Reason.TIMEOUT, clock_skew=90.0)], NOW
+    )
 
 
 def test_a_rate_limit_says_what_to_lower():
@@ -204,9 +230,18 @@ def test_colours_set_success_failure_and_warnings_apart():
     empty = a_read_state(name="empty", balance=a_balance(remaining_quota=0))
     text = coloured([good, empty, a_failed_state(Reason.TIMEOUT, name="dead")], NOW)
 
-    for part, colour in (("result", "bright_black"), ("ok", "green"), ("account empty", "red"), ("timeout", "red")):
+    for part, colour in (
+        ("result", "bright_black"),
+        ("ok", "green"),
+        ("account empty", "red"),
+        ("timeout", "red"),
+    ):
         assert f"  {click.style(part, fg=colour)}\n" in text
-    assert "good: " + click.style("this machine's clock is 90 seconds ahead of the gateway's", fg="yellow") in text
+    assert (
+        "good: "
+        + click.style("this machine's clock is 90 seconds ahead of the gateway's", fg="yellow")
+        in text
+    )
     assert f"dead: {click.style('it went wrong', fg='red')}" in text
 
 

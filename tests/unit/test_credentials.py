@@ -21,7 +21,9 @@ WAYS_OF_LOOKING = {
     "f-string": lambda secret: f"{secret} {secret!r} {secret!s} {secret!a}",
     "percent": lambda secret: "%s %r %a" % (secret, secret, secret),  # noqa: UP031 - a way of looking
     "json": lambda secret: json.dumps({"token": secret}, default=repr),
-    "a log line": lambda secret: logging.LogRecord("x", 20, "", 1, "%s", (secret,), None).getMessage(),
+    "a log line": lambda secret: logging.LogRecord(
+        "x", 20, "", 1, "%s", (secret,), None
+    ).getMessage(),
     "its source": lambda secret: repr(LiteralToken(secret, "COMETAPI_ACCESS_TOKEN")),
     "its attributes": lambda secret: f"{hasattr(secret, '__dict__')}{dir(secret)}",
 }
@@ -61,7 +63,10 @@ API_KEY = "starts with sk-: that looks like an API key; the exporter needs the a
     ("text", "problem"),
     [
         *((text, EMPTY) for text in ("", " ", "\n", "\ufeff", "\ufeff\r\n")),
-        *((f"CANARY{middle}token", UNFIT) for middle in " \n\r\t\0\x7f\x1bé密\ufeff\u200b\ud800\x85"),
+        *(
+            (f"CANARY{middle}token", UNFIT)
+            for middle in " \n\r\t\0\x7f\x1bé密\ufeff\u200b\ud800\x85"
+        ),
         ("sk-CANARY", API_KEY),
         ("Bearer CANARY", "starts with 'Bearer': leave out 'Bearer'"),
         ("bearer CANARY", "starts with 'Bearer': leave out 'Bearer'"),
@@ -104,12 +109,24 @@ def test_a_token_file_is_read_again_each_time(tmp_path):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        pytest.param(lambda _: None, "cannot read the access token in the file {}: No such file", id="missing"),
-        pytest.param(Path.mkdir, "cannot read the access token in the file {}: Is a directory", id="folder"),
         pytest.param(
-            lambda p: p.write_bytes(b"CANARY\xff"), "the access token in the file {} is not UTF-8 text", id="bytes"
+            lambda _: None,
+            "cannot read the access token in the file {}: No such file",
+            id="missing",
         ),
-        pytest.param(lambda p: p.write_text("CANARY x"), "the access token in the file {} contains ", id="two words"),
+        pytest.param(
+            Path.mkdir, "cannot read the access token in the file {}: Is a directory", id="folder"
+        ),
+        pytest.param(
+            lambda p: p.write_bytes(b"CANARY\xff"),
+            "the access token in the file {} is not UTF-8 text",
+            id="bytes",
+        ),
+        pytest.param(
+            lambda p: p.write_text("CANARY x"),
+            "the access token in the file {} contains ",
+            id="two words",
+        ),
     ],
 )
 def test_a_token_file_that_cannot_be_used_is_named_and_not_quoted(tmp_path, make, message):
@@ -128,7 +145,9 @@ def test_a_token_file_that_cannot_be_used_is_named_and_not_quoted(tmp_path, make
 def test_a_fifo_in_place_of_the_token_file_is_an_error_at_once(tmp_path):
     os.mkfifo(tmp_path / "token")
 
-    with pytest.raises(Unauthorized, match=r"cannot read the access token in the file .*: not a regular file"):
+    with pytest.raises(
+        Unauthorized, match=r"cannot read the access token in the file .*: not a regular file"
+    ):
         TokenFile(tmp_path / "token").read()
 
 

@@ -14,7 +14,11 @@ def test_each_reason_but_that_of_a_listing_has_one_kind_of_error_and_three_are_w
     kinds = [ApiError, *ApiError.__subclasses__()]
 
     assert sorted(kind.reason for kind in kinds) == sorted(set(REASONS) - {"inconsistent"})
-    assert {kind.reason for kind in kinds if kind.transient} == {"server_error", "timeout", "unreachable"}
+    assert {kind.reason for kind in kinds if kind.transient} == {
+        "server_error",
+        "timeout",
+        "unreachable",
+    }
 
 
 def test_a_settings_error_shows_every_problem_on_a_line():
@@ -25,7 +29,9 @@ def test_a_settings_error_shows_every_problem_on_a_line():
 
 
 def test_advice_names_flags_or_the_keys_of_the_accounts_file():
-    assert fix(Reason.UNAUTHORIZED, in_file=False).endswith("also requires --cometapi.user-id (COMETAPI_USER_ID)")
+    assert fix(Reason.UNAUTHORIZED, in_file=False).endswith(
+        "also requires --cometapi.user-id (COMETAPI_USER_ID)"
+    )
     assert fix(Reason.UNAUTHORIZED, in_file=True).endswith("also requires user_id")
     assert fix(Reason.TIMEOUT, in_file=True) == "check the network, or lengthen collect.timeout"
     assert "raise keys.max," in fix(Reason.TOO_MANY_KEYS, in_file=True)

@@ -44,7 +44,8 @@ def test_a_file_without_certificates_is_an_error(tmp_path, content):
 
 
 @pytest.mark.parametrize(
-    ("content", "problem"), [(b"\xff", "not UTF-8 text"), (b"x" * 1_048_577, "larger than a megabyte")]
+    ("content", "problem"),
+    [(b"\xff", "not UTF-8 text"), (b"x" * 1_048_577, "larger than a megabyte")],
 )
 def test_what_is_no_text_is_an_error_that_says_why(tmp_path, content, problem):
     (tmp_path / "file").write_bytes(content)

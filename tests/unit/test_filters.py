@@ -30,7 +30,9 @@ WEB, NIGHTLY, NO_GROUP = KEYS = (
         (".*/(web|loose)", ".*/web", [NO_GROUP]),
     ],
 )
-def test_include_and_exclude_match_the_whole_of_group_and_name_and_exclude_wins(include, exclude, expected):
+def test_include_and_exclude_match_the_whole_of_group_and_name_and_exclude_wins(
+    include, exclude, expected
+):
     takes = key_filter(*(pattern and parsers.pattern(pattern) for pattern in (include, exclude)))
 
     assert [key for key in KEYS if takes(key)] == expected

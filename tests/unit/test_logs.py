@@ -29,7 +29,11 @@ def restored_logging():
     """Put the process's logging back as it was."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    levels = {name: logger.level for name, logger in root.manager.loggerDict.items() if hasattr(logger, "level")}
+    levels = {
+        name: logger.level
+        for name, logger in root.manager.loggerDict.items()
+        if hasattr(logger, "level")
+    }
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
@@ -49,7 +53,9 @@ def lines_of(level, style, say):
 @pytest.mark.parametrize(("style", "parse"), [("logfmt", parse_logfmt), ("json", json.loads)])
 def test_a_line_holds_time_level_message_and_fields(style, parse):
     (line,) = lines_of(
-        "info", style, lambda: structlog.get_logger().bind(account="main").info("refresh succeeded", keys=7)
+        "info",
+        style,
+        lambda: structlog.get_logger().bind(account="main").info("refresh succeeded", keys=7),
     )
     fields = parse(line)
 
@@ -63,10 +69,14 @@ def test_a_line_holds_time_level_message_and_fields(style, parse):
     }
 
 
-@pytest.mark.parametrize("text", ['a "b"', "two words", "a=b", "line\nbreak", "ключ 🔑", "", "back\\slash"])
+@pytest.mark.parametrize(
+    "text", ['a "b"', "two words", "a=b", "line\nbreak", "ключ 🔑", "", "back\\slash"]
+)
 @pytest.mark.parametrize(("style", "parse"), [("logfmt", parse_logfmt), ("json", json.loads)])
 def test_any_text_stays_on_one_line_that_parses(style, parse, text):
-    (line,) = lines_of("info", style, lambda: structlog.get_logger().warning("it happened", detail=text))
+    (line,) = lines_of(
+        "info", style, lambda: structlog.get_logger().warning("it happened", detail=text)
+    )
 
     read = parse(line)["detail"]
     assert text in {read, read.replace("\\n", "\n"), read.replace("\\\\", "\\")}
@@ -90,7 +100,8 @@ def test_lines_below_the_level_are_left_out(level, said):
 
 
 @pytest.mark.parametrize(
-    "name", ["httpx", "httpcore.connection", "httpcore.http11", "asyncio", "stamina", "uvicorn.access"]
+    "name",
+    ["httpx", "httpcore.connection", "httpcore.http11", "asyncio", "stamina", "uvicorn.access"],
 )
 def test_libraries_that_tell_what_they_send_are_quiet_even_at_debug(name):
     def say():
@@ -120,10 +131,16 @@ def test_the_server_is_heard_only_when_something_is_broken():
 
 @pytest.mark.parametrize(("style", "parse"), [("logfmt", parse_logfmt), ("json", json.loads)])
 def test_a_librarys_warning_comes_out_in_the_same_form(style, parse):
-    (line,) = lines_of("info", style, lambda: logging.getLogger("some.library").warning("it is %s", "odd"))
+    (line,) = lines_of(
+        "info", style, lambda: logging.getLogger("some.library").warning("it is %s", "odd")
+    )
     fields = parse(line)
 
-    assert (fields["level"], fields["msg"], fields["logger"]) == ("warning", "it is odd", "some.library")
+    assert (fields["level"], fields["msg"], fields["logger"]) == (
+        "warning",
+        "it is odd",
+        "some.library",
+    )
     assert datetime.fromisoformat(fields["ts"])
 
 

@@ -30,7 +30,17 @@ def test_the_help_is_grouped_and_fits_100_columns(call, monkeypatch):
     code, text, _ = call("--help")
 
     assert code == 0
-    for group in ("cometapi", "config", "collect", "keys", "shards", "web", "probe", "log", "modes"):
+    for group in (
+        "cometapi",
+        "config",
+        "collect",
+        "keys",
+        "shards",
+        "web",
+        "probe",
+        "log",
+        "modes",
+    ):
         assert f"\n{group}:\n" in text
     assert max(len(line) for line in text.splitlines()) <= 100
 
@@ -64,7 +74,10 @@ def test_invalid_settings_are_listed_below_one_another(call):
     assert (code, text) == (2, "")
     first, *problems = said.splitlines()
     assert first == "Invalid configuration:"
-    assert [problem.split("(")[0] for problem in problems] == ["  --collect.interval ", "  --log.level "]
+    assert [problem.split("(")[0] for problem in problems] == [
+        "  --collect.interval ",
+        "  --log.level ",
+    ]
 
 
 def test_a_file_on_a_mount_that_does_not_answer_ends_the_start(call, monkeypatch):
@@ -74,7 +87,11 @@ def test_a_file_on_a_mount_that_does_not_answer_ends_the_start(call, monkeypatch
     ended = call(**TOKEN)
     answers.set()
 
-    assert ended == (1, "", "a file that the settings name could not be read in time: does its mount answer?\n")
+    assert ended == (
+        1,
+        "",
+        "a file that the settings name could not be read in time: does its mount answer?\n",
+    )
 
 
 def test_two_modes_at_once_are_refused(call):
@@ -96,8 +113,12 @@ def test_config_check_accepts_what_is_valid(call):
 def test_config_check_reports_the_accounts_file_and_the_web_config_together(call, tmp_path):
     (tmp_path / "token").write_text(CANARY_TOKEN)
     (tmp_path / "web.yml").write_text("tls_server_config: {cert_file: none, key_file: none}")
-    (tmp_path / "a.yml").write_text("accounts: [{name: a, access_token_file: token, keys: {exclude: '('}}]")
-    code, _, said = call("--config.check", f"--config.file={tmp_path}/a.yml", f"--web.config.file={tmp_path}/web.yml")
+    (tmp_path / "a.yml").write_text(
+        "accounts: [{name: a, access_token_file: token, keys: {exclude: '('}}]"
+    )
+    code, _, said = call(
+        "--config.check", f"--config.file={tmp_path}/a.yml", f"--web.config.file={tmp_path}/web.yml"
+    )
 
     assert code == 2
     assert "accounts[0].keys.exclude: expected a regular expression" in said

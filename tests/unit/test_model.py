@@ -29,7 +29,17 @@ def test_the_status_labels_are_those_that_users_were_promised():
 
 def test_a_key_has_no_place_for_its_secret():
     assert set(an_api_key().__struct_fields__) == {
-        *("id", "name", "group", "status", "remaining_quota", "used_quota", "expires_at", "created_at", "last_used_at"),
+        *(
+            "id",
+            "name",
+            "group",
+            "status",
+            "remaining_quota",
+            "used_quota",
+            "expires_at",
+            "created_at",
+            "last_used_at",
+        ),
         *("has_model_limits", "has_ip_allowlist", "has_cross_group_retry"),
     }
 

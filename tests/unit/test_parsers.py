@@ -55,8 +55,13 @@ ACCEPTED = {
         "NO": False,
         "off": False,
     },
-    parsers.url_path: {path: path for path in ("/metrics", "/m", "/probe/cometapi", "/metrics/", "/a-b_c~d.e1")},
-    parsers.path: {text: Path(text) for text in ("token", "/run/secrets/token", "dir with spaces/тoken", "odd\udcff")},
+    parsers.url_path: {
+        path: path for path in ("/metrics", "/m", "/probe/cometapi", "/metrics/", "/a-b_c~d.e1")
+    },
+    parsers.path: {
+        text: Path(text)
+        for text in ("token", "/run/secrets/token", "dir with spaces/тoken", "odd\udcff")
+    },
     WORD: {" JSON ": "json", "text": "logfmt"},
 }
 NO_URL, NO_NUMBER = "a URL such as https://", "a whole number from 1 to 999999999, got "
@@ -65,36 +70,79 @@ NO_DURATION, NO_URL_PATH = (
     "a path such as /metrics, but not /, /-/… or /api/…, got ",
 )
 REFUSED = [
-    (parsers.base_url, NO_URL, ["", "api.cometapi.com", "ftp://x", "https://", "https:///v1", "https://x:99999"]),
-    (parsers.base_url, NO_URL, ["https://x:0", "https://[::1", "https://[v1.a]", "https://a b", "https://a..b"]),
-    (parsers.base_url, NO_URL, ["https://" + "a" * 64, "https://x/\x01", "https://münchen.example"]),
-    (parsers.base_url, "a URL without user and password", ["https://user:CANARY@x", "https://CANARY@x"]),
+    (
+        parsers.base_url,
+        NO_URL,
+        ["", "api.cometapi.com", "ftp://x", "https://", "https:///v1", "https://x:99999"],
+    ),
+    (
+        parsers.base_url,
+        NO_URL,
+        ["https://x:0", "https://[::1", "https://[v1.a]", "https://a b", "https://a..b"],
+    ),
+    (
+        parsers.base_url,
+        NO_URL,
+        ["https://" + "a" * 64, "https://x/\x01", "https://münchen.example"],
+    ),
+    (
+        parsers.base_url,
+        "a URL without user and password",
+        ["https://user:CANARY@x", "https://CANARY@x"],
+    ),
     (parsers.base_url, "a URL without ? and #", ["https://x/?key=CANARY", "https://x/#CANARY"]),
-    (parsers.whole_number(), NO_NUMBER, ["", "0", "000", "-1", "+1", "1.0", "1e3", "1_000", "x", "٣", "1000000000"]),
+    (
+        parsers.whole_number(),
+        NO_NUMBER,
+        ["", "0", "000", "-1", "+1", "1.0", "1e3", "1_000", "x", "٣", "1000000000"],
+    ),
     (parsers.whole_number(), NO_NUMBER, ["0" * 19 + "1" + "9" * 30, "9" * 9999]),
     (parsers.whole_number(0), "a whole number from 0 to 999999999, got ", ["", "-1", "x"]),
     (parsers.whole_number(most=64), "a whole number from 1 to 64, got ", ["65"]),
-    (parsers.number(), "a number above 0, got ", ["", "0", "-1", "nan", "inf", "1e999", "x", "1,5"]),
-    (parsers.number(zero=True), "a number that is not negative, got ", ["-0.1", "nan", "inf", "five"]),
+    (
+        parsers.number(),
+        "a number above 0, got ",
+        ["", "0", "-1", "nan", "inf", "1e999", "x", "1,5"],
+    ),
+    (
+        parsers.number(zero=True),
+        "a number that is not negative, got ",
+        ["-0.1", "nan", "inf", "five"],
+    ),
     (parsers.duration(0.1), "at least 100ms, got ", ["99ms", "0s"]),
-    (parsers.duration(), NO_DURATION, ["", " ", "60", "s", "1.5h", "-5s", "+5s", "5 s", "5S", "30m1h", "1h1h", "1m30"]),
+    (
+        parsers.duration(),
+        NO_DURATION,
+        ["", " ", "60", "s", "1.5h", "-5s", "+5s", "5 s", "5S", "30m1h", "1h1h", "1m30"],
+    ),
     (parsers.duration(), NO_DURATION, ["٣s", "5min", "∞", "9" * 100_000 + "s"]),
     (parsers.switch, "true or false, got ", ["", "maybe", "2"]),
-    (parsers.url_path, NO_URL_PATH, ["", "metrics", "//x", "/a b", "/a?b", "/{x}", "/a%20b", "/../x", "/./x", '/"']),
+    (
+        parsers.url_path,
+        NO_URL_PATH,
+        ["", "metrics", "//x", "/a b", "/a?b", "/{x}", "/a%20b", "/../x", "/./x", '/"'],
+    ),
     (parsers.url_path, NO_URL_PATH, ["/é", "/a\n", "/", "/-/healthy", "/-/x", "/api/v1/keys"]),
     (parsers.path, "the path of a file, got ", ["", "  ", "a\0b", "\ud800"]),
-    (parsers.pattern, "a regular expression, got ", ["(", "[a", "a**", "(?P<x>a)(?P<x>b)", "x{99999999999}"]),
+    (
+        parsers.pattern,
+        "a regular expression, got ",
+        ["(", "[a", "a**", "(?P<x>a)(?P<x>b)", "x{99999999999}"],
+    ),
     (WORD, "one of logfmt, json, got ", ["", "xml"]),
 ]
 
 
-@pytest.mark.parametrize(("parse", "text"), [(parse, text) for parse, texts in ACCEPTED.items() for text in texts])
+@pytest.mark.parametrize(
+    ("parse", "text"), [(parse, text) for parse, texts in ACCEPTED.items() for text in texts]
+)
 def test_what_belongs_is_read(parse, text):
     assert parse(text) == ACCEPTED[parse][text]
 
 
 @pytest.mark.parametrize(
-    ("parse", "expected", "text"), [(parse, expected, text) for parse, expected, texts in REFUSED for text in texts]
+    ("parse", "expected", "text"),
+    [(parse, expected, text) for parse, expected, texts in REFUSED for text in texts],
 )
 def test_what_does_not_belong_is_refused_with_what_was_expected(parse, expected, text):
     with pytest.raises(ValueError, match="expected") as caught:
@@ -160,5 +208,7 @@ def test_the_dot_of_a_pattern_matches_a_line_break_too():
 
 
 def test_a_wrong_pattern_is_refused_with_its_fault():
-    with pytest.raises(ValueError, match=r"got '\(': missing \), unterminated subpattern at position 0"):
+    with pytest.raises(
+        ValueError, match=r"got '\(': missing \), unterminated subpattern at position 0"
+    ):
         parsers.pattern("(")

@@ -1,7 +1,18 @@
 """How a refresh's end changes what is known of an account."""
 
 import pytest
-from domain import DAY, NOW, a_balance, a_listing, a_read_state, a_reading, a_state, an_api_key, failure, keys
+from domain import (
+    DAY,
+    NOW,
+    a_balance,
+    a_listing,
+    a_read_state,
+    a_reading,
+    a_state,
+    an_api_key,
+    failure,
+    keys,
+)
 
 from exporter.errors import Reason
 from exporter.model import Facts, Subscriptions
@@ -20,7 +31,9 @@ def after(state, *listings, at=NOW + 60):
 
 def test_a_success_replaces_keys_balance_and_time():
     state = a_read_state(*keys(1, 2), balance=a_balance())
-    state = state.succeeded(a_reading(a_listing(*keys(3, 2)), at=NOW + 60, balance=a_balance(requests=7)))
+    state = state.succeeded(
+        a_reading(a_listing(*keys(3, 2)), at=NOW + 60, balance=a_balance(requests=7))
+    )
 
     assert ids(state) == [3, 2]
     assert (state.balance.requests, state.read_at, state.first_refresh_ended) == (7, NOW + 60, True)
@@ -60,7 +73,9 @@ def test_a_refused_balance_is_forgotten_and_not_kept_stale():
 
 @pytest.mark.parametrize(("seconds", "groups"), [(3599, {"vip", ""}), (3600, {""})])
 def test_a_group_without_keys_stays_known_for_stale_after(seconds, groups):
-    state = after(a_read_state(an_api_key(group="vip")), a_listing(an_api_key(group="")), at=NOW + seconds)
+    state = after(
+        a_read_state(an_api_key(group="vip")), a_listing(an_api_key(group="")), at=NOW + seconds
+    )
 
     assert state.groups.keys() == groups
 
@@ -69,14 +84,22 @@ def test_data_is_served_from_the_first_success_until_it_is_withdrawn_and_again_a
     new, read = a_state().failed(failure(Reason.TIMEOUT), NOW), a_read_state(*keys(1))
     again = after(read.withdrawn(), a_listing(*keys(1)))
 
-    assert [state.serves_data for state in (new, read, read.withdrawn(), again)] == [False, True, False, True]
+    assert [state.serves_data for state in (new, read, read.withdrawn(), again)] == [
+        False,
+        True,
+        False,
+        True,
+    ]
 
 
 @pytest.mark.parametrize(
-    ("configured", "reported", "units"), [(7.0, 9.0, 7.0), (None, 9.0, 9.0), (None, None, 500_000.0)]
+    ("configured", "reported", "units"),
+    [(7.0, 9.0, 7.0), (None, 9.0, 9.0), (None, None, 500_000.0)],
 )
 def test_the_users_factor_wins_then_the_gateways_then_the_familys(configured, reported, units):
-    state = a_read_state(configured_units_per_usd=configured, facts=Facts(quota_units_per_usd=reported))
+    state = a_read_state(
+        configured_units_per_usd=configured, facts=Facts(quota_units_per_usd=reported)
+    )
 
     assert state.quota_units_per_usd == units
 
@@ -93,9 +116,18 @@ def paying(remaining, preference):
         pytest.param(50, paying(7, "wallet_only"), 50, id="the wallet only"),
         pytest.param(50, paying(7, "subscription_only"), 7, id="the subscription only"),
         pytest.param(50, paying(7, "subscription_first"), 57, id="both"),
-        pytest.param(-5, paying(7, "wallet_first"), 7, id="an overdrawn wallet takes nothing from a subscription"),
-        pytest.param(0, paying(None, "subscription_first"), None, id="a subscription without limit"),
-        pytest.param(None, paying(7, "subscription_first"), None, id="a wallet that is not reported"),
+        pytest.param(
+            -5,
+            paying(7, "wallet_first"),
+            7,
+            id="an overdrawn wallet takes nothing from a subscription",
+        ),
+        pytest.param(
+            0, paying(None, "subscription_first"), None, id="a subscription without limit"
+        ),
+        pytest.param(
+            None, paying(7, "subscription_first"), None, id="a wallet that is not reported"
+        ),
     ],
 )
 def test_what_the_account_can_spend_follows_its_preference(wallet, subscriptions, spendable):
@@ -119,19 +151,27 @@ def test_what_the_account_can_spend_follows_its_preference(wallet, subscriptions
         pytest.param(None, None, {"remaining_quota": 1}, None, id="one unit left"),
         pytest.param(None, None, {"remaining_quota": 0}, "exhausted", id="nothing left"),
         pytest.param(
-            None, None, {"remaining_quota": -5, "expires_at": NOW - 1}, "expired", id="the expiry comes first"
+            None,
+            None,
+            {"remaining_quota": -5, "expires_at": NOW - 1},
+            "expired",
+            id="the expiry comes first",
         ),
         pytest.param(None, None, {"remaining_quota": None}, None, id="unlimited"),
         pytest.param(10, None, {}, None, id="nothing known stands in the way"),
         pytest.param(0, None, {}, "account_exhausted", id="an empty wallet"),
         pytest.param(0, None, {"status": 2}, "disabled", id="the key's own obstacle comes first"),
-        pytest.param(10, {"vip": 2.0}, {"group": "gone"}, "group_unavailable", id="a group that is not open"),
+        pytest.param(
+            10, {"vip": 2.0}, {"group": "gone"}, "group_unavailable", id="a group that is not open"
+        ),
         pytest.param(10, {"vip": 2.0}, {"group": "vip"}, None, id="an open group"),
         pytest.param(10, {}, {"group": ""}, None, id="no group chosen"),
         pytest.param(10, {}, {"group": "auto"}, None, id="the automatic group"),
     ],
 )
-def test_a_request_fails_by_what_is_wrong_with_the_key_else_with_its_account(wallet, groups, facts, obstacle):
+def test_a_request_fails_by_what_is_wrong_with_the_key_else_with_its_account(
+    wallet, groups, facts, obstacle
+):
     balance = None if wallet is None else a_balance(remaining_quota=wallet)
     state = a_read_state(balance=balance, facts=Facts(groups=groups))
 
@@ -144,7 +184,9 @@ MINUTE = 60
 @pytest.mark.parametrize(
     ("facts", "idle", "dry"),
     [
-        pytest.param({"remaining_quota": 1_494}, 25 * MINUTE, True, id="less left than a request costs"),
+        pytest.param(
+            {"remaining_quota": 1_494}, 25 * MINUTE, True, id="less left than a request costs"
+        ),
         pytest.param({"remaining_quota": 1_494}, 25 * MINUTE - 1, False, id="it has just spent"),
         pytest.param({"remaining_quota": 1_494}, 7 * DAY, False, id="unused for a week"),
         pytest.param({"remaining_quota": 1_501}, 60 * MINUTE, False, id="enough for one request"),
@@ -168,10 +210,14 @@ def test_without_a_usual_price_no_key_is_called_dry(balance):
     assert not state.is_probably_dry(an_api_key(remaining_quota=1, last_used_at=NOW - 3600), NOW)
 
 
-@pytest.mark.parametrize(("account_id", "shown"), [(8, [9]), (7, [9, 2, 1])], ids=["another account", "the same"])
+@pytest.mark.parametrize(
+    ("account_id", "shown"), [(8, [9]), (7, [9, 2, 1])], ids=["another account", "the same"]
+)
 def test_another_account_behind_the_token_makes_everything_known_forgotten(account_id, shown):
     state = a_read_state(*keys(1, 2), balance=a_balance(account_id=7))
-    reading = a_reading(a_listing(*keys(9), settled=False), at=NOW + 60, balance=a_balance(account_id=account_id))
+    reading = a_reading(
+        a_listing(*keys(9), settled=False), at=NOW + 60, balance=a_balance(account_id=account_id)
+    )
 
     assert ids(state.succeeded(reading)) == shown
 
@@ -188,7 +234,9 @@ def test_another_account_behind_the_token_makes_everything_known_forgotten(accou
         pytest.param(0, 0, False, id="there was none"),
     ],
 )
-def test_a_listing_that_loses_all_or_a_fifth_and_more_than_ten_is_suspicious(before, left, is_suspicious):
+def test_a_listing_that_loses_all_or_a_fifth_and_more_than_ten_is_suspicious(
+    before, left, is_suspicious
+):
     state = a_read_state(*keys(*range(before)))
 
     assert state.loses_too_many(a_listing(*keys(*range(left))), None) is is_suspicious
@@ -214,14 +262,32 @@ BEFORE = keys(3, 2, 1)
     [
         pytest.param(a_listing(*keys(3, 1)), [3, 1], id="settled: proof that 2 is gone"),
         pytest.param(a_listing(), [], id="settled and empty: all are gone"),
-        pytest.param(a_listing(*keys(3, 1), settled=False), [3, 2, 1], id="unsettled: once is no proof"),
-        pytest.param(a_listing(*keys(4), settled=False), [4, 3, 2, 1], id="unsettled: new keys are shown"),
-        pytest.param(a_listing(*keys(3, 1), quiet=False), [3, 2, 1], id="under change: once is no proof"),
-        pytest.param(a_listing(*keys(3, 1), verified=False), [3, 2, 1], id="unverified: once is no proof"),
-        pytest.param(a_listing(*keys(3, 1), unreadable=[2]), [3, 2, 1], id="unreadable: as last read"),
-        pytest.param(a_listing(*keys(3, 1), unreadable=[2], verified=False), [3, 2, 1], id="unreadable, unverified"),
-        pytest.param(a_listing(*keys(3, 2, 1), unreadable=[9]), [3, 2, 1], id="unreadable and never seen"),
-        pytest.param(a_listing(*keys(3, 1), nameless=1), [3, 1], id="nameless: nobody can be kept for it"),
+        pytest.param(
+            a_listing(*keys(3, 1), settled=False), [3, 2, 1], id="unsettled: once is no proof"
+        ),
+        pytest.param(
+            a_listing(*keys(4), settled=False), [4, 3, 2, 1], id="unsettled: new keys are shown"
+        ),
+        pytest.param(
+            a_listing(*keys(3, 1), quiet=False), [3, 2, 1], id="under change: once is no proof"
+        ),
+        pytest.param(
+            a_listing(*keys(3, 1), verified=False), [3, 2, 1], id="unverified: once is no proof"
+        ),
+        pytest.param(
+            a_listing(*keys(3, 1), unreadable=[2]), [3, 2, 1], id="unreadable: as last read"
+        ),
+        pytest.param(
+            a_listing(*keys(3, 1), unreadable=[2], verified=False),
+            [3, 2, 1],
+            id="unreadable, unverified",
+        ),
+        pytest.param(
+            a_listing(*keys(3, 2, 1), unreadable=[9]), [3, 2, 1], id="unreadable and never seen"
+        ),
+        pytest.param(
+            a_listing(*keys(3, 1), nameless=1), [3, 1], id="nameless: nobody can be kept for it"
+        ),
     ],
 )
 def test_a_key_leaves_only_by_proof(listing, shown):
@@ -229,7 +295,9 @@ def test_a_key_leaves_only_by_proof(listing, shown):
 
 
 def test_no_key_is_shown_longer_than_stale_after_after_it_was_last_seen():
-    assert ids(after(a_read_state(*BEFORE), a_listing(*keys(3, 1), settled=False), at=NOW + 3600)) == [3, 1]
+    assert ids(
+        after(a_read_state(*BEFORE), a_listing(*keys(3, 1), settled=False), at=NOW + 3600)
+    ) == [3, 1]
 
 
 def test_a_snapshot_is_ready_when_every_first_refresh_has_ended_well_or_badly():

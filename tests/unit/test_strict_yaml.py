@@ -60,10 +60,15 @@ def test_the_mappings_of_a_list_know_their_number():
     names = [each.text("name") for each in top.sections("accounts")]
 
     assert names == ["a", "", ""]
-    assert problems == ["accounts[1]: expected a mapping", "accounts[2].name: expected printable text"]
+    assert problems == [
+        "accounts[1]: expected a mapping",
+        "accounts[2].name: expected printable text",
+    ]
 
 
-@pytest.mark.parametrize(("text", "expected"), [("a: ", []), ("a: {}", ["a: expected a list"]), ("b: 1", [])])
+@pytest.mark.parametrize(
+    ("text", "expected"), [("a: ", []), ("a: {}", ["a: expected a list"]), ("b: 1", [])]
+)
 def test_what_is_no_list_is_noted_unless_it_is_left_out(text, expected):
     top, problems = section(text)
 

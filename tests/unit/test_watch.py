@@ -25,16 +25,21 @@ def settings_of(*names, interval=60.0, url="https://gateway.example.org", per_mi
 
 @contextlib.asynccontextmanager
 async def a_watch(settings, later=None):
-    watch = Watch(load=lambda: later or settings, world=FakeWorld(), telemetry=Telemetry(version="1"))
+    watch = Watch(
+        load=lambda: later or settings, world=FakeWorld(), telemetry=Telemetry(version="1")
+    )
     await watch.apply(settings)
     yield watch
     await watch.close()
 
 
 @pytest.mark.parametrize(
-    ("per_minute", "interval", "told"), [(6, 60.0, []), (5, 60.0, [("gateway.example.org", 6.0, 5)]), (6, 120.0, [])]
+    ("per_minute", "interval", "told"),
+    [(6, 60.0, []), (5, 60.0, [("gateway.example.org", 6.0, 5)]), (6, 120.0, [])],
 )
-def test_accounts_that_do_not_fit_the_rate_limit_are_told_with_the_arithmetic(per_minute, interval, told):
+def test_accounts_that_do_not_fit_the_rate_limit_are_told_with_the_arithmetic(
+    per_minute, interval, told
+):
     async def start():
         async with a_watch(settings_of("a", "b", "c", interval=interval, per_minute=per_minute)):
             pass
@@ -43,7 +48,9 @@ def test_accounts_that_do_not_fit_the_rate_limit_are_told_with_the_arithmetic(pe
         asyncio.run(start())
 
     names = ("host", "requests_per_minute_needed", "requests_per_minute_allowed")
-    assert [tuple(e[name] for name in names) for e in logs if "too many accounts" in e["event"]] == told
+    assert [
+        tuple(e[name] for name in names) for e in logs if "too many accounts" in e["event"]
+    ] == told
 
 
 def test_a_reload_changes_the_rate_limit_of_accounts_that_go_on():
@@ -114,7 +121,9 @@ def test_a_reload_that_cannot_begin_leaves_no_series_behind(monkeypatch):
             monkeypatch.setattr("exporter.cometapi.connections._trust", lambda *_: 1 / 0)
             with pytest.raises(ZeroDivisionError):
                 await watch.apply(settings_of("a", "b"))
-            return list(watch.accounts), b"".join([piece async for piece in watch.exposition.plain(Form.TEXT)])
+            return list(watch.accounts), b"".join(
+                [piece async for piece in watch.exposition.plain(Form.TEXT)]
+            )
 
     accounts, exposition = asyncio.run(play())
     assert accounts == ["a"]

@@ -45,7 +45,9 @@ def test_a_call_that_hangs_in_one_lane_holds_up_no_other():
 
 
 @pytest.mark.parametrize(("seconds", "gives_way"), [(60, True), (0.01, False)])
-def test_a_rendering_gives_way_to_what_a_client_waits_for_but_not_for_long(monkeypatch, seconds, gives_way):
+def test_a_rendering_gives_way_to_what_a_client_waits_for_but_not_for_long(
+    monkeypatch, seconds, gives_way
+):
     monkeypatch.setattr("exporter.workers.GIVE_WAY_SECONDS", seconds)
 
     async def play():

@@ -30,7 +30,9 @@ def accounts(scope: Scope) -> PanelBuilder:
         _money("rate", "Burn/day", per_day(scope.account_burn())),
         _money("request", "Request", scope.request_price()),
         _money("wallet", "Wallet", scope.of_account("cometapi_account_remaining_quota")),
-        _money("subscription", "Subscription", scope.of_account(subscription.format("remaining_quota"))),
+        _money(
+            "subscription", "Subscription", scope.of_account(subscription.format("remaining_quota"))
+        ),
         _moment(scope, "reset", "Resets in", subscription.format("reset_timestamp_seconds")),
         _moment(scope, "end", "Ends in", subscription.format("end_timestamp_seconds")),
     ]
@@ -39,12 +41,24 @@ def accounts(scope: Scope) -> PanelBuilder:
 
 def _money(name: str, title: str, expr: str, steps: tuple[look.Step, ...] = ()) -> Column:
     width = _WIDTHS.get(title, 104)
-    return Column(name=name, title=title, expr=expr, unit=look.QUOTA, width=width, is_money=True, steps=steps)
+    return Column(
+        name=name, title=title, expr=expr, unit=look.QUOTA, width=width, is_money=True, steps=steps
+    )
 
 
-def _until(name: str, title: str, seconds: str, steps: tuple[look.Step, ...] = look.MORE_TIME_IS_GOOD) -> Column:
+def _until(
+    name: str, title: str, seconds: str, steps: tuple[look.Step, ...] = look.MORE_TIME_IS_GOOD
+) -> Column:
     endless = look.text_if_endless("no limit")
-    return Column(name=name, title=title, expr=seconds, unit=look.SECONDS, width=88, steps=steps, mappings=endless)
+    return Column(
+        name=name,
+        title=title,
+        expr=seconds,
+        unit=look.SECONDS,
+        width=88,
+        steps=steps,
+        mappings=endless,
+    )
 
 
 def _moment(scope: Scope, name: str, title: str, metric: str) -> Column:

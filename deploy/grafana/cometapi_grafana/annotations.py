@@ -19,8 +19,8 @@ _WHO = "{{key_name}} (id {{key_id}}, account {{account}})"
 class PrometheusAnnotation(model.AnnotationQuery):
     """An annotation with the words and the step that the Prometheus data source reads beside the query.
 
-    The query is written twice, as Grafana's older releases read it from the annotation itself and newer
-    ones from its target.
+    The query is written twice, as Grafana's older releases read it from the annotation itself and
+    newer ones from its target.
     """
 
     title = ""
@@ -28,7 +28,13 @@ class PrometheusAnnotation(model.AnnotationQuery):
 
     def to_json(self) -> dict[str, object]:
         """Give what Grafana stores."""
-        target = {"expr": self.expr, "interval": MIN_STEP, "range": True, "instant": False, "refId": "Anno"}
+        target = {
+            "expr": self.expr,
+            "interval": MIN_STEP,
+            "range": True,
+            "instant": False,
+            "refId": "Anno",
+        }
         words = {"titleFormat": self.title, "textFormat": self.text, "tagKeys": "account,group"}
         return model.AnnotationQuery.to_json(self) | words | {"step": MIN_STEP, "target": target}
 
@@ -39,7 +45,9 @@ class PrometheusAnnotationBuilder(AnnotationQuery):
     _internal: PrometheusAnnotation
 
     def __init__(self, *, name: str, expr: str, color: str, text: str) -> None:
-        self._internal = PrometheusAnnotation(name=name, datasource=SOURCE, enable=True, icon_color=color, expr=expr)
+        self._internal = PrometheusAnnotation(
+            name=name, datasource=SOURCE, enable=True, icon_color=color, expr=expr
+        )
         self._internal.title = name
         self._internal.text = text
 
@@ -61,7 +69,10 @@ def status_changes(scope: Scope) -> list[PrometheusAnnotationBuilder]:
     """Mark where one key changed to a status, in the colour of that status."""
     return [
         PrometheusAnnotationBuilder(
-            name=f"Key now {name}", expr=f"{_changed(scope)} == {code}", color=STATUS_COLORS[name], text=_WHO
+            name=f"Key now {name}",
+            expr=f"{_changed(scope)} == {code}",
+            color=STATUS_COLORS[name],
+            text=_WHO,
         )
         for code, name in _STATUS_CODES.items()
     ]
@@ -80,8 +91,8 @@ def failing_refreshes(scope: Scope) -> PrometheusAnnotationBuilder:
 def raised_quota(scope: Scope) -> PrometheusAnnotationBuilder:
     """Mark where a key was given more quota.
 
-    Remaining plus used is what the key was ever given: spending and refunds leave it alone. One per cent
-    of slack, because a gateway may write the two with some seconds between them.
+    Remaining plus used is what the key was ever given: spending and refunds leave it alone. One per
+    cent of slack, because a gateway may write the two with some seconds between them.
     """
     granted = f"({scope.of_key('remaining_quota')} + {scope.of_key('used_quota')})"
     before = f"({scope.of_key('remaining_quota', at=_EARLIER)} + {scope.of_key('used_quota', at=_EARLIER)})"

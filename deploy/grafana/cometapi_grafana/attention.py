@@ -24,12 +24,18 @@ def _is_known() -> list[PanelBuilder]:
     age = f"time() - min({SCOPE.of_account('cometapi_exporter_last_success_timestamp_seconds')})"
     return [
         panels.number(
-            _small("Exporter", "Down: no exporter answers, or no account matches the choices above."),
+            _small(
+                "Exporter", "Down: no exporter answers, or no account matches the choices above."
+            ),
             Ask(expr=SCOPE.exporter()),
             mappings=look.EXPORTER,
         ),
         panels.number(
-            _small("Data age", "Age of the oldest account's data, which every refresh renews.", unit=look.SECONDS),
+            _small(
+                "Data age",
+                "Age of the oldest account's data, which every refresh renews.",
+                unit=look.SECONDS,
+            ),
             Ask(expr=age),
             steps=look.DATA_AGE,
         ),
@@ -41,7 +47,10 @@ def _counts() -> list[PanelBuilder]:
     running_dry = f"count({SCOPE.runway()} < {look.DAY} and {SCOPE.usable()})"
     return [
         panels.number(
-            _small("Usable keys", "Keys that can serve requests now. Counts ignore the choice of single keys."),
+            _small(
+                "Usable keys",
+                "Keys that can serve requests now. Counts ignore the choice of single keys.",
+            ),
             Ask(expr=f"sum({SCOPE.usable_count()})"),
             steps=look.ONE_IS_GOOD,
         ),
@@ -55,7 +64,10 @@ def _counts() -> list[PanelBuilder]:
             steps=look.NONE_IS_VITAL,
         ),
         panels.number(
-            _small("Dry in 24 h", "Usable keys whose quota is spent within 24 hours at the present rate."),
+            _small(
+                "Dry in 24 h",
+                "Usable keys whose quota is spent within 24 hours at the present rate.",
+            ),
             Ask(expr=SCOPE.zero_if_none(running_dry)),
             steps=look.NONE_IS_VITAL,
         ),
@@ -75,7 +87,9 @@ def _reasons() -> PanelBuilder:
         height=8,
         unit=look.COUNT,
     )
-    return panels.bars(frame, Ask(expr=f"sum by (reason) ({SCOPE.unusable_count()})", legend="{{reason}}"))
+    return panels.bars(
+        frame, Ask(expr=f"sum by (reason) ({SCOPE.unusable_count()})", legend="{{reason}}")
+    )
 
 
 def _broken_keys() -> PanelBuilder:

@@ -10,7 +10,14 @@ from .tables import Column
 
 def state(scope: Scope) -> Column:
     """Show whether the key can serve requests, and otherwise its status as reported by the API."""
-    return Column(name="state", title="State", expr=scope.state(), unit=look.COUNT, width=95, mappings=look.STATE)
+    return Column(
+        name="state",
+        title="State",
+        expr=scope.state(),
+        unit=look.COUNT,
+        width=95,
+        mappings=look.STATE,
+    )
 
 
 def remaining(scope: Scope) -> Column:
@@ -30,13 +37,22 @@ def remaining(scope: Scope) -> Column:
 def requests_left(scope: Scope) -> Column:
     """Show how many usual requests the rest pays for; empty if unlimited, or if requests are not reported."""
     left = scope.requests_left()
-    return Column(name="requests", title="Requests", expr=left, unit=look.QUOTA, width=95, steps=look.REQUESTS_LEFT)
+    return Column(
+        name="requests",
+        title="Requests",
+        expr=left,
+        unit=look.QUOTA,
+        width=95,
+        steps=look.REQUESTS_LEFT,
+    )
 
 
 def rate(scope: Scope) -> Column:
     """Show what the key spends a day at its present rate."""
     burn = per_day(scope.burn())
-    return Column(name="rate", title="Burn/day", expr=burn, unit=look.QUOTA, width=112, is_money=True)
+    return Column(
+        name="rate", title="Burn/day", expr=burn, unit=look.QUOTA, width=112, is_money=True
+    )
 
 
 def lasts(scope: Scope) -> Column:
@@ -67,4 +83,11 @@ def last_use(scope: Scope) -> Column:
 
 
 def _duration(name: str, title: str, expr: str, width: int) -> Column:
-    return Column(name=name, title=title, expr=expr, unit=look.SECONDS, width=width, steps=look.MORE_TIME_IS_GOOD)
+    return Column(
+        name=name,
+        title=title,
+        expr=expr,
+        unit=look.SECONDS,
+        width=width,
+        steps=look.MORE_TIME_IS_GOOD,
+    )

@@ -1,8 +1,8 @@
 """What the dashboards ask of Prometheus, as PromQL text.
 
 Pure: text in, text out. Knows no panels, units or colours. Raw metrics only, so the dashboards work
-without recording rules. Every selector is folded with `max by`, so that two replicas of the exporter
-look like one.
+without recording rules. Every selector is folded with `max by`, so that two replicas of the
+exporter look like one.
 """
 
 from dataclasses import dataclass
@@ -29,8 +29,8 @@ class Scope:
     def of_key(self, metric: str, *, at: str = "", only: str = "") -> str:
         """Read one `cometapi_key_*` gauge, one series a key.
 
-        *at* is an offset, none for now. *only* narrows to the keys that it gives, before anything is
-        folded: with a thousand keys that is several times cheaper than doing it afterwards.
+        *at* is an offset, none for now. *only* narrows to the keys that it gives, before anything
+        is folded: with a thousand keys that is several times cheaper than doing it afterwards.
         """
         series = f"{self.key_series(metric)}{at}"
         return f"max by ({KEY_LABELS}) ({among(series, only) if only else series})"
@@ -49,7 +49,9 @@ class Scope:
 
     def of_status(self, status: str) -> str:
         """Count keys in the states that the regular expression *status* names, by account and group."""
-        return f'max by (account, group, status) (cometapi_keys{{{self.group}, status=~"{status}"}})'
+        return (
+            f'max by (account, group, status) (cometapi_keys{{{self.group}, status=~"{status}"}})'
+        )
 
     def usable_count(self) -> str:
         """Count keys that can serve requests, by account and group."""
@@ -91,8 +93,9 @@ class Scope:
     def burn(self, window: str = "$window", *, only: str = "") -> str:
         """Quota units spent a second, by the slope of used quota over *window*.
 
-        Read from used quota, which top-ups leave alone; refunds can turn the slope negative, hence the
-        clamp. `and` drops keys that were deleted or renamed within the window, and those not in *only*.
+        Read from used quota, which top-ups leave alone; refunds can turn the slope negative, hence
+        the clamp. `and` drops keys that were deleted or renamed within the window, and those not in
+        *only*.
         """
         used = self.key_series("used_quota")
         living = f"({among(used, only)})" if only else used
@@ -125,7 +128,10 @@ class Scope:
     def request_price(self) -> str:
         """Quota units of an account's usual request: the mean of all time, or of the last day if that is higher."""
         used, requests = "cometapi_account_used_quota", "cometapi_account_requests_total"
-        spent, sent = f"delta({used}{{{self.account}}}[1d])", f"increase({requests}{{{self.account}}}[1d])"
+        spent, sent = (
+            f"delta({used}{{{self.account}}}[1d])",
+            f"increase({requests}{{{self.account}}}[1d])",
+        )
         always = f"{self.of_account(used)} / ({self.of_account(requests)} > 0)"
         return f"(max by (account) ({spent} / ({sent} > 0)) > {always} or {always})"
 
@@ -136,9 +142,10 @@ class Scope:
     def dry(self) -> str:
         """Keep the keys that probably ran dry: less is left than a request costs, and nothing is being spent.
 
-        A gateway reserves the price of a request before it serves it, so a dry key keeps a positive rest. The bundled
-        alert knows more, so a key counts as well where it fires; without the rules that part selects nothing. Idle time
-        ends with the last refresh, or every key would look idle while refreshes fail.
+        A gateway reserves the price of a request before it serves it, so a dry key keeps a positive
+        rest. The bundled alert knows more, so a key counts as well where it fires; without the
+        rules that part selects nothing. Idle time ends with the last refresh, or every key would
+        look idle while refreshes fail.
         """
         last_refresh = f"({self.of_account('cometapi_exporter_last_success_timestamp_seconds')} - {IDLE_SECONDS})"
         idle = f"{self.of_key('last_used_timestamp_seconds')} < on (account) group_left () {last_refresh}"
@@ -196,15 +203,18 @@ def shown_if_units(expr: str) -> str:
 def _if_matched(expr: str, matcher: str) -> str:
     """Add *matcher* to every selector of *expr*.
 
-    No series has a label money, so its value is empty: matched by `x{0}` and not by `x{1}`. The half of
-    a pair that is switched off thus selects nothing and costs nothing, which no `and` achieves.
+    No series has a label money, so its value is empty: matched by `x{0}` and not by `x{1}`. The
+    half of a pair that is switched off thus selects nothing and costs nothing, which no `and`
+    achieves.
     """
     return expr.replace(_JOB, f"{_JOB}, {matcher}")
 
 
 _JOB = 'job=~"$job"'
 _ANY = f'{_JOB}, account=~"$account"'
-OVERVIEW = Scope(account=_ANY, group=f'{_ANY}, group=~"$group"', key=f'{_ANY}, group=~"$group", key_id=~"$key"')
+OVERVIEW = Scope(
+    account=_ANY, group=f'{_ANY}, group=~"$group"', key=f'{_ANY}, group=~"$group", key_id=~"$key"'
+)
 
 _ONE = f'{_JOB}, account="$account"'
 ONE_KEY = Scope(account=_ONE, group=_ONE, key=f'{_ONE}, key_id="$key"')

@@ -37,21 +37,45 @@ def health_panels(scope: Scope) -> list[PanelBuilder]:
 def _numbers(scope: Scope) -> list[PanelBuilder]:
     dropped = 'increase(cometapi_exporter_log_lines_dropped_total{job=~"$job"}[$__range])'
     return [
-        _count("Skipped keys", "Keys that could not be read. They are missing on this page.", scope, "skipped_keys"),
-        _count("Excluded keys", "Keys left out by --keys.include and --keys.exclude.", scope, "excluded_keys"),
-        _count("Folded series", "Series of models that are summed as other.", scope, "usage_folded_series"),
+        _count(
+            "Skipped keys",
+            "Keys that could not be read. They are missing on this page.",
+            scope,
+            "skipped_keys",
+        ),
+        _count(
+            "Excluded keys",
+            "Keys left out by --keys.include and --keys.exclude.",
+            scope,
+            "excluded_keys",
+        ),
+        _count(
+            "Folded series",
+            "Series of models that are summed as other.",
+            scope,
+            "usage_folded_series",
+        ),
         panels.number(
-            _small("Configuration", "Rejected: the last reload failed, and the settings before it are still in use."),
+            _small(
+                "Configuration",
+                "Rejected: the last reload failed, and the settings before it are still in use.",
+            ),
             Ask(expr='min(cometapi_exporter_config_last_reload_successful{job=~"$job"})'),
             mappings=look.RELOADED,
         ),
         panels.number(
-            _small("Log lines lost", "Log lines that could not be written in time, in the time range."),
+            _small(
+                "Log lines lost", "Log lines that could not be written in time, in the time range."
+            ),
             Ask(expr=f"round(sum({dropped}))"),
             steps=look.NONE_IS_USUAL,
         ),
         panels.number(
-            _small("Clock skew", "The most that the exporter's clock differs from a gateway's.", look.SECONDS),
+            _small(
+                "Clock skew",
+                "The most that the exporter's clock differs from a gateway's.",
+                look.SECONDS,
+            ),
             Ask(expr=f"max(abs({scope.of_account('cometapi_gateway_clock_skew_seconds')}))"),
             steps=look.CLOCK_SKEW,
         ),
@@ -64,7 +88,9 @@ def _count(title: str, description: str, scope: Scope, metric: str) -> PanelBuil
 
 
 def _answers(scope: Scope) -> PanelBuilder:
-    frame = _third("API answers", "Whether each account's refreshes succeeded, over time.", look.COUNT)
+    frame = _third(
+        "API answers", "Whether each account's refreshes succeeded, over time.", look.COUNT
+    )
     ask = Ask(expr=scope.of_account("cometapi_up"), legend="{{account}}")
     return panels.timeline(frame, ask, mappings=look.ANSWERS)
 
@@ -72,7 +98,11 @@ def _answers(scope: Scope) -> PanelBuilder:
 def _age(scope: Scope) -> PanelBuilder:
     read_at = scope.of_account("cometapi_exporter_last_success_timestamp_seconds")
     interval = scope.of_account("cometapi_exporter_refresh_interval_seconds")
-    frame = _third("Refreshes since success", "Age of the data in refresh intervals; about 1 is normal.", look.COUNT)
+    frame = _third(
+        "Refreshes since success",
+        "Age of the data in refresh intervals; about 1 is normal.",
+        look.COUNT,
+    )
     ask = Ask(expr=f"(time() - {read_at}) / {interval}", legend="{{account}}")
     panel = panels.graph(frame, ask).thresholds(look.thresholds(look.REFRESHES_MISSED))
     return panel.thresholds_style(GraphThresholdsStyleConfig().mode(GraphTresholdsStyleMode.DASHED))
@@ -98,7 +128,9 @@ def _duration(scope: Scope) -> PanelBuilder:
         Ask(expr=f"histogram_quantile({share}, {buckets})", legend=name, name=name)
         for name, share in (("median", 0.5), ("p95", 0.95))
     ]
-    frame = _third("Refresh duration", "How long reading all keys of one account takes.", look.SECONDS)
+    frame = _third(
+        "Refresh duration", "How long reading all keys of one account takes.", look.SECONDS
+    )
     return panels.graph(frame, *asks)
 
 

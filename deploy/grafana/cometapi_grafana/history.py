@@ -28,7 +28,9 @@ def _state_history() -> PanelBuilder:
         decimals=0,
     )
     usable = Ask(expr=f"sum({SCOPE.usable_count()})", legend="usable", name="usable")
-    others = Ask(expr=f"sum by (reason) ({SCOPE.unusable_count()}) > 0", legend="{{reason}}", name="others")
+    others = Ask(
+        expr=f"sum by (reason) ({SCOPE.unusable_count()}) > 0", legend="{{reason}}", name="others"
+    )
     return panels.colored_by_name(panels.stacked(frame, usable, others), look.STATE_COLORS)
 
 
@@ -66,5 +68,8 @@ def _changes() -> PanelBuilder:
         unit=look.COUNT,
         empty=panels.NONE_FOUND,
     )
-    ask = Ask(expr=SCOPE.of_key("status", only=f"topk({_CHANGED}, {changed})"), legend="{{key_name}} · {{key_id}}")
+    ask = Ask(
+        expr=SCOPE.of_key("status", only=f"topk({_CHANGED}, {changed})"),
+        legend="{{key_name}} · {{key_id}}",
+    )
     return panels.timeline(frame, ask, mappings=look.STATUS, key_links=True)

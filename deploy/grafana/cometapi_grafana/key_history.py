@@ -20,10 +20,14 @@ def key_history() -> list[PanelBuilder]:
 
 def _quota_history() -> PanelBuilder:
     asks = [
-        *money(SCOPE, Ask(expr=SCOPE.of_key("remaining_quota"), legend="remaining", name="remaining")),
+        *money(
+            SCOPE, Ask(expr=SCOPE.of_key("remaining_quota"), legend="remaining", name="remaining")
+        ),
         *money(SCOPE, Ask(expr=SCOPE.of_key("used_quota"), legend="used", name="used")),
     ]
-    frame = _graph("Remaining and used", "Steps up in remaining are top-ups; steps down in used are refunds.")
+    frame = _graph(
+        "Remaining and used", "Steps up in remaining are top-ups; steps down in used are refunds."
+    )
     return panels.graph(replace(frame, unit=look.EXACT_DOLLARS, decimals=2), *asks)
 
 
@@ -31,7 +35,10 @@ def _rate_history() -> PanelBuilder:
     asks = [
         ask
         for window in ("1h", "6h", "1d")
-        for ask in money(SCOPE, Ask(expr=per_day(SCOPE.burn(window)), legend=f"over {window}", name=f"rate{window}"))
+        for ask in money(
+            SCOPE,
+            Ask(expr=per_day(SCOPE.burn(window)), legend=f"over {window}", name=f"rate{window}"),
+        )
     ]
     budget = Ask(expr=SCOPE.of_key("daily_budget_quota"), legend="budget", name="budget")
     frame = _graph(
@@ -42,8 +49,12 @@ def _rate_history() -> PanelBuilder:
 
 
 def _spending_history() -> PanelBuilder:
-    frame = _graph("Spent per hour", "What the key spent in the hour before each moment, less refunds.")
-    return panels.graph(frame, *money(SCOPE, Ask(expr=SCOPE.spent("1h"), legend="spent"))).fill_opacity(30)
+    frame = _graph(
+        "Spent per hour", "What the key spent in the hour before each moment, less refunds."
+    )
+    return panels.graph(
+        frame, *money(SCOPE, Ask(expr=SCOPE.spent("1h"), legend="spent"))
+    ).fill_opacity(30)
 
 
 def _runway_history() -> PanelBuilder:
@@ -57,7 +68,9 @@ def _runway_history() -> PanelBuilder:
     )
     quota = Ask(expr=SCOPE.runway(), legend="until quota is spent", name="quota")
     return panels.graph(
-        frame, quota, Ask(expr=SCOPE.of_key("expires_in_seconds"), legend="until expiry", name="expiry")
+        frame,
+        quota,
+        Ask(expr=SCOPE.of_key("expires_in_seconds"), legend="until expiry", name="expiry"),
     )
 
 
@@ -77,8 +90,12 @@ def _states() -> list[PanelBuilder]:
         unit=look.COUNT,
     )
     return [
-        panels.timeline(status, Ask(expr=SCOPE.of_key("status"), legend="status"), mappings=look.STATUS),
-        panels.timeline(works, Ask(expr=SCOPE.of_key("usable"), legend="works"), mappings=look.USABLE),
+        panels.timeline(
+            status, Ask(expr=SCOPE.of_key("status"), legend="status"), mappings=look.STATUS
+        ),
+        panels.timeline(
+            works, Ask(expr=SCOPE.of_key("usable"), legend="works"), mappings=look.USABLE
+        ),
     ]
 
 

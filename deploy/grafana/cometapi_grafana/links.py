@@ -15,18 +15,27 @@ _TIME = "${__url_time_range}"
 def key_of_row() -> DashboardLink:
     """Open the key that a table row is about; the row must hold account and key_id."""
     account, key = "${__data.fields.account:percentencode}", "${__data.fields.key_id:percentencode}"
-    return _data_link("Open this key", f"/d/{KEY_UID}?{_KEEP}&var-account={account}&var-key={key}&{_TIME}")
+    return _data_link(
+        "Open this key", f"/d/{KEY_UID}?{_KEEP}&var-account={account}&var-key={key}&{_TIME}"
+    )
 
 
 def key_of_series() -> DashboardLink:
     """Open the key that a line or bar is about; the series must carry account and key_id."""
-    account, key = "${__field.labels.account:percentencode}", "${__field.labels.key_id:percentencode}"
-    return _data_link("Open this key", f"/d/{KEY_UID}?{_KEEP}&var-account={account}&var-key={key}&{_TIME}")
+    account, key = (
+        "${__field.labels.account:percentencode}",
+        "${__field.labels.key_id:percentencode}",
+    )
+    return _data_link(
+        "Open this key", f"/d/{KEY_UID}?{_KEEP}&var-account={account}&var-key={key}&{_TIME}"
+    )
 
 
 def to_overview() -> DashboardLink:
     """Lead from one key back to all keys of its account."""
-    return _top_link("All keys of this account", f"/d/{OVERVIEW_UID}?{_KEEP}&${{account:queryparam}}")
+    return _top_link(
+        "All keys of this account", f"/d/{OVERVIEW_UID}?{_KEEP}&${{account:queryparam}}"
+    )
 
 
 def to_key() -> DashboardLink:

@@ -92,7 +92,13 @@ def text_if_null(text: str, *, after: int = 0) -> list[model.ValueMapping]:
     return [model.SpecialValueMap(options=special)]
 
 
-STATUS_COLORS = {"enabled": "green", "disabled": "blue", "expired": "orange", "exhausted": "red", "unknown": "purple"}
+STATUS_COLORS = {
+    "enabled": "green",
+    "disabled": "blue",
+    "expired": "orange",
+    "exhausted": "red",
+    "unknown": "purple",
+}
 # A usable key, and why others are not.
 STATE_COLORS = {
     "usable": "green",

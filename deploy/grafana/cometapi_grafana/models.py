@@ -34,13 +34,17 @@ def _over_time(scope: Scope) -> PanelBuilder:
         unit=look.DOLLARS,
         empty=_ABSENT,
     )
-    asks = money(scope, Ask(expr=f"{spent} and on (model) {most}", legend="{{model}}"), summed("model"))
+    asks = money(
+        scope, Ask(expr=f"{spent} and on (model) {most}", legend="{{model}}"), summed("model")
+    )
     return panels.graph(frame, *asks)
 
 
 def _table(scope: Scope) -> PanelBuilder:
     spent = f"sum by (model, account) ({scope.model_growth('quota')})"
-    requests, tokens = (f"sum by (model) ({scope.model_growth(of)})" for of in ("requests", "tokens"))
+    requests, tokens = (
+        f"sum by (model) ({scope.model_growth(of)})" for of in ("requests", "tokens")
+    )
     frame = Frame(
         title="Models",
         description=f"What each model cost in the time range, and its mean price of 1,000 tokens. {_NOTE}",
@@ -53,10 +57,17 @@ def _table(scope: Scope) -> PanelBuilder:
         _money("spent", "Spent", spent, summed("model")),
         Column(name="requests", title="Requests", expr=requests, unit=look.QUOTA, width=85),
         Column(name="tokens", title="Tokens", expr=tokens, unit=look.QUOTA, width=85),
-        _money("price", "1K tokens", spent, lambda units: f"1000 * sum by (model) ({units}) / ({tokens} > 0)"),
+        _money(
+            "price",
+            "1K tokens",
+            spent,
+            lambda units: f"1000 * sum by (model) ({units}) / ({tokens} > 0)",
+        ),
     ]
     return row_table(frame, scope, columns, _MODEL, sort_by="Spent", descending=True)
 
 
 def _money(name: str, title: str, expr: str, total: Callable[[str], str]) -> Column:
-    return Column(name=name, title=title, expr=expr, unit=look.QUOTA, width=112, is_money=True, total=total)
+    return Column(
+        name=name, title=title, expr=expr, unit=look.QUOTA, width=112, is_money=True, total=total
+    )

@@ -23,7 +23,9 @@ from .variables import key_variables
 def one_key() -> Page:
     """Build the dashboard."""
     page = new_page(
-        "CometAPI / One key", KEY_UID, "One API key: does it work, what does it cost, how long will it last."
+        "CometAPI / One key",
+        KEY_UID,
+        "One API key: does it work, what does it cost, how long will it last.",
     )
     for variable in key_variables():
         page.with_variable(variable)
@@ -43,7 +45,9 @@ def _state() -> list[PanelBuilder]:
     last_use = f"{SCOPE.of_key('last_used_timestamp_seconds')} * 1000"
     return [
         panels.number(
-            _number("Exporter", "Down: no exporter answers. What is shown below is then unknown or old."),
+            _number(
+                "Exporter", "Down: no exporter answers. What is shown below is then unknown or old."
+            ),
             Ask(expr=SCOPE.exporter()),
             mappings=look.EXPORTER,
         ),
@@ -54,7 +58,9 @@ def _state() -> list[PanelBuilder]:
             mappings=look.USABLE,
         ),
         panels.number(
-            _number("Status", "As reported by the API, which updates it only when the key is used."),
+            _number(
+                "Status", "As reported by the API, which updates it only when the key is used."
+            ),
             Ask(expr=SCOPE.of_key("status")),
             mappings=look.STATUS,
         ),
@@ -102,7 +108,10 @@ def _identity() -> PanelBuilder:
 def _money() -> list[PanelBuilder]:
     left, used = SCOPE.of_key("remaining_quota"), SCOPE.of_key("used_quota")
     share = f"clamp_min({left}, 0) / (({left} + {used}) > 0)"
-    unlimited, is_unlimited = look.text_if_endless("unlimited"), f"{SCOPE.of_key('unlimited_quota')} == 1"
+    unlimited, is_unlimited = (
+        look.text_if_endless("unlimited"),
+        f"{SCOPE.of_key('unlimited_quota')} == 1",
+    )
     return [
         panels.number(
             _money_number("Remaining", "What is left on the key."),
@@ -117,13 +126,19 @@ def _money() -> list[PanelBuilder]:
             mappings=unlimited,
         ),
         panels.number(
-            _number("Requests left", "How many the rest pays for, at the account's usual price.", look.QUOTA),
+            _number(
+                "Requests left",
+                "How many the rest pays for, at the account's usual price.",
+                look.QUOTA,
+            ),
             Ask(expr=SCOPE.or_endless(SCOPE.requests_left(), is_unlimited)),
             steps=look.REQUESTS_LEFT,
             mappings=unlimited,
         ),
         panels.number(
-            _money_number("Spent in range", "What the key spent in the time range above, less refunds."),
+            _money_number(
+                "Spent in range", "What the key spent in the time range above, less refunds."
+            ),
             *money(SCOPE, Ask(expr=SCOPE.spent())),
         ),
         panels.number(
@@ -141,7 +156,9 @@ def _lasts() -> PanelBuilder:
         look.SECONDS,
     )
     lasts = Ask(expr=SCOPE.or_endless(SCOPE.runway()))
-    return panels.number(frame, lasts, steps=look.MORE_TIME_IS_GOOD, mappings=look.text_if_endless("no limit"))
+    return panels.number(
+        frame, lasts, steps=look.MORE_TIME_IS_GOOD, mappings=look.text_if_endless("no limit")
+    )
 
 
 def _account() -> list[PanelBuilder]:
@@ -162,7 +179,8 @@ def _account() -> list[PanelBuilder]:
         ),
         panels.number(
             _money_number(
-                "Usual request", "The mean price of the account's requests: of all time, or of the last day if higher."
+                "Usual request",
+                "The mean price of the account's requests: of all time, or of the last day if higher.",
             ),
             *money(SCOPE, Ask(expr=SCOPE.request_price())),
         ),
@@ -171,9 +189,13 @@ def _account() -> list[PanelBuilder]:
             Ask(expr=f"{factor} and on (account, group) {SCOPE.of_key('status')}"),
         ),
         panels.number(
-            _number("Data age", "Age of the data on this page.", look.SECONDS), Ask(expr=age), steps=look.DATA_AGE
+            _number("Data age", "Age of the data on this page.", look.SECONDS),
+            Ask(expr=age),
+            steps=look.DATA_AGE,
         ),
-        panels.number(_number("Key created", "When the key was created.", look.MOMENT), Ask(expr=created)),
+        panels.number(
+            _number("Key created", "When the key was created.", look.MOMENT), Ask(expr=created)
+        ),
     ]
 
 
@@ -186,7 +208,9 @@ _ROWS: dict[str, Callable[[], list[PanelBuilder]]] = {
 }
 
 
-def _number(title: str, description: str, unit: str = look.COUNT, *, empty: str = "No data") -> Frame:
+def _number(
+    title: str, description: str, unit: str = look.COUNT, *, empty: str = "No data"
+) -> Frame:
     return Frame(title=title, description=description, width=4, height=4, unit=unit, empty=empty)
 
 

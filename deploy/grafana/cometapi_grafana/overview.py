@@ -24,7 +24,11 @@ from .variables import overview_variables
 
 def overview() -> Page:
     """Build the dashboard."""
-    page = new_page("CometAPI / Keys overview", OVERVIEW_UID, "All API keys: what needs attention, money, expiry.")
+    page = new_page(
+        "CometAPI / Keys overview",
+        OVERVIEW_UID,
+        "All API keys: what needs attention, money, expiry.",
+    )
     for variable in overview_variables():
         page.with_variable(variable)
     for annotation in (any_status_change(SCOPE), failing_refreshes(SCOPE)):

@@ -16,7 +16,9 @@ PanelBuilder = Builder[model.Panel]
 
 def new_page(title: str, uid: str, description: str) -> Page:
     """Start a dashboard: read-only, because the next provisioning would undo what was edited in Grafana."""
-    page = Dashboard(title).uid(uid).description(description).tags(["cometapi", "prometheus", "mixin"])
+    page = (
+        Dashboard(title).uid(uid).description(description).tags(["cometapi", "prometheus", "mixin"])
+    )
     page = page.readonly().tooltip(model.DashboardCursorSync.CROSSHAIR).timezone("browser")
     return page.time("now-24h", "now").refresh("1m")
 

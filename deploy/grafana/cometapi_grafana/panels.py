@@ -55,9 +55,13 @@ def number(
 ) -> stat.Panel:
     """Show one present value in large letters, coloured by thresholds or by its name."""
     shown = [*mappings, *look.text_if_null(frame.empty, after=len(mappings))]
-    panel = _framed(stat.Panel(), frame, asks).mappings(shown).thresholds(look.thresholds(tuple(steps)))
+    panel = (
+        _framed(stat.Panel(), frame, asks).mappings(shown).thresholds(look.thresholds(tuple(steps)))
+    )
     panel = panel.color_scheme(FieldColor().mode(FieldColorModeId.THRESHOLDS))
-    panel = panel.color_mode(look_model.BigValueColorMode.VALUE).graph_mode(look_model.BigValueGraphMode.NONE)
+    panel = panel.color_mode(look_model.BigValueColorMode.VALUE).graph_mode(
+        look_model.BigValueGraphMode.NONE
+    )
     panel = panel.reduce_options(_last_value()).text_mode(look_model.BigValueTextMode.VALUE)
     return _ask(panel, [now(ask) for ask in asks])
 
@@ -83,9 +87,13 @@ def stacked(frame: Frame, *asks: Ask) -> timeseries.Panel:
 
 def bars(frame: Frame, *asks: Ask, key_links: bool = False) -> bargauge.Panel:
     """Compare present values as horizontal bars."""
-    panel = _framed(bargauge.Panel(), frame, asks).thresholds(look.thresholds((look.Step(None, "blue"),)))
+    panel = _framed(bargauge.Panel(), frame, asks).thresholds(
+        look.thresholds((look.Step(None, "blue"),))
+    )
     panel = panel.mappings(look.text_if_null(frame.empty))
-    panel = panel.orientation(look_model.VizOrientation.HORIZONTAL).reduce_options(_last_value()).min(0)
+    panel = (
+        panel.orientation(look_model.VizOrientation.HORIZONTAL).reduce_options(_last_value()).min(0)
+    )
     panel = panel.display_mode(look_model.BarGaugeDisplayMode.BASIC)
     if key_links:
         panel = panel.data_links([key_of_series()])
@@ -98,7 +106,9 @@ def timeline(
     """Show states over time, one lane a series."""
     panel = _framed(statetimeline.Panel(), frame, asks).mappings(list(mappings)).row_height(0.8)
     panel = (
-        panel.max_data_points(MOST_POINTS).merge_values(merge_values=True).show_value(look_model.VisibilityMode.AUTO)
+        panel.max_data_points(MOST_POINTS)
+        .merge_values(merge_values=True)
+        .show_value(look_model.VisibilityMode.AUTO)
     )
     panel = panel.legend(common.VizLegendOptions().show_legend(show_legend=False))
     panel = panel.color_scheme(FieldColor().mode(FieldColorModeId.THRESHOLDS)).tooltip(_tooltip())
@@ -138,7 +148,11 @@ def _last_value() -> common.ReduceDataOptions:
 def _legend() -> common.VizLegendOptions:
     legend = common.VizLegendOptions().show_legend(show_legend=True).calcs([LAST, "max"])
     legend = legend.display_mode(look_model.LegendDisplayMode.TABLE)
-    return legend.placement(look_model.LegendPlacement.BOTTOM).sort_by("Last *").sort_desc(sort_desc=True)
+    return (
+        legend.placement(look_model.LegendPlacement.BOTTOM)
+        .sort_by("Last *")
+        .sort_desc(sort_desc=True)
+    )
 
 
 def _tooltip() -> common.VizTooltipOptions:

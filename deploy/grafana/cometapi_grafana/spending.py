@@ -18,25 +18,42 @@ _DRAWN = 10
 
 def spending() -> list[PanelBuilder]:
     """Build the row's panels."""
-    return [*_money_numbers(), _top_keys(), _group_rate(), _spendable_history(), accounts(SCOPE), _price_factors()]
+    return [
+        *_money_numbers(),
+        _top_keys(),
+        _group_rate(),
+        _spendable_history(),
+        accounts(SCOPE),
+        _price_factors(),
+    ]
 
 
 def _money_numbers() -> list[PanelBuilder]:
     left = f"clamp_min({SCOPE.of_key('remaining_quota')}, 0) and {SCOPE.usable()}"
     return [
         panels.number(
-            _money_frame("Spendable", "What the accounts can pay with, subscriptions too; at zero every key stops."),
+            _money_frame(
+                "Spendable",
+                "What the accounts can pay with, subscriptions too; at zero every key stops.",
+            ),
             *money(SCOPE, Ask(expr=SCOPE.spendable()), total=summed()),
             steps=look.BALANCE,
         ),
         panels.number(
-            _small("Lasts", "Until the first account can pay no more, at the present rate of its keys.", look.SECONDS),
+            _small(
+                "Lasts",
+                "Until the first account can pay no more, at the present rate of its keys.",
+                look.SECONDS,
+            ),
             Ask(expr=f"min({SCOPE.account_runway()})"),
             steps=look.MORE_TIME_IS_GOOD,
             mappings=look.text_if_endless("nothing spent"),
         ),
         panels.number(
-            _money_frame("Spent in range", "What the chosen keys spent in the time range above, less refunds."),
+            _money_frame(
+                "Spent in range",
+                "What the chosen keys spent in the time range above, less refunds.",
+            ),
             *money(SCOPE, Ask(expr=SCOPE.spent()), total=summed()),
         ),
         panels.number(
@@ -48,14 +65,20 @@ def _money_numbers() -> list[PanelBuilder]:
             *money(SCOPE, Ask(expr=left), total=summed()),
         ),
         panels.number(
-            _small("Unlimited keys", "Keys without their own quota: only the account's limits them.", look.COUNT),
+            _small(
+                "Unlimited keys",
+                "Keys without their own quota: only the account's limits them.",
+                look.COUNT,
+            ),
             Ask(expr=f"sum({SCOPE.of_key('unlimited_quota')})"),
         ),
     ]
 
 
 def _top_keys() -> PanelBuilder:
-    asks = money(SCOPE, Ask(expr=f"topk({_DRAWN}, {SCOPE.spent()})", legend="{{key_name}} · {{key_id}}"))
+    asks = money(
+        SCOPE, Ask(expr=f"topk({_DRAWN}, {SCOPE.spent()})", legend="{{key_name}} · {{key_id}}")
+    )
     frame = Frame(
         title=f"Top {_DRAWN} keys by spending",
         description="The keys that spent most in the time range above.",
@@ -103,7 +126,9 @@ def _price_factors() -> PanelBuilder:
         unit=look.COUNT,
         empty="Not available",
     )
-    return panels.bars(frame, Ask(expr=f"topk({_DRAWN}, {factor})", legend="{{account}} / {{group}}"))
+    return panels.bars(
+        frame, Ask(expr=f"topk({_DRAWN}, {factor})", legend="{{account}} / {{group}}")
+    )
 
 
 def _small(title: str, description: str, unit: str) -> Frame:

@@ -54,23 +54,41 @@ KEY = RowLabels(
 
 
 def key_table(
-    frame: Frame, scope: Scope, columns: list[Column], *, only: str = "", sort_by: str, descending: bool = False
+    frame: Frame,
+    scope: Scope,
+    columns: list[Column],
+    *,
+    only: str = "",
+    sort_by: str,
+    descending: bool = False,
 ) -> table.Panel:
     """Build a table of the keys that the expression *only* gives, or of all keys."""
-    chosen = [replace(column, expr=among(f"({column.expr})", only)) for column in columns] if only else columns
+    chosen = (
+        [replace(column, expr=among(f"({column.expr})", only)) for column in columns]
+        if only
+        else columns
+    )
     panel = row_table(frame, scope, chosen, KEY, sort_by=sort_by, descending=descending)
     panel.override_by_name("Key", _named_key())
     return panel.override_by_name("Group", [_property("mappings", look.text_if_empty("none"))])
 
 
 def row_table(
-    frame: Frame, scope: Scope, columns: list[Column], labels: RowLabels, *, sort_by: str, descending: bool = False
+    frame: Frame,
+    scope: Scope,
+    columns: list[Column],
+    labels: RowLabels,
+    *,
+    sort_by: str,
+    descending: bool = False,
 ) -> table.Panel:
     """Build a table with one row for each combination of *labels*; *sort_by* is a column's title."""
     panel = _framed(frame).footer(_pages())
     shown = [part for column in columns for part in _split_money(scope, column)]
     sorting = [part.title for part in shown if part.title.partition(" ")[0] == sort_by] or [sort_by]
-    panel = panel.sort_by([common.TableSortByFieldState().display_name(title).desc(descending) for title in sorting])
+    panel = panel.sort_by(
+        [common.TableSortByFieldState().display_name(title).desc(descending) for title in sorting]
+    )
     panel.override_by_field_type("number", [_property("noValue", "")])
     for part in shown:
         panel.with_target(rows(Ask(expr=part.expr, name=part.name)))
@@ -79,9 +97,9 @@ def row_table(
         panel.override_by_name(title, [_property("custom.minWidth", 120)])
     for title, width in labels.widths.items():
         panel.override_by_name(title, [_property("custom.width", width)])
-    return panel.with_transformation(DataTransformerConfig(id_val="merge", options={})).with_transformation(
-        _organize(shown, labels)
-    )
+    return panel.with_transformation(
+        DataTransformerConfig(id_val="merge", options={})
+    ).with_transformation(_organize(shown, labels))
 
 
 def info_table(frame: Frame, expr: str, *, titles: dict[str, str]) -> table.Panel:
@@ -107,8 +125,16 @@ def _split_money(scope: Scope, column: Column) -> list[Column]:
         return [column]
     units, dollars = money(scope, Ask(expr=column.expr, name=column.name), column.total)
     return [
-        replace(column, name=units.name, title=f"{column.title} units", expr=units.expr, unit=look.QUOTA),
-        replace(column, name=dollars.name, title=f"{column.title} $", expr=dollars.expr, unit=look.DOLLARS),
+        replace(
+            column, name=units.name, title=f"{column.title} units", expr=units.expr, unit=look.QUOTA
+        ),
+        replace(
+            column,
+            name=dollars.name,
+            title=f"{column.title} $",
+            expr=dollars.expr,
+            unit=look.DOLLARS,
+        ),
     ]
 
 
@@ -124,11 +150,18 @@ def _style(column: Column) -> list[DynamicConfigValue]:
 
 
 def _named_key() -> list[DynamicConfigValue]:
-    return [_property("links", [key_of_row().build()]), _property("mappings", look.text_if_empty("(no name)"))]
+    return [
+        _property("links", [key_of_row().build()]),
+        _property("mappings", look.text_if_empty("(no name)")),
+    ]
 
 
 def _organize(columns: list[Column], labels: RowLabels) -> DataTransformerConfig:
-    titles = {**labels.first, **{f"Value #{column.name}": column.title for column in columns}, **labels.last}
+    titles = {
+        **labels.first,
+        **{f"Value #{column.name}": column.title for column in columns},
+        **labels.last,
+    }
     order = {name: position for position, name in enumerate(titles)}
     options = {"excludeByName": _hidden(), "indexByName": order, "renameByName": titles}
     return DataTransformerConfig(id_val="organize", options=options)
@@ -139,7 +172,12 @@ def _hidden(*names: str) -> dict[str, bool]:
 
 
 def _pages() -> common.TableFooterOptions:
-    return common.TableFooterOptions().show(show=False).reducer(["sum"]).enable_pagination(enable_pagination=True)
+    return (
+        common.TableFooterOptions()
+        .show(show=False)
+        .reducer(["sum"])
+        .enable_pagination(enable_pagination=True)
+    )
 
 
 def _property(name: str, value: object) -> DynamicConfigValue:

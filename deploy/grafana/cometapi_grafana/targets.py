@@ -13,7 +13,8 @@ from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 from .expressions import Scope, shown_if_units, shown_if_usd
 
 SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
-# Wide enough for $__rate_interval to hold four samples at the usual scrape intervals up to a minute.
+# Wide enough for $__rate_interval to hold four samples at the usual scrape intervals up to a
+# minute.
 MIN_STEP = "1m"
 IN_UNITS, IN_USD = "units", "usd"
 
@@ -45,8 +46,8 @@ def rows(ask: Ask) -> Dataquery:
 def money(scope: Scope, ask: Ask, total: Callable[[str], str] = str) -> tuple[Ask, Ask]:
     """Ask twice, in quota units and in USD: the money switch empties one of the two.
 
-    Grafana does not expand variables in a unit, so each answer has its own unit by the query's name.
-    *total*, such as `summed()`, is applied after accounts were converted at their own rates.
+    Grafana does not expand variables in a unit, so each answer has its own unit by the query's
+    name. *total*, such as `summed()`, is applied after accounts were converted at their own rates.
     """
     units, dollars = total(ask.expr), total(scope.in_usd(ask.expr))
     return (

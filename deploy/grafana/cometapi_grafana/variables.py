@@ -59,7 +59,9 @@ def _account() -> QueryVariable:
 
 
 def _group() -> QueryVariable:
-    variable = _label_values("group", 'cometapi_keys{job=~"$job", account=~"$account"}').label("Group")
+    variable = _label_values("group", 'cometapi_keys{job=~"$job", account=~"$account"}').label(
+        "Group"
+    )
     return variable.description("The group chosen for a key. Keys without one are shown under All.")
 
 
@@ -75,7 +77,9 @@ def _money() -> CustomVariable:
     units, dollars = _option("Quota units", "0"), _option("USD", "1", selected=True)
     variable = CustomVariable("money").label("Money in").values("Quota units : 0,USD : 1")
     variable = variable.current(dollars).options([units, dollars])
-    return variable.description("Show quota as USD, by the rate of each account, or as the API counts it.")
+    return variable.description(
+        "Show quota as USD, by the rate of each account, or as the API counts it."
+    )
 
 
 def _window() -> CustomVariable:

@@ -14,7 +14,11 @@ from exporter.errors import ApiError
 
 TOKEN = Secret(CANARY_TOKEN)
 REFRESHES = 60
-FAULTS = {"endless": endless(9_000_000), "bomb": gzip_bomb(20_000_000), "extra": wrong_length_short()}
+FAULTS = {
+    "endless": endless(9_000_000),
+    "bomb": gzip_bomb(20_000_000),
+    "extra": wrong_length_short(),
+}
 
 
 async def refresh(client):
@@ -35,8 +39,11 @@ def busy(client):
     return [connection for connection in pool.connections if not connection.is_idle()]
 
 
-# The HTTP library can lose a socket whose request is cancelled while it connects; Python closes it when collecting it.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
+# The HTTP library can lose a socket whose request is cancelled while it connects; Python closes it
+# when collecting it.
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"
+)
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
 def test_a_refresh_after_many_that_broke_off_reads_every_key(fault):
     """What is left behind depends on the moment, so faults come at random, with a fixed seed."""

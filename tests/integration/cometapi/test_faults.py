@@ -130,7 +130,9 @@ def serving(certificate: trustme.LeafCert) -> ssl.SSLContext:
 
 
 def test_a_certificate_that_is_trusted_is_spoken_to(authority, ca_file):
-    with Gateway(keys=wire_keys(3), ssl_context=serving(authority.issue_cert("127.0.0.1"))) as gateway:
+    with Gateway(
+        keys=wire_keys(3), ssl_context=serving(authority.issue_cert("127.0.0.1"))
+    ) as gateway:
         assert len(Session(url=gateway.url, ca_file=ca_file).keys().keys) == 3
 
 
@@ -145,12 +147,16 @@ UNTRUSTED = {
 
 
 @pytest.mark.parametrize("said", UNTRUSTED)
-def test_a_certificate_that_is_not_trusted_is_unreachable_and_hears_no_token(authority, ca_file, said):
+def test_a_certificate_that_is_not_trusted_is_unreachable_and_hears_no_token(
+    authority, ca_file, said
+):
     with Gateway(keys=wire_keys(3), ssl_context=serving(UNTRUSTED[said](authority))) as gateway:
         error = Session(url=gateway.url, ca_file=ca_file).failure()
 
     assert error.reason is Reason.UNREACHABLE
-    assert str(error).startswith(f"TLS: the certificate of 127.0.0.1:{gateway.port} is not trusted: {said}")
+    assert str(error).startswith(
+        f"TLS: the certificate of 127.0.0.1:{gateway.port} is not trusted: {said}"
+    )
     assert gateway.requests == []
 
 

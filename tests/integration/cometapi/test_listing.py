@@ -14,7 +14,9 @@ def ids_of(listing) -> list[int]:
     return sorted(key.id for key in listing.keys)
 
 
-@pytest.mark.parametrize(("count", "pages"), [(0, 1), (99, 1), (100, 2), (101, 2), (2_345, 24)], ids=str)
+@pytest.mark.parametrize(
+    ("count", "pages"), [(0, 1), (99, 1), (100, 2), (101, 2), (2_345, 24)], ids=str
+)
 def test_every_key_is_listed_once_with_as_few_requests_as_can_prove_it(count, pages):
     with Gateway(keys=wire_keys(count)) as gateway:
         listing = Session(url=gateway.url).keys()
@@ -37,7 +39,16 @@ def test_a_gateway_with_a_lower_cap_is_believed(cap):
 @pytest.mark.parametrize("variant", ["june-2025", "veloera", "older", "one-api"])
 @pytest.mark.parametrize(
     ("count", "null_items"),
-    [(0, False), (9, False), (10, False), (11, False), (100, False), (205, False), (1, True), (100, True)],
+    [
+        (0, False),
+        (9, False),
+        (10, False),
+        (11, False),
+        (100, False),
+        (205, False),
+        (1, True),
+        (100, True),
+    ],
 )
 def test_every_variant_is_listed_whole(variant, count, null_items):
     with Gateway(keys=wire_keys(count), variant=variant, null_items=null_items) as gateway:
@@ -69,10 +80,14 @@ def test_groups_subscription_and_usage_are_read_where_they_are_offered():
 
     async def read(client):
         token = Secret(CANARY_TOKEN)
-        return await client.read_facts(token), await client.read_usage(token, 3_600, 3_600, by_key=False)
+        return await client.read_facts(token), await client.read_usage(
+            token, 3_600, 3_600, by_key=False
+        )
 
     with Gateway(offers=offers) as gateway:
         facts, usage = Session(url=gateway.url).use(read)
 
-    assert facts == Facts(version="v1.2", quota_units_per_usd=500_000.0, groups={"vip": 2.0}, has_usage=True)
+    assert facts == Facts(
+        version="v1.2", quota_units_per_usd=500_000.0, groups={"vip": 2.0}, has_usage=True
+    )
     assert usage == (UsageRow(model="small", quota=5, tokens=9, requests=1),)

@@ -103,10 +103,14 @@ class RunningServer:
         sockets = bind([ListenAddress(host="127.0.0.1", port=0)])
         self.port = sockets[0].getsockname()[1]
         started.set()
-        await serve(self.app, sockets, stop=self._stop, web_config=self.web_config, limits=self.limits)
+        await serve(
+            self.app, sockets, stop=self._stop, web_config=self.web_config, limits=self.limits
+        )
         await asyncio.sleep(0)
         self.complaints += [
-            f"task left: {task!r}" for task in asyncio.all_tasks() if task is not asyncio.current_task()
+            f"task left: {task!r}"
+            for task in asyncio.all_tasks()
+            if task is not asyncio.current_task()
         ]
         self.complaints += [f"socket left: {sock!r}" for sock in sockets if sock.fileno() != -1]
 
@@ -125,7 +129,9 @@ def page(body: bytes = b"up 1\n") -> Any:
 
     async def app(_: Any, __: Any, send: Any) -> None:
         length = str(len(body)).encode()
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
+        await send(
+            {"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]}
+        )
         await send({"type": "http.response.body", "body": body})
 
     return app
@@ -160,9 +166,15 @@ def start() -> Iterator[Callable[..., RunningServer]]:
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # as the program does
 
     def begin(
-        app: Any = None, *, body: bytes = b"up 1\n", web_config: WebConfigFile | None = None, **limits: Any
+        app: Any = None,
+        *,
+        body: bytes = b"up 1\n",
+        web_config: WebConfigFile | None = None,
+        **limits: Any,
     ) -> RunningServer:
-        server = RunningServer(app or page(body), Limits(**{"reload_seconds": 0.05} | limits), web_config)
+        server = RunningServer(
+            app or page(body), Limits(**{"reload_seconds": 0.05} | limits), web_config
+        )
         server.start()
         servers.append(server)
         return server

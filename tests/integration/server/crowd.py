@@ -12,7 +12,9 @@ PROBE = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"
 async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> None:
     writer.write(request)
     head = await reader.readuntil(b"\r\n\r\n")
-    length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+    length = next(
+        line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")
+    )
     await reader.readexactly(int(length.partition(b":")[2]))
 
 

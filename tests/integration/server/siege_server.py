@@ -14,7 +14,9 @@ BODY = os.urandom(100_000)
 
 
 async def page(_: Any, __: Any, send: Any) -> None:
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"100000")]})
+    await send(
+        {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"100000")]}
+    )
     await send({"type": "http.response.body", "body": BODY})
 
 
@@ -24,7 +26,12 @@ async def main() -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     sockets = bind([ListenAddress(host="127.0.0.1", port=0)])
     print(sockets[0].getsockname()[1], flush=True)
-    await serve(page, sockets, stop=stop, limits=Limits(head_seconds=1.5, response_seconds=1.5, discard_seconds=0.5))
+    await serve(
+        page,
+        sockets,
+        stop=stop,
+        limits=Limits(head_seconds=1.5, response_seconds=1.5, discard_seconds=0.5),
+    )
 
 
 asyncio.run(main())

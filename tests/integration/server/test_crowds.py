@@ -49,7 +49,9 @@ def scrape(connection: http.client.HTTPConnection) -> bool:
     [{"reloading": 300}, {"idle": 256, "silent": 5}],
     ids=["reloading", "idle-and-silent"],
 )
-def test_a_scraper_gets_through_a_crowd_on_new_and_on_kept_connections(clients: dict[str, int]) -> None:
+def test_a_scraper_gets_through_a_crowd_on_new_and_on_kept_connections(
+    clients: dict[str, int],
+) -> None:
     with Exporter("--demo") as exporter:
         exporter.wait_ready()
         port = urlsplit(exporter.url).port or 0

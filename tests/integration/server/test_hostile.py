@@ -16,7 +16,13 @@ Start = Callable[..., Any]
 
 
 async def respond(send: Any, body: bytes) -> None:
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+    await send(
+        {
+            "type": "http.response.start",
+            "status": 200,
+            "headers": [(b"content-length", b"%d" % len(body))],
+        }
+    )
     await send({"type": "http.response.body", "body": body})
 
 
@@ -91,7 +97,9 @@ def reset(sock: socket.socket) -> None:
 
 
 @pytest.mark.parametrize("leave", [reset, socket.socket.close], ids=["reset", "close"])
-def test_requests_whose_clients_have_gone_are_cancelled(start: Start, leave: Callable[[socket.socket], None]) -> None:
+def test_requests_whose_clients_have_gone_are_cancelled(
+    start: Start, leave: Callable[[socket.socket], None]
+) -> None:
     """Sent and cut, they would go on unseen, and no limit on connections would count them."""
     work = CountedWork()
     server = start(work)
@@ -103,7 +111,9 @@ def test_requests_whose_clients_have_gone_are_cancelled(start: Start, leave: Cal
 
 
 @pytest.mark.parametrize("leave", [reset, socket.socket.close], ids=["reset", "close"])
-def test_a_request_with_others_behind_it_is_cancelled_too(start: Start, leave: Callable[[socket.socket], None]) -> None:
+def test_a_request_with_others_behind_it_is_cancelled_too(
+    start: Start, leave: Callable[[socket.socket], None]
+) -> None:
     """While requests wait, their connection is not read."""
     work = CountedWork()
     server = start(work)
@@ -163,10 +173,17 @@ def test_clients_who_are_being_answered_are_not_displaced(start: Start) -> None:
 @pytest.mark.parametrize(
     "bomb",
     [
-        pytest.param(b"GET / HTTP/1.1\r\n" + b"X-Bomb: " + b"a" * 1_000_000 + b"\r\n\r\n", id="one-huge-header"),
-        pytest.param(b"GET / HTTP/1.1\r\n" + b"X-Bomb: a\r\n" * 100_000 + b"\r\n", id="many-headers"),
+        pytest.param(
+            b"GET / HTTP/1.1\r\n" + b"X-Bomb: " + b"a" * 1_000_000 + b"\r\n\r\n",
+            id="one-huge-header",
+        ),
+        pytest.param(
+            b"GET / HTTP/1.1\r\n" + b"X-Bomb: a\r\n" * 100_000 + b"\r\n", id="many-headers"
+        ),
         pytest.param(b"GET /" + b"a" * 1_000_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", id="huge-url"),
-        pytest.param(b"GET /" + b"a" * 60_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", id="url-in-one-packet"),
+        pytest.param(
+            b"GET /" + b"a" * 60_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", id="url-in-one-packet"
+        ),
     ],
 )
 def test_a_head_beyond_its_bound_is_refused(start: Start, bomb: bytes) -> None:
@@ -177,7 +194,9 @@ def test_a_head_beyond_its_bound_is_refused(start: Start, bomb: bytes) -> None:
 
 
 @pytest.mark.parametrize("by_pieces", [True, False])
-def test_a_head_just_beyond_its_bound_is_refused_however_it_arrives(start: Start, *, by_pieces: bool) -> None:
+def test_a_head_just_beyond_its_bound_is_refused_however_it_arrives(
+    start: Start, *, by_pieces: bool
+) -> None:
     """h11 measures a head only while it is incomplete."""
     server = start()
     head = b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 17_000
@@ -202,7 +221,9 @@ def test_a_head_within_its_bound_is_served(start: Start) -> None:
         (b"/http://other/", b"/http://other/ ?"),
     ],
 )
-def test_a_request_that_names_the_host_too_is_served_its_path(start: Start, target: bytes, seen: bytes) -> None:
+def test_a_request_that_names_the_host_too_is_served_its_path(
+    start: Start, target: bytes, seen: bytes
+) -> None:
     """Source: RFC 9112 section 3.2.2."""
 
     async def echo(scope: Any, _: Any, send: Any) -> None:
@@ -215,14 +236,20 @@ def test_a_request_that_names_the_host_too_is_served_its_path(start: Start, targ
     "garbage",
     [
         pytest.param(b"\x00" * 5000, id="zeros"),
-        pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(256)), id="tls-hello"),
+        pytest.param(
+            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(256)), id="tls-hello"
+        ),
         pytest.param(b"\r\n" * 20_000, id="blank-lines"),
         pytest.param(b"GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n", id="length-is-no-number"),
-        pytest.param(b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", id="bad-chunk"),
+        pytest.param(
+            b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", id="bad-chunk"
+        ),
         pytest.param(b"GET / HTTP/9.9\r\n\r\n", id="version"),
     ],
 )
-def test_garbage_ends_the_connection_and_is_not_worth_a_line_in_the_log(start: Start, garbage: bytes) -> None:
+def test_garbage_ends_the_connection_and_is_not_worth_a_line_in_the_log(
+    start: Start, garbage: bytes
+) -> None:
     """Twenty times the same nonsense; the next scraper is served (and the fixture finds the log empty)."""
     server = start(head_seconds=0.1, idle_seconds=0.1)
     for _ in range(20):
@@ -242,7 +269,9 @@ def test_random_bytes_never_make_the_server_complain(start: Start) -> None:
 def test_a_body_on_get_is_ignored_and_the_connection_goes_on(start: Start) -> None:
     """A small body is read away; the next request on the same connection is answered."""
     server = start(idle_seconds=0.5)
-    with server.connect(b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello" + GET) as sock:
+    with server.connect(
+        b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello" + GET
+    ) as sock:
         assert server.read_all(sock).count(b"up 1") == 2
 
 
@@ -278,8 +307,12 @@ def test_pipelined_requests_are_all_answered_in_order(start: Start) -> None:
         await respond(send, f"[{scope['path']}]".encode())
 
     server = start(echo, idle_seconds=0.5)
-    answer = server.exchange(b"".join(b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % number for number in range(20)))
-    assert [part.split(b"]")[0] for part in answer.split(b"[")[1:]] == [b"/%d" % number for number in range(20)]
+    answer = server.exchange(
+        b"".join(b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % number for number in range(20))
+    )
+    assert [part.split(b"]")[0] for part in answer.split(b"[")[1:]] == [
+        b"/%d" % number for number in range(20)
+    ]
 
 
 async def slow_page(_: Any, __: Any, send: Any) -> None:
@@ -365,7 +398,9 @@ def test_http_1_0_is_answered_and_closed_even_with_a_late_line_break(start: Star
         assert server.read_all(sock).endswith(b"x" * 300_000)
 
 
-def test_nonsense_in_a_body_while_the_answer_is_made_ends_the_connection_quietly(start: Start) -> None:
+def test_nonsense_in_a_body_while_the_answer_is_made_ends_the_connection_quietly(
+    start: Start,
+) -> None:
     """Two answers to one request would be our own error, with a traceback for each such client."""
     server = start(slow_page)
     with server.connect(b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n") as sock:
@@ -384,16 +419,20 @@ def test_nonsense_in_a_body_while_the_answer_is_made_ends_the_connection_quietly
             id="websocket",
         ),
         pytest.param(
-            b"GET / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n", 200, id="expect"
+            b"GET / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n",
+            200,
+            id="expect",
         ),
         pytest.param(b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n", 200, id="head"),
         pytest.param(b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", 200, id="asterisk"),
         # A 200 to CONNECT would make a tunnel of the connection, as far as h11 is concerned.
         pytest.param(b"CONNECT other:443 HTTP/1.1\r\nHost: other:443\r\n\r\n", 405, id="connect"),
         pytest.param(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, id="http2-preface"),
-        # Two servers in a row could understand a body with two lengths differently. Source: RFC 9112 section 6.3.
+        # Two servers in a row could understand a body with two lengths differently. Source: RFC
+        # 9112 section 6.3.
         pytest.param(
-            b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + GET,
+            b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+            + GET,
             400,
             id="two-lengths",
         ),

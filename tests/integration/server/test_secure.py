@@ -57,14 +57,25 @@ def client_context(certificate: trustme.LeafCert | None = None) -> ssl.SSLContex
     return context
 
 
-def get(server: Any, scheme: str = "https", path: str = "/metrics", **options: Any) -> httpx.Response:
+def get(
+    server: Any, scheme: str = "https", path: str = "/metrics", **options: Any
+) -> httpx.Response:
     certificate = options.pop("certificate", None)
     verify = client_context(certificate) if scheme == "https" else False
-    return httpx.get(f"{scheme}://127.0.0.1:{server.port}{path}", verify=verify, trust_env=False, timeout=10, **options)
+    return httpx.get(
+        f"{scheme}://127.0.0.1:{server.port}{path}",
+        verify=verify,
+        trust_env=False,
+        timeout=10,
+        **options,
+    )
 
 
 def certificate_of(server: Any) -> bytes:
-    with server.connect() as sock, client_context().wrap_socket(sock, server_hostname="127.0.0.1") as tls:
+    with (
+        server.connect() as sock,
+        client_context().wrap_socket(sock, server_hostname="127.0.0.1") as tls,
+    ):
         return tls.getpeercert(binary_form=True) or b""
 
 
@@ -126,11 +137,15 @@ def test_the_basic_auth_example_asks_for_its_password(start: Start, example: Any
     assert get(server, "http", "/-/ready").status_code == 200
 
 
-def test_a_first_login_gets_through_the_guesses_of_another_client(start: Start, example: Any) -> None:
+def test_a_first_login_gets_through_the_guesses_of_another_client(
+    start: Start, example: Any
+) -> None:
     """As after a restart of the exporter, when no password is remembered."""
     server = start(web_config=example("basic-auth.yml"))
     guesses = [
-        socket.create_connection(("127.0.0.1", server.port), timeout=10, source_address=("127.0.0.2", 0))
+        socket.create_connection(
+            ("127.0.0.1", server.port), timeout=10, source_address=("127.0.0.2", 0)
+        )
         for _ in range(60)
     ]
     for sock in guesses:
@@ -141,7 +156,9 @@ def test_a_first_login_gets_through_the_guesses_of_another_client(start: Start, 
         sock.close()
 
 
-def test_a_new_certificate_is_served_without_a_restart(start: Start, example: Any, tmp_path: Path) -> None:
+def test_a_new_certificate_is_served_without_a_restart(
+    start: Start, example: Any, tmp_path: Path
+) -> None:
     """New connections see the new one; a connection that is open goes on."""
     server = start(web_config=example("tls.yml"))
     with httpx.Client(verify=client_context(), trust_env=False) as client, capture_logs() as lines:
@@ -187,7 +204,9 @@ def open_crowd(server: Any, size: int) -> list[socket.socket]:
 
 
 @pytest.mark.parametrize("limit", ["handshakes", "connections"])
-def test_handshakes_under_way_are_limited_and_the_next_client_is_served(start: Start, example: Any, limit: str) -> None:
+def test_handshakes_under_way_are_limited_and_the_next_client_is_served(
+    start: Start, example: Any, limit: str
+) -> None:
     """The oldest are cut: each costs a quarter of a megabyte. They count as connections, too."""
     server = start(web_config=example("tls.yml"), **{limit: 8})
     crowd = open_crowd(server, 100)
@@ -195,7 +214,9 @@ def test_handshakes_under_way_are_limited_and_the_next_client_is_served(start: S
     assert get(server).status_code == 200
 
 
-def test_handshakes_that_were_cut_leave_nothing_for_the_garbage_collector(start: Start, example: Any) -> None:
+def test_handshakes_that_were_cut_leave_nothing_for_the_garbage_collector(
+    start: Start, example: Any
+) -> None:
     """Asyncio's buffers would lie in reference cycles until it comes, hundreds of megabytes after a burst."""
     server = start(web_config=example("tls.yml"), handshakes=8)
     gc.collect()
@@ -207,7 +228,11 @@ def test_handshakes_that_were_cut_leave_nothing_for_the_garbage_collector(start:
             sock.sendall(b"nonsense") if server.is_open(sock) else None
             sock.close()
         wait_until(
-            lambda: sum(isinstance(each, asyncio.sslproto.SSLProtocol) for each in gc.get_objects()) == 0, seconds=5
+            lambda: (
+                sum(isinstance(each, asyncio.sslproto.SSLProtocol) for each in gc.get_objects())
+                == 0
+            ),
+            seconds=5,
         )
     finally:
         gc.enable()
@@ -215,11 +240,17 @@ def test_handshakes_that_were_cut_leave_nothing_for_the_garbage_collector(start:
 
 def test_slow_heads_and_slow_readers_are_cut_under_tls_too(start: Start, example: Any) -> None:
     server = start(
-        body=b"q" * 8_000_000, web_config=example("tls.yml"), head_seconds=0.5, response_seconds=0.8, idle_seconds=60
+        body=b"q" * 8_000_000,
+        web_config=example("tls.yml"),
+        head_seconds=0.5,
+        response_seconds=0.8,
+        idle_seconds=60,
     )
     with (
         client_context().wrap_socket(server.connect(), server_hostname="127.0.0.1") as half,
-        client_context().wrap_socket(server.connect(receive_buffer=4096), server_hostname="127.0.0.1") as reader,
+        client_context().wrap_socket(
+            server.connect(receive_buffer=4096), server_hostname="127.0.0.1"
+        ) as reader,
     ):
         half.sendall(b"GET / HTTP/1.1\r\nHost:")
         reader.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -234,6 +265,8 @@ def test_a_client_who_leaves_in_the_handshake_is_no_trouble(start: Start, exampl
     server = start(web_config=example("tls.yml"))
     for number in range(30):
         with server.connect() as sock:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+            sock.setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00"
+            )
             sock.sendall(b"\x16\x03\x01\x02\x00\x01"[: number % 7])
     assert get(server).status_code == 200

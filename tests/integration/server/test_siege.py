@@ -72,7 +72,10 @@ def start_server() -> Iterator[Callable[[], tuple[int, int]]]:
 
     def start() -> tuple[int, int]:
         process = subprocess.Popen(
-            [sys.executable, "-W", "error", SERVER], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [sys.executable, "-W", "error", SERVER],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         processes.append(process)
         assert process.stdout is not None
@@ -119,10 +122,13 @@ def open_descriptors(pid: int) -> int:
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="reads /proc")
-def test_a_scraper_is_served_in_time_in_the_middle_of_a_siege(start_server: Callable[[], tuple[int, int]]) -> None:
+def test_a_scraper_is_served_in_time_in_the_middle_of_a_siege(
+    start_server: Callable[[], tuple[int, int]],
+) -> None:
     """99 of 100 scrapes stay under a second, memory and connections stay bounded, and the siege is over soon.
 
-    A second server that is left alone is scraped by turns: what it needs is the machine's share of the time.
+    A second server that is left alone is scraped by turns: what it needs is the machine's share of
+    the time.
     """
     (port, pid), (calm_port, _) = start_server(), start_server()
     before = memory_peak_bytes(pid)

@@ -14,7 +14,9 @@ def waiting_for(release: threading.Event) -> Any:
     async def app(_: Any, __: Any, send: Any) -> None:
         while not release.is_set():  # noqa: ASYNC110 - the test sets it from another thread
             await asyncio.sleep(0.01)
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
+        await send(
+            {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]}
+        )
         await send({"type": "http.response.body", "body": b"done"})
 
     return app

@@ -6,7 +6,14 @@ import tracemalloc
 import pytest
 from builders import CANARY_KEY, CANARY_TOKEN
 
-from exporter.cometapi.answer import Answer, check_status, check_verdict, clock_skew, retry_after, what_came_instead
+from exporter.cometapi.answer import (
+    Answer,
+    check_status,
+    check_verdict,
+    clock_skew,
+    retry_after,
+    what_came_instead,
+)
 from exporter.errors import (
     AccountDisabled,
     ApiError,
@@ -20,7 +27,9 @@ from exporter.errors import (
 RECEIVED_AT = 784_111_777.0  # Sun, 06 Nov 1994 08:49:37 GMT
 
 
-def an_answer(status: int = 200, body: bytes = b"", *, user_id: int | None = None, **headers: str | None) -> Answer:
+def an_answer(
+    status: int = 200, body: bytes = b"", *, user_id: int | None = None, **headers: str | None
+) -> Answer:
     named = {name.replace("_", "-"): value for name, value in headers.items() if value is not None}
     return Answer(status=status, headers=named, body=body, received_at=RECEIVED_AT, user_id=user_id)
 
@@ -57,7 +66,9 @@ def test_a_refusal_in_the_body_of_a_client_error_is_a_rejection():
     assert type(error_of(an_answer(400, b'{"success": false, "message": "no"}'))) is Rejected
 
 
-@pytest.mark.parametrize("body", [b"", b"no", b"[]", b"null", b'{"success": true}', b'{"success": "false"}', b"\xff"])
+@pytest.mark.parametrize(
+    "body", [b"", b"no", b"[]", b"null", b'{"success": true}', b'{"success": "false"}', b"\xff"]
+)
 def test_a_body_without_a_clear_no_passes_the_verdict(body):
     check_verdict(an_answer(body=body))
 
@@ -136,7 +147,11 @@ def test_the_date_tells_how_far_this_machine_s_clock_is_ahead(date, skew):
     ("body", "kind", "said"),
     [
         (b"", "text/html", "expected JSON, got an empty body"),
-        (b"<html>", " Text/HTML ; charset=utf-8", "expected JSON, got a web page: is the base URL right?"),
+        (
+            b"<html>",
+            " Text/HTML ; charset=utf-8",
+            "expected JSON, got a web page: is the base URL right?",
+        ),
         (b"hello", "text/plain", "expected JSON, got something else"),
         (b"\x00\xff", None, "expected JSON, got something else"),
     ],
@@ -144,7 +159,9 @@ def test_the_date_tells_how_far_this_machine_s_clock_is_ahead(date, skew):
 def test_what_came_instead_of_json_is_named_by_kind(body, kind, said):
     answer = an_answer(body=body, content_type=kind)
 
-    assert what_came_instead(answer, UnicodeDecodeError("utf-8", b"\xff", 0, 1, CANARY_TOKEN)) == said
+    assert (
+        what_came_instead(answer, UnicodeDecodeError("utf-8", b"\xff", 0, 1, CANARY_TOKEN)) == said
+    )
 
 
 def test_a_huge_verdict_is_not_taken_apart():
@@ -172,14 +189,21 @@ def test_a_banned_account_is_told_from_a_wrong_token(status):
     error = a_refusal("AUTH_USER_DISABLED", status=status)
 
     assert type(error) is AccountDisabled
-    assert str(error) == f"the gateway reports the account as disabled (HTTP {status}, AUTH_USER_DISABLED)"
+    assert (
+        str(error)
+        == f"the gateway reports the account as disabled (HTTP {status}, AUTH_USER_DISABLED)"
+    )
 
 
 @pytest.mark.parametrize(
-    ("user_id", "said"), [(None, "it requires a user ID: none is set"), (8, "user ID 8 does not own the token")]
+    ("user_id", "said"),
+    [(None, "it requires a user ID: none is set"), (8, "user ID 8 does not own the token")],
 )
 def test_a_refusal_says_whether_a_user_id_was_sent(user_id, said):
-    assert str(a_refusal("", user_id=user_id)) == f"the gateway refused the access token (HTTP 401), or {said}"
+    assert (
+        str(a_refusal("", user_id=user_id))
+        == f"the gateway refused the access token (HTTP 401), or {said}"
+    )
 
 
 @pytest.mark.parametrize(

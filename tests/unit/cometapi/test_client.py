@@ -43,13 +43,17 @@ class Body(httpx.AsyncByteStream):
 def an_answer(status: int = 200, content: object = None, **headers: str) -> httpx.Response:
     body = b"" if content is None else json.dumps(content).encode()
     return httpx.Response(
-        status, headers={name.replace("_", "-"): value for name, value in headers.items()}, stream=Body(body)
+        status,
+        headers={name.replace("_", "-"): value for name, value in headers.items()},
+        stream=Body(body),
     )
 
 
 def a_page(*ids: int, total: int, size: int = 100) -> httpx.Response:
     items = [a_wire_key(key_id) for key_id in ids]
-    return an_answer(content={"success": True, "data": {"total": total, "page_size": size, "items": items}})
+    return an_answer(
+        content={"success": True, "data": {"total": total, "page_size": size, "items": items}}
+    )
 
 
 def a_bare_page(*ids: int) -> httpx.Response:
@@ -102,15 +106,27 @@ def ids_of(listing: Listing) -> list[int]:
 
 @pytest.mark.parametrize(("user_id", "sent"), [(None, None), (42, "42")])
 def test_the_headers_are_the_raw_token_and_the_user_where_there_is_one(user_id, sent):
-    session = Session(lambda _: an_answer(content={"success": True, "data": a_wire_account()}), user_id=user_id)
+    session = Session(
+        lambda _: an_answer(content={"success": True, "data": a_wire_account()}), user_id=user_id
+    )
     balance = session.use(lambda client: client.read_balance(TOKEN))
 
     (request,) = session.asked
-    names = ("New-Api-User", "Veloera-User", "Rix-Api-User", "voapi-user", "X-Api-User", "User-id", "neo-api-user")
+    names = (
+        "New-Api-User",
+        "Veloera-User",
+        "Rix-Api-User",
+        "voapi-user",
+        "X-Api-User",
+        "User-id",
+        "neo-api-user",
+    )
     assert str(request.url) == "https://gateway.example/api/user/self"
     assert request.headers["authorization"] == CANARY_TOKEN
     assert [request.headers.get(name) for name in names] == [sent] * 7
-    assert balance == Balance(remaining_quota=24_997_909, used_quota=10_027_091, requests=339, account_id=1)
+    assert balance == Balance(
+        remaining_quota=24_997_909, used_quota=10_027_091, requests=339, account_id=1
+    )
 
 
 def test_a_refused_answer_is_not_kept_in_memory_by_its_error():
@@ -173,7 +189,9 @@ def test_a_request_that_the_exporter_gives_up_is_counted_as_cancelled():
 
 
 def test_trouble_that_passes_is_tried_three_times():
-    healing = Session(in_turn(lambda: an_answer(500), lambda: an_answer(524), lambda: a_page(1, total=1)))
+    healing = Session(
+        in_turn(lambda: an_answer(500), lambda: an_answer(524), lambda: a_page(1, total=1))
+    )
     lasting = Session(lambda _: an_answer(503))
 
     assert ids_of(healing.keys()) == [1]
@@ -201,7 +219,9 @@ def test_trouble_that_stays_is_tried_once(answer, kind):
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_short_pause_that_the_gateway_asks_for_is_waited_for(status):
-    session = Session(in_turn(lambda: an_answer(status, Retry_After="5"), lambda: a_page(1, total=1)))
+    session = Session(
+        in_turn(lambda: an_answer(status, Retry_After="5"), lambda: a_page(1, total=1))
+    )
 
     assert ids_of(session.keys()) == [1]
     assert (session.now, len(session.asked)) == (5.0, 2)
@@ -228,7 +248,9 @@ def test_a_long_pause_fails_at_once_and_holds_back_the_next_requests_too(status)
 
 
 def test_pages_are_asked_for_by_number_from_one_a_hundred_at_a_time():
-    session = Session(in_turn(lambda: a_page(3, 2, total=3, size=2), lambda: a_page(1, total=3, size=2)))
+    session = Session(
+        in_turn(lambda: a_page(3, 2, total=3, size=2), lambda: a_page(1, total=3, size=2))
+    )
 
     assert ids_of(session.keys()) == [3, 2, 1]
     assert [(request.url.path, request.url.query) for request in session.asked] == [
@@ -257,7 +279,10 @@ def test_pages_that_contradict_each_other_are_listed_again():
 def test_what_does_not_settle_in_three_listings_is_their_union():
     session = Session(
         in_turn(
-            lambda: a_page(3, total=9), lambda: a_page(total=9), lambda: a_page(2, total=9), lambda: a_page(total=9)
+            lambda: a_page(3, total=9),
+            lambda: a_page(total=9),
+            lambda: a_page(2, total=9),
+            lambda: a_page(total=9),
         ),
         concurrency=1,
     )
@@ -283,7 +308,9 @@ def test_a_bare_list_makes_the_client_count_pages_from_zero_from_then_on():
 def test_null_beyond_the_end_of_an_older_gateway_s_list_makes_the_client_ask_from_zero():
     """The first page asked for, number one, is the second of a gateway that counts from zero."""
     session = Session(
-        lambda request: a_bare_page(2, 1) if request.url.params["p"] == "0" else an_answer(content=NULL_PAGE)
+        lambda request: (
+            a_bare_page(2, 1) if request.url.params["p"] == "0" else an_answer(content=NULL_PAGE)
+        )
     )
 
     assert ids_of(session.keys()) == [2, 1]
@@ -349,7 +376,10 @@ def test_the_token_is_an_argument_of_each_call_and_kept_nowhere():
         return repr([vars(client), vars(client._connections)])
 
     assert "CANARY" not in session.use(rotate)
-    assert [request.headers["authorization"] for request in session.asked] == [CANARY_TOKEN, "second"]
+    assert [request.headers["authorization"] for request in session.asked] == [
+        CANARY_TOKEN,
+        "second",
+    ]
 
 
 @pytest.mark.parametrize("concurrency", [1, 3])
@@ -394,13 +424,19 @@ def test_after_a_moving_list_pages_are_asked_for_one_at_a_time_until_it_rests():
     listings = Session(answer).use(three_times)
 
     assert [listing.quiet for listing in listings] == [False, True, True]
-    assert [sorted(ids_of(listing)) for listing in listings] == [[1, 2, 3], [1, 2, 3, 4], [1, 2, 3, 4]]
+    assert [sorted(ids_of(listing)) for listing in listings] == [
+        [1, 2, 3],
+        [1, 2, 3, 4],
+        [1, 2, 3, 4],
+    ]
     assert (most[0] > 1, most[1], most[2] > 1) == (True, 1, True)
 
 
 def test_more_keys_than_allowed_fail_as_soon_as_they_have_come():
     session = Session(
-        lambda request: a_page(1_000 - int(request.url.params["p"]), total=500, size=1), concurrency=1, max_keys=3
+        lambda request: a_page(1_000 - int(request.url.params["p"]), total=500, size=1),
+        concurrency=1,
+        max_keys=3,
     )
 
     assert isinstance(session.failure(), TooManyKeys)
@@ -423,7 +459,9 @@ def the_facts(request):
 def test_what_changes_slowly_is_read_in_one_go():
     facts = Session(the_facts).use(lambda client: client.read_facts(TOKEN))
 
-    assert facts == Facts(version="v1.0", quota_units_per_usd=1000.0, groups={"vip": 1.5}, has_usage=True)
+    assert facts == Facts(
+        version="v1.0", quota_units_per_usd=1000.0, groups={"vip": 1.5}, has_usage=True
+    )
 
 
 @pytest.mark.parametrize(
@@ -436,8 +474,12 @@ def test_what_changes_slowly_is_read_in_one_go():
     ],
     ids=["401", "disabled", "404", "no"],
 )
-def test_what_is_refused_or_has_another_shape_is_not_reported_and_asked_again_after_an_hour(refusal):
-    session = Session(lambda request: refusal() if request.url.path.endswith("groups") else the_facts(request))
+def test_what_is_refused_or_has_another_shape_is_not_reported_and_asked_again_after_an_hour(
+    refusal,
+):
+    session = Session(
+        lambda request: refusal() if request.url.path.endswith("groups") else the_facts(request)
+    )
 
     async def four_times(client):
         groups = []
@@ -451,7 +493,11 @@ def test_what_is_refused_or_has_another_shape_is_not_reported_and_asked_again_af
 
 
 def test_another_token_is_asked_at_once_what_was_refused_to_the_first():
-    session = Session(lambda request: an_answer(401) if request.headers["authorization"] == "a" else the_facts(request))
+    session = Session(
+        lambda request: (
+            an_answer(401) if request.headers["authorization"] == "a" else the_facts(request)
+        )
+    )
 
     async def both(client):
         return [(await client.read_facts(Secret(token))).groups for token in ("a", "b")]
@@ -460,7 +506,11 @@ def test_another_token_is_asked_at_once_what_was_refused_to_the_first():
 
 
 def test_trouble_that_passes_is_no_refusal():
-    session = Session(lambda request: an_answer(503) if request.url.path.endswith("groups") else the_facts(request))
+    session = Session(
+        lambda request: (
+            an_answer(503) if request.url.path.endswith("groups") else the_facts(request)
+        )
+    )
 
     async def fail(client):
         with pytest.raises(ServerFault):
@@ -469,15 +519,22 @@ def test_trouble_that_passes_is_no_refusal():
     session.use(fail)
 
 
-@pytest.mark.parametrize(("by_key", "path"), [(False, "/api/data/self"), (True, "/api/data/flow/self")])
+@pytest.mark.parametrize(
+    ("by_key", "path"), [(False, "/api/data/self"), (True, "/api/data/flow/self")]
+)
 def test_usage_is_asked_for_by_its_hours(by_key, path):
     row = {"token_id": 7, "model_name": "small", "quota": 5, "token_used": 9, "count": 1}
     session = Session(lambda _: an_answer(content={"success": True, "data": [row]}))
     rows = session.use(lambda client: client.read_usage(TOKEN, 3_600, 7_200, by_key=by_key))
 
     (request,) = session.asked
-    assert (request.url.path, request.url.query) == (path, b"start_timestamp=3600&end_timestamp=7200")
-    assert rows == (UsageRow(model="small", key_id=7 if by_key else 0, quota=5, tokens=9, requests=1),)
+    assert (request.url.path, request.url.query) == (
+        path,
+        b"start_timestamp=3600&end_timestamp=7200",
+    )
+    assert rows == (
+        UsageRow(model="small", key_id=7 if by_key else 0, quota=5, tokens=9, requests=1),
+    )
 
 
 def test_a_refused_range_of_days_leaves_the_hours_to_be_asked_for():
@@ -486,6 +543,8 @@ def test_a_refused_range_of_days_leaves_the_hours_to_be_asked_for():
         return an_answer(content={"success": is_hour, "data": []})
 
     async def days_then_an_hour(client):
-        return [await client.read_usage(TOKEN, first, 7_200, by_key=False) for first in (3_600, 7_200)]
+        return [
+            await client.read_usage(TOKEN, first, 7_200, by_key=False) for first in (3_600, 7_200)
+        ]
 
     assert Session(only_hours).use(days_then_an_hour) == [None, ()]

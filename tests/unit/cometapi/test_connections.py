@@ -40,7 +40,9 @@ class Pieces(httpx.AsyncByteStream):
 def fetch(handler, *, params=(), timeout=5.0) -> Answer:
     async def fetch_once():
         async with aclosing(
-            Connections("https://gateway.example", user_id=8, ca_file=None, timeout=timeout, at_once=1)
+            Connections(
+                "https://gateway.example", user_id=8, ca_file=None, timeout=timeout, at_once=1
+            )
         ) as opened:
             return await opened.fetch("/api/token/", dict(params), Secret(CANARY_TOKEN))
 
@@ -74,9 +76,20 @@ def test_the_request_is_a_get_that_asks_for_gzip_and_the_answer_is_brought_back_
     came = fetch(answer, params={"p": "1", "size": "100"})
 
     (request,) = asked
-    assert (request.method, str(request.url)) == ("GET", "https://gateway.example/api/token/?p=1&size=100")
-    assert (request.headers["authorization"], request.headers["accept-encoding"]) == (CANARY_TOKEN, "gzip")
-    assert (came.status, came.body, came.user_id, came.headers["retry-after"]) == (418, b'{"a": 1}', 8, "5")
+    assert (request.method, str(request.url)) == (
+        "GET",
+        "https://gateway.example/api/token/?p=1&size=100",
+    )
+    assert (request.headers["authorization"], request.headers["accept-encoding"]) == (
+        CANARY_TOKEN,
+        "gzip",
+    )
+    assert (came.status, came.body, came.user_id, came.headers["retry-after"]) == (
+        418,
+        b'{"a": 1}',
+        8,
+        "5",
+    )
     assert before <= came.received_at <= time.time()
 
 
@@ -85,7 +98,9 @@ def test_a_redirect_is_brought_back_and_not_followed():
 
     def redirect(request):
         asked.append(str(request.url))
-        return httpx.Response(302, headers={"Location": "https://elsewhere.example/"}, stream=Pieces(b""))
+        return httpx.Response(
+            302, headers={"Location": "https://elsewhere.example/"}, stream=Pieces(b"")
+        )
 
     assert fetch(redirect).status == 302
     assert asked == ["https://gateway.example/api/token/"]
@@ -93,7 +108,14 @@ def test_a_redirect_is_brought_back_and_not_followed():
 
 @pytest.mark.parametrize(
     "location",
-    ["mailto:x", "http://[::1", "https://h:abc/", "http://xn--/", "data:,x", "http://" + "a" * 70_000],
+    [
+        "mailto:x",
+        "http://[::1",
+        "https://h:abc/",
+        "http://xn--/",
+        "data:,x",
+        "http://" + "a" * 70_000,
+    ],
     ids=lambda location: location[:20],
 )
 def test_a_redirect_to_nonsense_is_an_invalid_response(location):
@@ -189,7 +211,9 @@ def test_a_body_that_takes_longer_than_the_deadline_is_timed_out():
                 yield b" "
                 await asyncio.sleep(0.001)
 
-    with pytest.raises(TimedOut, match=r"no complete response from gateway.example:443 within 0\.02 s"):
+    with pytest.raises(
+        TimedOut, match=r"no complete response from gateway.example:443 within 0\.02 s"
+    ):
         fetch(lambda _: httpx.Response(200, stream=Forever()), timeout=0.02)
 
 
@@ -199,7 +223,13 @@ def test_a_timeout_of_the_library_is_timed_out():
 
 @pytest.mark.parametrize(
     "kind",
-    [httpx.ConnectError, httpx.RemoteProtocolError, httpx.LocalProtocolError, httpx.ProxyError, httpx.TooManyRedirects],
+    [
+        httpx.ConnectError,
+        httpx.RemoteProtocolError,
+        httpx.LocalProtocolError,
+        httpx.ProxyError,
+        httpx.TooManyRedirects,
+    ],
 )
 def test_every_other_error_of_the_library_is_unreachable_and_never_quoted(kind):
     error = fetch_failing(kind(f"Illegal header value {CANARY_TOKEN}"))
@@ -230,7 +260,10 @@ def a_tls_error(reason):
     ("cause", "message"),
     [
         (ConnectionResetError("x"), "the connection to gateway.example:443 was reset"),
-        (a_tls_error("UNEXPECTED_EOF"), "TLS: no secure connection to gateway.example:443: UNEXPECTED_EOF"),
+        (
+            a_tls_error("UNEXPECTED_EOF"),
+            "TLS: no secure connection to gateway.example:443: UNEXPECTED_EOF",
+        ),
         (
             ExceptionGroup("all addresses", [ConnectionRefusedError("::1"), OSError("127.0.0.1")]),
             "cannot connect to gateway.example:443: connection refused",
@@ -248,10 +281,14 @@ def test_an_error_of_the_network_names_the_host_and_what_happened(cause, message
 
 
 @pytest.mark.parametrize(
-    ("url", "address"), [("http://gateway.example", "gateway.example:80"), ("https://[::1]:8443", "[::1]:8443")]
+    ("url", "address"),
+    [("http://gateway.example", "gateway.example:80"), ("https://[::1]:8443", "[::1]:8443")],
 )
 def test_an_error_names_the_address_with_its_port(url, address):
-    assert str(connections._no_answer(httpx.ConnectError("x"), httpx.URL(url))) == f"cannot connect to {address}"
+    assert (
+        str(connections._no_answer(httpx.ConnectError("x"), httpx.URL(url)))
+        == f"cannot connect to {address}"
+    )
 
 
 # Pools
@@ -268,7 +305,9 @@ def test_after_a_broken_request_the_next_ones_go_through_a_new_pool_and_the_old_
         return httpx.Response(200, stream=Pieces(b"{}"))
 
     async def play():
-        opened = Connections("https://gateway.example", user_id=None, ca_file=None, timeout=5, at_once=2)
+        opened = Connections(
+            "https://gateway.example", user_id=None, ca_file=None, timeout=5, at_once=2
+        )
         old = opened._pool.http
         slow = asyncio.create_task(opened.fetch("/slow", {}, Secret("x")))
         await asked.wait()
@@ -289,8 +328,13 @@ def test_after_a_broken_request_the_next_ones_go_through_a_new_pool_and_the_old_
 
 
 def trusted_by(ca_file) -> list[str]:
-    opened = Connections("https://gateway.example", user_id=None, ca_file=ca_file, timeout=1.0, at_once=1)
-    return [dict(pair[0] for pair in found["subject"])["organizationName"] for found in opened._trust.get_ca_certs()]
+    opened = Connections(
+        "https://gateway.example", user_id=None, ca_file=ca_file, timeout=1.0, at_once=1
+    )
+    return [
+        dict(pair[0] for pair in found["subject"])["organizationName"]
+        for found in opened._trust.get_ca_certs()
+    ]
 
 
 def test_a_file_of_authorities_that_changed_is_read_again(tmp_path):

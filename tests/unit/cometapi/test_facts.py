@@ -19,12 +19,16 @@ def an_answer(data: str) -> Answer:
 
 
 def read(**fields: object) -> Balance:
-    account = {name: value for name, value in (a_wire_account() | fields).items() if value != MISSING}
+    account = {
+        name: value for name, value in (a_wire_account() | fields).items() if value != MISSING
+    }
     return parse_balance(an_answer(json.dumps(account)))
 
 
 def test_the_account_is_read_without_its_personal_data():
-    assert read() == Balance(remaining_quota=24_997_909, used_quota=10_027_091, requests=339, account_id=1)
+    assert read() == Balance(
+        remaining_quota=24_997_909, used_quota=10_027_091, requests=339, account_id=1
+    )
     assert CANARY_EMAIL not in repr(read())
 
 
@@ -67,12 +71,18 @@ def test_the_price_factor_of_a_group_is_a_number_or_not_reported(group, factor):
     assert parse_groups(an_answer(f'{{"vip": {group}}}')) == {"vip": factor}
 
 
-@pytest.mark.parametrize("times", ["", ', "end_time": 0, "next_reset_time": 0'], ids=["missing", "zero"])
+@pytest.mark.parametrize(
+    "times", ["", ', "end_time": 0, "next_reset_time": 0'], ids=["missing", "zero"]
+)
 def test_a_subscription_without_times_is_read_and_an_overdrawn_one_has_nothing_left(times):
     terms = f'{{"amount_total": 5, "amount_used": 9{times}}}'
-    data = f'{{"billing_preference": "wallet_only", "subscriptions": [{{"subscription": {terms}}}]}}'
+    data = (
+        f'{{"billing_preference": "wallet_only", "subscriptions": [{{"subscription": {terms}}}]}}'
+    )
 
-    assert parse_subscriptions(an_answer(data)) == Subscriptions(remaining_quota=0, preference="wallet_only")
+    assert parse_subscriptions(an_answer(data)) == Subscriptions(
+        remaining_quota=0, preference="wallet_only"
+    )
 
 
 ROW = '{"model_name": "small", "quota": 5, "token_used": 9, "count": 1}'
@@ -81,8 +91,16 @@ ROW = '{"model_name": "small", "quota": 5, "token_used": 9, "count": 1}'
 @pytest.mark.parametrize(
     ("parse", "most", "render"),
     [
-        (parse_groups, 1_000, lambda count: "{" + ",".join(f'"{name}": {{}}' for name in range(count)) + "}"),
-        (lambda answer: parse_usage(answer, by_key=False), 50_000, lambda count: f"[{','.join([ROW] * count)}]"),
+        (
+            parse_groups,
+            1_000,
+            lambda count: "{" + ",".join(f'"{name}": {{}}' for name in range(count)) + "}",
+        ),
+        (
+            lambda answer: parse_usage(answer, by_key=False),
+            50_000,
+            lambda count: f"[{','.join([ROW] * count)}]",
+        ),
     ],
     ids=["groups", "usage"],
 )

@@ -158,7 +158,9 @@ def test_what_changes_between_the_pages_of_a_quick_walk_unquiets_it_and_unsettle
 
 def test_keys_that_cannot_be_read_count_towards_the_whole_and_end_no_walk():
     listing, asked = walk_through(
-        a_page([], total=4, unreadable=(9, 8)), a_page([6], total=4, nameless=1), a_page([], total=4)
+        a_page([], total=4, unreadable=(9, 8)),
+        a_page([6], total=4, nameless=1),
+        a_page([], total=4),
     )
 
     assert (asked, listing.settled) == (3, True)
@@ -166,16 +168,22 @@ def test_keys_that_cannot_be_read_count_towards_the_whole_and_end_no_walk():
 
 
 def test_a_nameless_key_among_changes_proves_nothing():
-    listing, _ = walk_through(a_page([4], total=3, nameless=1), a_page([4, 2], total=3), a_page([], total=4))
+    listing, _ = walk_through(
+        a_page([4], total=3, nameless=1), a_page([4, 2], total=3), a_page([], total=4)
+    )
 
     assert not listing.settled
 
 
-@pytest.mark.parametrize("pages", [([9, 8], [], (8,)), ([9], [8], (8,))], ids=["read first", "read last"])
+@pytest.mark.parametrize(
+    "pages", [([9, 8], [], (8,)), ([9], [8], (8,))], ids=["read first", "read last"]
+)
 def test_a_key_that_was_read_once_is_not_called_unreadable(pages):
     first, second, unreadable = pages
     later = Page(keys=keys(*second), total=3, size=2, unreadable=() if second else unreadable)
-    listing, _ = walk_through(a_page(first, total=3, unreadable=unreadable if second else ()), later)
+    listing, _ = walk_through(
+        a_page(first, total=3, unreadable=unreadable if second else ()), later
+    )
 
     assert listing.unreadable == frozenset()
     assert ids_of(listing) == [8, 9]
@@ -211,10 +219,22 @@ def test_a_list_without_end_is_given_up_at_the_first_key_beyond_the_maximum(care
         ([[4, 3], [3, 2], [1]], 3, True),
         ([[4, 3], [4, 3]], 2, False),
     ],
-    ids=["none", "one", "one page", "a short second", "two pages", "a key is created", "a page repeats"],
+    ids=[
+        "none",
+        "one",
+        "one page",
+        "a short second",
+        "two pages",
+        "a key is created",
+        "a page repeats",
+    ],
 )
-@pytest.mark.parametrize("page", [a_bare_page, a_page], ids=["bare list", "envelope without a total"])
-def test_a_list_without_a_total_is_walked_page_by_page_and_never_verified(page, pages, read, settled):
+@pytest.mark.parametrize(
+    "page", [a_bare_page, a_page], ids=["bare list", "envelope without a total"]
+)
+def test_a_list_without_a_total_is_walked_page_by_page_and_never_verified(
+    page, pages, read, settled
+):
     listing, asked = walk_through(*(page(ids) for ids in pages))
 
     assert (listing.settled, listing.quiet, listing.verified) == (settled, False, False)
@@ -249,7 +269,9 @@ def a_careful_walk(first: Page, *pages: tuple[int, Page]) -> Listing:
 
 
 def test_a_careful_walk_asks_for_one_page_at_a_time_and_can_be_quiet():
-    listing = a_careful_walk(a_page([4, 3], total=4), (1, a_page([2, 1], total=4)), (2, a_page([], total=4)))
+    listing = a_careful_walk(
+        a_page([4, 3], total=4), (1, a_page([2, 1], total=4)), (2, a_page([], total=4))
+    )
 
     assert (listing.settled, listing.quiet, listing.verified) == (True, True, True)
 
@@ -273,7 +295,10 @@ def test_where_the_total_fell_a_careful_walk_steps_back_a_page_more_than_the_key
 def test_a_careful_walk_steps_back_to_page_one_at_most():
     """Before page two 4 is deleted: 2 moves onto page one."""
     listing = a_careful_walk(
-        a_page([4, 3], total=4), (1, a_page([1], total=3)), (0, a_page([3, 2], total=3)), (1, a_page([1], total=3))
+        a_page([4, 3], total=4),
+        (1, a_page([1], total=3)),
+        (0, a_page([3, 2], total=3)),
+        (1, a_page([1], total=3)),
     )
 
     assert listing.settled
@@ -283,11 +308,17 @@ def test_a_careful_walk_steps_back_to_page_one_at_most():
 @pytest.mark.parametrize(
     ("first", "second", "total"),
     [([4, 3], [2, 1], 5), ([4, 3], [2, 1], None), ([1, 2], [4, 5], 4)],
-    ids=["the end is not the total's", "a page without a total", "the oldest first: creations hide deletions there"],
+    ids=[
+        "the end is not the total's",
+        "a page without a total",
+        "the oldest first: creations hide deletions there",
+    ],
 )
 def test_a_careful_walk_proves_nothing_where(first, second, total):
     listing = a_careful_walk(
-        a_page(first, total=total or 4), (1, a_page(second, total=total)), (2, a_page([], total=total or 4))
+        a_page(first, total=total or 4),
+        (1, a_page(second, total=total)),
+        (2, a_page([], total=total or 4)),
     )
 
     assert not (listing.settled and listing.verified)
@@ -298,7 +329,10 @@ def test_a_careful_walk_of_a_list_that_never_stops_falling_goes_on_and_is_unsett
     walk = Walk(a_page([2_000, 1_999], total=total), careful=True)
     while (number := walk.next_page()) is not None and read < 5_000:
         read, total = read + 1, total - 1
-        walk.receive(number, a_page([2_000 - 2 * number, 1_999 - 2 * number] if number < 100 else [], total=total))
+        walk.receive(
+            number,
+            a_page([2_000 - 2 * number, 1_999 - 2 * number] if number < 100 else [], total=total),
+        )
 
     assert read <= 1_000 + 10 + 101
     assert not walk.listing().settled
@@ -313,7 +347,13 @@ def test_a_careful_walk_of_one_page_over_and_over_ends_unsettled():
 def test_a_union_has_every_key_once_by_its_latest_reading():
     joined = union(
         [
-            Listing(keys=keys(1, 2), unreadable=frozenset({3, 4}), nameless=7, settled=False, quiet=False),
+            Listing(
+                keys=keys(1, 2),
+                unreadable=frozenset({3, 4}),
+                nameless=7,
+                settled=False,
+                quiet=False,
+            ),
             Listing(
                 keys=(an_api_key(id=2, used_quota=6), *keys(3)),
                 unreadable=frozenset({5}),

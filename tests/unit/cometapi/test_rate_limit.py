@@ -155,7 +155,8 @@ def test_a_long_pause_is_an_error_that_says_what_is_left_and_counts_as_no_reques
 
 
 @pytest.mark.parametrize(
-    ("pauses", "left"), [((3_601.0,), 3_600.0), ((float("inf"),), 3_600.0), ((100, 1), 100.0), ((1, 100), 100.0)]
+    ("pauses", "left"),
+    [((3_601.0,), 3_600.0), ((float("inf"),), 3_600.0), ((100, 1), 100.0), ((1, 100), 100.0)],
 )
 def test_of_several_pauses_the_longest_counts_and_an_absurd_one_is_cut_to_an_hour(pauses, left):
     rate_limit, _ = a_rate_limit(60)
@@ -184,7 +185,9 @@ def test_a_long_pause_asked_for_while_a_request_waits_ends_the_wait_with_an_erro
 # What may change, and what can be seen
 
 
-@pytest.mark.parametrize(("allowed", "given"), [(4, [1_000.0, 1_000.0, 1_060.0]), (1, [1_060.0, 1_120.0, 1_180.0])])
+@pytest.mark.parametrize(
+    ("allowed", "given"), [(4, [1_000.0, 1_000.0, 1_060.0]), (1, [1_060.0, 1_120.0, 1_180.0])]
+)
 def test_a_changed_limit_holds_from_the_next_request_and_counts_the_last_minute(allowed, given):
     rate_limit, time = a_rate_limit(2)
     turns(rate_limit, time, 2)

@@ -9,7 +9,13 @@ import pytest
 from builders import CANARY_KEY
 
 from exporter.cometapi.answer import Answer
-from exporter.cometapi.facts import parse_balance, parse_groups, parse_status, parse_subscriptions, parse_usage
+from exporter.cometapi.facts import (
+    parse_balance,
+    parse_groups,
+    parse_status,
+    parse_subscriptions,
+    parse_usage,
+)
 from exporter.cometapi.wire import parse_page
 from exporter.errors import ApiError
 

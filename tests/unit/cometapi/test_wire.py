@@ -145,10 +145,14 @@ def test_one_bad_value_sets_its_key_aside_and_spares_the_others(field, raw):
     page = read_beside_key_3(field, raw)
 
     assert [key.id for key in page.keys] == [3]
-    assert (page.unreadable, page.nameless, page.length) == (((), 1, 2) if field == "id" else ((7,), 0, 2))
+    assert (page.unreadable, page.nameless, page.length) == (
+        ((), 1, 2) if field == "id" else ((7,), 0, 2)
+    )
 
 
-@pytest.mark.parametrize("field", ["status", "expired_time", "remain_quota", "unlimited_quota", "used_quota"])
+@pytest.mark.parametrize(
+    "field", ["status", "expired_time", "remain_quota", "unlimited_quota", "used_quota"]
+)
 def test_a_key_without_a_field_that_matters_is_set_aside(field):
     page = parse_page(an_answer(success([key_with(**{field: MISSING}), a_wire_key(3)])))
 
@@ -164,7 +168,9 @@ def test_an_item_that_is_no_key_at_all_is_counted_without_a_name(item):
     assert (page.nameless, page.total, page.size) == (1, 2, 100)
 
 
-@pytest.mark.parametrize("raw", [b'"\xff\xfe"', b'"\xed\xa0\x80"'], ids=["no UTF-8", "a surrogate in UTF-8"])
+@pytest.mark.parametrize(
+    "raw", [b'"\xff\xfe"', b'"\xed\xa0\x80"'], ids=["no UTF-8", "a surrogate in UTF-8"]
+)
 def test_a_name_that_is_no_text_sets_its_key_aside(raw):
     page = read_beside_key_3("name", raw)
 
@@ -248,7 +254,16 @@ def test_a_wrong_envelope_names_what_is_wrong_by_its_path_and_is_never_quoted(bo
         json.dumps(success([])).encode() + b" x",
         json.dumps(success([{"x": "@@"}])).encode().replace(b'"@@"', b"[" * 50_000 + b"]" * 50_000),
     ],
-    ids=["empty", "html", "no text", "cut word", "cut object", "deep", "more after it", "deep in a key"],
+    ids=[
+        "empty",
+        "html",
+        "no text",
+        "cut word",
+        "cut object",
+        "deep",
+        "more after it",
+        "deep in a key",
+    ],
 )
 @pytest.mark.parametrize("parse", [parse_page, parse_balance])
 def test_what_is_no_json_is_an_invalid_response(parse, body):
@@ -307,4 +322,6 @@ def test_millions_of_escapes_cost_no_more_than_letters_do():
 
 
 def test_the_secret_of_a_key_is_nowhere_in_what_was_read():
-    assert CANARY_KEY not in repr(parse_page(an_answer(envelope(a_wire_key(1), a_wire_key(2, status="bad")))))
+    assert CANARY_KEY not in repr(
+        parse_page(an_answer(envelope(a_wire_key(1), a_wire_key(2, status="bad"))))
+    )

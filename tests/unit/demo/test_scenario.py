@@ -35,7 +35,12 @@ def test_every_key_has_exactly_the_fields_of_the_api_with_whole_numbers():
     items = json.loads(json.dumps(keys_at(START + 0.25, START + 1234.5)))
 
     assert all(item.keys() == FIELDS_OF_A_KEY for item in items)
-    assert {type(value) for item in items for value in item.values()} == {int, str, bool, type(None)}
+    assert {type(value) for item in items for value in item.values()} == {
+        int,
+        str,
+        bool,
+        type(None),
+    }
     assert all(re.fullmatch(r"demo[0-9A-Za-z]{44}", item["key"]) for item in items)
 
 
@@ -64,6 +69,11 @@ def test_the_account_pays_for_every_key():
     before, after = account_at(START, START), account_at(START, START + 600)
     by_keys = sum(at(600)[key.id]["used_quota"] - at(0)[key.id]["used_quota"] for key in KEYS)
 
-    assert before["quota"] - after["quota"] == after["used_quota"] - before["used_quota"] == by_keys > 0
+    assert (
+        before["quota"] - after["quota"]
+        == after["used_quota"] - before["used_quota"]
+        == by_keys
+        > 0
+    )
     assert after["request_count"] > before["request_count"]
     assert after["email"] == "demo@example.invalid"  # which must never be shown

@@ -15,14 +15,18 @@ def ask(path, *, authorization="right", now=START):
     headers = {} if authorization is None else {"Authorization": authorization}
 
     async def send():
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(gateway), base_url="http://demo") as client:
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(gateway), base_url="http://demo"
+        ) as client:
             return await client.get(path, headers=headers)
 
     return asyncio.run(send())
 
 
 def test_all_pages_together_hold_every_key_once_newest_first():
-    pages = [ask(f"/api/token/?p={page}&page_size=50").json()["data"]["items"] for page in (1, 2, 3, 4)]
+    pages = [
+        ask(f"/api/token/?p={page}&page_size=50").json()["data"]["items"] for page in (1, 2, 3, 4)
+    ]
 
     assert [len(page) for page in pages] == [50, 50, 27, 0]
     assert [item["id"] for page in pages for item in page] == list(range(1127, 1000, -1))
@@ -39,7 +43,11 @@ def test_a_page_beyond_the_end_is_an_empty_list_and_still_names_the_total():
 def test_a_page_tells_the_moment_that_the_clock_tells():
     newest = ask("/api/token/?page_size=1", now=START + 100).json()["data"]["items"][0]
 
-    assert (newest["id"], newest["used_quota"], newest["accessed_time"]) == (1127, 41_042_000, START + 100)
+    assert (newest["id"], newest["used_quota"], newest["accessed_time"]) == (
+        1127,
+        41_042_000,
+        START + 100,
+    )
 
 
 def test_the_account_answers_in_the_envelope():
@@ -49,7 +57,9 @@ def test_the_account_answers_in_the_envelope():
     assert (answer["data"]["quota"], answer["data"]["group"]) == (2_500_000_000, "default")
 
 
-@pytest.mark.parametrize("path", ["/api/token/", "/api/user/self", "/api/user/self/groups", "/api/data/self"])
+@pytest.mark.parametrize(
+    "path", ["/api/token/", "/api/user/self", "/api/user/self/groups", "/api/data/self"]
+)
 @pytest.mark.parametrize("authorization", [None, "righ", "rïght".encode("latin-1")])
 def test_anything_but_the_token_is_refused_in_the_format_of_the_api(path, authorization):
     answer = ask(path, authorization=authorization)
@@ -75,7 +85,9 @@ def test_what_the_api_does_not_have_is_the_web_page():
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
 
 
-@pytest.mark.parametrize(("path", "label"), [("/api/data/self", "created_at"), ("/api/data/flow/self", "token_id")])
+@pytest.mark.parametrize(
+    ("path", "label"), [("/api/data/self", "created_at"), ("/api/data/flow/self", "token_id")]
+)
 def test_usage_of_more_than_thirty_days_is_refused(path, label):
     query = "?start_timestamp=1750000000&end_timestamp="
 

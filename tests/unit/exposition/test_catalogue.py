@@ -4,7 +4,17 @@ import re
 from dataclasses import replace
 
 import pytest
-from domain import NOW, a_balance, a_listing, a_read_state, a_reading, a_snapshot, a_state, an_api_key, failure
+from domain import (
+    NOW,
+    a_balance,
+    a_listing,
+    a_read_state,
+    a_reading,
+    a_snapshot,
+    a_state,
+    an_api_key,
+    failure,
+)
 from prometheus_client.parser import text_string_to_metric_families
 from scraped import Scraped
 
@@ -32,7 +42,11 @@ def a_full_state(name="main"):
     thresholds = (Threshold(low_quota_usd=2.5, expiry_warning=3600.0, daily_budget_usd=1.0),)
     key = an_api_key(expires_at=NOW + 9)
     state = a_read_state(key, balance=a_balance(), facts=FACTS, name=name, thresholds=thresholds)
-    usage = Usage(rows=(UsageRow(model="m", key_id=1, key_name="n", group="g", quota=5, tokens=6, requests=7),))
+    usage = Usage(
+        rows=(
+            UsageRow(model="m", key_id=1, key_name="n", group="g", quota=5, tokens=6, requests=7),
+        )
+    )
     return replace(state, clock_skew=-1.5, excluded=3, usage=usage)
 
 
@@ -76,7 +90,14 @@ def test_what_an_account_can_still_spend_and_the_facts_of_its_gateway_are_expose
         "exporter_excluded_keys",
     )
 
-    assert [value(snapshot, f"cometapi_{name}") for name in names] == [24_997_979, 70, NOW + 80, NOW + 90, -1.5, 3]
+    assert [value(snapshot, f"cometapi_{name}") for name in names] == [
+        24_997_979,
+        70,
+        NOW + 80,
+        NOW + 90,
+        -1.5,
+        3,
+    ]
     assert value(snapshot, "cometapi_gateway_info", version="v0.9.2") == 1
 
 
@@ -103,7 +124,10 @@ def test_what_models_used_is_exposed_by_model_and_by_key_where_it_is_told_by_key
     )
     snapshot = Snapshot.of([replace(a_read_state(), usage=Usage(rows=rows, folded=8))])
     found = {
-        name: [(sample.labels, sample.value) for sample in samples(snapshot, f"cometapi_usage_{name}_total")]
+        name: [
+            (sample.labels, sample.value)
+            for sample in samples(snapshot, f"cometapi_usage_{name}_total")
+        ]
         for name in ("quota", "tokens", "requests")
     }
 
@@ -126,7 +150,11 @@ def test_a_group_without_a_number_for_its_price_has_no_price_factor():
 def test_before_the_first_refresh_only_the_configuration_is_known():
     snapshot = Snapshot.of([a_state()])
 
-    assert {line.split("{")[0] for line in Scraped(snapshot).text().splitlines() if 'account="main"' in line} == ALWAYS
+    assert {
+        line.split("{")[0]
+        for line in Scraped(snapshot).text().splitlines()
+        if 'account="main"' in line
+    } == ALWAYS
 
 
 @pytest.mark.parametrize(
@@ -135,7 +163,9 @@ def test_before_the_first_refresh_only_the_configuration_is_known():
         pytest.param(a_state(), None, id="no refresh ended"),
         pytest.param(a_read_state(), 1, id="success"),
         pytest.param(a_state().failed(failure(Reason.TIMEOUT), NOW), 0, id="first refresh failed"),
-        pytest.param(a_read_state().failed(failure(Reason.TIMEOUT), NOW), 0, id="failed after a success"),
+        pytest.param(
+            a_read_state().failed(failure(Reason.TIMEOUT), NOW), 0, id="failed after a success"
+        ),
     ],
 )
 def test_up_is_how_the_last_refresh_ended(state, up):
@@ -158,4 +188,6 @@ def test_every_family_is_served_with_the_labels_of_its_row():
     parsed = text_string_to_metric_families(Scraped(Snapshot.of([a_full_state()])).text())
     found = {sample.name: sorted(sample.labels) for family in parsed for sample in family.samples}
 
-    assert {family.name: sorted(family.labels) for family in SNAPSHOT_FAMILIES}.items() <= found.items()
+    assert {
+        family.name: sorted(family.labels) for family in SNAPSHOT_FAMILIES
+    }.items() <= found.items()

@@ -32,13 +32,22 @@ PACKINGS = [pytest.param(True, id="gzip"), pytest.param(False, id="plain")]
 ODD_KEYS = (
     an_api_key(id=1, name="plain"),
     an_api_key(
-        id=2, name='quo"te', group="vip", expires_at=NOW + 90, remaining_quota=-12, used_quota=9_007_199_254_740_993
+        id=2,
+        name='quo"te',
+        group="vip",
+        expires_at=NOW + 90,
+        remaining_quota=-12,
+        used_quota=9_007_199_254_740_993,
     ),
-    an_api_key(id=3, name="back\\slash", group="vip", status=2, expires_at=NOW - 30, created_at=None),
+    an_api_key(
+        id=3, name="back\\slash", group="vip", status=2, expires_at=NOW - 30, created_at=None
+    ),
     an_api_key(id=4, name="line\nbreak", group='g"\\\n', status=3, last_used_at=None),
     an_api_key(id=5, name="ключ 密钥 🔑", status=4, remaining_quota=0),
     an_api_key(id=6, name="", status=77, remaining_quota=None, expires_at=NOW),
-    an_api_key(id=7, name="twin", has_model_limits=True, has_ip_allowlist=True, has_cross_group_retry=True),
+    an_api_key(
+        id=7, name="twin", has_model_limits=True, has_ip_allowlist=True, has_cross_group_retry=True
+    ),
     an_api_key(id=8, name="twin", group="vip", remaining_quota=1, expires_at=NOW + 86_400),
 )
 
@@ -47,7 +56,9 @@ def odd_snapshot():
     return Snapshot.of(
         [
             a_read_state(*ODD_KEYS, balance=a_balance()),
-            a_read_state(name="empty", at=NOW - 60, interval_seconds=300.0).failed(failure(Reason.TIMEOUT), NOW),
+            a_read_state(name="empty", at=NOW - 60, interval_seconds=300.0).failed(
+                failure(Reason.TIMEOUT), NOW
+            ),
             a_state(name="new", configured_units_per_usd=1_000.0),
         ]
     )
@@ -75,7 +86,9 @@ def telemetry():
 def test_the_whole_is_as_reviewed(form, file):
     """But for Python's version. After a change on purpose: run with REFRESH_GOLDEN=1, and review the difference."""
     whole = Scraped(odd_snapshot(), telemetry=telemetry()).plain(form=form)
-    served = b"".join(line for line in whole.splitlines(keepends=True) if b"_build_info" not in line)
+    served = b"".join(
+        line for line in whole.splitlines(keepends=True) if b"_build_info" not in line
+    )
 
     if os.environ.get(REFRESH):
         (GOLDEN / file).write_bytes(served)
@@ -121,7 +134,10 @@ def test_an_expiry_is_caught_up_with_before_the_next_refresh_and_no_scrape_waits
     scraped = Scraped(a_snapshot(an_api_key(expires_at=NOW + 9)))
 
     def usable():
-        return [lines(scraped.text(), name)[0][-3:] for name in ("cometapi_key_usable", "cometapi_keys_usable")]
+        return [
+            lines(scraped.text(), name)[0][-3:]
+            for name in ("cometapi_key_usable", "cometapi_keys_usable")
+        ]
 
     scraped.catch_up()
     before = usable()
@@ -216,7 +232,11 @@ def small_pieces(monkeypatch):
 
 def stretches(account):
     """List the stretches of the pieces by name of family and position of the piece."""
-    return {(name, n): s for n, piece in enumerate(account.pieces) for name, s in piece.stretches.items()}
+    return {
+        (name, n): s
+        for n, piece in enumerate(account.pieces)
+        for name, s in piece.stretches.items()
+    }
 
 
 def changed(before, after):
@@ -248,11 +268,16 @@ def test_a_refresh_without_changes_renders_no_piece_again():
 @pytest.mark.usefixtures("small_pieces")
 @pytest.mark.parametrize(
     ("fact", "family"),
-    [({"used_quota": 5}, "cometapi_key_used_quota"), ({"has_ip_allowlist": True}, "cometapi_key_info")],
+    [
+        ({"used_quota": 5}, "cometapi_key_used_quota"),
+        ({"has_ip_allowlist": True}, "cometapi_key_info"),
+    ],
 )
 def test_a_key_that_changes_changes_its_piece_in_the_families_of_the_change_alone(fact, family):
     keys = some_keys(40)
-    before, after = rendered_twice(keys, [replace_key(key, **fact) if key.id == 20 else key for key in keys])
+    before, after = rendered_twice(
+        keys, [replace_key(key, **fact) if key.id == 20 else key for key in keys]
+    )
 
     (place,) = changed(before, after)
     assert place[0] == family
@@ -322,17 +347,26 @@ def test_no_piece_is_larger_than_two_thousand_keys_and_none_is_lost():
 
 
 def test_until_a_new_state_is_rendered_scrapes_get_the_old_one_and_other_accounts_stay():
-    scraped = Scraped(Snapshot.of([a_read_state(an_api_key(id=1), name="b"), a_read_state(an_api_key(id=7), name="a")]))
+    scraped = Scraped(
+        Snapshot.of(
+            [a_read_state(an_api_key(id=1), name="b"), a_read_state(an_api_key(id=7), name="a")]
+        )
+    )
 
     async def scenario():
-        renewing = asyncio.create_task(scraped.exposition.renew(a_read_state(an_api_key(id=2), name="b")))
+        renewing = asyncio.create_task(
+            scraped.exposition.renew(a_read_state(an_api_key(id=2), name="b"))
+        )
         await asyncio.sleep(0)
         during = b"".join(await scraped.exposition.gzipped(Form.TEXT))
         await renewing
         return during, b"".join(await scraped.exposition.gzipped(Form.TEXT))
 
     texts = [gzip.decompress(body).decode() for body in asyncio.run(scenario())]
-    assert [[key_id(line) for line in lines(text, "cometapi_key_status")] for text in texts] == [["1", "7"], ["2", "7"]]
+    assert [[key_id(line) for line in lines(text, "cometapi_key_status")] for text in texts] == [
+        ["1", "7"],
+        ["2", "7"],
+    ]
 
 
 def test_the_accounts_to_keep_are_shown_in_their_new_order():
@@ -349,7 +383,9 @@ def test_with_counts_only_no_text_of_a_key_is_rendered_or_kept():
     (piece,) = rendered(state, NOW).pieces
 
     assert "key_id" not in text
-    assert lines(text, "cometapi_keys_usable") == ['cometapi_keys_usable{account="main",group=""} 3.0']
+    assert lines(text, "cometapi_keys_usable") == [
+        'cometapi_keys_usable{account="main",group=""} 3.0'
+    ]
     assert (piece.stretches, piece.expiries) == ({}, {})
 
 

@@ -21,7 +21,11 @@ def lines(telemetry, name):
     """List the lines of cometapi_exporter_*name*, without that."""
     start = f"cometapi_exporter_{name}"
     text = telemetry.text(Form.TEXT)
-    return [line.removeprefix(start) for line in text.splitlines() if line.startswith((f"{start} ", f"{start}{{"))]
+    return [
+        line.removeprefix(start)
+        for line in text.splitlines()
+        if line.startswith((f"{start} ", f"{start}{{"))
+    ]
 
 
 def test_every_known_series_of_an_account_is_there_at_zero_from_the_start(telemetry):
@@ -30,7 +34,11 @@ def test_every_known_series_of_an_account_is_there_at_zero_from_the_start(teleme
     assert lines(telemetry, "refresh_failures_total") == [
         f'{{account="main",reason="{reason}"}} 0.0' for reason in REASONS
     ]
-    for name in ("refreshes_total", "refresh_duration_seconds_count", "refresh_duration_seconds_sum"):
+    for name in (
+        "refreshes_total",
+        "refresh_duration_seconds_count",
+        "refresh_duration_seconds_sum",
+    ):
         assert lines(telemetry, name) == ['{account="main"} 0.0']
     assert len(lines(telemetry, "refresh_duration_seconds_bucket")) == 14
 
@@ -66,7 +74,9 @@ def test_an_account_that_is_forgotten_leaves_no_series(telemetry):
     assert lines(telemetry, "refreshes_total") == ['{account="main"} 0.0']
 
 
-def test_what_was_configured_is_exposed_and_a_failed_reload_keeps_the_time_of_the_last_good_one(telemetry):
+def test_what_was_configured_is_exposed_and_a_failed_reload_keeps_the_time_of_the_last_good_one(
+    telemetry,
+):
     names = (
         *("shards", "shard_index", "accounts", "config_last_reload_successful"),
         "config_last_reload_success_timestamp_seconds",
@@ -77,7 +87,9 @@ def test_what_was_configured_is_exposed_and_a_failed_reload_keeps_the_time_of_th
     telemetry.reload_failed()
     found.append([lines(telemetry, name) for name in names])
 
-    assert found == [[[" 3.0"], [" 2.0"], [" 7.0"], [last], [" 1.75e+09"]] for last in (" 1.0", " 0.0")]
+    assert found == [
+        [[" 3.0"], [" 2.0"], [" 7.0"], [last], [" 1.75e+09"]] for last in (" 1.0", " 0.0")
+    ]
 
 
 def test_dropped_log_lines_are_counted_where_they_are_dropped():
@@ -104,12 +116,17 @@ def test_the_build_is_exposed(telemetry):
     ]
 
 
-@pytest.mark.parametrize(("form", "encode"), [(Form.TEXT, library_text), (Form.OPENMETRICS, library_openmetrics)])
+@pytest.mark.parametrize(
+    ("form", "encode"), [(Form.TEXT, library_text), (Form.OPENMETRICS, library_openmetrics)]
+)
 def test_the_process_and_its_python_are_exposed_as_the_library_does(form, encode):
     metrics = [metric for collector in process_collectors() for metric in collector.collect()]
     held = SimpleNamespace(collect=lambda: metrics)
 
-    assert {"python_info", "process_resident_memory_bytes", "process_cpu_seconds", "process_open_fds"} <= {
-        metric.name for metric in metrics
-    }
+    assert {
+        "python_info",
+        "process_resident_memory_bytes",
+        "process_cpu_seconds",
+        "process_open_fds",
+    } <= {metric.name for metric in metrics}
     assert text_of([held], form) + form.end == encode(held).decode()

@@ -18,7 +18,12 @@ TOKEN = Secret("CANARYtoken")
 
 def reader_of(source, world=None, ledger=None):
     return AccountReader(
-        source, report=Report("main"), world=world or FakeWorld(), keep_seconds=3600.0, ledger=ledger, patience=0.01
+        source,
+        report=Report("main"),
+        world=world or FakeWorld(),
+        keep_seconds=3600.0,
+        ledger=ledger,
+        patience=0.01,
     )
 
 
@@ -45,7 +50,9 @@ def read(account, times=1, between=lambda: None):
         (Reason.INVALID_RESPONSE, 1, False),
     ],
 )
-def test_a_balance_that_fails_is_kept_until_stale_after_unless_the_gateway_refuses_it(reason, seconds, kept):
+def test_a_balance_that_fails_is_kept_until_stale_after_unless_the_gateway_refuses_it(
+    reason, seconds, kept
+):
     source, world = FakeReader(listings=[]), FakeWorld()
     account = reader_of(source, world)
     read(account)
@@ -131,7 +138,10 @@ def used(quota, **over):
 
 
 def test_usage_is_read_with_the_first_facts_and_then_every_five_minutes():
-    source, world = FakeReader(listings=[], facts=WITH_USAGE, usage={False: (used(5),)}), FakeWorld()
+    source, world = (
+        FakeReader(listings=[], facts=WITH_USAGE, usage={False: (used(5),)}),
+        FakeWorld(),
+    )
     account = reader_of(source, world, ledger=Ledger(9))
     seen = []
 
@@ -143,7 +153,9 @@ def test_usage_is_read_with_the_first_facts_and_then_every_five_minutes():
     read(account, times=7, between=a_minute_later)
 
     assert source.usage_asked[-1] == (HOUR_BEGAN, HOUR_BEGAN, False)
-    assert seen == [15] * 5 + [25] * 2  # the day, the last hour and this one; then what the last two grew by
+    assert (
+        seen == [15] * 5 + [25] * 2
+    )  # the day, the last hour and this one; then what the last two grew by
 
 
 @pytest.mark.parametrize("facts", [Facts(), Facts(has_usage=False)])
@@ -155,7 +167,10 @@ def test_usage_is_not_asked_for_where_the_gateway_records_none(facts):
 
 
 def test_usage_that_fails_for_a_while_is_kept_and_asked_for_by_the_next_refresh():
-    source, world = FakeReader(listings=[], facts=WITH_USAGE, usage={False: (used(5),)}), FakeWorld()
+    source, world = (
+        FakeReader(listings=[], facts=WITH_USAGE, usage={False: (used(5),)}),
+        FakeWorld(),
+    )
     account = reader_of(source, world, ledger=Ledger(9))
     read(account)
     world.pass_by(300)
@@ -171,7 +186,9 @@ def test_usage_that_fails_for_a_while_is_kept_and_asked_for_by_the_next_refresh(
 
 def test_usage_by_key_is_counted_for_known_keys_alone():
     rows = (used(5, key_id=7, key_name="web"), used(9, key_id=8, key_name="gone"))
-    account = reader_of(FakeReader(listings=[], facts=WITH_USAGE, usage={True: rows}), ledger=Ledger(9, lambda: {7}))
+    account = reader_of(
+        FakeReader(listings=[], facts=WITH_USAGE, usage={True: rows}), ledger=Ledger(9, lambda: {7})
+    )
     read(account)
 
     assert [(row.key_id, row.key_name) for row in account.usage.rows] == [(7, "web")]
@@ -186,7 +203,9 @@ def test_a_gateway_that_does_not_sum_by_key_is_asked_by_model():
 
 
 def test_another_account_behind_the_token_begins_its_counters_again():
-    source = FakeReader(listings=[], facts=WITH_USAGE, usage={False: (used(5),)}, balance=a_balance(account_id=1))
+    source = FakeReader(
+        listings=[], facts=WITH_USAGE, usage={False: (used(5),)}, balance=a_balance(account_id=1)
+    )
     account = reader_of(source, ledger=Ledger(9))
     read(account)
     source.balance, source.usage[False] = a_balance(account_id=2), (used(1),)
@@ -210,7 +229,9 @@ def test_usage_that_is_being_read_when_another_account_appears_is_not_shown(duri
             return await super().read_usage(token, first, last, by_key=by_key)
 
     reading = asyncio.Event()
-    account = reader_of(Swapped(listings=[], facts=WITH_USAGE, usage={False: (used(5),)}), ledger=Ledger(9))
+    account = reader_of(
+        Swapped(listings=[], facts=WITH_USAGE, usage={False: (used(5),)}), ledger=Ledger(9)
+    )
     account.balance = a_balance(account_id=1)
     read(account)
 
@@ -230,7 +251,10 @@ def test_usage_by_key_waits_for_the_first_listing():
 
 
 def test_a_token_that_is_refused_for_a_while_does_not_end_the_count_by_key():
-    source, world = FakeReader(listings=[], facts=WITH_USAGE, usage={True: (used(5, key_id=7),)}), FakeWorld()
+    source, world = (
+        FakeReader(listings=[], facts=WITH_USAGE, usage={True: (used(5, key_id=7),)}),
+        FakeWorld(),
+    )
     account = reader_of(source, world, ledger=Ledger(9, lambda: {7}))
     for answer in ((used(5, key_id=7),), None, (used(6, key_id=7),)):
         source.usage[True] = answer
@@ -241,7 +265,10 @@ def test_a_token_that_is_refused_for_a_while_does_not_end_the_count_by_key():
 
 
 def test_the_month_is_summed_once_in_every_hour():
-    source, world = FakeReader(listings=[], facts=WITH_USAGE, usage={False: (used(5),)}), FakeWorld(now=HOUR_BEGAN)
+    source, world = (
+        FakeReader(listings=[], facts=WITH_USAGE, usage={False: (used(5),)}),
+        FakeWorld(now=HOUR_BEGAN),
+    )
     account = reader_of(source, world, ledger=Ledger(9))
     seen = []
 
@@ -264,7 +291,9 @@ def test_a_month_that_fails_for_a_while_is_read_with_the_next_usage():
             return rows
 
     world = FakeWorld(now=HOUR_BEGAN)
-    account = reader_of(NoMonthYet(listings=[], facts=WITH_USAGE, usage={False: (used(5),)}), world, Ledger(9))
+    account = reader_of(
+        NoMonthYet(listings=[], facts=WITH_USAGE, usage={False: (used(5),)}), world, Ledger(9)
+    )
     seen = []
 
     def five_minutes_later():
@@ -284,14 +313,20 @@ async def not_reported():
     return None
 
 
-@pytest.mark.parametrize("answer", [in_vain, not_reported, asyncio.Event().wait], ids=["fails", "refused", "hangs"])
+@pytest.mark.parametrize(
+    "answer", [in_vain, not_reported, asyncio.Event().wait], ids=["fails", "refused", "hangs"]
+)
 def test_a_month_that_cannot_be_read_holds_no_counter_up(answer):
     class NoDays(FakeReader):
         async def read_usage(self, token, first, last, *, by_key):
             is_month = last - first > 24 * 3600
-            return await (answer() if is_month else super().read_usage(token, first, last, by_key=by_key))
+            return await (
+                answer() if is_month else super().read_usage(token, first, last, by_key=by_key)
+            )
 
-    account = reader_of(NoDays(listings=[], facts=WITH_USAGE, usage={False: (used(5),)}), ledger=Ledger(9))
+    account = reader_of(
+        NoDays(listings=[], facts=WITH_USAGE, usage={False: (used(5),)}), ledger=Ledger(9)
+    )
     read(account)
 
     assert (account.usage.rows[0].quota, account.usage.spending) == (15, None)

@@ -8,7 +8,17 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import pytest
-from domain import NOW, FakeReader, FakeWorld, a_balance, a_listing, an_account, an_api_key, failure, keys
+from domain import (
+    NOW,
+    FakeReader,
+    FakeWorld,
+    a_balance,
+    a_listing,
+    an_account,
+    an_api_key,
+    failure,
+    keys,
+)
 from structlog.testing import capture_logs
 
 from exporter.credentials import TokenFile
@@ -124,7 +134,9 @@ def test_the_time_a_refresh_takes_is_counted_and_taken_from_the_pause():
 
 
 @pytest.mark.parametrize("jump", [-86_400, 86_400], ids=["back", "ahead"])
-def test_a_jump_of_the_wall_clock_changes_neither_pause_nor_duration_nor_health_and_withdraws_nothing(jump):
+def test_a_jump_of_the_wall_clock_changes_neither_pause_nor_duration_nor_health_and_withdraws_nothing(
+    jump,
+):
     played = stage(GOOD)
     played.reader.on_list = lambda: setattr(played.world, "now", played.world.now + jump)
 
@@ -147,7 +159,10 @@ def test_a_failed_refresh_keeps_the_last_keys_and_counts_its_reason():
 
 
 def test_trouble_is_said_when_it_starts_when_its_reason_changes_and_when_it_ends():
-    timeout, refused = failure(Reason.TIMEOUT, "no answer"), failure(Reason.UNAUTHORIZED, "HTTP 401")
+    timeout, refused = (
+        failure(Reason.TIMEOUT, "no answer"),
+        failure(Reason.UNAUTHORIZED, "HTTP 401"),
+    )
     _, logs = stage(GOOD, timeout, timeout, timeout, refused, refused, GOOD, GOOD).refreshes(8)
 
     assert loud(logs) == [
@@ -157,14 +172,19 @@ def test_trouble_is_said_when_it_starts_when_its_reason_changes_and_when_it_ends
         ("info", "refresh recovered"),
     ]
     warnings = [entry for entry in logs if entry["log_level"] == "warning"]
-    assert [(entry["reason"], entry["detail"], entry["retry_in_seconds"]) for entry in warnings] == [
+    assert [
+        (entry["reason"], entry["detail"], entry["retry_in_seconds"]) for entry in warnings
+    ] == [
         ("timeout", "no answer", 60.0),
         ("unauthorized", "HTTP 401", 480.0),
     ]
-    assert next(entry for entry in logs if entry["event"] == "refresh recovered")["previous_reason"] == "unauthorized"
-    assert [entry["event"] for entry in logs if entry["log_level"] == "debug"] == ["refresh failed"] * 3 + [
-        "refresh succeeded"
-    ]
+    assert (
+        next(entry for entry in logs if entry["event"] == "refresh recovered")["previous_reason"]
+        == "unauthorized"
+    )
+    assert [entry["event"] for entry in logs if entry["log_level"] == "debug"] == [
+        "refresh failed"
+    ] * 3 + ["refresh succeeded"]
 
 
 def test_trouble_that_lasts_is_said_every_hour():
@@ -254,7 +274,10 @@ def test_a_balance_that_fails_fails_no_refresh_and_is_said_once():
 
     assert set(played.outcomes) == {"success"}
     assert [state.balance for state in played.published] == [None] * 5 + [a_balance()] * 2
-    assert loud(first) == [("warning", "account balance unavailable"), ("info", "refresh succeeded")]
+    assert loud(first) == [
+        ("warning", "account balance unavailable"),
+        ("info", "refresh succeeded"),
+    ]
     assert loud(changed) == [("warning", "account balance unavailable")]
     assert loud(ended) == [("info", "account balance available again")]
 
@@ -298,11 +321,16 @@ def test_data_is_withdrawn_when_reading_it_began_stale_after_ago():
 
 
 def test_only_wanted_keys_are_shown_and_the_others_counted():
-    listing = a_listing(*(an_api_key(id=id_, group=group) for id_, group in ((3, ""), (2, "test"), (1, ""))))
+    listing = a_listing(
+        *(an_api_key(id=id_, group=group) for id_, group in ((3, ""), (2, "test"), (1, "")))
+    )
     played = stage(listing, keys_exclude=re.compile("test/.*"))
     played.refreshes(1)
 
-    assert ([key.id for key in played.published[0].keys], played.published[0].excluded) == ([3, 1], 1)
+    assert ([key.id for key in played.published[0].keys], played.published[0].excluded) == (
+        [3, 1],
+        1,
+    )
 
 
 @pytest.mark.parametrize(
@@ -323,7 +351,9 @@ def test_keys_that_cannot_be_parsed_are_said_when_they_are_news(listings, said):
 
     found = [entry for entry in logs if entry["event"] == "some keys could not be parsed"]
     assert [(entry["key_ids"], entry["count"]) for entry in found] == said
-    assert [state.skipped for state in played.published] == [listing.skipped for listing in listings]
+    assert [state.skipped for state in played.published] == [
+        listing.skipped for listing in listings
+    ]
 
 
 def test_the_token_goes_to_the_reader_and_into_no_log_or_state():
@@ -342,7 +372,9 @@ def test_after_a_refused_token_the_sleep_ends_as_soon_as_another_lies_there(toke
     refused = failure(Reason.UNAUTHORIZED)
     played = stage(refused, refused, refused, GOOD, token=TokenFile(token_file))
     rotate_at = NOW + 0.5 + 60 + 120 + 60
-    played.world.on_sleep = lambda _: token_file.write_text("new") if played.world.now >= rotate_at else None
+    played.world.on_sleep = lambda _: (
+        token_file.write_text("new") if played.world.now >= rotate_at else None
+    )
 
     slept = played.run_until(sleeps=7)
 
@@ -356,7 +388,9 @@ def test_a_token_file_that_comes_back_with_the_same_token_ends_the_sleep_too(tok
     played.refreshes(1)
     token_file.unlink()
     played.refreshes(4)
-    played.world.on_sleep = lambda _: token_file.write_text("old") if len(played.world.slept) == 2 else None
+    played.world.on_sleep = lambda _: (
+        token_file.write_text("old") if len(played.world.slept) == 2 else None
+    )
 
     played.run_until(sleeps=3)
 
@@ -373,8 +407,12 @@ def test_other_trouble_is_slept_out_whatever_the_token(token_file):
     assert len(played.reader.tokens) == 4
 
 
-@pytest.mark.parametrize("fault", [failure(Reason.TIMEOUT), RateLimited("HTTP 429", retry_after=3000.0)])
-def test_the_heart_beats_through_long_pauses_and_stops_a_grace_after_the_promised_sign_of_life(fault):
+@pytest.mark.parametrize(
+    "fault", [failure(Reason.TIMEOUT), RateLimited("HTTP 429", retry_after=3000.0)]
+)
+def test_the_heart_beats_through_long_pauses_and_stops_a_grace_after_the_promised_sign_of_life(
+    fault,
+):
     played = stage(fault)
     alive = []
     played.world.on_sleep = lambda _: alive.append(played.refresher.is_alive)
@@ -388,7 +426,9 @@ def test_the_heart_beats_through_long_pauses_and_stops_a_grace_after_the_promise
 
 @pytest.mark.parametrize(("timeout", "seconds"), [(10, 330), (200, 900)])
 @pytest.mark.parametrize(("more", "alive"), [(0, True), (0.5, False)])
-def test_without_a_first_sign_of_life_it_is_dead_after_three_timeouts_and_five_minutes(timeout, seconds, more, alive):
+def test_without_a_first_sign_of_life_it_is_dead_after_three_timeouts_and_five_minutes(
+    timeout, seconds, more, alive
+):
     played = stage(GOOD, timeout=timeout)
     played.world.pass_by(seconds + more)
 
@@ -485,7 +525,8 @@ def test_usage_is_asked_for_as_the_settings_say(settings, asked):
 
 
 @pytest.mark.parametrize(
-    ("change", "shown"), [({"interval": 30.0}, 2), ({"base_url": "https://other"}, 0), ({"user_id": 7}, 0)]
+    ("change", "shown"),
+    [({"interval": 30.0}, 2), ({"base_url": "https://other"}, 0), ({"user_id": 7}, 0)],
 )
 def test_a_changed_account_shows_its_last_keys_unless_it_is_another_one(change, shown):
     played, changed = stage(GOOD), stage(GOOD, **change)
@@ -497,7 +538,9 @@ def test_a_changed_account_shows_its_last_keys_unless_it_is_another_one(change, 
 
 
 def test_keys_that_a_reload_excludes_go_at_once_and_are_not_taken_for_lost():
-    listing = a_listing(*(an_api_key(id=id_, group="test" if id_ > 20 else "") for id_ in range(1, 41)))
+    listing = a_listing(
+        *(an_api_key(id=id_, group="test" if id_ > 20 else "") for id_ in range(1, 41))
+    )
     played = stage(listing, usage="key-model")
     changed = stage(listing, usage="key-model", keys_exclude=re.compile("test/.*"))
     played.reader.facts = Facts(has_usage=True)

@@ -62,7 +62,10 @@ def test_hours_that_could_not_be_read_are_read_later_a_day_at_most():
 def test_growth_of_an_hour_is_added():
     ledger = a_ledger()
 
-    assert [read(ledger, NOON + second, a_row(quota)) for second, quota in ((900, 5), (1_200, 5), (1_500, 9))] == [
+    assert [
+        read(ledger, NOON + second, a_row(quota))
+        for second, quota in ((900, 5), (1_200, 5), (1_500, 9))
+    ] == [
         {"small": 5},
         {"small": 5},
         {"small": 9},
@@ -85,7 +88,10 @@ def test_a_new_hour_is_added_to_the_one_before():
 def test_a_sum_that_shrank_adds_nothing_until_it_exceeds_what_was_counted():
     ledger = a_ledger()
 
-    assert [read(ledger, NOON + 900 + n, a_row(quota))["small"] for n, quota in enumerate((10, 4, 10, 11))] == [
+    assert [
+        read(ledger, NOON + 900 + n, a_row(quota))["small"]
+        for n, quota in enumerate((10, 4, 10, 11))
+    ] == [
         10,
         10,
         10,
@@ -131,7 +137,9 @@ def test_what_exceeds_the_bound_is_summed_as_other():
 
 
 def test_a_model_named_other_is_in_the_same_series_as_what_exceeds_the_bound():
-    usage = a_ledger(1).record([((NOON, NOON), [a_row(1, model="other"), a_row(2, model="b")])], NOON)
+    usage = a_ledger(1).record(
+        [((NOON, NOON), [a_row(1, model="other"), a_row(2, model="b")])], NOON
+    )
 
     assert quotas(usage) == {"other": 3}
 
@@ -184,7 +192,9 @@ def test_the_day_and_the_days_before_it_in_the_month_are_read():
 
 def test_the_most_expensive_models_of_the_month_come_first_and_the_rest_is_summed():
     today = [a_row(5, model="m1"), a_row(1, model="m9"), a_row(-7, model="refunded")]
-    earlier = [a_row(10 * number, model=f"m{number}") for number in range(1, 11)] + [a_row(1, model="m10")]
+    earlier = [a_row(10 * number, model=f"m{number}") for number in range(1, 11)] + [
+        a_row(1, model="m10")
+    ]
     found = spending(THE_31ST, today, earlier)
 
     assert found.read_at == THE_31ST

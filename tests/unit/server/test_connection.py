@@ -11,7 +11,8 @@ DOCUMENT = Path(__file__).parents[3] / "docs" / "web-config.md"
 
 
 @pytest.mark.parametrize(
-    ("soft_limit", "connections"), [(64, 32), (512, 256), (1024, 256), (resource.RLIM_INFINITY, 256)]
+    ("soft_limit", "connections"),
+    [(64, 32), (512, 256), (1024, 256), (resource.RLIM_INFINITY, 256)],
 )
 def test_connections_take_half_of_the_descriptors_at_most(
     soft_limit: int, connections: int, monkeypatch: pytest.MonkeyPatch
@@ -30,10 +31,17 @@ def test_the_documented_limits_are_the_real_ones(monkeypatch: pytest.MonkeyPatch
         if len(cells) == 4
     }
 
-    assert table["TLS handshake"] == f"{limits.handshake_seconds:g} s, {limits.handshakes} at a time"
+    assert (
+        table["TLS handshake"] == f"{limits.handshake_seconds:g} s, {limits.handshakes} at a time"
+    )
     assert table["request head"] == f"{limits.head_seconds:g} s, {limits.head_bytes // 1024} KiB"
     assert table["response"] == f"{limits.response_seconds:g} s"
-    assert table["the rest of a request body that was not asked for"] == f"{limits.discard_seconds:g} s"
+    assert (
+        table["the rest of a request body that was not asked for"]
+        == f"{limits.discard_seconds:g} s"
+    )
     assert table["idle between two requests"] == f"{limits.idle_seconds:g} s"
     assert table["connections at once"].startswith(f"{limits.connections}, ")
-    assert table["responses that clients have not read yet"].startswith(f"{limits.unread_bytes // 1024**2} MiB ")
+    assert table["responses that clients have not read yet"].startswith(
+        f"{limits.unread_bytes // 1024**2} MiB "
+    )

@@ -49,7 +49,9 @@ def ask(guard: Guard, path: str = "/", headers: Any = None) -> httpx.Response:
     return asyncio.run(get())
 
 
-def a_guard(users: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None) -> Guard:
+def a_guard(
+    users: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
+) -> Guard:
     config = WebConfig(users={"alice": ALICE} if users is None else users, headers=headers or {})
     return Guard(open_page, lambda: config)
 
@@ -81,7 +83,9 @@ def test_everything_else_gets_401_and_is_told_how_to_log_in(headers: dict[str, s
     response = ask(a_guard(), "/metrics", headers)
 
     assert response.status_code == 401
-    assert response.headers["WWW-Authenticate"] == 'Basic realm="cometapi-exporter", charset="UTF-8"'
+    assert (
+        response.headers["WWW-Authenticate"] == 'Basic realm="cometapi-exporter", charset="UTF-8"'
+    )
     assert response.text == "unauthorized\n"
 
 
@@ -90,7 +94,9 @@ def test_the_probes_require_no_password() -> None:
     guard = a_guard()
 
     assert [ask(guard, path).status_code for path in ("/-/healthy", "/-/ready")] == [200, 200]
-    assert [ask(guard, path).status_code for path in ("/-/healthy/", "/-/other", "//-/ready", "/")] == [401] * 4
+    assert [
+        ask(guard, path).status_code for path in ("/-/healthy/", "/-/other", "//-/ready", "/")
+    ] == [401] * 4
 
 
 def test_without_users_no_password_is_required() -> None:
@@ -102,7 +108,9 @@ def test_configured_headers_come_with_every_response_and_leave_the_pages_own_alo
     guard = a_guard(headers={"X-Frame-Options": "deny", "Strict-Transport-Security": "max-age=1"})
 
     refused, probe = ask(guard), ask(guard, "/-/ready")
-    assert [each.headers["Strict-Transport-Security"] for each in (refused, probe)] == ["max-age=1"] * 2
+    assert [each.headers["Strict-Transport-Security"] for each in (refused, probe)] == [
+        "max-age=1"
+    ] * 2
     assert refused.headers.get_list("X-Frame-Options") == ["deny"]
     assert probe.headers.get_list("X-Frame-Options") == ["sameorigin"]
 
@@ -110,7 +118,8 @@ def test_configured_headers_come_with_every_response_and_leave_the_pages_own_alo
 def test_users_and_passwords_change_with_the_file_at_once() -> None:
     """Also one whose password was good a moment ago."""
     configs = [
-        WebConfig(users=users) for users in ({"alice": ALICE}, {"alice": OTHER, "bobby": OTHER}, {"bobby": OTHER})
+        WebConfig(users=users)
+        for users in ({"alice": ALICE}, {"alice": OTHER, "bobby": OTHER}, {"bobby": OTHER})
     ]
     guard = Guard(open_page, lambda: configs[0])
     tried = ("alice:open sesame", "alice:something else", "bobby:something else")
@@ -142,7 +151,13 @@ def test_a_good_password_is_hashed_once_and_a_wrong_one_each_time() -> None:
     check = CountedBcrypt()
     tried = ["open sesame", "open sesame", "wrong", "wrong", "open sesame"]
 
-    assert accepted(check, *(("alice", password) for password in tried)) == [True, True, False, False, True]
+    assert accepted(check, *(("alice", password) for password in tried)) == [
+        True,
+        True,
+        False,
+        False,
+        True,
+    ]
     assert check.against == [ALICE] * 3
 
 
@@ -166,7 +181,10 @@ def test_ten_scrapes_at_once_hash_a_good_password_once() -> None:
     async def run() -> list[bool]:
         passwords = Passwords(check)
         return await asyncio.gather(
-            *(passwords.accept("alice", "open sesame", USERS, client=f"192.0.2.{n}") for n in range(10))
+            *(
+                passwords.accept("alice", "open sesame", USERS, client=f"192.0.2.{n}")
+                for n in range(10)
+            )
         )
 
     assert asyncio.run(run()) == [True] * 10
@@ -191,7 +209,10 @@ class HeldBcrypt:
 
 async def guess(passwords: Passwords, client: str) -> list[asyncio.Task[bool]]:
     """Begin as many guesses as one client may have waiting."""
-    guesses = [asyncio.create_task(passwords.accept("alice", "wrong", USERS, client=client)) for _ in range(4)]
+    guesses = [
+        asyncio.create_task(passwords.accept("alice", "wrong", USERS, client=client))
+        for _ in range(4)
+    ]
     await asyncio.sleep(0)
     return guesses
 
@@ -223,7 +244,9 @@ def test_the_guesses_of_one_client_leave_room_for_the_login_of_another() -> None
         guesses = await guess(passwords, "192.0.2.1")
         with pytest.raises(TooManyLogins):
             await passwords.accept("alice", "wrong", USERS, client="192.0.2.1")
-        login = asyncio.create_task(passwords.accept("alice", "open sesame", USERS, client="192.0.2.2"))
+        login = asyncio.create_task(
+            passwords.accept("alice", "open sesame", USERS, client="192.0.2.2")
+        )
         await asyncio.sleep(0)
         check.release.set()
         await asyncio.gather(*guesses)
@@ -247,7 +270,9 @@ def test_guesses_whose_clients_have_gone_are_not_hashed() -> None:
         for each in guesses:
             each.cancel()
         await asyncio.wait(guesses)
-        login = asyncio.create_task(passwords.accept("alice", "open sesame", USERS, client="192.0.2.1"))
+        login = asyncio.create_task(
+            passwords.accept("alice", "open sesame", USERS, client="192.0.2.1")
+        )
         await asyncio.sleep(0)
         check.release.set()
         return await login
@@ -292,13 +317,17 @@ def test_credentials_are_told_apart_where_they_join() -> None:
     """The password of "ab" is not accepted with a letter of it moved into the name."""
     hashed = bcrypt.hashpw(b"c", bcrypt.gensalt(4)).decode()
 
-    assert accepted(bcrypt.checkpw, ("ab", "c"), ("a", "bc"), users={"ab": hashed, "a": hashed}) == [True, False]
+    assert accepted(
+        bcrypt.checkpw, ("ab", "c"), ("a", "bc"), users={"ab": hashed, "a": hashed}
+    ) == [True, False]
 
 
 def test_a_password_longer_than_bcrypt_reads_is_cut_as_other_tools_cut_it() -> None:
     users = {"alice": bcrypt.hashpw(b"p" * 72, bcrypt.gensalt(4)).decode()}
 
-    assert accepted(bcrypt.checkpw, ("alice", "p" * 72 + "this part never counted"), users=users) == [True]
+    assert accepted(
+        bcrypt.checkpw, ("alice", "p" * 72 + "this part never counted"), users=users
+    ) == [True]
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,9 @@ def test_a_name_is_listened_on_at_each_of_its_addresses(
     assert six.getsockname()[:2] == ("::1", four.getsockname()[1])
 
 
-def test_a_port_in_use_is_said_with_its_fix_and_nothing_stays_open(opened: contextlib.ExitStack) -> None:
+def test_a_port_in_use_is_said_with_its_fix_and_nothing_stays_open(
+    opened: contextlib.ExitStack,
+) -> None:
     """What was bound before the failure is free again."""
     (taken,) = listen(opened, "127.0.0.1:0")
     port = taken.getsockname()[1]
@@ -108,7 +110,12 @@ def test_a_port_in_use_is_said_with_its_fix_and_nothing_stays_open(opened: conte
     free_port = free.getsockname()[1]
     free.close()
     with pytest.raises(ListenError) as refusal:
-        bind([parse_listen_address(f"127.0.0.1:{free_port}"), parse_listen_address(f"127.0.0.1:{port}")])
+        bind(
+            [
+                parse_listen_address(f"127.0.0.1:{free_port}"),
+                parse_listen_address(f"127.0.0.1:{port}"),
+            ]
+        )
     assert str(refusal.value) == (
         f"cannot listen on 127.0.0.1:{port}: the port is in use; stop the other program or choose another port"
     )

@@ -91,7 +91,11 @@ def test_everything_wrong_with_the_files_is_said_at_once(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("name", "content", "complaint"),
     [
-        ("tls.key", LEAVES[1].private_key_pem.bytes(), "tls_server_config: the key does not belong to the certificate"),
+        (
+            "tls.key",
+            LEAVES[1].private_key_pem.bytes(),
+            "tls_server_config: the key does not belong to the certificate",
+        ),
         (
             "tls.key",
             b"-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n",
@@ -109,7 +113,9 @@ def test_everything_wrong_with_the_files_is_said_at_once(tmp_path: Path) -> None
     ],
     ids=["foreign-key", "encrypted-key", "broken-certificate", "binary-config"],
 )
-def test_a_broken_file_is_said_with_its_place(tmp_path: Path, name: str, content: bytes, complaint: str) -> None:
+def test_a_broken_file_is_said_with_its_place(
+    tmp_path: Path, name: str, content: bytes, complaint: str
+) -> None:
     path = lay_out(tmp_path, TLS)
     (tmp_path / name).write_bytes(content)
 

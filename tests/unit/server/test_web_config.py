@@ -23,7 +23,11 @@ def test_a_bad_file_is_refused_with_every_problem_it_has(name: str) -> None:
     """All problems at once, each with its place, and none that is not there."""
     with pytest.raises(YamlError) as refusal:
         read(name)
-    expected = [line[11:] for line in (TESTDATA / name).read_text().splitlines() if line.startswith("# expects: ")]
+    expected = [
+        line[11:]
+        for line in (TESTDATA / name).read_text().splitlines()
+        if line.startswith("# expects: ")
+    ]
     assert sorted(refusal.value.problems) == sorted(expected)
 
 
@@ -35,7 +39,9 @@ def test_no_complaint_repeats_a_value(name: str) -> None:
     assert "hunter2" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("name", ["empty.good.yml", "empty-sections.good.yml", "blank-header.good.yml"])
+@pytest.mark.parametrize(
+    "name", ["empty.good.yml", "empty-sections.good.yml", "blank-header.good.yml"]
+)
 def test_a_file_that_asks_for_nothing_changes_nothing(name: str) -> None:
     assert read(name) == WebConfig(tls=None, headers={}, users={})
 
@@ -76,11 +82,17 @@ def test_the_defaults_are_tls_1_2_and_newer_and_no_client_certificate() -> None:
 
 def test_no_hash_shows_when_a_config_is_printed() -> None:
     """A config in a traceback or a log reveals no secret."""
-    assert HASH not in repr(parse_web_config(f"basic_auth_users: {{alice: {HASH}}}", folder=Path("/x")))
+    assert HASH not in repr(
+        parse_web_config(f"basic_auth_users: {{alice: {HASH}}}", folder=Path("/x"))
+    )
 
 
-YAML_BITS = st.sampled_from(["{", "}", "[", "]", ", ", ": ", "\n", "  ", "? ", "<<", "*a", "&a ", "!!int "])
-WORDS = st.sampled_from(["tls_server_config", "cert_file", "headers", "basic_auth_users", "~", HASH, '"\\ud800"'])
+YAML_BITS = st.sampled_from(
+    ["{", "}", "[", "]", ", ", ": ", "\n", "  ", "? ", "<<", "*a", "&a ", "!!int "]
+)
+WORDS = st.sampled_from(
+    ["tls_server_config", "cert_file", "headers", "basic_auth_users", "~", HASH, '"\\ud800"']
+)
 
 
 @given(st.text() | st.lists(YAML_BITS | WORDS, max_size=20).map("".join))

@@ -12,7 +12,9 @@ from exporter.strict_yaml import load_yaml
 def read(content):
     """Return what is for all accounts, the accounts, and the problems, of a file called F."""
     problems = []
-    return *parse_config(load_yaml(content), Path("etc/F"), problems), [each.removeprefix("etc/") for each in problems]
+    return *parse_config(load_yaml(content), Path("etc/F"), problems), [
+        each.removeprefix("etc/") for each in problems
+    ]
 
 
 def texts(entry):
@@ -31,7 +33,9 @@ NO_NAME = "F: accounts[0].name: expected 1 to 100 printable characters: it becom
             ["F: interwal: unknown key; did you mean interval?"],
             id="unknown at the top",
         ),
-        pytest.param("accounts: [{name: a, q: 1}]", ["F: accounts[0].q: unknown key"], id="like no other key"),
+        pytest.param(
+            "accounts: [{name: a, q: 1}]", ["F: accounts[0].q: unknown key"], id="like no other key"
+        ),
         pytest.param(
             "accounts: [{name: a, access_token: CANARY}]",
             [
@@ -54,7 +58,9 @@ NO_NAME = "F: accounts[0].name: expected 1 to 100 printable characters: it becom
         ),
         pytest.param(
             "accounts: [{name: a, thresholds: [{daily_budget: 1}]}]",
-            ["F: accounts[0].thresholds[0].daily_budget: unknown key; did you mean daily_budget_usd?"],
+            [
+                "F: accounts[0].thresholds[0].daily_budget: unknown key; did you mean daily_budget_usd?"
+            ],
             id="unknown in a threshold",
         ),
         pytest.param(
@@ -64,7 +70,9 @@ NO_NAME = "F: accounts[0].name: expected 1 to 100 printable characters: it becom
         ),
         pytest.param(
             "accounts: [{name: a, collect: {max_requests_per_minute: 5}}]",
-            ["F: accounts[0].collect.max_requests_per_minute: belongs to the host: set it at the top, under collect"],
+            [
+                "F: accounts[0].collect.max_requests_per_minute: belongs to the host: set it at the top, under collect"
+            ],
             id="a rate limit of one account",
         ),
         pytest.param(
@@ -91,13 +99,19 @@ NO_NAME = "F: accounts[0].name: expected 1 to 100 printable characters: it becom
             ["F: accounts[0].collect: expected a mapping"],
             id="a value for a mapping",
         ),
-        pytest.param("accounts: [7]", ["F: accounts[0]: expected a mapping", NO_NAME], id="no mapping"),
+        pytest.param(
+            "accounts: [7]", ["F: accounts[0]: expected a mapping", NO_NAME], id="no mapping"
+        ),
         pytest.param("collect: {interval: 60s}", [NO_ACCOUNTS], id="no accounts"),
         pytest.param("accounts: []", [NO_ACCOUNTS], id="none in the list"),
-        pytest.param("accounts: {a: b}", ["F: accounts: expected a list", NO_ACCOUNTS], id="no list"),
+        pytest.param(
+            "accounts: {a: b}", ["F: accounts: expected a list", NO_ACCOUNTS], id="no list"
+        ),
         pytest.param("", [NO_ACCOUNTS], id="empty"),
         pytest.param(
-            "accounts: [{name: a, !!python/object/apply:os.system [CANARY]: x}]".replace("[CANARY]", "CANARY"),
+            "accounts: [{name: a, !!python/object/apply:os.system [CANARY]: x}]".replace(
+                "[CANARY]", "CANARY"
+            ),
             ["F: accounts[0].CANARY: unknown key"],
             id="what YAML could do elsewhere",
         ),

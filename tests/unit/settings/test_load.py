@@ -21,7 +21,9 @@ TOKEN = {"COMETAPI_ACCESS_TOKEN": CANARY_TOKEN}
 def load(*flags, demo=False, **environ):
     """Load as the program does: click reads the flags, `load_settings` judges them with the variables."""
     given = command().main(list(flags), standalone_mode=False)
-    return load_settings({key: text for key, text in given.items() if key not in MODES}, environ, demo=demo)
+    return load_settings(
+        {key: text for key, text in given.items() if key not in MODES}, environ, demo=demo
+    )
 
 
 def account(*flags, **environ):
@@ -122,7 +124,12 @@ TWO = (ListenAddress(host="127.0.0.1", port=1), ListenAddress(host="::1", port=2
 def test_several_listen_addresses_by_repeating_the_flag_or_by_commas_in_the_variable():
     variable = "COMETAPI_EXPORTER_LISTEN_ADDRESS"
 
-    assert load("--web.listen-address=127.0.0.1:1", "--web.listen-address=[::1]:2", **TOKEN).listen_address == TWO
+    assert (
+        load(
+            "--web.listen-address=127.0.0.1:1", "--web.listen-address=[::1]:2", **TOKEN
+        ).listen_address
+        == TWO
+    )
     assert load(**TOKEN, **{variable: "127.0.0.1:1,[::1]:2"}).listen_address == TWO
     assert load(**TOKEN, **{variable: " 127.0.0.1:1 , [::1]:2, "}).listen_address == TWO
 
@@ -157,18 +164,27 @@ WRONG = {
     "base_url": ("api.cometapi.com", "expected a URL such as https://api.cometapi.com"),
     "user_id": ("me", "expected a whole number from 1 to 999999999, got 'me'"),
     "quota_per_usd": ("0", "expected a number above 0, got '0'"),
-    "ca_file": (" ", "expected the path of a file, got none or characters that a path cannot contain"),
+    "ca_file": (
+        " ",
+        "expected the path of a file, got none or characters that a path cannot contain",
+    ),
     "interval": ("60", "expected a duration such as 90s, 15m or 1h30m, got '60'"),
     "timeout": ("1ms", "expected at least 100ms, got '1ms'"),
     "concurrency": ("65", "expected a whole number from 1 to 64, got '65'"),
-    "keys_include": ("a**", "expected a regular expression, got 'a**': multiple repeat at position 2"),
+    "keys_include": (
+        "a**",
+        "expected a regular expression, got 'a**': multiple repeat at position 2",
+    ),
     "shards_total": ("1001", "expected a whole number from 1 to 1000, got '1001'"),
     "shards_index": ("-1", "expected a whole number from 0 to 999999999, got '-1'"),
     "listen_address": (
         ":1,nowhere",
         'expected ":port", "host:port" or "[IPv6]:port" with a port from 0 to 65535, not \'nowhere\'',
     ),
-    "telemetry_path": ("metrics", "expected a path such as /metrics, but not /, /-/… or /api/…, got 'metrics'"),
+    "telemetry_path": (
+        "metrics",
+        "expected a path such as /metrics, but not /, /-/… or /api/…, got 'metrics'",
+    ),
     "enable_lifecycle": ("perhaps", "expected true or false, got 'perhaps'"),
     "log_level": ("loud", "expected one of debug, info, warning, error, got 'loud'"),
     "log_format": ("xml", "expected one of logfmt, json, got 'xml'"),
@@ -202,7 +218,10 @@ def test_data_that_would_disappear_after_one_failed_refresh_is_wrong():
 
 @pytest.mark.parametrize(
     ("wrong", "other"),
-    [("--collect.interval=10", "--collect.stale-after=30s"), ("--shards.total=many", "--shards.index=1")],
+    [
+        ("--collect.interval=10", "--collect.stale-after=30s"),
+        ("--shards.total=many", "--shards.index=1"),
+    ],
 )
 def test_no_other_setting_is_held_against_a_wrong_one(wrong, other):
     (problem,) = problems(wrong, other, **TOKEN)
@@ -223,7 +242,9 @@ def test_a_file_that_would_be_looked_at_all_the_time_is_wrong():
 def test_what_has_a_meaning_only_for_an_accounts_file_is_wrong_without_one(key):
     text = {"auto_reload_interval": "30s", "shards_total": "2"}[key]
 
-    assert problems(f"{BY_KEY[key].flag}={text}", **TOKEN) == [f"{BY_KEY[key].where}: requires --config.file"]
+    assert problems(f"{BY_KEY[key].flag}={text}", **TOKEN) == [
+        f"{BY_KEY[key].where}: requires --config.file"
+    ]
 
 
 class TestToken:
@@ -254,7 +275,9 @@ class TestToken:
         (by_variable,) = problems(COMETAPI_ACCESS_TOKEN=text)
         (by_file,) = problems(f"--cometapi.access-token-file={tmp_path}/token")
 
-        assert by_variable.startswith("COMETAPI_ACCESS_TOKEN: the access token in COMETAPI_ACCESS_TOKEN ")
+        assert by_variable.startswith(
+            "COMETAPI_ACCESS_TOKEN: the access token in COMETAPI_ACCESS_TOKEN "
+        )
         assert by_file.startswith(
             f"--cometapi.access-token-file (COMETAPI_ACCESS_TOKEN_FILE): the access token in the file {tmp_path}/token "
         )
@@ -281,7 +304,9 @@ class TestPlainHttp:
     def test_to_another_machine_where_it_is_allowed(self):
         flag = "--cometapi.allow-insecure-http"
 
-        assert account("--cometapi.base-url=http://gate.lan", flag, COMETAPI_ALLOW_INSECURE_HTTP="false")
+        assert account(
+            "--cometapi.base-url=http://gate.lan", flag, COMETAPI_ALLOW_INSECURE_HTTP="false"
+        )
 
 
 class TestDemo:
@@ -293,7 +318,12 @@ class TestDemo:
         assert (only.name, only.interval) == ("demo", 5.0)
 
     def test_a_token_in_the_environment_or_a_file_is_not_used(self, tmp_path):
-        settings = load(f"--cometapi.access-token-file={tmp_path}/none", "--cometapi.ca-file=none", demo=True, **TOKEN)
+        settings = load(
+            f"--cometapi.access-token-file={tmp_path}/none",
+            "--cometapi.ca-file=none",
+            demo=True,
+            **TOKEN,
+        )
 
         assert settings.accounts[0].token.read() == Secret("demo")
 
@@ -329,7 +359,11 @@ accounts:
 """)
         work, home = load(flag, HOME_TOKEN="abc").accounts
 
-        assert (work.name, work.base_url, work.user_id) == ("work", "https://api.cometapi.com", None)
+        assert (work.name, work.base_url, work.user_id) == (
+            "work",
+            "https://api.cometapi.com",
+            None,
+        )
         assert work.token == TokenFile(tmp_path / "etc/token")
         assert (home.name, home.base_url, home.user_id) == ("home", "http://gate.lan", 7)
         assert home.token == LiteralToken(Secret("abc"), "HOME_TOKEN")
@@ -363,9 +397,18 @@ accounts:
         settings = load(flag, "--collect.interval=30s", COMETAPI_EXPORTER_CONCURRENCY="3")
         own, common = settings.accounts
 
-        assert (own.interval, own.timeout, own.concurrency, own.stale_after) == (20.0, 2.0, 3, 3600.0)
+        assert (own.interval, own.timeout, own.concurrency, own.stale_after) == (
+            20.0,
+            2.0,
+            3,
+            3600.0,
+        )
         assert (common.interval, common.timeout, common.concurrency) == (30.0, 5.0, 3)
-        assert (own.keys_max, own.keys_exclude, own.keys_counts_only) == (9, parsers.pattern("sandbox/.*"), True)
+        assert (own.keys_max, own.keys_exclude, own.keys_counts_only) == (
+            9,
+            parsers.pattern("sandbox/.*"),
+            True,
+        )
         assert (common.keys_max, common.keys_counts_only) == (500, False)
         assert settings.max_requests_per_minute == 55
         assert load(flag, "--collect.max-requests-per-minute=9").max_requests_per_minute == 9
@@ -373,7 +416,12 @@ accounts:
     def test_what_is_of_one_account_is_wrong_beside_the_file(self, write, tmp_path):
         """It would be ignored without a word."""
         flag = write("accounts: [{name: a, access_token_file: token}]")
-        found = problems(flag, "--cometapi.user-id=7", f"--cometapi.access-token-file={tmp_path}/etc/token", **TOKEN)
+        found = problems(
+            flag,
+            "--cometapi.user-id=7",
+            f"--cometapi.access-token-file={tmp_path}/etc/token",
+            **TOKEN,
+        )
 
         assert found == [
             f"{where}: set together with --config.file: unset it, or set {key} of the account there"
@@ -392,34 +440,61 @@ accounts:
                 "access_token_file: token, access_token_env: T",
                 ".access_token_file: set together with ",
             ),
-            ("access_token_env: NOT_SET", ".access_token_env: no environment variable of that name is set"),
-            (f"access_token_env: {CANARY_TOKEN}", ".access_token_env: no environment variable of that name is set"),
+            (
+                "access_token_env: NOT_SET",
+                ".access_token_env: no environment variable of that name is set",
+            ),
+            (
+                f"access_token_env: {CANARY_TOKEN}",
+                ".access_token_env: no environment variable of that name is set",
+            ),
             ("access_token_env: BAD", ".access_token_env: the access token in BAD contains spaces"),
-            ("access_token_file: none", ".access_token_file: cannot read the access token in the file"),
+            (
+                "access_token_file: none",
+                ".access_token_file: cannot read the access token in the file",
+            ),
             ('access_token_file: "a\\0b"', ".access_token_file: expected printable text"),
             ("access_token_file: token, ca_file: none", ".ca_file: cannot read "),
-            ("access_token_file: token, keys: {exclude: '('}", ".keys.exclude: expected a regular expression, got '('"),
+            (
+                "access_token_file: token, keys: {exclude: '('}",
+                ".keys.exclude: expected a regular expression, got '('",
+            ),
             (
                 "access_token_file: token, thresholds: [{keys: a}, {expiry_warning: soon}]",
                 ".thresholds[1].expiry_warning: expected a duration such as",
             ),
-            ("access_token_file: token, user_id: x", ".user_id: expected a whole number from 1 to 999999999, got 'x'"),
-            ("access_token_file: token, base_url: http://x", ".base_url: plain HTTP to a non-loopback host"),
+            (
+                "access_token_file: token, user_id: x",
+                ".user_id: expected a whole number from 1 to 999999999, got 'x'",
+            ),
+            (
+                "access_token_file: token, base_url: http://x",
+                ".base_url: plain HTTP to a non-loopback host",
+            ),
             ("access_token_file: token, base_url: x", ".base_url: expected a URL such as"),
-            ("access_token_file: token, collect: {timeout: 5}", ".collect.timeout: expected a duration such as"),
+            (
+                "access_token_file: token, collect: {timeout: 5}",
+                ".collect.timeout: expected a duration such as",
+            ),
         ],
     )
-    def test_what_is_wrong_with_an_account_is_named_by_its_path(self, write, tmp_path, account, problem):
+    def test_what_is_wrong_with_an_account_is_named_by_its_path(
+        self, write, tmp_path, account, problem
+    ):
         flag = write(f"accounts: [{{name: a, {account}}}]")
         found = problems(flag, BAD="CANARY token")
 
         assert found[0].startswith(f"{tmp_path}/etc/accounts.yml: accounts[0]{problem}")
 
     def test_what_is_wrong_with_the_files_shape_is_reported_with_the_rest(self, write, tmp_path):
-        flag = write("accounts: [{name: a, access_token_file: token, intervall: 1s}]\ncollect: {timeout: x}")
+        flag = write(
+            "accounts: [{name: a, access_token_file: token, intervall: 1s}]\ncollect: {timeout: x}"
+        )
         found = problems(flag, "--log.level=x")
 
-        assert {problem.partition(": expected")[0].replace(str(tmp_path), "") for problem in found} == {
+        assert {
+            problem.partition(": expected")[0].replace(str(tmp_path), "") for problem in found
+        } == {
             "--log.level (COMETAPI_EXPORTER_LOG_LEVEL)",
             "/etc/accounts.yml: collect.timeout",
             "/etc/accounts.yml: accounts[0].intervall: unknown key; did you mean interval?",
@@ -429,7 +504,10 @@ accounts:
         ("text", "problem"),
         [
             (None, "cannot read {}: No such file or directory"),
-            ("accounts: [CANARY", "not valid YAML: expected ',' or ']', but got '<stream end>' near line 1, column 18"),
+            (
+                "accounts: [CANARY",
+                "not valid YAML: expected ',' or ']', but got '<stream end>' near line 1, column 18",
+            ),
         ],
     )
     def test_a_file_that_cannot_be_read_is_reported_once(self, tmp_path, text, problem):
@@ -437,33 +515,49 @@ accounts:
         if text is not None:
             path.write_text(text)
 
-        assert problems(f"--config.file={path}") == [f"{BY_KEY['config_file'].where}: {problem.format(path)}"]
+        assert problems(f"--config.file={path}") == [
+            f"{BY_KEY['config_file'].where}: {problem.format(path)}"
+        ]
 
     def test_the_variable_names_the_file_too(self, write, tmp_path):
         write("accounts: [{name: a, access_token_file: token}]")
 
-        assert load(COMETAPI_EXPORTER_CONFIG_FILE=f"{tmp_path}/etc/accounts.yml").accounts[0].name == "a"
+        assert (
+            load(COMETAPI_EXPORTER_CONFIG_FILE=f"{tmp_path}/etc/accounts.yml").accounts[0].name
+            == "a"
+        )
 
     def test_the_token_variable_may_be_the_one_of_an_account(self, write):
         flag = write("accounts: [{name: a, access_token_env: COMETAPI_ACCESS_TOKEN}]")
 
         assert load(flag, **TOKEN).accounts[0].token.read() == Secret(CANARY_TOKEN)
 
-    def test_what_is_wrong_for_all_is_reported_once_however_many_accounts_there_are(self, write, tmp_path):
+    def test_what_is_wrong_for_all_is_reported_once_however_many_accounts_there_are(
+        self, write, tmp_path
+    ):
         flag = write(
             "thresholds: [{low_quota_usd: few}]\n"
             "accounts: [{name: a, access_token_file: token}, {name: b, access_token_file: token}]"
         )
 
-        assert [problem.partition(": expected")[0] for problem in problems(flag, "--collect.interval=soon")] == [
+        assert [
+            problem.partition(": expected")[0]
+            for problem in problems(flag, "--collect.interval=soon")
+        ] == [
             BY_KEY["interval"].where,
             f"{tmp_path}/etc/accounts.yml: thresholds[0].low_quota_usd",
         ]
 
     def test_loading_again_sees_what_has_changed_in_the_file(self, write):
-        flags = {"config_file": write("accounts: [{name: a, access_token_file: token}]").partition("=")[2]}
+        flags = {
+            "config_file": write("accounts: [{name: a, access_token_file: token}]").partition("=")[
+                2
+            ]
+        }
         before = load_settings(flags, {})
-        write("accounts: [{name: a, access_token_file: token}, {name: b, access_token_file: token, user_id: 7}]")
+        write(
+            "accounts: [{name: a, access_token_file: token}, {name: b, access_token_file: token, user_id: 7}]"
+        )
         after = load_settings(flags, {})
 
         assert after.accounts[:1] == before.accounts
@@ -481,7 +575,11 @@ accounts:
         own, common = load(flag).accounts
 
         assert common.thresholds == (
-            Threshold(keys=parsers.pattern("production/.*"), low_quota_usd=50.0, expiry_warning=30 * 86_400.0),
+            Threshold(
+                keys=parsers.pattern("production/.*"),
+                low_quota_usd=50.0,
+                expiry_warning=30 * 86_400.0,
+            ),
             Threshold(daily_budget_usd=20.0),
         )
         assert own.thresholds == (
@@ -492,7 +590,9 @@ accounts:
     def test_the_shards_together_read_every_account_once(self, write):
         accounts = ", ".join(f"{{name: account {n}, access_token_file: token}}" for n in range(20))
         flag = write(f"accounts: [{accounts}]")
-        shards = [load(flag, "--shards.total=3", f"--shards.index={index}").accounts for index in range(3)]
+        shards = [
+            load(flag, "--shards.total=3", f"--shards.index={index}").accounts for index in range(3)
+        ]
 
         assert sorted(account.name for shard in shards for account in shard) == sorted(
             f"account {n}" for n in range(20)
@@ -512,6 +612,8 @@ accounts:
     def test_what_is_wrong_with_an_account_of_another_shard_is_reported_too(self, write):
         """Otherwise a file would be right for one shard and wrong for the next."""
         flag = write("accounts: [{name: a, access_token_file: none}]")
-        counts = [len(problems(flag, "--shards.total=2", f"--shards.index={index}")) for index in (0, 1)]
+        counts = [
+            len(problems(flag, "--shards.total=2", f"--shards.index={index}")) for index in (0, 1)
+        ]
 
         assert counts == [1, 1]

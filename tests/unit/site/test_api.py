@@ -65,7 +65,9 @@ def test_a_key_is_reported_whole_and_in_numbers():
 
 
 def test_an_account_is_reported_whole():
-    state = a_read_state(an_api_key(), an_api_key(id=2, status=2), an_api_key(id=3), at=NOW - 9, balance=a_balance())
+    state = a_read_state(
+        an_api_key(), an_api_key(id=2, status=2), an_api_key(id=3), at=NOW - 9, balance=a_balance()
+    )
     spending = Spending(read_at=NOW - 99, models=(("small", 500_000, 1_500_000),))
     state = replace(state, gateway="https://gw.example", usage=Usage(spending=spending))
 
@@ -106,8 +108,20 @@ def test_an_account_is_reported_whole():
     ("state", "facts"),
     [
         (a_state(), {"up": None, "read_at": None, "withdrawn": False, "balance": None, "keys": 0}),
-        (FAILING, {"up": False, "failing": "server_error", "failing_since": NOW - 60, "error": "503", "keys": 1}),
-        (FAILING.withdrawn(), {"withdrawn": True, "balance": None, "spending": None, "keys": 0, "usable_keys": 0}),
+        (
+            FAILING,
+            {
+                "up": False,
+                "failing": "server_error",
+                "failing_since": NOW - 60,
+                "error": "503",
+                "keys": 1,
+            },
+        ),
+        (
+            FAILING.withdrawn(),
+            {"withdrawn": True, "balance": None, "spending": None, "keys": 0, "usable_keys": 0},
+        ),
     ],
     ids=["not read yet", "failing", "withdrawn"],
 )
@@ -115,7 +129,11 @@ def test_an_account_says_what_may_be_believed(state, facts):
     answer = answered(Snapshot.of([state]))
 
     assert {name: answer["accounts"][0][name] for name in facts} == facts
-    assert (answer["ready"], len(answer["keys"]), answer["total"]) == (state != a_state(), facts["keys"], facts["keys"])
+    assert (answer["ready"], len(answer["keys"]), answer["total"]) == (
+        state != a_state(),
+        facts["keys"],
+        facts["keys"],
+    )
 
 
 @pytest.mark.parametrize(
@@ -124,9 +142,19 @@ def test_an_account_says_what_may_be_believed(state, facts):
         (
             {"remaining_quota": None, "last_used_at": None, "created_at": None},
             a_balance(),
-            {"unlimited": True, "remaining_usd": None, "created_at": None, "last_used_at": None, "expires_at": None},
+            {
+                "unlimited": True,
+                "remaining_usd": None,
+                "created_at": None,
+                "last_used_at": None,
+                "expires_at": None,
+            },
         ),
-        ({}, a_balance(remaining_quota=0), {"usable": False, "unusable_because": "account_exhausted"}),
+        (
+            {},
+            a_balance(remaining_quota=0),
+            {"usable": False, "unusable_because": "account_exhausted"},
+        ),
         (
             {"remaining_quota": 9, "used_quota": 991, "last_used_at": NOW - 1_500},
             a_balance(used_quota=10_000, requests=1_000),
@@ -142,8 +170,12 @@ def test_a_key_says_what_does_not_apply_and_whether_it_works(key, balance, facts
 
 
 def test_the_filters_of_the_page_hold_here():
-    snapshot = a_snapshot(*(an_api_key(id=number, status=1 + number % 2) for number in range(1, 11)))
-    answer = answered(snapshot, ("status", "enabled"), ("sort", "-id"), ("limit", "2"), ("page", "2"))
+    snapshot = a_snapshot(
+        *(an_api_key(id=number, status=1 + number % 2) for number in range(1, 11))
+    )
+    answer = answered(
+        snapshot, ("status", "enabled"), ("sort", "-id"), ("limit", "2"), ("page", "2")
+    )
 
     assert [key["id"] for key in answer["keys"]] == [6, 4]
     assert (answer["total"], answer["matched"], answer["skipped"]) == (10, 5, 2)
@@ -151,10 +183,21 @@ def test_the_filters_of_the_page_hold_here():
 
 
 def test_every_field_is_documented():
-    documented = set(re.findall(r"^\| `(\w+)`", DOCS.read_text(encoding="utf-8"), flags=re.MULTILINE))
+    documented = set(
+        re.findall(r"^\| `(\w+)`", DOCS.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    )
     usage = Usage(spending=Spending(read_at=NOW, models=(("m", 1, 2),)))
-    answer = answered(Snapshot.of([replace(a_read_state(an_api_key(), balance=a_balance()), usage=usage)]))
+    answer = answered(
+        Snapshot.of([replace(a_read_state(an_api_key(), balance=a_balance()), usage=usage)])
+    )
     (account,) = answer["accounts"]
     spending = account["spending"]
 
-    assert {*answer, *account, *account["balance"], *spending, *spending["models"][0], *answer["keys"][0]} <= documented
+    assert {
+        *answer,
+        *account,
+        *account["balance"],
+        *spending,
+        *spending["models"][0],
+        *answer["keys"][0],
+    } <= documented

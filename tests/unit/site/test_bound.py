@@ -99,7 +99,9 @@ def test_work_that_fails_says_so_and_makes_room():
 def test_work_that_fails_after_its_client_has_left_is_not_reported_as_forgotten():
     async def scenario():
         reported = []
-        asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["message"]))
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: reported.append(context["message"])
+        )
         bound, failing, ended = Bound(), Work(ValueError("no")), Work()
         for work in (failing, ended):
             (task,) = await started(bound.run(work))

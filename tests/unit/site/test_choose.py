@@ -24,7 +24,9 @@ def mixed():
         an_api_key(id=5, name="Now", expires_at=NOW + HOUR),
         an_api_key(id=6, name="low", remaining_quota=1, used_quota=999),
         an_api_key(id=7, name="dead long", remaining_quota=0, last_used_at=NOW - 6 * DAY),
-        an_api_key(id=8, name="dead lately", expires_at=NOW - HOUR, last_used_at=NOW - HOUR, group="vip"),
+        an_api_key(
+            id=8, name="dead lately", expires_at=NOW - HOUR, last_used_at=NOW - HOUR, group="vip"
+        ),
     )
 
 
@@ -32,7 +34,13 @@ def mixed():
 
 
 def test_a_query_is_read_and_written_back():
-    pairs = [("account", "a&b"), ("id", "7"), ("group", "(none)"), ("status", "enabled"), ("health", "dead")]
+    pairs = [
+        ("account", "a&b"),
+        ("id", "7"),
+        ("group", "(none)"),
+        ("status", "enabled"),
+        ("health", "dead"),
+    ]
     query = Query.read([*pairs, ("q", " x y "), ("sort", "-name"), ("page", "3")])
 
     assert query.link(page=query.page) == (
@@ -52,8 +60,22 @@ def test_a_link_changes_what_it_says_and_begins_with_the_first_page():
 @pytest.mark.parametrize(
     "pairs",
     [
-        [("status", "banana"), ("health", "DEAD"), ("sort", "--name"), ("sort", "-worst"), ("page", "-1"), ("id", "x")],
-        [("page", "0"), ("limit", "1e9"), ("page", "٣"), ("sort", "__class__"), ("limit", "0"), ("id", "-7")],
+        [
+            ("status", "banana"),
+            ("health", "DEAD"),
+            ("sort", "--name"),
+            ("sort", "-worst"),
+            ("page", "-1"),
+            ("id", "x"),
+        ],
+        [
+            ("page", "0"),
+            ("limit", "1e9"),
+            ("page", "٣"),
+            ("sort", "__class__"),
+            ("limit", "0"),
+            ("id", "-7"),
+        ],
         [("", ""), ("page", ""), ("q", "   "), ("unknown", "x" * 9999), ("id", "")],
     ],
 )
@@ -62,9 +84,16 @@ def test_what_a_query_cannot_mean_is_ignored(pairs):
 
 
 def test_what_a_query_has_too_much_of_is_cut():
-    query = Query.read([("q", "x" * 5000), ("group", "g" * 5000), ("page", "9" * 5000), ("limit", "9" * 5000)])
+    query = Query.read(
+        [("q", "x" * 5000), ("group", "g" * 5000), ("page", "9" * 5000), ("limit", "9" * 5000)]
+    )
 
-    assert (len(query.q), len(query.group), query.page, query.limit) == (100, 200, 10**19 - 1, 10**19 - 1)
+    assert (len(query.q), len(query.group), query.page, query.limit) == (
+        100,
+        200,
+        10**19 - 1,
+        10**19 - 1,
+    )
 
 
 @pytest.mark.parametrize("field", ["account", "group", "status", "health", "q"])
@@ -115,7 +144,11 @@ def test_a_query_narrows_and_sorts(mixed, asked, ids):
 def test_the_tally_counts_what_matches_but_for_the_chosen_health(mixed):
     choice = choose(mixed, Query(group="vip", health="dead"), NOW)
 
-    assert {health.value for health, number in choice.tally.items() if number == 1} == {"dead", "warning", "ok"}
+    assert {health.value for health, number in choice.tally.items() if number == 1} == {
+        "dead",
+        "warning",
+        "ok",
+    }
     assert (sum(choice.tally.values()), choice.matched, choice.total) == (3, 1, 8)
 
 
@@ -129,8 +162,14 @@ def test_a_page_past_the_last_is_the_last(mixed, page, ids):
 def test_money_is_compared_across_accounts_with_different_units():
     snapshot = Snapshot.of(
         [
-            a_read_state(an_api_key(id=1, remaining_quota=500_000), name="a", configured_units_per_usd=500_000.0),
-            a_read_state(an_api_key(id=2, remaining_quota=50), name="b", configured_units_per_usd=10.0),
+            a_read_state(
+                an_api_key(id=1, remaining_quota=500_000),
+                name="a",
+                configured_units_per_usd=500_000.0,
+            ),
+            a_read_state(
+                an_api_key(id=2, remaining_quota=50), name="b", configured_units_per_usd=10.0
+            ),
         ]
     )
 

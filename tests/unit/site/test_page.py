@@ -45,7 +45,10 @@ def an_entry(*, facts=None, balance=None, name="main", thresholds=(), **key):
         ({"expires_at": NOW + 3 * DAY}, "EXPIRES IN 3 d"),
         ({"remaining_quota": 26, "used_quota": 974}, "2.6 % LEFT"),
         ({"remaining_quota": 9, "used_quota": 991, "expires_at": NOW + 6 * DAY}, "0.9 % LEFT"),
-        ({"remaining_quota": 1_250_000, "thresholds": (Threshold(low_quota_usd=5.0),)}, "$2.50 LEFT"),
+        (
+            {"remaining_quota": 1_250_000, "thresholds": (Threshold(low_quota_usd=5.0),)},
+            "$2.50 LEFT",
+        ),
         ({"status": 2}, "DISABLED"),
         ({"status": 3}, "EXPIRED"),
         ({"status": 3, "expires_at": NOW + DAY}, "EXPIRED"),
@@ -59,7 +62,11 @@ def an_entry(*, facts=None, balance=None, name="main", thresholds=(), **key):
         ({"balance": a_balance(remaining_quota=0)}, "ACCOUNT EMPTY"),
         ({"group": "vip", "facts": Facts(groups={"default": 1.0})}, "GROUP NOT OPEN"),
         (
-            {"remaining_quota": 9, "last_used_at": NOW - HOUR, "balance": a_balance(used_quota=10_000, requests=10)},
+            {
+                "remaining_quota": 9,
+                "last_used_at": NOW - HOUR,
+                "balance": a_balance(used_quota=10_000, requests=10),
+            },
             "PROBABLY DRY",
         ),
     ],
@@ -72,7 +79,10 @@ def test_a_badge_says_how_a_key_is_and_why(facts, words):
     ("facts", "words"),
     [
         ({"remaining_quota": 500, "used_quota": 1_000, "created_at": NOW - 30 * DAY}, "15 days"),
-        ({"remaining_quota": 5_000_000, "used_quota": 1, "created_at": NOW - 30 * DAY}, "more than 10 years"),
+        (
+            {"remaining_quota": 5_000_000, "used_quota": 1, "created_at": NOW - 30 * DAY},
+            "more than 10 years",
+        ),
         ({"remaining_quota": None}, ""),
         ({"remaining_quota": 0}, ""),
         ({"used_quota": 0}, ""),
@@ -103,7 +113,9 @@ READ = a_read_state(an_api_key(), at=NOW - 900)
     ],
 )
 def test_an_account_that_fails_says_since_when_and_what_is_shown(state, what):
-    failing = state.failed(failure(Reason.RATE_LIMITED), NOW - 600).failed(failure(Reason.TIMEOUT), NOW - 300)
+    failing = state.failed(failure(Reason.RATE_LIMITED), NOW - 600).failed(
+        failure(Reason.TIMEOUT), NOW - 300
+    )
 
     assert trouble(failing, NOW) == f"Failing for 10 minutes, since 2025-06-15 14:56:40 UTC; {what}"
 
@@ -112,7 +124,10 @@ def test_an_account_that_fails_says_since_when_and_what_is_shown(state, what):
     ("facts", "found"),
     [
         ({"clock_skew": 60.0, "facts": Facts(quota_units_per_usd=500_000.0)}, []),
-        ({"skipped": 1, "excluded": 1_200}, ["1 key could not be read", "1,200 keys excluded by filters"]),
+        (
+            {"skipped": 1, "excluded": 1_200},
+            ["1 key could not be read", "1,200 keys excluded by filters"],
+        ),
         (
             {"facts": Facts(quota_units_per_usd=1_000_000.0)},
             ["500,000 quota units per USD are configured, the gateway reports 1,000,000"],
@@ -158,7 +173,11 @@ def test_the_title_begins_with_what_is_wrong():
 
 
 def test_a_filter_for_what_is_gone_stays_selected():
-    page = lay_out(a_snapshot(an_api_key(group="vip"), an_api_key(id=2)), Query(group="gone", account="left"), NOW)
+    page = lay_out(
+        a_snapshot(an_api_key(group="vip"), an_api_key(id=2)),
+        Query(group="gone", account="left"),
+        NOW,
+    )
 
     assert page["nothing"] == "No key matches."
     assert page["groups"] == ["(none)", "vip", "gone"]
@@ -176,13 +195,17 @@ def test_a_filter_for_what_is_gone_stays_selected():
     ],
 )
 def test_the_page_says_which_keys_of_how_many_it_shows(asked, words):
-    snapshot = a_snapshot(*(an_api_key(id=number, group="" if number else "vip") for number in range(401)))
+    snapshot = a_snapshot(
+        *(an_api_key(id=number, group="" if number else "vip") for number in range(401))
+    )
 
     assert shown(choose(snapshot, Query(**asked), NOW)) == words
 
 
 FAILING = a_state(name="broken").failed(failure(Reason.UNREACHABLE), NOW - 60)
-WITHDRAWN = a_read_state(name="old", at=NOW - 7200).failed(failure(Reason.TIMEOUT), NOW - 60).withdrawn()
+WITHDRAWN = (
+    a_read_state(name="old", at=NOW - 7200).failed(failure(Reason.TIMEOUT), NOW - 60).withdrawn()
+)
 
 
 @pytest.mark.parametrize(

@@ -55,12 +55,17 @@ def test_a_scrape_that_accepts_nothing_special_gets_plain_text():
 
     assert (response.status_code, response.headers["content-type"]) == (200, TEXT)
     assert "content-encoding" not in response.headers
-    assert (response.headers["vary"], response.headers["cache-control"]) == ("Accept, Accept-Encoding", "no-store")
+    assert (response.headers["vary"], response.headers["cache-control"]) == (
+        "Accept, Accept-Encoding",
+        "no-store",
+    )
     assert 'key_name="ключ"' in raw.decode()
 
 
 def test_who_accepts_openmetrics_gets_it():
-    response, raw = request("/metrics", headers={"accept": "application/openmetrics-text;version=1.0.0"})
+    response, raw = request(
+        "/metrics", headers={"accept": "application/openmetrics-text;version=1.0.0"}
+    )
 
     assert response.headers["content-type"] == OPENMETRICS
     assert "cometapi_up" in {family.name for family in parse_openmetrics(raw.decode())}
@@ -82,13 +87,17 @@ def test_no_browser_may_guess_what_an_answer_is(path):
 def test_names_choose_families():
     _, raw = request("/metrics?name[]=cometapi_up&name[]=cometapi_key_status")
 
-    assert [line.split("{")[0] for line in raw.decode().splitlines() if not line.startswith("#")] == [
+    assert [
+        line.split("{")[0] for line in raw.decode().splitlines() if not line.startswith("#")
+    ] == [
         "cometapi_key_status",
         "cometapi_up",
     ]
 
 
-@pytest.mark.parametrize("query", ["?name[]=missing", "?name[]=", "?name%5B%5D=%00%ff", "?foo=bar", "?name[]=a" * 50])
+@pytest.mark.parametrize(
+    "query", ["?name[]=missing", "?name[]=", "?name%5B%5D=%00%ff", "?foo=bar", "?name[]=a" * 50]
+)
 def test_metrics_answer_200_whatever_is_asked_and_when_nothing_works(query):
     headers = {"accept": ";q=;,", "accept-encoding": b"\xff;q=x"}
 
@@ -99,7 +108,10 @@ def test_the_metrics_have_the_path_that_was_chosen_and_no_other():
     chosen = {"telemetry_path": "/probe/cometapi"}
 
     assert [status(path, **chosen) for path in ("/probe/cometapi", "/metrics")] == [200, 404]
-    assert request("/", **chosen)[1] == b"the status page is disabled; the metrics are at /probe/cometapi\n"
+    assert (
+        request("/", **chosen)[1]
+        == b"the status page is disabled; the metrics are at /probe/cometapi\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -122,16 +134,33 @@ def test_each_probe_answers_its_own_question(path, alive, ready, code):
 @pytest.mark.parametrize("path", ["/", "/metrics", "/-/healthy", "/-/ready"])
 def test_head_says_what_get_would_and_nothing_else_is_allowed(path):
     head, get = (request(path, method=method)[0] for method in ("HEAD", "GET"))
-    refused = [request(path, method=method)[0] for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW")]
+    refused = [
+        request(path, method=method)[0]
+        for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW")
+    ]
 
-    assert (head.status_code, head.headers["content-type"]) == (get.status_code, get.headers["content-type"])
+    assert (head.status_code, head.headers["content-type"]) == (
+        get.status_code,
+        get.headers["content-type"],
+    )
     assert {response.status_code for response in refused} == {405}
-    assert {frozenset(response.headers["allow"].split(", ")) for response in refused} == {frozenset({"GET", "HEAD"})}
+    assert {frozenset(response.headers["allow"].split(", ")) for response in refused} == {
+        frozenset({"GET", "HEAD"})
+    }
 
 
 @pytest.mark.parametrize(
     "path",
-    ["/missing", "/-/", "/-/live", "/metrics/", "/metrics/x", "/%2e%2e/etc/passwd", "/metrics%00", "/api/v1/keys"],
+    [
+        "/missing",
+        "/-/",
+        "/-/live",
+        "/metrics/",
+        "/metrics/x",
+        "/%2e%2e/etc/passwd",
+        "/metrics%00",
+        "/api/v1/keys",
+    ],
 )
 def test_what_is_not_there_is_404(path):
     assert status(path) == 404
@@ -140,9 +169,17 @@ def test_what_is_not_there_is_404(path):
 @pytest.mark.parametrize(
     ("problems", "code", "text"),
     [
-        (None, 403, "reloads by request are disabled: set --web.enable-lifecycle, or send SIGHUP\n"),
+        (
+            None,
+            403,
+            "reloads by request are disabled: set --web.enable-lifecycle, or send SIGHUP\n",
+        ),
         ([], 200, "reloaded\n"),
-        (["accounts[0].name: missing", "thresholds: no list"], 500, "accounts[0].name: missing\nthresholds: no list\n"),
+        (
+            ["accounts[0].name: missing", "thresholds: no list"],
+            500,
+            "accounts[0].name: missing\nthresholds: no list\n",
+        ),
     ],
 )
 @pytest.mark.parametrize("method", ["POST", "PUT"])
@@ -220,7 +257,9 @@ def test_of_a_crowd_of_expensive_requests_one_is_at_work_and_sixteen_wait():
     begun, refused, codes = crowd(scenario)
 
     assert (begun, codes.count(200), codes.count(503)) == (1, 17, 283)
-    assert {(answer.headers["retry-after"], answer.headers["connection"]) for answer in refused} == {("5", "close")}
+    assert {
+        (answer.headers["retry-after"], answer.headers["connection"]) for answer in refused
+    } == {("5", "close")}
 
 
 @pytest.mark.parametrize("kind", EXPENSIVE)

@@ -112,7 +112,9 @@ def test_quota_and_a_misleading_status_are_said_as_one_decides_by_them(facts, he
 def test_a_key_of_an_account_that_fails_says_how_old_what_is_known_of_it_is():
     state = a_read_state(an_api_key(), at=NOW - 600).failed(failure(Reason.TIMEOUT), NOW - 60)
 
-    assert texts(request("/", state).text, "td", **{"class": "health"}) == ["OK as of 10 minutes ago"]
+    assert texts(request("/", state).text, "td", **{"class": "health"}) == [
+        "OK as of 10 minutes ago"
+    ]
 
 
 def test_a_key_has_a_view_with_exact_times_and_queries_to_copy():
@@ -132,7 +134,10 @@ def test_a_key_has_a_view_with_exact_times_and_queries_to_copy():
 
 
 def test_the_name_of_a_key_leads_to_its_view():
-    assert 'href="?account=a%26b&amp;id=9"' in request("/", a_read_state(an_api_key(id=9), name="a&b")).text
+    assert (
+        'href="?account=a%26b&amp;id=9"'
+        in request("/", a_read_state(an_api_key(id=9), name="a&b")).text
+    )
 
 
 # An account.
@@ -147,19 +152,30 @@ def test_an_account_says_its_gateway_money_age_and_next_refresh():
     text = request("/", replace(state, gateway="https://gw.example", next_refresh_at=NOW + 52)).text
 
     assert texts(text, "div", **{"class": "who"}) == ["main up https://gw.example"]
-    assert texts(text, "dd")[:4] == ["$50.00 $20.05 used, 339 requests", "1 of 2", "8 seconds ago", "in 52 seconds"]
+    assert texts(text, "dd")[:4] == [
+        "$50.00 $20.05 used, 339 requests",
+        "1 of 2",
+        "8 seconds ago",
+        "in 52 seconds",
+    ]
 
 
 @pytest.mark.parametrize(
     ("state", "facts"),
     [
         (a_state(), ["no data", "no data", "no data yet", "in progress"]),
-        (replace(a_read_state(), next_refresh_at=NOW), ["not available", "0 of 0", "0 seconds ago", "in progress"]),
+        (
+            replace(a_read_state(), next_refresh_at=NOW),
+            ["not available", "0 of 0", "0 seconds ago", "in progress"],
+        ),
         (
             a_read_state(facts=Facts(subscriptions=Subscriptions(remaining_quota=500_000))),
             ["subscriptions: $1.00 left"],
         ),
-        (a_read_state(facts=Facts(subscriptions=Subscriptions(remaining_quota=None))), ["subscriptions: no limit"]),
+        (
+            a_read_state(facts=Facts(subscriptions=Subscriptions(remaining_quota=None))),
+            ["subscriptions: no limit"],
+        ),
     ],
 )
 def test_an_account_says_what_is_not_known_yet_and_what_its_subscriptions_have_left(state, facts):
@@ -180,13 +196,18 @@ def test_an_account_that_fails_says_the_last_error_and_the_fix_with_flags_or_key
 
 
 def test_what_models_cost_is_said_in_dollars_of_the_account():
-    spending = Spending(read_at=NOW - 600, models=((HOSTILE, 500_000, 4_000_000), ("other models", 0, 1_000_000)))
+    spending = Spending(
+        read_at=NOW - 600, models=((HOSTILE, 500_000, 4_000_000), ("other models", 0, 1_000_000))
+    )
     text = request(
-        "/", replace(a_read_state(configured_units_per_usd=1_000_000.0), usage=Usage(spending=spending))
+        "/",
+        replace(a_read_state(configured_units_per_usd=1_000_000.0), usage=Usage(spending=spending)),
     ).text
     section = text[text.index('<div class="models">') : text.index("</main>")]
 
-    assert texts(section, "h4") == ["Spending by model this month and today UTC, read 10 minutes ago"]
+    assert texts(section, "h4") == [
+        "Spending by model this month and today UTC, read 10 minutes ago"
+    ]
     assert texts(section, "dt") == [HOSTILE, "other models"]
     assert texts(section, "dd") == ["$4.00 $0.50 today", "$1.00 $0.00 today"]
     assert "<img" not in text
@@ -226,7 +247,10 @@ def test_the_tally_marks_the_chosen_health_and_says_how_many_match(path, chosen,
 def test_heads_sort_and_turn_round_and_begin_with_the_first_page():
     def heads(path):
         text = request(path, a_read_state(an_api_key(group="vip"))).text
-        return {name: html.unescape(link) for name, link in re.findall(r'<a id="sort-(\w+)" href="([^"]*)"', text)}
+        return {
+            name: html.unescape(link)
+            for name, link in re.findall(r'<a id="sort-(\w+)" href="([^"]*)"', text)
+        }
 
     assert heads("/?group=vip&page=3")["name"] == "?group=vip&sort=name"
     assert heads("/?group=vip&sort=name")["name"] == "?group=vip&sort=-name"
@@ -241,7 +265,11 @@ def test_heads_sort_and_turn_round_and_begin_with_the_first_page():
     [
         ("/?sort=id", 200, "200 keys"),
         ("/?sort=id", 1_001, "1\N{EN DASH}200 of 1,001 keys 1 2 \N{HORIZONTAL ELLIPSIS} 6 Next"),
-        ("/?sort=id&page=3", 1_001, "401\N{EN DASH}600 of 1,001 keys Previous 1 2 3 4 \N{HORIZONTAL ELLIPSIS} 6 Next"),
+        (
+            "/?sort=id&page=3",
+            1_001,
+            "401\N{EN DASH}600 of 1,001 keys Previous 1 2 3 4 \N{HORIZONTAL ELLIPSIS} 6 Next",
+        ),
         ("/?sort=id&page=99", 401, "401\N{EN DASH}401 of 401 keys Previous 1 2 3"),
     ],
 )
@@ -251,7 +279,9 @@ def test_pages_lead_back_and_forth_above_and_below(path, keys, words):
     assert texts(text, "nav", **{"aria-label": "Pages"}) == [words] * (2 if keys > 200 else 1)
     for where in ("above", "below"):
         assert (f'<a id="back-{where}" rel="prev" href="?sort=id' in text) is ("Previous" in words)
-        assert (f'<a id="forth-{where}" rel="next" href="?sort=id&amp;page=' in text) is ("Next" in words)
+        assert (f'<a id="forth-{where}" rel="next" href="?sort=id&amp;page=' in text) is (
+            "Next" in words
+        )
 
 
 def test_the_json_link_asks_for_what_the_page_shows():
@@ -311,7 +341,9 @@ def test_style_and_script_may_be_kept_for_ever_at_an_address_of_their_content():
         assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-@pytest.mark.parametrize("name", ["status.css", "..%2fpage.py", "%00", "status-0000000000000000.css"])
+@pytest.mark.parametrize(
+    "name", ["status.css", "..%2fpage.py", "%00", "status-0000000000000000.css"]
+)
 def test_another_static_address_is_404(name):
     assert request(f"/-/static/{name}").status_code == 404
 
@@ -320,13 +352,24 @@ def test_another_static_address_is_404(name):
 def test_head_says_what_get_would_and_nothing_else_is_allowed(path):
     head = request(path, method="HEAD")
 
-    assert (head.status_code, head.headers["content-type"]) == (200, request(path).headers["content-type"])
-    assert [request(path, method=method).status_code for method in ("POST", "PUT", "DELETE", "OPTIONS")] == [405] * 4
+    assert (head.status_code, head.headers["content-type"]) == (
+        200,
+        request(path).headers["content-type"],
+    )
+    assert [
+        request(path, method=method).status_code for method in ("POST", "PUT", "DELETE", "OPTIONS")
+    ] == [405] * 4
 
 
 @pytest.mark.parametrize(
     "query",
-    ["?page=%00&sort=%ff%fe&q=%ed%a0%80", "?" + "&" * 5000, "?q=" + "%F0%9F%94%91" * 2000, "?sort=;drop&&&=&==", "?%"],
+    [
+        "?page=%00&sort=%ff%fe&q=%ed%a0%80",
+        "?" + "&" * 5000,
+        "?q=" + "%F0%9F%94%91" * 2000,
+        "?sort=;drop&&&=&==",
+        "?%",
+    ],
 )
 @pytest.mark.parametrize("path", ["/", "/api/v1/keys"])
 def test_no_query_string_breaks_a_page(path, query):
@@ -335,7 +378,9 @@ def test_no_query_string_breaks_a_page(path, query):
 
 @pytest.mark.parametrize("path", ["/", "/api/v1/keys"])
 def test_a_response_is_packed_for_those_who_accept_gzip(path):
-    packed, plain = (request(path, with_keys(50), **{"accept-encoding": kind}) for kind in ("gzip", "identity"))
+    packed, plain = (
+        request(path, with_keys(50), **{"accept-encoding": kind}) for kind in ("gzip", "identity")
+    )
 
     assert packed.headers["content-encoding"] == "gzip"
     assert int(packed.headers["content-length"]) < len(plain.content)
@@ -343,8 +388,12 @@ def test_a_response_is_packed_for_those_who_accept_gzip(path):
     assert plain.text == packed.text
 
 
-@pytest.mark.parametrize(("path", "keys"), [("", 10_000), ("?limit=20000", 10_000), ("?page=2", 5), ("?limit=3", 3)])
-def test_a_json_response_holds_ten_thousand_keys_at_most_and_the_rest_is_on_further_pages(path, keys):
+@pytest.mark.parametrize(
+    ("path", "keys"), [("", 10_000), ("?limit=20000", 10_000), ("?page=2", 5), ("?limit=3", 3)]
+)
+def test_a_json_response_holds_ten_thousand_keys_at_most_and_the_rest_is_on_further_pages(
+    path, keys
+):
     answer = request(f"/api/v1/keys{path}", with_keys(10_005)).json()
 
     assert (len(answer["keys"]), answer["matched"]) == (keys, 10_005)

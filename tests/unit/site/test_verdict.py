@@ -38,7 +38,9 @@ def judged(key, **account):
         ({"remaining_quota": 5, "used_quota": -5}, Health.OK, None),
     ],
 )
-def test_a_key_in_use_is_judged_by_expiry_and_quota_whatever_its_status_says(facts, health, obstacle):
+def test_a_key_in_use_is_judged_by_expiry_and_quota_whatever_its_status_says(
+    facts, health, obstacle
+):
     verdict = judged(an_api_key(**facts))
 
     assert (verdict.health, verdict.obstacle) == (health, obstacle)
@@ -85,10 +87,25 @@ def test_of_two_dead_keys_the_one_used_last_is_worse():
 @pytest.mark.parametrize(
     ("threshold", "facts", "health", "by_expiry"),
     [
-        ({"low_quota_usd": 5.0}, {"remaining_quota": 2_499_999, "used_quota": 0}, Health.WARNING, False),
+        (
+            {"low_quota_usd": 5.0},
+            {"remaining_quota": 2_499_999, "used_quota": 0},
+            Health.WARNING,
+            False,
+        ),
         ({"low_quota_usd": 5.0}, {"remaining_quota": 2_500_000, "used_quota": 0}, Health.OK, False),
-        ({"low_quota_usd": 5.0}, {"remaining_quota": 499_999, "used_quota": 0}, Health.CRITICAL, False),
-        ({"low_quota_usd": 5.0}, {"remaining_quota": 2_500_000, "used_quota": 10**12}, Health.OK, False),
+        (
+            {"low_quota_usd": 5.0},
+            {"remaining_quota": 499_999, "used_quota": 0},
+            Health.CRITICAL,
+            False,
+        ),
+        (
+            {"low_quota_usd": 5.0},
+            {"remaining_quota": 2_500_000, "used_quota": 10**12},
+            Health.OK,
+            False,
+        ),
         ({"low_quota_usd": 0.0}, {"remaining_quota": 1, "used_quota": 999}, Health.OK, False),
         ({"low_quota_usd": 5.0}, {"remaining_quota": None}, Health.OK, False),
         ({"expiry_warning": 30.0 * DAY}, {"expires_at": NOW + 30 * DAY - 1}, Health.WARNING, True),
@@ -107,12 +124,16 @@ def test_of_two_dead_keys_the_one_used_last_is_worse():
         ({}, {"remaining_quota": 99, "used_quota": 901}, Health.WARNING, False),
     ],
 )
-def test_a_threshold_of_the_user_takes_the_place_of_the_common_limit(threshold, facts, health, by_expiry):
+def test_a_threshold_of_the_user_takes_the_place_of_the_common_limit(
+    threshold, facts, health, by_expiry
+):
     verdict = judged(an_api_key(**facts), thresholds=(Threshold(**threshold),))
 
     assert (verdict.health, verdict.by_expiry) == (health, by_expiry)
 
 
-@pytest.mark.parametrize(("left", "used", "share"), [(0, 0, 0), (-5, 10, 0), (10, -3, 1), (None, 5, None)])
+@pytest.mark.parametrize(
+    ("left", "used", "share"), [(0, 0, 0), (-5, 10, 0), (10, -3, 1), (None, 5, None)]
+)
 def test_the_share_left_is_a_part_of_all_the_quota_there_ever_was(left, used, share):
     assert share_left(an_api_key(remaining_quota=left, used_quota=used)) == share

@@ -69,7 +69,14 @@ def test_a_duration_is_one_unit_rounded_down(seconds, words):
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(-3, "0 s"), (119, "119 s"), (7_199, "119 min"), (5 * HOUR - 1, "4 h"), (2 * DAY, "2 d"), (4e8, "4,629 d")],
+    [
+        (-3, "0 s"),
+        (119, "119 s"),
+        (7_199, "119 min"),
+        (5 * HOUR - 1, "4 h"),
+        (2 * DAY, "2 d"),
+        (4e8, "4,629 d"),
+    ],
 )
 def test_a_short_duration_fits_a_badge(seconds, words):
     assert short(seconds) == words
@@ -84,9 +91,17 @@ def test_a_moment_lies_ahead_or_behind():
 
 
 def test_a_time_no_calendar_holds_is_its_number():
-    assert (utc(NOW), utc(2**62), utc(-1)) == ("2025-06-15 15:06:40 UTC", "4611686018427387904", "-1")
+    assert (utc(NOW), utc(2**62), utc(-1)) == (
+        "2025-06-15 15:06:40 UTC",
+        "4611686018427387904",
+        "-1",
+    )
     assert (utc(0), utc(253_402_300_799)) == ("1970-01-01 00:00:00 UTC", "9999-12-31 23:59:59 UTC")
 
 
 def test_one_is_counted_without_an_s():
-    assert (count(0, "key"), count(1, "key"), count(1200, "key")) == ("0 keys", "1 key", "1,200 keys")
+    assert (count(0, "key"), count(1, "key"), count(1200, "key")) == (
+        "0 keys",
+        "1 key",
+        "1,200 keys",
+    )
