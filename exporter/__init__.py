@@ -12,10 +12,10 @@ each other; import-linter enforces it:
     cometapi/          how the vendor talks
     server/, site/     how the exporter is reached; what it answers
     demo/, logs        a simulated account; log lines, from a thread
-    exposition/        what a scrape gets, rendered when the data changes
+    exposition/, account_notes      what a scrape gets, rendered when the data changes; oddities
     snapshot           what is known of each account
     filters, credentials, strict_yaml, parsers      keys by name; the token; YAML; text to value
-    model, errors, files, workers                   what a key is; what can go wrong; the ground
+    model, errors, files, formatting, workers       what a key is; what can go wrong; the ground
 
 The path of data: bytes -> cometapi.connections -> answer, wire (Page) -> paging (Listing) ->
 refresh.refresher -> snapshot (AccountState) -> watch.publish -> exposition.rendering ->

@@ -128,7 +128,7 @@ def _run(given: dict[str, Any], environ: Mapping[str, str], arguments: Sequence[
         )
     load = functools.partial(load_settings, given, environ, demo=demo)
     try:
-        settings = workers.start(load, "configuration").result(workers.LANE_SECONDS)
+        settings = workers.start(load, "configuration").result(workers.CALL_SECONDS)
     except SettingsError as error:
         return _complain("\n  ".join(["Invalid configuration:", *error.problems]), WRONG_SETTINGS)
     except TimeoutError:

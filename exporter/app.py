@@ -38,7 +38,7 @@ from exporter.settings.load import Settings
 from exporter.site.routes import Site
 from exporter.snapshot import AccountState
 from exporter.watch import Watch
-from exporter.workers import LookUps
+from exporter.workers import ResolverExecutor
 
 LAST_RESORT_SECONDS = 4.9
 # How long the thread that renders may keep the interpreter while a request waits for it, several
@@ -129,7 +129,7 @@ async def monitoring(
     settings: Settings, load: Callable[[], Settings] | None = None
 ) -> AsyncIterator[Watch]:
     """Know the accounts of *settings*, or the demo's, with the world as it is; nothing runs yet."""
-    asyncio.get_running_loop().set_default_executor(LookUps())
+    asyncio.get_running_loop().set_default_executor(ResolverExecutor())
     telemetry = Telemetry(version=__version__, dropped_lines=dropped_lines)
     watch = Watch(load=load or (lambda: settings), world=WORLD, telemetry=telemetry)
     async with simulated(settings) if settings.demo else contextlib.nullcontext(settings) as real:

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 
 import click
 
+from exporter.account_notes import skew_note, units_note
 from exporter.errors import SUCCESS, fix
+from exporter.formatting import count
 from exporter.model import STATUS_LABELS, ApiKey, Obstacle
-from exporter.site.page import skew_note, units_note
-from exporter.site.words import count
 from exporter.snapshot import AccountState
 
 MOST_NAMES = 5

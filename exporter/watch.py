@@ -25,7 +25,7 @@ from exporter.refresh.refresher import Refresher
 from exporter.refresh.schedule import Surroundings, first_delay
 from exporter.settings.load import Account, Settings
 from exporter.snapshot import AccountState, Snapshot
-from exporter.workers import Lane
+from exporter.workers import SingleFlight
 
 CHECK_SECONDS = 1.0
 """How often to look for data that grew too old and for keys that expired."""
@@ -55,7 +55,7 @@ class Watch:
         self._world = world
         self._turn = asyncio.Lock()
         self._reloads: set[asyncio.Task[tuple[str, ...]]] = set()
-        self._lane = Lane("configuration")
+        self._lane = SingleFlight("configuration")
         self._rate_limits: dict[str, RateLimit] = {}
         self._running: asyncio.TaskGroup | None = None
 

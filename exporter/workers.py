@@ -2,8 +2,8 @@
 
 Talks to: threads. Knows nothing of what it runs. What clients wait for, renderings and decoding
 have a small pool each, so that none waits for another. What may hang for good (a file on a dead
-mount, a resolver) runs in a lane: a daemon thread that the end of the process does not wait for,
-one at a time for each lane, so it can hold up only its owner.
+mount, a resolver) runs in a `SingleFlight`: one call at a time in a daemon thread that the end of the
+process does not wait for, so it can hold up only its owner.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
-LANE_SECONDS = 5.0
+CALL_SECONDS = 5.0
 GIVE_WAY_SECONDS = 0.1
 
 Result = TypeVar("Result")
@@ -44,7 +44,7 @@ async def decode(function: Callable[[], Result]) -> Result:
     return await asyncio.get_running_loop().run_in_executor(_DECODING, function)
 
 
-class Lane:
+class SingleFlight:
     """A thread for calls that may hang, one at a time."""
 
     def __init__(self, name: str) -> None:
@@ -52,7 +52,7 @@ class Lane:
         self._turn = asyncio.Lock()
         self._last: Future[Any] | None = None
 
-    async def run(self, function: Callable[[], Result], *, seconds: float = LANE_SECONDS) -> Result:
+    async def run(self, function: Callable[[], Result], *, seconds: float = CALL_SECONDS) -> Result:
         """Run *function*; raises TimeoutError after *seconds*, and at once while an earlier call still hangs."""
         async with asyncio.timeout(seconds), self._turn:
             if self._last is not None and not self._last.done():
@@ -76,7 +76,7 @@ def start(function: Callable[[], Result], name: str) -> "Future[Result]":
     return future
 
 
-class LookUps(ThreadPoolExecutor):
+class ResolverExecutor(ThreadPoolExecutor):
     """The event loop's default executor, for name look-ups alone.
 
     asyncio resolves names in its default executor, where a few look-ups without an answer would

@@ -23,7 +23,7 @@ from exporter.refresh.schedule import Surroundings, next_delay
 from exporter.refresh.usage import Ledger
 from exporter.settings.load import Account
 from exporter.snapshot import AccountState, Reading
-from exporter.workers import Lane, decode
+from exporter.workers import SingleFlight, decode
 
 REFRESH_DEADLINE_SECONDS = 3600.0
 GRACE_SECONDS = 300.0
@@ -56,7 +56,7 @@ class Refresher:
         self._failures = 0
         self._last_token: Secret | None = None
         self._listed: tuple[ApiKey, ...] = ()
-        self._lane = Lane(f"token of {account.name}")
+        self._lane = SingleFlight(f"token of {account.name}")
         self._report = Report(account.name)
         by_key = account.usage == "key-model" and not account.keys_counts_only
         ledger = Ledger(account.usage_max_series, self._key_ids if by_key else None)

@@ -27,7 +27,7 @@ from starlette.types import Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from exporter.server.heads import in_origin_form, refusal
+from exporter.server.request_checks import in_origin_form, refusal
 
 NEW_SECONDS = 1.0
 LARGE_BYTES, PIECE_BYTES = 64 * 1024, 256 * 1024

@@ -21,7 +21,7 @@ from uvicorn.server import ServerState
 from exporter.server.connection import Connection, Limits
 from exporter.server.guard import Guard
 from exporter.server.tls import WebConfigFile
-from exporter.workers import Lane
+from exporter.workers import SingleFlight
 
 TICK_SECONDS, END_TICK_SECONDS, CUT_SECONDS = 0.5, 0.05, 0.4
 ACCEPT_PAUSE_SECONDS, TLS_SHUTDOWN_SECONDS = 1.0, 2.0
@@ -85,7 +85,7 @@ class _Server:
             connection.check()
 
     async def _follow_web_config(self) -> None:
-        lane = Lane("web config")
+        lane = SingleFlight("web config")
         while self._web_config is not None:
             await asyncio.sleep(self._limits.reload_seconds)
             with contextlib.suppress(TimeoutError):

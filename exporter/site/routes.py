@@ -16,9 +16,9 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from exporter.exposition.scrape import Exposition, chunks
-from exporter.site.bound import Bound, Busy
+from exporter.site.concurrency import Busy, ConcurrencyLimiter
 from exporter.site.negotiate import accepts_gzip, choose_form
-from exporter.site.status import status_page
+from exporter.site.status_page import status_page
 from exporter.snapshot import Snapshot
 
 HEALTHY_PATH = "/-/healthy"
@@ -45,7 +45,7 @@ class Site:
     has_status_page: bool
     in_file: bool = False
     reload: Callable[[], Awaitable[Sequence[str]]] | None = None
-    bound: Bound = field(default_factory=Bound)
+    limiter: ConcurrencyLimiter = field(default_factory=ConcurrencyLimiter)
 
     def application(self) -> Starlette:
         """Build the ASGI application."""
@@ -77,7 +77,7 @@ class Site:
             read_snapshot=self.read_snapshot,
             clock=self.clock,
             telemetry_path=self.telemetry_path,
-            bound=self.bound,
+            limiter=self.limiter,
             in_file=self.in_file,
         )
 
@@ -89,10 +89,10 @@ class Site:
         headers = SAFE | {"Vary": "Accept, Accept-Encoding", "Content-Type": form.value}
         if not gzipped:
             pieces = self.exposition.plain(form, names)
-            first = await self.bound.run(lambda: anext(pieces, None))
+            first = await self.limiter.run(lambda: anext(pieces, None))
             return StreamingResponse(self._in_turns(first, pieces), headers=headers)
         if names:
-            parts = await self.bound.run(lambda: self.exposition.gzipped(form, names))
+            parts = await self.limiter.run(lambda: self.exposition.gzipped(form, names))
         else:
             parts = await self.exposition.gzipped(form)
         headers |= {"Content-Encoding": "gzip", "Content-Length": str(sum(map(len, parts)))}
@@ -106,7 +106,7 @@ class Site:
         """Give *piece* and each one behind it when its turn comes: a slow reader holds nothing meanwhile."""
         while piece is not None:
             yield piece
-            piece = await self.bound.run(lambda: anext(later, None), patient=True)
+            piece = await self.limiter.run(lambda: anext(later, None), patient=True)
 
     async def healthy(self, _: Request) -> Response:
         """Say whether the refreshes are alive, whatever the gateway does."""

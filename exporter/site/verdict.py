@@ -20,7 +20,7 @@ IN_USE_SECONDS = 7 * DAY
 
 
 class Health(StrEnum):
-    """How a key is, worst first: in the order in which the alerts matter. What each means: `page.HEALTH_WORDS`."""
+    """How a key is, worst first: in the order in which the alerts matter. What each means: `page_context.HEALTH_WORDS`."""
 
     DEAD = "dead"
     DRY = "probably_dry"

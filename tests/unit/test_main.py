@@ -83,7 +83,7 @@ def test_invalid_settings_are_listed_below_one_another(call):
 def test_a_file_on_a_mount_that_does_not_answer_ends_the_start(call, monkeypatch):
     answers = threading.Event()
     monkeypatch.setattr("exporter.__main__.load_settings", lambda *_, **__: answers.wait(10))
-    monkeypatch.setattr("exporter.workers.LANE_SECONDS", 0.01)
+    monkeypatch.setattr("exporter.workers.CALL_SECONDS", 0.01)
     ended = call(**TOKEN)
     answers.set()
 

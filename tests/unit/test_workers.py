@@ -6,12 +6,12 @@ import threading
 import pytest
 
 from exporter import workers
-from exporter.workers import Lane, LookUps
+from exporter.workers import ResolverExecutor, SingleFlight
 
 
 def test_a_lane_hands_over_results_and_errors():
     async def play():
-        lane = Lane("test")
+        lane = SingleFlight("test")
         with pytest.raises(ZeroDivisionError):
             await lane.run(lambda: 1 // 0)
         return await lane.run(lambda: 7)
@@ -21,7 +21,7 @@ def test_a_lane_hands_over_results_and_errors():
 
 def test_a_call_that_hangs_times_out_and_the_next_one_fails_at_once_until_it_ends():
     async def play():
-        lane, end = Lane("test"), threading.Event()
+        lane, end = SingleFlight("test"), threading.Event()
         for seconds in (0.01, 60):
             with pytest.raises(TimeoutError):
                 await lane.run(end.wait, seconds=seconds)
@@ -35,8 +35,8 @@ def test_a_call_that_hangs_times_out_and_the_next_one_fails_at_once_until_it_end
 def test_a_call_that_hangs_in_one_lane_holds_up_no_other():
     async def play():
         end = threading.Event()
-        hanging = asyncio.create_task(Lane("a").run(end.wait, seconds=60))
-        result = await Lane("b").run(lambda: 7)
+        hanging = asyncio.create_task(SingleFlight("a").run(end.wait, seconds=60))
+        result = await SingleFlight("b").run(lambda: 7)
         end.set()
         await hanging
         return result
@@ -73,7 +73,7 @@ def look_up(names, asked, end):
 
     async def play():
         loop = asyncio.get_running_loop()
-        loop.set_default_executor(LookUps())
+        loop.set_default_executor(ResolverExecutor())
         hanging = [loop.run_in_executor(None, resolve, "silent") for _ in range(50)]
         found = [await loop.run_in_executor(None, resolve, name) for name in names]
         end.set()
@@ -95,7 +95,7 @@ def test_a_look_up_that_fails_is_an_error_and_the_next_one_asks_again():
 
     async def play():
         loop = asyncio.get_running_loop()
-        loop.set_default_executor(LookUps())
+        loop.set_default_executor(ResolverExecutor())
         for _ in range(2):
             with pytest.raises(OSError, match="no such name"):
                 await loop.run_in_executor(None, fail)

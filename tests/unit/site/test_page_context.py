@@ -9,12 +9,12 @@ from exporter.errors import Reason
 from exporter.filters import Threshold
 from exporter.model import Facts
 from exporter.site.choose import Entry, Query, choose
-from exporter.site.page import (
+from exporter.site.page_context import (
     badge,
-    lasts,
-    lay_out,
+    context,
     notes,
     refresh_seconds,
+    runway,
     selector,
     shown,
     title,
@@ -92,7 +92,7 @@ def test_a_badge_says_how_a_key_is_and_why(facts, words):
     ],
 )
 def test_how_long_the_quota_lasts_is_said_where_it_can_be_known(facts, words):
-    assert lasts(an_entry(**facts), NOW) == words
+    assert runway(an_entry(**facts), NOW) == words
 
 
 def test_the_selector_can_be_pasted_whatever_the_account_is_called():
@@ -145,7 +145,7 @@ def test_what_is_odd_about_an_account_is_noted(facts, found):
 
 def test_of_several_accounts_those_that_fail_come_first_and_keys_name_theirs():
     well, ill = a_read_state(name="well"), a_state(name="ill").failed(failure(Reason.TIMEOUT), NOW)
-    one, two = (lay_out(Snapshot.of(states), Query(), NOW) for states in ([well], [well, ill]))
+    one, two = (context(Snapshot.of(states), Query(), NOW) for states in ([well], [well, ill]))
 
     assert [state.name for state in two["states"]] == ["ill", "well"]
     assert ("account", "Account") in two["columns"]
@@ -173,7 +173,7 @@ def test_the_title_begins_with_what_is_wrong():
 
 
 def test_a_filter_for_what_is_gone_stays_selected():
-    page = lay_out(
+    page = context(
         a_snapshot(an_api_key(group="vip"), an_api_key(id=2)),
         Query(group="gone", account="left"),
         NOW,

@@ -3,7 +3,7 @@
 import pytest
 from domain import DAY, NOW
 
-from exporter.site.words import count, duration, moment, money, percent, short, utc
+from exporter.formatting import count, duration, moment, money, percent, short, utc
 
 HOUR = 3_600
 

@@ -1,4 +1,4 @@
-"""Decide what the status page says; the template writes keys and accounts down through the filters of `words`.
+"""Decide what the status page says; the template writes keys and accounts down through the filters of `formatting`.
 
 Pure: a snapshot, a query and a time in, what the template needs out. Knows no HTML: escaping is the
 template's.
@@ -9,15 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from exporter.account_notes import skew_note, units_note
+from exporter.formatting import YEAR, count, duration, money, percent, short, utc
 from exporter.model import Obstacle
 from exporter.site.choose import NO_GROUP, WORST, Choice, Entry, Query, choose
 from exporter.site.verdict import Health, is_never_funded, share_left
-from exporter.site.words import YEAR, count, duration, money, percent, short, utc
 from exporter.snapshot import AccountState, Snapshot
 
 PAGE_KEYS = 200
 SHORTEST_REFRESH, LONGEST_REFRESH = 5, 60
-LARGEST_SKEW_SECONDS = 60
 LONGEST_FORECAST = 10 * YEAR
 
 HEALTH_WORDS: Mapping[Health, tuple[str, str]] = {
@@ -48,7 +48,7 @@ COLUMNS = (
 )
 
 
-def lay_out(snapshot: Snapshot, query: Query, now: float) -> dict[str, Any]:
+def context(snapshot: Snapshot, query: Query, now: float) -> dict[str, Any]:
     """Return what the template needs for the page that *query* selects, as of unix time *now*."""
     query = replace(query, limit=PAGE_KEYS)
     choice = choose(snapshot, query, now)
@@ -148,22 +148,6 @@ def notes(state: AccountState) -> list[str]:
     return [*found, *filter(None, (units_note(state), skew_note(state)))]
 
 
-def units_note(state: AccountState) -> str:
-    """Say that the gateway reports other quota units per dollar than are configured; "" where it does not."""
-    units, reported = state.quota_units_per_usd, state.facts.quota_units_per_usd
-    if reported is None or reported == units:
-        return ""
-    return f"{units:,.9g} quota units per USD are configured, the gateway reports {reported:,.9g}"
-
-
-def skew_note(state: AccountState) -> str:
-    """Say that this machine's clock is off; "" where it is not, or that is not known."""
-    skew = state.clock_skew or 0.0
-    if abs(skew) <= LARGEST_SKEW_SECONDS:
-        return ""
-    return f"this machine's clock is {duration(abs(skew))} {'ahead of' if skew > 0 else 'behind'} the gateway's"
-
-
 def badge(entry: Entry, now: float) -> str:
     """Say in a word or three how a key is."""
     key, verdict = entry.key, entry.verdict
@@ -185,7 +169,7 @@ def badge(entry: Entry, now: float) -> str:
     return HEALTH_WORDS[verdict.health][0].upper()
 
 
-def lasts(entry: Entry, now: float) -> str:
+def runway(entry: Entry, now: float) -> str:
     """Say how long a key's quota lasts at its average rate since it was created; "" where that cannot be known."""
     key = entry.key
     age = 0 if key.created_at is None else now - key.created_at

@@ -1,7 +1,7 @@
 """Serve the status page, its style and script, and the same data as JSON.
 
 Talks to: threads, so that no page keeps a scrape waiting. Knows no API and no token: it is given
-the question for the snapshot. `page` decides what is on the page, `api` what is in the JSON.
+the question for the snapshot. `page_context` decides what is on the page, `api` what is in the JSON.
 """
 
 import gzip
@@ -18,13 +18,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from exporter import __version__
+from exporter import __version__, formatting
 from exporter.errors import fix
 from exporter.model import STATUS_LABELS
-from exporter.site import page, verdict, words
+from exporter.site import page_context, verdict
 from exporter.site.api import document
-from exporter.site.bound import Bound
 from exporter.site.choose import NO_GROUP, WORST, Query, choose
+from exporter.site.concurrency import ConcurrencyLimiter
 from exporter.site.negotiate import accepts_gzip
 from exporter.snapshot import Snapshot
 from exporter.workers import serve
@@ -41,9 +41,16 @@ ONE_YEAR = 31_536_000
 WORTH_PACKING_BYTES = 1_400
 
 FILTERS = (
-    *(words.count, words.duration, words.moment, words.money, words.percent, words.utc),
-    *(page.badge, page.lasts, page.selector),
-    *(page.notes, page.trouble),
+    *(
+        formatting.count,
+        formatting.duration,
+        formatting.moment,
+        formatting.money,
+        formatting.percent,
+        formatting.utc,
+    ),
+    *(page_context.badge, page_context.runway, page_context.selector),
+    *(page_context.notes, page_context.trouble),
     *(verdict.share_left, verdict.total_quota),
 )
 
@@ -70,7 +77,7 @@ def status_page(
     read_snapshot: Callable[[], Snapshot],
     clock: Callable[[], float],
     telemetry_path: str,
-    bound: Bound,
+    limiter: ConcurrencyLimiter,
     in_file: bool,
 ) -> list[Route]:
     """List what is served where: the page, the same data as JSON, style and script."""
@@ -82,7 +89,7 @@ def status_page(
     )
 
     def html(query: Query) -> bytes:
-        return template.render(page.lay_out(read_snapshot(), query, clock())).encode(
+        return template.render(page_context.context(read_snapshot(), query, clock())).encode(
             "utf-8", "replace"
         )
 
@@ -97,7 +104,7 @@ def status_page(
         async def answer(request: Request) -> Response:
             query = Query.read(request.query_params.multi_items())
             wants_gzip = accepts_gzip(request.headers.get("accept-encoding", ""))
-            body, is_packed = await bound.run(
+            body, is_packed = await limiter.run(
                 lambda: serve(lambda: _packed(write(query), wants_gzip=wants_gzip))
             )
             extra = {"Content-Encoding": "gzip"} if is_packed else {}
@@ -147,7 +154,7 @@ def _template(**given: object) -> jinja2.Template:
         "version": __version__,
         "keys_path": f".{KEYS_PATH}",
         "statuses": STATUS_LABELS,
-        "healths": page.HEALTH_WORDS,
+        "healths": page_context.HEALTH_WORDS,
         "no_group": NO_GROUP,
         "worst": WORST,
     }

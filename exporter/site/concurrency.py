@@ -1,4 +1,4 @@
-"""Bound what expensive responses cost together: N at a time, a short queue behind them, and nothing beyond it.
+"""ConcurrencyLimiter what expensive responses cost together: N at a time, a short queue behind them, and nothing beyond it.
 
 Talks to: the event loop alone. Knows neither requests nor what is answered.
 """
@@ -16,7 +16,7 @@ class Busy(Exception):
     """The queue is full."""
 
 
-class Bound:
+class ConcurrencyLimiter:
     """A limit on work that is under way; mutable are the free places and the length of the queue."""
 
     def __init__(self, *, at_once: int = AT_ONCE, queue: int = QUEUE) -> None:

@@ -5,7 +5,7 @@ import gc
 
 import pytest
 
-from exporter.site.bound import Bound, Busy
+from exporter.site.concurrency import Busy, ConcurrencyLimiter
 
 
 class Work:
@@ -37,8 +37,8 @@ async def settle():
 
 def test_work_beyond_the_bound_waits_and_beyond_the_queue_is_refused():
     async def scenario():
-        bound, work = Bound(at_once=2, queue=3), Work("done")
-        tasks = await started(*(bound.run(work) for _ in range(9)))
+        limiter, work = ConcurrencyLimiter(at_once=2, queue=3), Work("done")
+        tasks = await started(*(limiter.run(work) for _ in range(9)))
         refused = [task.done() and isinstance(task.exception(), Busy) for task in tasks]
         begun = work.begun
         work.let_go.set()
@@ -49,8 +49,8 @@ def test_work_beyond_the_bound_waits_and_beyond_the_queue_is_refused():
 
 def test_patient_work_waits_whatever_the_queue():
     async def scenario():
-        bound, work = Bound(at_once=1, queue=0), Work("done")
-        tasks = await started(*(bound.run(work, patient=True) for _ in range(9)))
+        limiter, work = ConcurrencyLimiter(at_once=1, queue=0), Work("done")
+        tasks = await started(*(limiter.run(work, patient=True) for _ in range(9)))
         work.let_go.set()
         return await asyncio.gather(*tasks)
 
@@ -59,11 +59,11 @@ def test_patient_work_waits_whatever_the_queue():
 
 def test_what_was_cancelled_while_it_waits_leaves_its_place_and_never_begins():
     async def scenario():
-        bound, work = Bound(at_once=1, queue=1), Work("done")
-        running, waiting = await started(bound.run(work), bound.run(work))
+        limiter, work = ConcurrencyLimiter(at_once=1, queue=1), Work("done")
+        running, waiting = await started(limiter.run(work), limiter.run(work))
         waiting.cancel()
         await settle()
-        (other,) = await started(bound.run(work))
+        (other,) = await started(limiter.run(work))
         work.let_go.set()
         return await asyncio.gather(running, other), work.begun
 
@@ -72,9 +72,9 @@ def test_what_was_cancelled_while_it_waits_leaves_its_place_and_never_begins():
 
 def test_work_that_is_cancelled_once_begun_keeps_its_place_until_it_has_ended():
     async def scenario():
-        bound, first, second = Bound(at_once=1), Work(), Work("done")
+        limiter, first, second = ConcurrencyLimiter(at_once=1), Work(), Work("done")
         second.let_go.set()
-        running, waiting = await started(bound.run(first), bound.run(second))
+        running, waiting = await started(limiter.run(first), limiter.run(second))
         running.cancel()
         await settle()
         begun_beside = second.begun
@@ -86,12 +86,16 @@ def test_work_that_is_cancelled_once_begun_keeps_its_place_until_it_has_ended():
 
 def test_work_that_fails_says_so_and_makes_room():
     async def scenario():
-        bound, failing, next_one = Bound(at_once=1), Work(ValueError("no")), Work("done")
+        limiter, failing, next_one = (
+            ConcurrencyLimiter(at_once=1),
+            Work(ValueError("no")),
+            Work("done"),
+        )
         failing.let_go.set()
         next_one.let_go.set()
         with pytest.raises(ValueError, match="no"):
-            await bound.run(failing)
-        return await bound.run(next_one)
+            await limiter.run(failing)
+        return await limiter.run(next_one)
 
     assert asyncio.run(scenario()) == "done"
 
@@ -102,9 +106,9 @@ def test_work_that_fails_after_its_client_has_left_is_not_reported_as_forgotten(
         asyncio.get_running_loop().set_exception_handler(
             lambda _, context: reported.append(context["message"])
         )
-        bound, failing, ended = Bound(), Work(ValueError("no")), Work()
+        limiter, failing, ended = ConcurrencyLimiter(), Work(ValueError("no")), Work()
         for work in (failing, ended):
-            (task,) = await started(bound.run(work))
+            (task,) = await started(limiter.run(work))
             task.cancel()
             await settle()
             work.let_go.set()

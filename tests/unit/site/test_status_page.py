@@ -13,8 +13,8 @@ from starlette.applications import Starlette
 
 from exporter.errors import Reason
 from exporter.model import Facts, Spending, Subscriptions, Usage
-from exporter.site.bound import Bound
-from exporter.site.status import static_files, status_page
+from exporter.site.concurrency import ConcurrencyLimiter
+from exporter.site.status_page import static_files, status_page
 from exporter.snapshot import Snapshot
 
 HOSTILE = '"><img src=x onerror=alert(1)><script>alert(1)</script>'
@@ -30,7 +30,7 @@ def routes(*, in_file):
         read_snapshot=lambda: SHOWN[-1],
         clock=lambda: NOW,
         telemetry_path="/metrics",
-        bound=Bound(),
+        limiter=ConcurrencyLimiter(),
         in_file=in_file,
     )
 

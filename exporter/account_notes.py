@@ -1,0 +1,30 @@
+"""Describe what is odd about an account although its refreshes succeed.
+
+Pure: an account's state in, sentences out. The status page and `--check` both show them.
+"""
+
+from exporter.formatting import duration
+from exporter.snapshot import AccountState
+
+# Clocks that NTP keeps differ by less than a second; a minute is noticeable in expiries.
+LARGEST_SKEW_SECONDS = 60
+
+
+def units_note(state: AccountState) -> str:
+    """Say that the gateway reports other quota units per dollar than are configured, or ""."""
+    configured = state.quota_units_per_usd
+    reported = state.facts.quota_units_per_usd
+    if reported is None or reported == configured:
+        return ""
+    return (
+        f"{configured:,.9g} quota units per USD are configured, the gateway reports {reported:,.9g}"
+    )
+
+
+def skew_note(state: AccountState) -> str:
+    """Say by how much this machine's clock is off; "" if it is not, or if that is not known."""
+    skew = state.clock_skew or 0.0
+    if abs(skew) <= LARGEST_SKEW_SECONDS:
+        return ""
+    direction = "ahead of" if skew > 0 else "behind"
+    return f"this machine's clock is {duration(abs(skew))} {direction} the gateway's"
