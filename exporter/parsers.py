@@ -106,9 +106,11 @@ def whole_number(least: int = 1, most: int = 999_999_999) -> Callable[[str], int
     """Return a parser for a whole number from *least* to *most*."""
 
     def parse(text: str) -> int:
-        if not re.fullmatch(r"0*[0-9]{1,9}", text.strip()) or not least <= int(text) <= most:
+        # int() itself rejects separators that strip() removes, such as "\x1f".
+        digits = text.strip()
+        if not re.fullmatch(r"0*[0-9]{1,9}", digits) or not least <= int(digits) <= most:
             raise _wrong(f"a whole number from {least} to {most}", text)
-        return int(text)
+        return int(digits)
 
     return parse
 
