@@ -154,18 +154,23 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     """All keys of one account as one refresh read them.
 
     *unreadable* holds the ids of keys that came but could not be read, *nameless* counts those
-    whose id could not be read either. *settled* tells whether every key that existed all the while
-    is in it; *quiet* whether nothing changed meanwhile; *verified* whether the gateway names a
-    total at all. *excluded* counts keys left out by filters.
+    whose id could not be read either. *is_complete* tells whether every key that existed during the
+    whole listing is in it. *changed_while_read* tells whether keys were created or deleted
+    meanwhile, None where the gateway's answers cannot show it. *excluded* counts keys left out by
+    filters.
     """
 
     keys: tuple[ApiKey, ...]
     unreadable: frozenset[int] = frozenset()
     nameless: int = 0
-    settled: bool = True
-    quiet: bool = True
-    verified: bool = True
+    is_complete: bool = True
+    changed_while_read: bool | None = False
     excluded: int = 0
+
+    @property
+    def proves_absence(self) -> bool:
+        """Whether a key that is not in this listing does not exist any more."""
+        return self.is_complete and self.changed_while_read is False
 
     @property
     def skipped(self) -> int:

@@ -107,7 +107,7 @@ class AccountState:
             read_at=reading.began_at,
             read=reading.began,
             is_withdrawn=False,
-            outcome=SUCCESS if reading.listing.settled else Reason.INCONSISTENT,
+            outcome=SUCCESS if reading.listing.is_complete else Reason.INCONSISTENT,
             failing_since=None,
             error="",
             skipped=reading.listing.skipped,
@@ -245,7 +245,7 @@ def merge(
     absent = [key for key in before.keys if key.id not in shown]
     shown.update((key.id, key) for key in absent if key.id in listing.unreadable)
     missing: dict[int, float] = {}
-    last_seen, is_proof = before.read, listing.settled and listing.quiet and listing.verified
+    last_seen, is_proof = before.read, listing.proves_absence
     if not is_proof and last_seen is not None and began - last_seen < before.stale_after_seconds:
         kept = [key for key in absent if key.id not in before.missing and key.id not in shown]
         missing = dict.fromkeys((key.id for key in kept), last_seen)

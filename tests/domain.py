@@ -50,7 +50,7 @@ def a_balance(**over: Any) -> Balance:
 
 
 def a_listing(*listed: ApiKey, unreadable: Iterable[int] = (), **over: Any) -> Listing:
-    """Build what a refresh reads: settled and verified unless told otherwise."""
+    """Build what a refresh reads: complete, and proof of absence unless told otherwise."""
     return Listing(keys=listed, unreadable=frozenset(unreadable), **over)
 
 

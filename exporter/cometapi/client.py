@@ -25,7 +25,7 @@ from exporter.cometapi.facts import (
     parse_subscriptions,
     parse_usage,
 )
-from exporter.cometapi.paging import MOST_KEYS, Walk, union
+from exporter.cometapi.paging.walks import MOST_KEYS, listing_of, union, walk
 from exporter.cometapi.rate_limit import LONGEST_WAIT_SECONDS, RateLimit
 from exporter.cometapi.wire import Page, parse_page
 from exporter.credentials import Secret
@@ -34,6 +34,8 @@ from exporter.model import Balance, Facts, Listing, UsageRow
 from exporter.workers import decode
 
 PAGE_SIZE = 100
+# The first listing is quick. If the list changes meanwhile, two careful ones may follow. More would
+# not help: what they miss, the next refresh reads.
 LISTINGS = 3
 ATTEMPTS = 3
 ASK_AGAIN_SECONDS = 3600.0
@@ -158,8 +160,8 @@ class CometClient:
         listings: list[Listing] = []
         while len(listings) < LISTINGS:
             listing = await self._list_once(read)
-            self._is_moving = not listing.quiet
-            if listing.settled:
+            self._is_moving = listing.changed_while_read is True
+            if listing.is_complete:
                 return listing
             listings.append(listing)
         return union(listings)
@@ -171,11 +173,11 @@ class CometClient:
             page = await read(0)
         if page.is_null:
             raise InvalidResponse("expected a page of keys, got null - at `$.data`")
-        walk = Walk(page, max_keys=self._max_keys, careful=self._is_moving)
+        pages = walk(page, max_keys=self._max_keys, careful=self._is_moving)
 
         async def go_on() -> None:
-            while (number := walk.next_page()) is not None:
-                walk.receive(number, await read(number))
+            while (number := pages.next_page()) is not None:
+                pages.receive(number, await read(number))
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -183,7 +185,7 @@ class CometClient:
                     group.create_task(go_on())
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from None
-        return await decode(walk.listing)
+        return await decode(partial(listing_of, pages))
 
     @stamina.retry(on=_is_worth_another_try, attempts=ATTEMPTS, timeout=None)
     async def _get(

@@ -180,7 +180,7 @@ class Refresher:
         if await self._loses_too_many(listing):
             listing = await self._list(token)
             if await self._loses_too_many(listing):
-                listing = msgspec.structs.replace(listing, settled=False)
+                listing = msgspec.structs.replace(listing, is_complete=False)
         self._report.skipped(listing)
         reading = Reading(
             listing=listing,

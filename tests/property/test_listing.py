@@ -1,4 +1,4 @@
-"""Whatever happens to a list while it is read page by page, a listing called settled is whole.
+"""Whatever happens to a list while it is read page by page, a listing called complete is complete.
 
 The gateway is simulated purely: it pages by offset, newest key first. Between any two pages keys
 may be created (with a new highest id) or deleted (any); a page's total and items are of one moment.
@@ -12,7 +12,7 @@ from domain import keys
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from exporter.cometapi.paging import Walk
+from exporter.cometapi.paging.walks import Walk, listing_of, walk
 from exporter.cometapi.wire import Page
 from exporter.model import Listing
 
@@ -57,22 +57,22 @@ def read(
 
     *changes* may be creations (C), deletions (D), both or none.
     """
-    walk = Walk(gateway.render(0), careful=careful)
+    pages = walk(gateway.render(0), careful=careful)
     asked: list[int] = []
     rendered: list[tuple[int, Page]] = []
     left = iter(decisions)
     for _ in range(2_000):
-        while len(asked) + len(rendered) < at_once and (number := walk.next_page()) is not None:
+        while len(asked) + len(rendered) < at_once and (number := pages.next_page()) is not None:
             asked.append(number)
         if not asked and not rendered:
-            return walk.listing()
-        _step(gateway, walk, asked, rendered, left, changes=changes)
+            return listing_of(pages)
+        _step(gateway, pages, asked, rendered, left, changes=changes)
     raise AssertionError("the walk does not end")
 
 
 def _step(
     gateway: PurePages,
-    walk: Walk,
+    pages: Walk,
     asked: list[int],
     rendered: list[tuple[int, Page]],
     left: Iterator[int],
@@ -89,7 +89,7 @@ def _step(
         number = asked.pop(choice % len(asked))
         rendered.append((number, gateway.render(number)))
     elif rendered:
-        walk.receive(*rendered.pop(choice % len(rendered)))
+        pages.receive(*rendered.pop(choice % len(rendered)))
 
 
 IDS = st.sets(st.integers(1, 40), max_size=14)
@@ -103,69 +103,69 @@ DECISIONS = st.lists(st.integers(0, 5), max_size=80)
 @example(ids={1, 2, 3}, size=1, at_once=3, decisions=[2, 0, 3, 0, 2, 1, 1, 2, 0, 0, 0, 0, 1, 0])
 @given(ids=IDS, size=SIZES, at_once=AT_ONCE, decisions=DECISIONS)
 @QUICK
-def test_a_settled_listing_misses_no_key_that_was_there_all_along(ids, size, at_once, decisions):
+def test_a_complete_listing_misses_no_key_that_was_there_all_along(ids, size, at_once, decisions):
     gateway = PurePages(ids, size)
     listing = read(gateway, decisions, at_once=at_once)
     found = [key.id for key in listing.keys]
 
     assert len(found) == len(set(found))
-    if listing.settled:
+    if listing.is_complete:
         assert gateway.stayed <= set(found)
 
 
 @given(ids=IDS, size=SIZES, at_once=AT_ONCE, decisions=DECISIONS)
 @QUICK
-def test_a_quiet_list_always_settles_and_is_exact(ids, size, at_once, decisions):
+def test_a_quiet_list_is_always_complete_and_exact(ids, size, at_once, decisions):
     listing = read(PurePages(ids, size), decisions, at_once=at_once, changes="")
 
-    assert listing.settled
-    assert listing.quiet
+    assert listing.is_complete
+    assert listing.changed_while_read is False
     assert sorted(key.id for key in listing.keys) == sorted(ids)
 
 
 @given(ids=IDS, size=SIZES, decisions=DECISIONS)
 @QUICK
-def test_a_careful_walk_that_settles_misses_no_key_that_was_there_all_along(ids, size, decisions):
+def test_a_complete_careful_walk_misses_no_key_that_was_there_all_along(ids, size, decisions):
     gateway = PurePages(ids, size)
     listing = read(gateway, decisions, careful=True)
 
-    if listing.settled:
+    if listing.is_complete:
         assert gateway.stayed <= {key.id for key in listing.keys}
 
 
 @given(ids=IDS, size=SIZES, decisions=DECISIONS)
 @QUICK
-def test_creations_alone_unsettle_no_careful_walk(ids, size, decisions):
+def test_creations_alone_leave_a_careful_walk_complete(ids, size, decisions):
     gateway = PurePages(ids, size)
     listing = read(gateway, decisions, changes="C", careful=True)
 
     assert gateway.stayed <= {key.id for key in listing.keys}
-    assert listing.settled
+    assert listing.is_complete
 
 
 @given(ids=IDS, size=SIZES, totals=st.lists(st.integers(-3, 60) | st.just(2**70), max_size=20))
 @QUICK
 def test_no_lie_about_the_total_hides_a_key_of_a_quiet_list(ids, size, totals):
     gateway, lies = PurePages(ids, size), iter(totals)
-    walk = Walk(gateway.render(0, total=next(lies, None)))
+    pages = walk(gateway.render(0, total=next(lies, None)))
     for _ in range(100):
-        if (number := walk.next_page()) is None:
+        if (number := pages.next_page()) is None:
             break
-        walk.receive(number, gateway.render(number, total=next(lies, None)))
+        pages.receive(number, gateway.render(number, total=next(lies, None)))
 
-    assert walk.next_page() is None
-    assert {key.id for key in walk.listing().keys} == ids
+    assert pages.next_page() is None
+    assert {key.id for key in listing_of(pages).keys} == ids
 
 
 @given(ids=IDS, size=SIZES)
 @QUICK
 def test_a_quiet_bare_list_is_exact(ids, size):
     gateway = PurePages(ids, size)
-    walk = Walk(gateway.render(0, is_bare_list=True))
+    pages = walk(gateway.render(0, is_bare_list=True))
     for _ in range(60):
-        if (number := walk.next_page()) is None:
+        if (number := pages.next_page()) is None:
             break
-        walk.receive(number, gateway.render(number, is_bare_list=True))
+        pages.receive(number, gateway.render(number, is_bare_list=True))
 
-    assert walk.listing().settled
-    assert sorted(key.id for key in walk.listing().keys) == sorted(ids)
+    assert listing_of(pages).is_complete
+    assert sorted(key.id for key in listing_of(pages).keys) == sorted(ids)

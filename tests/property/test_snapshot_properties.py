@@ -28,25 +28,24 @@ class Histories(RuleBasedStateMachine):
     @rule(
         listed=st.sets(IDS),
         unreadable=st.sets(IDS),
-        settled=st.booleans(),
-        quiet=st.booleans(),
-        verified=st.booleans(),
+        is_complete=st.booleans(),
+        changed_while_read=st.none() | st.booleans(),
         nameless=st.integers(0, 2),
     )
-    def list_keys(self, *, listed, unreadable, settled, quiet, verified, nameless):
+    def list_keys(self, *, listed, unreadable, is_complete, changed_while_read, nameless):
         self.refresh += 1
         unreadable = unreadable - listed
         listing = a_listing(
             *(an_api_key(id=id_, used_quota=self.refresh, group=f"g{id_}") for id_ in listed),
             unreadable=unreadable,
-            settled=settled,
-            quiet=quiet,
-            verified=verified,
+            is_complete=is_complete,
+            changed_while_read=changed_while_read,
             nameless=nameless,
         )
         self.state = self.state.succeeded(a_reading(listing, at=NOW + self.refresh))
+        is_proof = is_complete and changed_while_read is False
         for id_ in set(self.misses) - listed:
-            self._absent(id_, there=id_ in unreadable, is_proof=settled and quiet and verified)
+            self._absent(id_, there=id_ in unreadable, is_proof=is_proof)
         for id_ in listed:
             self.misses[id_], self.last_read[id_] = 0, self.refresh
 

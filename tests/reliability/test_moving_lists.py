@@ -59,7 +59,7 @@ class Automation:
 
 @dataclass
 class Figures:
-    settled: int = 0
+    complete: int = 0
     inconsistent: int = 0
     missing: int = 0
     twice: int = 0
@@ -87,7 +87,7 @@ async def play(gateway: Gateway, automation: Automation, refreshes: int) -> Figu
                     gzip.decompress(b"".join(await watch.exposition.gzipped(Form.TEXT)))
                 )
             )
-            figures.settled += state.outcome == "success"
+            figures.complete += state.outcome == "success"
             figures.inconsistent += state.outcome == "inconsistent"
             figures.missing += len((before & living) - shown.keys())
             figures.twice += sum(count > 1 for count in shown.values())
@@ -111,18 +111,18 @@ def watch_it_move(refreshes: int, chance: float, *, deletes: float) -> Figures:
 
 
 @pytest.mark.parametrize(
-    ("chance", "refreshes", "least_settled"),
+    ("chance", "refreshes", "least_complete"),
     [(0.15, 80, 78), (1.0, 25, 17)],
     ids=["busy", "frantic"],
 )
 def test_no_living_key_is_ever_missing_no_dead_one_stays_and_none_is_shown_twice(
-    chance, refreshes, least_settled
+    chance, refreshes, least_complete
 ):
     figures = watch_it_move(refreshes, chance, deletes=0.5)
 
     assert (figures.missing, figures.twice, figures.ghosts) == (0, 0, 0)
-    assert figures.settled >= least_settled
+    assert figures.complete >= least_complete
 
 
 def test_creations_alone_make_no_refresh_inconsistent():
-    assert watch_it_move(40, 1.0, deletes=0) == Figures(settled=40)
+    assert watch_it_move(40, 1.0, deletes=0) == Figures(complete=40)

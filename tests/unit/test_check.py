@@ -74,7 +74,7 @@ def test_the_table_says_what_was_found_and_what_to_do():
 
 
 def test_an_inconsistent_listing_is_named_as_such():
-    state = a_state().succeeded(a_reading(a_listing(an_api_key(), settled=False)))
+    state = a_state().succeeded(a_reading(a_listing(an_api_key(), is_complete=False)))
 
     assert report([state], NOW).endswith("inconsistent")
 

@@ -216,7 +216,9 @@ def test_without_a_usual_price_no_key_is_called_dry(balance):
 def test_another_account_behind_the_token_makes_everything_known_forgotten(account_id, shown):
     state = a_read_state(*keys(1, 2), balance=a_balance(account_id=7))
     reading = a_reading(
-        a_listing(*keys(9), settled=False), at=NOW + 60, balance=a_balance(account_id=account_id)
+        a_listing(*keys(9), is_complete=False),
+        at=NOW + 60,
+        balance=a_balance(account_id=account_id),
     )
 
     assert ids(state.succeeded(reading)) == shown
@@ -243,7 +245,7 @@ def test_a_listing_that_loses_all_or_a_fifth_and_more_than_ten_is_suspicious(
 
 
 def test_what_was_missing_before_is_not_suspicious_again():
-    state = after(a_read_state(*keys(*range(50))), a_listing(settled=False))
+    state = after(a_read_state(*keys(*range(50))), a_listing(is_complete=False))
 
     assert not state.loses_too_many(a_listing(), None)
 
@@ -260,27 +262,33 @@ BEFORE = keys(3, 2, 1)
 @pytest.mark.parametrize(
     ("listing", "shown"),
     [
-        pytest.param(a_listing(*keys(3, 1)), [3, 1], id="settled: proof that 2 is gone"),
-        pytest.param(a_listing(), [], id="settled and empty: all are gone"),
+        pytest.param(a_listing(*keys(3, 1)), [3, 1], id="complete: proof that 2 is gone"),
+        pytest.param(a_listing(), [], id="complete and empty: all are gone"),
         pytest.param(
-            a_listing(*keys(3, 1), settled=False), [3, 2, 1], id="unsettled: once is no proof"
+            a_listing(*keys(3, 1), is_complete=False), [3, 2, 1], id="incomplete: once is no proof"
         ),
         pytest.param(
-            a_listing(*keys(4), settled=False), [4, 3, 2, 1], id="unsettled: new keys are shown"
+            a_listing(*keys(4), is_complete=False),
+            [4, 3, 2, 1],
+            id="incomplete: new keys are shown",
         ),
         pytest.param(
-            a_listing(*keys(3, 1), quiet=False), [3, 2, 1], id="under change: once is no proof"
+            a_listing(*keys(3, 1), changed_while_read=True),
+            [3, 2, 1],
+            id="under change: once is no proof",
         ),
         pytest.param(
-            a_listing(*keys(3, 1), verified=False), [3, 2, 1], id="unverified: once is no proof"
+            a_listing(*keys(3, 1), changed_while_read=None),
+            [3, 2, 1],
+            id="no total: once is no proof",
         ),
         pytest.param(
             a_listing(*keys(3, 1), unreadable=[2]), [3, 2, 1], id="unreadable: as last read"
         ),
         pytest.param(
-            a_listing(*keys(3, 1), unreadable=[2], verified=False),
+            a_listing(*keys(3, 1), unreadable=[2], changed_while_read=None),
             [3, 2, 1],
-            id="unreadable, unverified",
+            id="unreadable, no total",
         ),
         pytest.param(
             a_listing(*keys(3, 2, 1), unreadable=[9]), [3, 2, 1], id="unreadable and never seen"
@@ -296,7 +304,7 @@ def test_a_key_leaves_only_by_proof(listing, shown):
 
 def test_no_key_is_shown_longer_than_stale_after_after_it_was_last_seen():
     assert ids(
-        after(a_read_state(*BEFORE), a_listing(*keys(3, 1), settled=False), at=NOW + 3600)
+        after(a_read_state(*BEFORE), a_listing(*keys(3, 1), is_complete=False), at=NOW + 3600)
     ) == [3, 1]
 
 

@@ -22,7 +22,7 @@ def test_every_key_is_listed_once_with_as_few_requests_as_can_prove_it(count, pa
         listing = Session(url=gateway.url).keys()
 
     assert ids_of(listing) == list(range(1, count + 1))
-    assert (listing.settled, listing.verified, listing.skipped) == (True, True, 0)
+    assert (listing.is_complete, listing.proves_absence, listing.skipped) == (True, True, 0)
     assert sorted(gateway.pages_asked()) == list(range(1, pages + 1))
 
 
@@ -32,7 +32,7 @@ def test_a_gateway_with_a_lower_cap_is_believed(cap):
         listing = Session(url=gateway.url).keys()
 
     assert ids_of(listing) == list(range(1, 41))
-    assert listing.settled
+    assert listing.is_complete
     assert sorted(gateway.pages_asked()) == list(range(1, 40 // cap + 2))
 
 
@@ -55,8 +55,8 @@ def test_every_variant_is_listed_whole(variant, count, null_items):
         listing = Session(url=gateway.url).keys()
 
     assert ids_of(listing) == list(range(1, count + 1))
-    assert listing.settled
-    assert listing.verified is (variant == "june-2025")
+    assert listing.is_complete
+    assert listing.proves_absence is (variant == "june-2025")
 
 
 @pytest.mark.parametrize("variant", ["new-api", "veloera"])

@@ -272,7 +272,7 @@ def test_pages_that_contradict_each_other_are_listed_again():
     )
     listing = session.keys()
 
-    assert listing.settled
+    assert listing.is_complete
     assert (ids_of(listing), len(session.asked)) == ([3, 2, 1], 5)
 
 
@@ -288,7 +288,7 @@ def test_what_does_not_settle_in_three_listings_is_their_union():
     )
     listing = session.keys()
 
-    assert not listing.settled
+    assert not listing.is_complete
     assert (ids_of(listing), session.pages) == ([3, 2], ["1", "2", "1", "2", "1"])
 
 
@@ -343,7 +343,7 @@ def test_a_gateway_that_was_upgraded_turns_the_client_back():
 
     listing = session.use(before_and_after)
 
-    assert (ids_of(listing), listing.settled, listing.verified) == ([2, 1], True, True)
+    assert (ids_of(listing), listing.is_complete, listing.proves_absence) == ([2, 1], True, True)
     assert session.pages == ["0", "1"]
 
 
@@ -423,7 +423,7 @@ def test_after_a_moving_list_pages_are_asked_for_one_at_a_time_until_it_rests():
 
     listings = Session(answer).use(three_times)
 
-    assert [listing.quiet for listing in listings] == [False, True, True]
+    assert [listing.changed_while_read for listing in listings] == [True, False, False]
     assert [sorted(ids_of(listing)) for listing in listings] == [
         [1, 2, 3],
         [1, 2, 3, 4],

@@ -287,9 +287,13 @@ def test_a_balance_that_fails_fails_no_refresh_and_is_said_once():
     [
         ([FULL, EMPTY, EMPTY, EMPTY], [50, 50, 0], ["success", "inconsistent", "success"]),
         ([FULL, EMPTY, FULL], [50, 50], ["success", "success"]),
-        ([GOOD, *[a_listing(*keys(3), settled=False)] * 2], [2, 3], ["success", "inconsistent"]),
+        (
+            [GOOD, *[a_listing(*keys(3), is_complete=False)] * 2],
+            [2, 3],
+            ["success", "inconsistent"],
+        ),
     ],
-    ids=["believed when the next refresh says the same", "a mistake is not shown", "unsettled"],
+    ids=["believed when the next refresh says the same", "a mistake is not shown", "incomplete"],
 )
 def test_a_suspicious_listing_is_read_again_and_keeps_the_keys(listings, shown, outcomes):
     played = stage(*listings)
