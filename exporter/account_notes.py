@@ -1,6 +1,6 @@
-"""Describe what is odd about an account although its refreshes succeed.
+"""Name the state of an account, and describe what is odd about it although its refreshes succeed.
 
-Pure: an account's state in, sentences out. The status page and `--check` both show them.
+Pure: an account's state in, words out. The status page and `--check` both show them.
 """
 
 from exporter.formatting import duration
@@ -8,6 +8,19 @@ from exporter.snapshot import AccountState
 
 # Clocks that NTP keeps differ by less than a second; a minute is noticeable in expiries.
 LARGEST_SKEW_SECONDS = 60
+
+
+def state_word(state: AccountState) -> str:
+    """Name the state of an account in one of the words of docs/architecture.md (Glossary)."""
+    if not state.first_refresh_ended:
+        return "not read yet"
+    if state.is_withdrawn:
+        return "stale"
+    if state.failing is not None:
+        return "failing"
+    if state.is_exhausted:
+        return "empty"
+    return "up"
 
 
 def units_note(state: AccountState) -> str:

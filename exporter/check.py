@@ -8,17 +8,16 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-from exporter.account_notes import skew_note, units_note
+from exporter.account_notes import skew_note, state_word, units_note
 from exporter.errors import SUCCESS, fix
 from exporter.formatting import count
-from exporter.model import STATUS_LABELS, ApiKey, Obstacle
+from exporter.model import STATUS_LABELS, ApiKey, UnusableReason
 from exporter.snapshot import AccountState
 
 MOST_NAMES = 5
-EMPTY = "account empty"
 
 _HEADERS = ("account", "gateway", "keys", *STATUS_LABELS, "usable", "skipped", "balance", "result")
-_COLOURS = {_HEADERS[-1]: "bright_black", "ok": "green"}
+_COLOURS = {_HEADERS[-1]: "bright_black", "up": "green"}
 
 Remark = tuple[str, str, str]
 """The colour, what was found, and what to do, "" for nothing."""
@@ -44,7 +43,7 @@ def report(states: Sequence[AccountState], now: float, *, in_file: bool = False)
 
 def _row(state: AccountState, now: float) -> tuple[str, ...]:
     if state.failing is not None:
-        return (state.name, state.gateway, *("-" for _ in _HEADERS[2:-1]), state.outcome)
+        return (state.name, state.gateway, *("-" for _ in _HEADERS[2:-1]), _result(state))
     counts = Counter(key.status_word for key in state.keys)
     numbers = (
         len(state.keys),
@@ -52,8 +51,13 @@ def _row(state: AccountState, now: float) -> tuple[str, ...]:
         state.usable_keys(now),
         state.skipped,
     )
-    result = state.outcome if state.outcome != SUCCESS else EMPTY if state.is_exhausted else "ok"
-    return (state.name, state.gateway, *map(str, numbers), _balance(state), result)
+    return (state.name, state.gateway, *map(str, numbers), _balance(state), _result(state))
+
+
+def _result(state: AccountState) -> str:
+    """Write the account's state, and the reason if the refresh did not simply succeed."""
+    word = state_word(state)
+    return word if state.outcome == SUCCESS else f"{word}: {state.outcome}"
 
 
 def _balance(state: AccountState) -> str:
@@ -89,7 +93,11 @@ def _remarks_on_keys(state: AccountState, now: float) -> Iterator[Remark]:
             "the account cannot pay for any request, whatever its keys have left",
             "top up the account",
         )
-    closed = [key for key in state.keys if state.obstacle(key, now) is Obstacle.GROUP_UNAVAILABLE]
+    closed = [
+        key
+        for key in state.keys
+        if state.unusable_reason(key, now) is UnusableReason.GROUP_UNAVAILABLE
+    ]
     if closed:
         groups = ", ".join(sorted({repr(key.group) for key in closed})[:MOST_NAMES])
         found = f"{_names(closed)} cannot be used: not open to the account: group {groups}"

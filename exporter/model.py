@@ -15,7 +15,7 @@ LONGEST_LABEL = 200
 
 
 class KeyStatus(IntEnum):
-    """What the API says about a key. It changes a status only when a dead key is tried."""
+    """What the API says about a key. It changes a status only when somebody tries to use the key."""
 
     ENABLED = 1
     DISABLED = 2
@@ -23,7 +23,7 @@ class KeyStatus(IntEnum):
     EXHAUSTED = 4
 
 
-class Obstacle(StrEnum):
+class UnusableReason(StrEnum):
     """What stands in the way of a request with a key; the first that applies, in this order."""
 
     DISABLED = "disabled"

@@ -15,7 +15,7 @@ from exporter.model import (
     Facts,
     KeyStatus,
     Listing,
-    Obstacle,
+    UnusableReason,
     Usage,
     is_other_account,
 )
@@ -26,10 +26,10 @@ UNUSED_AFTER_SECONDS = 7 * 86_400
 MOST_LOST = 10
 LARGEST_SHARE_LOST = 0.2
 ALWAYS_OPEN_GROUPS = ("", "auto")
-OBSTACLES: Mapping[int, Obstacle] = {
-    KeyStatus.DISABLED: Obstacle.DISABLED,
-    KeyStatus.EXPIRED: Obstacle.EXPIRED,
-    KeyStatus.EXHAUSTED: Obstacle.EXHAUSTED,
+STATUS_REASONS: Mapping[int, UnusableReason] = {
+    KeyStatus.DISABLED: UnusableReason.DISABLED,
+    KeyStatus.EXPIRED: UnusableReason.EXPIRED,
+    KeyStatus.EXHAUSTED: UnusableReason.EXHAUSTED,
 }
 """What a status that the API reports says by itself."""
 
@@ -175,32 +175,32 @@ class AccountState:
         """Return what the user set for warnings about *key*."""
         return threshold_of(key, self.thresholds)
 
-    def obstacle(self, key: ApiKey, now: float) -> Obstacle | None:
+    def unusable_reason(self, key: ApiKey, now: float) -> UnusableReason | None:
         """Return what stands in the way of a request with *key* at unix time *now*, None for nothing that is known.
 
         The gateway notes expiry and exhaustion only when a dead key is tried, so both are judged
         here again. It compares whole seconds, and serves a key through the second of its expiry.
         """
         if key.status != KeyStatus.ENABLED:
-            return OBSTACLES.get(key.status, Obstacle.UNKNOWN_STATUS)
+            return STATUS_REASONS.get(key.status, UnusableReason.UNKNOWN_STATUS)
         if key.expires_at is not None and key.expires_at + 1 <= now:
-            return Obstacle.EXPIRED
+            return UnusableReason.EXPIRED
         if key.remaining_quota is not None and key.remaining_quota <= 0:
-            return Obstacle.EXHAUSTED
+            return UnusableReason.EXHAUSTED
         if self.is_exhausted:
-            return Obstacle.ACCOUNT_EXHAUSTED
+            return UnusableReason.ACCOUNT_EXHAUSTED
         open_groups = self.facts.groups
         if (
             open_groups is not None
             and key.group not in open_groups
             and key.group not in ALWAYS_OPEN_GROUPS
         ):
-            return Obstacle.GROUP_UNAVAILABLE
+            return UnusableReason.GROUP_UNAVAILABLE
         return None
 
     def usable_keys(self, now: float) -> int:
         """Count the keys that can serve requests at unix time *now*, as far as is known."""
-        return sum(self.obstacle(key, now) is None for key in self.keys)
+        return sum(self.unusable_reason(key, now) is None for key in self.keys)
 
     def is_probably_dry(self, key: ApiKey, now: float) -> bool:
         """Whether *key* seems refused for lack of quota although the gateway reports it as enabled.
@@ -215,7 +215,11 @@ class AccountState:
             return False
         usual_price = self.balance.used_quota / self.balance.requests
         is_resting = DRY_AFTER_SECONDS <= now - key.last_used_at < UNUSED_AFTER_SECONDS
-        return key.remaining_quota < usual_price and is_resting and self.obstacle(key, now) is None
+        return (
+            key.remaining_quota < usual_price
+            and is_resting
+            and self.unusable_reason(key, now) is None
+        )
 
     def loses_too_many(self, listing: Listing, balance: Balance | None) -> bool:
         """Whether *listing* lacks so many keys that it may be a mistaken answer: all, or more than ten and a fifth.

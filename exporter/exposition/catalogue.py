@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from exporter.model import STATUS_LABELS, ApiKey, Obstacle
+from exporter.model import STATUS_LABELS, ApiKey, UnusableReason
 from exporter.snapshot import AccountState
 
 KEY_LABELS = ("account", "key_id", "key_name", "group")
 EXPERIMENTAL = "experimental"
 
 Tally = Counter[tuple[str, str, str | None]]
-"""How many keys of an account have this group and this status or obstacle: by group, "status" or "reason", word."""
+"""How many keys of an account have this group and this status or reason: by group, "status" or "reason", word."""
 Value = float | None
 """None where there is no series."""
 Series = Iterable[tuple[tuple[str, ...], Value]]
@@ -147,7 +147,7 @@ KEY_FAMILIES = (
     _key(
         "usable",
         "Whether the key can serve requests now (enabled, not expired, quota left, account can pay, group available).",
-        lambda state, key, now: state.obstacle(key, now) is None,
+        lambda state, key, now: state.unusable_reason(key, now) is None,
     ),
     _key(
         "created_timestamp_seconds",
@@ -186,9 +186,9 @@ COUNTDOWN = _key(
 
 
 def tally_of(state: AccountState, keys: Sequence[ApiKey], now: float) -> Tally:
-    """Count *keys* of an account as of unix time *now*; the obstacle of a usable key is None."""
+    """Count *keys* of an account as of unix time *now*; the reason of a usable key is None."""
     tally: Tally = Counter([(key.group, "status", key.status_word) for key in keys])
-    tally.update([(key.group, "reason", state.obstacle(key, now)) for key in keys])
+    tally.update([(key.group, "reason", state.unusable_reason(key, now)) for key in keys])
     return tally
 
 
@@ -241,7 +241,7 @@ ACCOUNT_FAMILIES = (
             "keys_unusable",
             "Number of keys that cannot serve requests, by reason.",
             "reason",
-            Obstacle,
+            UnusableReason,
         )
     ),
     _account(

@@ -11,31 +11,70 @@ from typing import Any
 
 from exporter.account_notes import skew_note, units_note
 from exporter.formatting import YEAR, count, duration, money, percent, short, utc
-from exporter.model import Obstacle
+from exporter.model import UnusableReason
 from exporter.site.choose import NO_GROUP, WORST, Choice, Entry, Query, choose
-from exporter.site.verdict import Health, is_never_funded, share_left
-from exporter.snapshot import AccountState, Snapshot
+from exporter.site.verdict import (
+    CRITICAL_PART,
+    CRITICAL_SECONDS,
+    DISABLED_IN_USE_SECONDS,
+    IN_USE_SECONDS,
+    LOW_PARTS,
+    WARNING_SECONDS,
+    Health,
+    is_never_funded,
+    share_left,
+)
+from exporter.snapshot import DRY_AFTER_SECONDS, AccountState, Snapshot
 
 PAGE_KEYS = 200
 SHORTEST_REFRESH, LONGEST_REFRESH = 5, 60
 LONGEST_FORECAST = 10 * YEAR
 
 HEALTH_WORDS: Mapping[Health, tuple[str, str]] = {
-    Health.DEAD: ("Not working", "used or expired within the last 7 days, and requests fail"),
-    Health.DRY: (
-        "Probably dry",
-        "less is left than a usual request costs, and nothing was spent for 25 minutes",
+    Health.UNUSABLE: (
+        "Not usable",
+        (
+            "cannot serve requests, but was used or expired within the last "
+            f"{duration(IN_USE_SECONDS)}"
+        ),
     ),
-    Health.CRITICAL: ("Critical", "expires within a day, or under 2 % of the quota left"),
-    Health.WARNING: ("Warning", "expires within a week, or under 10 % of the quota left"),
-    Health.ENDED: ("Inactive", "cannot serve requests, and is not in use"),
+    Health.PROBABLY_DRY: (
+        "Probably dry",
+        (
+            "less is left than a usual request costs, and nothing was spent for "
+            f"{duration(DRY_AFTER_SECONDS)}"
+        ),
+    ),
+    Health.CRITICAL: (
+        "Critical",
+        (
+            f"expires within {duration(CRITICAL_SECONDS)}, or under "
+            f"{percent(CRITICAL_PART / LOW_PARTS)} of the quota left"
+        ),
+    ),
+    Health.WARNING: (
+        "Warning",
+        (
+            f"expires within {duration(WARNING_SECONDS)}, or under {percent(1 / LOW_PARTS)} "
+            "of the quota left"
+        ),
+    ),
+    Health.INACTIVE: ("Inactive", "cannot serve requests, and is not in use"),
     Health.OK: ("OK", "no action needed"),
-    Health.DISABLED: ("Disabled", "disabled at the gateway, and not used within the last day"),
+    Health.DISABLED: (
+        "Disabled, unused",
+        (
+            "disabled at the gateway, and not used within the last "
+            f"{duration(DISABLED_IN_USE_SECONDS)}"
+        ),
+    ),
 }
-OBSTACLE_WORDS: Mapping[Obstacle, str] = {
-    **{obstacle: obstacle.replace("_", " ").upper() for obstacle in Obstacle},
-    Obstacle.ACCOUNT_EXHAUSTED: "ACCOUNT EMPTY",
-    Obstacle.GROUP_UNAVAILABLE: "GROUP NOT OPEN",
+"""The name of each health, and what it means."""
+
+REASON_WORDS: Mapping[UnusableReason, str] = {
+    **{reason: reason.replace("_", " ").upper() for reason in UnusableReason},
+    UnusableReason.ACCOUNT_EXHAUSTED: "ACCOUNT EMPTY",
+    UnusableReason.GROUP_UNAVAILABLE: "GROUP NOT OPEN",
 }
 COLUMNS = (
     ("name", "Key"),
@@ -72,9 +111,9 @@ def context(snapshot: Snapshot, query: Query, now: float) -> dict[str, Any]:
 
 def title(states: Sequence[AccountState], tally: Mapping[Health, int]) -> str:
     """Begin with what is wrong, so that the browser's tab shows it."""
-    down = sum(state.failing is not None for state in states)
-    wrong = [count(down, "account") + " down"] if down else []
-    urgent = (Health.DEAD, Health.DRY, Health.CRITICAL)
+    failing = sum(state.failing is not None for state in states)
+    wrong = [count(failing, "account") + " failing"] if failing else []
+    urgent = (Health.UNUSABLE, Health.PROBABLY_DRY, Health.CRITICAL)
     wrong += [
         f"{tally[health]:,} {HEALTH_WORDS[health][0].lower()}" for health in urgent if tally[health]
     ]
@@ -152,15 +191,15 @@ def badge(entry: Entry, now: float) -> str:
     """Say in a word or three how a key is."""
     key, verdict = entry.key, entry.verdict
     if (
-        verdict.obstacle is Obstacle.EXPIRED
+        verdict.unusable_reason is UnusableReason.EXPIRED
         and key.expires_at is not None
         and key.expires_at <= now
     ):
         return f"EXPIRED {short(now - key.expires_at)}"
-    if verdict.obstacle is Obstacle.EXHAUSTED and is_never_funded(key):
+    if verdict.unusable_reason is UnusableReason.EXHAUSTED and is_never_funded(key):
         return "NEVER FUNDED"
-    if verdict.obstacle is not None:
-        return OBSTACLE_WORDS[verdict.obstacle]
+    if verdict.unusable_reason is not None:
+        return REASON_WORDS[verdict.unusable_reason]
     if verdict.health in (Health.CRITICAL, Health.WARNING):
         if verdict.by_expiry and key.expires_at is not None:
             return f"EXPIRES IN {short(key.expires_at - now)}"
@@ -174,7 +213,7 @@ def runway(entry: Entry, now: float) -> str:
     key = entry.key
     age = 0 if key.created_at is None else now - key.created_at
     if (
-        entry.verdict.obstacle is not None
+        entry.verdict.unusable_reason is not None
         or key.remaining_quota is None
         or key.used_quota <= 0
         or age <= 0

@@ -19,6 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from exporter import __version__, formatting
+from exporter.account_notes import state_word
 from exporter.errors import fix
 from exporter.model import STATUS_LABELS
 from exporter.site import page_context, verdict
@@ -49,6 +50,7 @@ FILTERS = (
         formatting.percent,
         formatting.utc,
     ),
+    state_word,
     *(page_context.badge, page_context.runway, page_context.selector),
     *(page_context.notes, page_context.trouble),
     *(verdict.share_left, verdict.total_quota),

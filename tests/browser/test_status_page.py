@@ -45,7 +45,7 @@ def test_the_demo_shows_its_account_and_the_worst_keys_first(open_page, demo):
         "search-ranking",
     ]
     assert [name for name in names(page)[:12] if name in worst] == worst
-    assert " not working, " in page.title()
+    assert " not usable, " in page.title()
 
 
 def test_a_bar_is_as_long_as_the_share_that_is_left(open_page, demo):
@@ -148,14 +148,14 @@ def test_a_page_whose_exporter_is_gone_says_so_until_it_is_back(open_page):
 
 def test_a_count_by_health_filters(open_page, demo):
     page = open_page(f"{demo.url}/")
-    link = page.get_by_role("link", name="Not working")
+    link = page.get_by_role("link", name="Not usable")
     number = int(link.locator("b").inner_text())
     link.click()
 
     expect(page.locator("tbody tr")).to_have_count(number)
     assert set(
         page.locator("tbody tr").evaluate_all("rows => rows.map(row => row.classList[0])")
-    ) == {"dead"}
+    ) == {"unusable"}
     page.get_by_label("Reported status", exact=True).select_option("unknown")
     expect(page.locator(".nothing")).to_contain_text("No key matches.")
     page.locator(".nothing").get_by_role("link", name="Clear filters").click()
@@ -194,7 +194,7 @@ def test_a_failure_shows_when_you_return_to_the_page_with_its_reason_error_and_f
     wait_until(lambda: '"rate_limited"' in watched.get("/api/v1/keys").text)
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
 
-    expect(page.locator(".state")).to_have_text("down: rate_limited")
+    expect(page.locator(".state")).to_have_text("failing: rate_limited")
     expect(page.locator(".trouble")).to_contain_text("Fix: wait")
     expect(page.locator(".trouble q")).to_contain_text("429")
     assert names(page) == ["key 1"]

@@ -64,9 +64,9 @@ def test_the_table_says_what_was_found_and_what_to_do():
         report([found, private, dead], NOW)
         == dedent("""\
         account  gateway       keys  enabled  disabled  expired  exhausted  unknown  usable  skipped  balance        result
-        work     https://gate  6     2        1         1        1          1        1       0        1,235.00 USD   ok
-        private  https://b     0     0        0         0        0          0        0       0        not available  ok
-        dead     https://c     -     -        -         -        -          -        -       -        -              unreachable
+        work     https://gate  6     2        1         1        1          1        1       0        1,235.00 USD   up
+        private  https://b     0     0        0         0        0          0        0       0        not available  up
+        dead     https://c     -     -        -         -        -          -        -       -        -              failing: unreachable
 
         dead: it went wrong
           what to do: check --cometapi.base-url, the network, proxies; --cometapi.ca-file trusts a private CA""")
@@ -76,7 +76,7 @@ def test_the_table_says_what_was_found_and_what_to_do():
 def test_an_inconsistent_listing_is_named_as_such():
     state = a_state().succeeded(a_reading(a_listing(an_api_key(), is_complete=False)))
 
-    assert report([state], NOW).endswith("inconsistent")
+    assert report([state], NOW).endswith("up: inconsistent")
 
 
 def test_usable_is_judged_at_the_time_of_the_report():
@@ -94,7 +94,7 @@ def test_money_is_counted_by_the_accounts_own_factor():
 def test_an_account_that_cannot_pay_is_not_ok_and_leaves_no_key_usable():
     state = a_read_state(an_api_key(id=1), an_api_key(id=2), balance=a_balance(remaining_quota=0))
 
-    assert cells(state, "balance", "usable", "result") == ("0.00 USD", "0", "account empty")
+    assert cells(state, "balance", "usable", "result") == ("0.00 USD", "0", "empty")
     assert remarks(state) == [
         "main: the account cannot pay for any request, whatever its keys have left",
         "  what to do: top up the account",
@@ -102,7 +102,7 @@ def test_an_account_that_cannot_pay_is_not_ok_and_leaves_no_key_usable():
 
 
 def test_one_unit_is_not_empty():
-    assert cells(a_read_state(balance=a_balance(remaining_quota=1)), "result") == ("ok",)
+    assert cells(a_read_state(balance=a_balance(remaining_quota=1)), "result") == ("up",)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_a_subscription_pays_too_and_is_shown(left, shown):
     facts = Facts(subscriptions=Subscriptions(remaining_quota=left))
     state = a_read_state(an_api_key(), balance=a_balance(remaining_quota=0), facts=facts)
 
-    assert cells(state, "balance", "usable", "result") == (f"0.00 USD + {shown}", "1", "ok")
+    assert cells(state, "balance", "usable", "result") == (f"0.00 USD + {shown}", "1", "up")
 
 
 def test_keys_of_a_group_that_is_not_open_are_named():
@@ -232,9 +232,9 @@ def test_colours_set_success_failure_and_warnings_apart():
 
     for part, colour in (
         ("result", "bright_black"),
-        ("ok", "green"),
-        ("account empty", "red"),
-        ("timeout", "red"),
+        ("up", "green"),
+        ("empty", "red"),
+        ("failing: timeout", "red"),
     ):
         assert f"  {click.style(part, fg=colour)}\n" in text
     assert (

@@ -138,7 +138,7 @@ def test_what_the_account_can_spend_follows_its_preference(wallet, subscriptions
 
 
 @pytest.mark.parametrize(
-    ("wallet", "groups", "facts", "obstacle"),
+    ("wallet", "groups", "facts", "reason"),
     [
         pytest.param(None, None, {}, None, id="enabled, for ever, quota left"),
         pytest.param(None, None, {"status": 2}, "disabled", id="disabled"),
@@ -160,7 +160,7 @@ def test_what_the_account_can_spend_follows_its_preference(wallet, subscriptions
         pytest.param(None, None, {"remaining_quota": None}, None, id="unlimited"),
         pytest.param(10, None, {}, None, id="nothing known stands in the way"),
         pytest.param(0, None, {}, "account_exhausted", id="an empty wallet"),
-        pytest.param(0, None, {"status": 2}, "disabled", id="the key's own obstacle comes first"),
+        pytest.param(0, None, {"status": 2}, "disabled", id="the key's own reason comes first"),
         pytest.param(
             10, {"vip": 2.0}, {"group": "gone"}, "group_unavailable", id="a group that is not open"
         ),
@@ -170,12 +170,12 @@ def test_what_the_account_can_spend_follows_its_preference(wallet, subscriptions
     ],
 )
 def test_a_request_fails_by_what_is_wrong_with_the_key_else_with_its_account(
-    wallet, groups, facts, obstacle
+    wallet, groups, facts, reason
 ):
     balance = None if wallet is None else a_balance(remaining_quota=wallet)
     state = a_read_state(balance=balance, facts=Facts(groups=groups))
 
-    assert state.obstacle(an_api_key(**facts), NOW) == obstacle
+    assert state.unusable_reason(an_api_key(**facts), NOW) == reason
 
 
 MINUTE = 60

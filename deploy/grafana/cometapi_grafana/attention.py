@@ -93,16 +93,17 @@ def _reasons() -> PanelBuilder:
 
 
 def _broken_keys() -> PanelBuilder:
-    dead, alive = f"{SCOPE.of_key('usable')} == 0", f"{SCOPE.of_key('status')} == 1"
+    unusable = f"{SCOPE.of_key('usable')} == 0"
+    is_enabled = f"{SCOPE.of_key('status')} == 1"
     was_usable = f"max by ({KEY_LABELS}) (max_over_time({SCOPE.key_series('usable')}[1d])) == 1"
-    broken = f"{dead} and ({was_usable} or {alive})"
+    broken = f"{unusable} and ({was_usable} or {is_enabled})"
     only = f"topk({_LISTED}, {SCOPE.of_key('used_quota')} and {broken})"
     shown = [columns.state, columns.expiry, columns.remaining, columns.last_use]
     return tables.key_table(
         Frame(
             title="Keys that stopped working",
             description="Keys that worked within the last day and do not now, or that are reported as enabled but are "
-            f"not usable. At most {_LISTED}; keys dead for longer are in the table of all keys.",
+            f"not usable. At most {_LISTED}; keys that stopped earlier are in the table of all keys.",
             width=16,
             height=8,
             unit=look.COUNT,

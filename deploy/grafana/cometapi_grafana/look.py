@@ -130,4 +130,4 @@ STATE = named_values(
 USABLE = named_values({"1": ("usable", "green"), "0": ("not usable", "red")})
 ANSWERS = named_values({"1": ("answers", "green"), "0": ("failing", "red")})
 RELOADED = named_values({"1": ("loaded", "green"), "0": ("rejected", "red")})
-EXPORTER = named_values({"1": ("up", "green"), "0": ("API fails", "red"), "-1": ("down", "red")})
+EXPORTER = named_values({"1": ("up", "green"), "0": ("failing", "red"), "-1": ("down", "red")})

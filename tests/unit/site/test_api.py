@@ -47,7 +47,7 @@ def test_a_key_is_reported_whole_and_in_numbers():
             "status": "enabled",
             "status_code": 1,
             "usable": True,
-            "unusable_because": None,
+            "unusable_reason": None,
             "health": "warning",
             "unlimited": False,
             "remaining_quota": 1_500_000,
@@ -83,7 +83,7 @@ def test_an_account_is_reported_whole():
             "next_refresh_at": None,
             "interval_seconds": 60.0,
             "stale_after_seconds": 3600.0,
-            "withdrawn": False,
+            "stale": False,
             "quota_units_per_usd": 500_000.0,
             "balance": {
                 "remaining_quota": 24_997_909,
@@ -107,7 +107,7 @@ def test_an_account_is_reported_whole():
 @pytest.mark.parametrize(
     ("state", "facts"),
     [
-        (a_state(), {"up": None, "read_at": None, "withdrawn": False, "balance": None, "keys": 0}),
+        (a_state(), {"up": None, "read_at": None, "stale": False, "balance": None, "keys": 0}),
         (
             FAILING,
             {
@@ -120,10 +120,10 @@ def test_an_account_is_reported_whole():
         ),
         (
             FAILING.withdrawn(),
-            {"withdrawn": True, "balance": None, "spending": None, "keys": 0, "usable_keys": 0},
+            {"stale": True, "balance": None, "spending": None, "keys": 0, "usable_keys": 0},
         ),
     ],
-    ids=["not read yet", "failing", "withdrawn"],
+    ids=["not read yet", "failing", "stale"],
 )
 def test_an_account_says_what_may_be_believed(state, facts):
     answer = answered(Snapshot.of([state]))
@@ -153,7 +153,7 @@ def test_an_account_says_what_may_be_believed(state, facts):
         (
             {},
             a_balance(remaining_quota=0),
-            {"usable": False, "unusable_because": "account_exhausted"},
+            {"usable": False, "unusable_reason": "account_exhausted"},
         ),
         (
             {"remaining_quota": 9, "used_quota": 991, "last_used_at": NOW - 1_500},

@@ -25,7 +25,11 @@ def mixed():
         an_api_key(id=6, name="low", remaining_quota=1, used_quota=999),
         an_api_key(id=7, name="dead long", remaining_quota=0, last_used_at=NOW - 6 * DAY),
         an_api_key(
-            id=8, name="dead lately", expires_at=NOW - HOUR, last_used_at=NOW - HOUR, group="vip"
+            id=8,
+            name="dead lately",
+            expires_at=NOW - HOUR,
+            last_used_at=NOW - HOUR,
+            group="vip",
         ),
     )
 
@@ -39,12 +43,12 @@ def test_a_query_is_read_and_written_back():
         ("id", "7"),
         ("group", "(none)"),
         ("status", "enabled"),
-        ("health", "dead"),
+        ("health", "unusable"),
     ]
     query = Query.read([*pairs, ("q", " x y "), ("sort", "-name"), ("page", "3")])
 
     assert query.link(page=query.page) == (
-        "?account=a%26b&id=7&group=%28none%29&status=enabled&health=dead&q=x+y&sort=-name&page=3"
+        "?account=a%26b&id=7&group=%28none%29&status=enabled&health=unusable&q=x+y&sort=-name&page=3"
     )
     assert Query().link() == "./"
 
@@ -127,7 +131,7 @@ def test_the_worst_come_first(mixed):
         ({"id": 6, "group": "vip"}, []),
         ({"status": "disabled"}, [2]),
         ({"status": "exhausted"}, [3]),
-        ({"health": "dead"}, [8, 7]),
+        ({"health": "unusable"}, [8, 7]),
         ({"q": "DEAD"}, [8, 7]),
         ({"q": "dead lately"}, [8]),
         ({"q": "lately dead"}, [8]),
@@ -142,10 +146,10 @@ def test_a_query_narrows_and_sorts(mixed, asked, ids):
 
 
 def test_the_tally_counts_what_matches_but_for_the_chosen_health(mixed):
-    choice = choose(mixed, Query(group="vip", health="dead"), NOW)
+    choice = choose(mixed, Query(group="vip", health="unusable"), NOW)
 
     assert {health.value for health, number in choice.tally.items() if number == 1} == {
-        "dead",
+        "unusable",
         "warning",
         "ok",
     }

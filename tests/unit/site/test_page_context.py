@@ -167,7 +167,7 @@ def test_the_title_begins_with_what_is_wrong():
     tally = dict.fromkeys(Health, 2)
 
     assert title([ill, a_read_state()], tally) == (
-        "1 account down, 2 not working, 2 probably dry, 2 critical · cometapi-exporter"
+        "1 account failing, 2 not usable, 2 probably dry, 2 critical · cometapi-exporter"
     )
     assert title([a_read_state()], dict.fromkeys(Health, 0)) == "cometapi-exporter"
 

@@ -122,7 +122,7 @@ def test_a_key_has_a_view_with_exact_times_and_queries_to_copy():
     text = request("/?account=main&id=9", a_read_state(key, an_api_key(id=99))).text
     facts = dict(zip(texts(text, "dt"), texts(text, "dd"), strict=True))
 
-    assert facts["Health"] == "Warning: expires within a week, or under 10 % of the quota left"
+    assert facts["Health"] == "Warning: expires within 7 days, or under 10 % of the quota left"
     assert facts["Reported status"] == "enabled (1)"
     assert (facts["Created"], facts["Last used"]) == ("unknown", "never")
     assert facts["Expires"] == "2025-06-16 15:06:40 UTC, in 24 hours"
@@ -189,7 +189,7 @@ def test_an_account_that_fails_says_the_last_error_and_the_fix_with_flags_or_key
     state = a_read_state(an_api_key()).failed(error, NOW - 60)
     text = request("/", state).text
 
-    assert texts(text, "p", **{"class": "state"}) == ["down: rate_limited"]
+    assert texts(text, "p", **{"class": "state"}) == ["failing: rate_limited"]
     assert texts(text, "q") == ["429 from gw.example <b>"]
     assert "<code>--collect.max-requests-per-minute</code>" in text
     assert "collect.max_requests_per_minute" in request("/", state, in_file=True).text

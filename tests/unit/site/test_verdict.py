@@ -4,7 +4,7 @@ import pytest
 from domain import DAY, NOW, a_read_state, an_api_key
 
 from exporter.filters import Threshold
-from exporter.model import Obstacle
+from exporter.model import UnusableReason
 from exporter.site.verdict import Health, judge, share_left
 
 LONG_IDLE = {"last_used_at": NOW - 7 * DAY}
@@ -15,17 +15,17 @@ def judged(key, **account):
 
 
 @pytest.mark.parametrize(
-    ("facts", "health", "obstacle"),
+    ("facts", "health", "reason"),
     [
         ({}, Health.OK, None),
         ({"expires_at": NOW}, Health.CRITICAL, None),
-        ({"expires_at": NOW - 1}, Health.DEAD, Obstacle.EXPIRED),
-        ({"remaining_quota": 0}, Health.DEAD, Obstacle.EXHAUSTED),
-        ({"remaining_quota": -5}, Health.DEAD, Obstacle.EXHAUSTED),
-        ({"status": 3}, Health.DEAD, Obstacle.EXPIRED),
-        ({"status": 4}, Health.DEAD, Obstacle.EXHAUSTED),
-        ({"status": 9}, Health.DEAD, Obstacle.UNKNOWN_STATUS),
-        ({"status": 2, "last_used_at": NOW - DAY + 1}, Health.DEAD, Obstacle.DISABLED),
+        ({"expires_at": NOW - 1}, Health.UNUSABLE, UnusableReason.EXPIRED),
+        ({"remaining_quota": 0}, Health.UNUSABLE, UnusableReason.EXHAUSTED),
+        ({"remaining_quota": -5}, Health.UNUSABLE, UnusableReason.EXHAUSTED),
+        ({"status": 3}, Health.UNUSABLE, UnusableReason.EXPIRED),
+        ({"status": 4}, Health.UNUSABLE, UnusableReason.EXHAUSTED),
+        ({"status": 9}, Health.UNUSABLE, UnusableReason.UNKNOWN_STATUS),
+        ({"status": 2, "last_used_at": NOW - DAY + 1}, Health.UNUSABLE, UnusableReason.DISABLED),
         ({"expires_at": NOW + DAY - 1}, Health.CRITICAL, None),
         ({"expires_at": NOW + DAY}, Health.WARNING, None),
         ({"expires_at": NOW + 7 * DAY - 1}, Health.WARNING, None),
@@ -38,25 +38,23 @@ def judged(key, **account):
         ({"remaining_quota": 5, "used_quota": -5}, Health.OK, None),
     ],
 )
-def test_a_key_in_use_is_judged_by_expiry_and_quota_whatever_its_status_says(
-    facts, health, obstacle
-):
+def test_a_key_in_use_is_judged_by_expiry_and_quota_whatever_its_status_says(facts, health, reason):
     verdict = judged(an_api_key(**facts))
 
-    assert (verdict.health, verdict.obstacle) == (health, obstacle)
+    assert (verdict.health, verdict.unusable_reason) == (health, reason)
 
 
 @pytest.mark.parametrize(
     ("facts", "health"),
     [
-        (LONG_IDLE | {"remaining_quota": 0}, Health.ENDED),
-        (LONG_IDLE | {"status": 4}, Health.ENDED),
-        (LONG_IDLE | {"status": 3, "expires_at": NOW - DAY}, Health.ENDED),
-        (LONG_IDLE | {"status": 9}, Health.ENDED),
-        ({"last_used_at": NOW - 7 * DAY + 1, "remaining_quota": 0}, Health.DEAD),
-        (LONG_IDLE | {"expires_at": NOW - 7 * DAY + 1}, Health.DEAD),
-        (LONG_IDLE | {"expires_at": NOW - 7 * DAY}, Health.ENDED),
-        ({"last_used_at": None, "remaining_quota": 0, "used_quota": 0}, Health.ENDED),
+        (LONG_IDLE | {"remaining_quota": 0}, Health.INACTIVE),
+        (LONG_IDLE | {"status": 4}, Health.INACTIVE),
+        (LONG_IDLE | {"status": 3, "expires_at": NOW - DAY}, Health.INACTIVE),
+        (LONG_IDLE | {"status": 9}, Health.INACTIVE),
+        ({"last_used_at": NOW - 7 * DAY + 1, "remaining_quota": 0}, Health.UNUSABLE),
+        (LONG_IDLE | {"expires_at": NOW - 7 * DAY + 1}, Health.UNUSABLE),
+        (LONG_IDLE | {"expires_at": NOW - 7 * DAY}, Health.INACTIVE),
+        ({"last_used_at": None, "remaining_quota": 0, "used_quota": 0}, Health.INACTIVE),
         ({"status": 2, "last_used_at": NOW - DAY}, Health.DISABLED),
         ({"status": 2, "last_used_at": None}, Health.DISABLED),
     ],
