@@ -160,6 +160,47 @@ def test_the_exporter_runs_without_memory_that_is_both_writable_and_executable()
     assert 'cometapi_up{account="demo"} 1.0' in done.stdout
 
 
+def proc_options() -> str:
+    """Return the options with which systemd mounts /proc for the unit, see systemd.exec(5)."""
+    unit = settings()
+    options = [f"hidepid={hidden}" for hidden in unit.get("ProtectProc", [])]
+    options += [f"subset={subset}" for subset in unit.get("ProcSubset", []) if subset == "pid"]
+    return ",".join(options)
+
+
+def metrics_with_proc(options: str) -> str:
+    """Return what the exporter exposes while /proc is mounted with *options*."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount /proc: this part is NOT tested here")
+    mount = f'mount -t proc -o {options} proc /proc && exec "$@"'
+    own_proc = ["--mount", "--pid", "--fork", "--kill-child", "--", "sh", "-c", mount, "sh"]
+    with Exporter("--demo", before=[require("unshare"), *own_proc]) as exporter:
+        exposition = exporter.get().text
+        exporter.process.kill()  # unshare ignores SIGTERM; its end kills the exporter
+    return exposition
+
+
+def names_of_process_metrics(exposition: str) -> set[str]:
+    """Return the names of the metrics of the process."""
+    return set(re.findall(r"^(process_\w+) ", exposition, re.MULTILINE))
+
+
+def test_the_unit_hides_other_processes_and_keeps_the_metrics_of_its_own():
+    assert settings()["ProtectProc"] == ["invisible"]
+    assert names_of_process_metrics(metrics_with_proc(proc_options())) == {
+        "process_cpu_seconds_total",
+        "process_max_fds",
+        "process_open_fds",
+        "process_resident_memory_bytes",
+        "process_start_time_seconds",
+        "process_virtual_memory_bytes",
+    }
+
+
+def test_a_proc_with_processes_only_would_take_the_metrics_away():
+    assert names_of_process_metrics(metrics_with_proc("hidepid=invisible,subset=pid")) == set()
+
+
 def without_rights() -> list[str]:
     """Return the beginning of a command after which there is a read-only tree, no capability and no new privilege."""
     if os.geteuid() != 0:
