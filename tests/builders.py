@@ -85,3 +85,19 @@ def a_wire_account(**over: Any) -> dict[str, Any]:
         "used_quota": 10_027_091,
         "request_count": 339,
     } | over
+
+
+def a_wire_subscription(id: int = 1, **over: Any) -> dict[str, Any]:  # noqa: A002 - the vendor's word
+    """Build one subscription as the gateway sends it: running for 30 days, 2 USD in all, none spent."""
+    return {
+        "id": id,
+        "user_id": 1,
+        "plan_id": 1,
+        "amount_total": 1_000_000,
+        "amount_used": 0,
+        "start_time": WIRE_NOW - DAY_SECONDS,
+        "end_time": WIRE_NOW + 29 * DAY_SECONDS,
+        "status": "active",
+        "next_reset_time": 0,
+        "allow_wallet_overflow": True,
+    } | over

@@ -9,6 +9,9 @@ and never the program under test.
         ...  # point the program at gateway.url
     assert gateway.pages_asked() == [1, 2, 3]
 
+What this file does not hold: variants.py (kinds of gateways), edges.py (what stands before one),
+purses.py (who pays for requests, and what is rejected), books.py (usage by model and key).
+
 Attributes may be changed from the test's thread while the gateway runs; the next request sees the
 change. `faults` and `before_page` are called in the gateway's thread; what they raise is raised
 again when it stops.
@@ -22,62 +25,39 @@ import http
 import http.client
 import io
 import json
+import math
 import socket
 import ssl
 import struct
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from email.utils import formatdate
 from typing import Any, Self
 from urllib.parse import parse_qsl
 
+import variants
 from builders import CANARY_TOKEN, a_wire_account
+from variants import VARIANTS, PageShown
 
 KEYS_PATH = "/api/token/"
 ACCOUNT_PATH = "/api/user/self"
 STATUS_PATH = "/api/status"
-GROUPS_PATH = "/api/user/self/groups"
-SUBSCRIPTIONS_PATH = "/api/subscription/self"
-USAGE_PATH = "/api/data/self"
-USAGE_BY_KEY_PATH = "/api/data/flow/self"
+GROUPS_PATH = variants.GROUPS_PATH
+PUBLIC_GROUPS_PATH = variants.PUBLIC_GROUPS_PATH
+SUBSCRIPTIONS_PATH = variants.SUBSCRIPTIONS_PATH
+USAGE_PATH = variants.USAGE_PATH
+USAGE_BY_KEY_PATH = variants.USAGE_BY_KEY_PATH
 PATIENCE_SECONDS = 10.0
 JSON_TYPE = "application/json; charset=utf-8"
 WEB_PAGE = b"<!doctype html><html><head><title>Gateway</title></head><body><div id=root></div></body></html>"
 EMPTY_PAGE = b'{"success":true,"message":"","data":{"page":1,"page_size":100,"total":0,"items":[]}}'
 CHUNK_BYTES = 65_536
 UNASKED_PAGE_SIZE = 10
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Variant:
-    """How one generation of gateways pages and refuses."""
-
-    first_page: int
-    size_parameter: str | None  # None: the size cannot be asked for
-    has_envelope: bool  # data is {page, page_size, total, items} rather than a bare list
-    lacks: frozenset[str] = frozenset()  # fields of a key that it does not send
-    refusal_status: int = 401
-    user_header: str = "new-api-user"  # where the user ID is required, it must be sent by this name
-
-
-VARIANTS = {
-    "new-api": Variant(first_page=1, size_parameter="page_size", has_envelope=True),
-    "june-2025": Variant(
-        first_page=1, size_parameter="size", has_envelope=True
-    ),  # New API for one month
-    "veloera": Variant(
-        first_page=0, size_parameter="size", has_envelope=False, user_header="veloera-user"
-    ),
-    "older": Variant(first_page=0, size_parameter="size", has_envelope=False, refusal_status=200),
-    "one-api": Variant(
-        first_page=0,
-        size_parameter=None,
-        has_envelope=False,
-        lacks=frozenset({"group", "cross_group_retry"}),
-        refusal_status=200,
-    ),
-}
+BAN_MESSAGE = "用户已被封禁"  # the same in every gateway that has no codes
+WHOLE_WINDOW = "whole window"
+REST_OF_WINDOW = "rest of the window"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +76,7 @@ class Answer:
     """One HTTP answer before it becomes bytes."""
 
     status: int = 200
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str | None] = field(default_factory=dict)  # None leaves a header out
     body: bytes = b""
 
     def raw(self, *, extra_length: int = 0) -> bytes:
@@ -107,7 +87,7 @@ class Answer:
         } | dict(self.headers)
         lines = [
             f"HTTP/1.1 {self.status} {_phrase(self.status)}",
-            *(f"{n}: {v}" for n, v in headers.items()),
+            *(f"{name}: {text}" for name, text in headers.items() if text is not None),
         ]
         return "\r\n".join([*lines, "", ""]).encode("latin-1") + self.body
 
@@ -126,12 +106,50 @@ def _json(content: object, *, status: int = 200) -> Answer:
 
 
 def refusal(message: str) -> Answer:
-    """Refuse as gateways do: with status 200."""
+    """Reject as gateways do: with status 200."""
     return _json({"success": False, "message": message})
 
 
-def _success(data: object) -> Answer:
-    return _json({"success": True, "message": "", "data": data})
+def rejected(code: str, *, status: int = 401) -> Answer:
+    """Reject the token with one of the family's codes, as New API does.
+
+    The codes are AUTH_UNAUTHORIZED, AUTH_USER_INVALID, AUTH_USER_DISABLED (the account is banned),
+    AUTH_INTERNAL_ERROR (with status 500), AUTH_SESSION_REVOKED and AUTH_TOKEN_EXPIRED.
+    """
+    return _json({"success": False, "code": code, "message": "访问令牌无效"}, status=status)
+
+
+def banned_by_message() -> Answer:
+    """Tell a ban as the gateways without codes do."""
+    return refusal(BAN_MESSAGE)
+
+
+def invalid_url(method: str, path: str) -> Answer:
+    """Tell that the gateway does not have this path."""
+    error = {
+        "message": f"Invalid URL ({method} {path})",
+        "type": "invalid_request_error",
+        "param": "",
+        "code": "",
+    }
+    return _json({"error": error}, status=404)
+
+
+def web_page() -> Answer:
+    """Show the front end's page."""
+    return Answer(headers={"Content-Type": "text/html; charset=utf-8"}, body=WEB_PAGE)
+
+
+def redirect(location: str) -> Answer:
+    """Send the client elsewhere, with an empty page."""
+    headers = {"Location": location, "Content-Type": "text/html; charset=utf-8"}
+    return Answer(status=301, headers=headers)
+
+
+# Edges: what stands before the gateway and may answer in its place; see edges.py for some.
+
+PassOn = Callable[[], Answer]
+Edge = Callable[["Request", PassOn], Answer]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,8 +161,8 @@ class Exchange:
     writer: asyncio.StreamWriter
 
     def honest(self) -> Answer:
-        """Render the true answer."""
-        return self.gateway._answer(self.request)
+        """Render the true answer, or what an edge gives in its place."""
+        return self.gateway._answer_behind(self.gateway.edges, self.request)
 
     async def send(self, content: bytes) -> None:
         """Write *content* and wait until the client keeps up."""
@@ -291,7 +309,13 @@ class Gateway:
     )  # path: data or Answer of more, callable with the query
     token: str = CANARY_TOKEN  # accepted raw and after "Bearer "
     user_id: int | None = None  # set: the variant's header must name it, else 401
+    banned: bool = False  # the account is banned, told as the variant tells it
+    rejects_with: Answer | None = None  # set: every request that needs a token gets this
     variant: str = "new-api"
+    edges: Sequence[Edge] = ()  # what stands before the gateway, the outermost first
+    clock: Callable[[], float] = time.time  # unix seconds, for Date
+    front_end: str | None = None  # None: within the gateway; else the URL that pages are sent to
+    unknown_path_shows_page: bool = False  # also below /api/, as behind some front ends
     page_cap: int = 100
     total: int | Callable[[int], int] | None = (
         None  # None: the truth; else what is claimed (on that page)
@@ -301,7 +325,7 @@ class Gateway:
     rate_limit: tuple[int, float] | None = (
         None  # (requests, in seconds); beyond: 429 with an empty body
     )
-    retry_after: str | None = None  # the Retry-After of those 429s
+    retry_after: str | None = None  # the Retry-After of those 429s, or one of the two constants
     faults: FaultChoice | list[Fault | None] | None = None  # a list is used up, one entry a request
     before_page: Callable[[Request], object] | None = (
         None  # called before a page of keys is rendered
@@ -467,80 +491,130 @@ class Gateway:
 
     # Honest answers.
 
-    def _answer(self, request: Request) -> Answer:
-        if self._is_over_the_limit(time.monotonic()):
-            return Answer(
-                status=429, headers={"Retry-After": self.retry_after} if self.retry_after else {}
-            )
-        if request.path == STATUS_PATH:
-            return _success(
-                {"system_name": "Gateway", "quota_per_unit": 500_000}
-                | self.offers.get(STATUS_PATH, {})
-            )
-        if request.path == KEYS_PATH.rstrip("/"):
-            return Answer(
-                status=301,
-                headers={"Location": KEYS_PATH, "Content-Type": "text/html; charset=utf-8"},
-            )
-        if request.path in self.offers and request.method == "GET":
-            data = self.offers[request.path]
-            content = data(request.query) if callable(data) else data
-            return self._refusal(request) or (
-                content if isinstance(content, Answer) else _success(content)
-            )
-        if request.path not in (KEYS_PATH, ACCOUNT_PATH) or request.method != "GET":
-            return Answer(headers={"Content-Type": "text/html; charset=utf-8"}, body=WEB_PAGE)
-        return self._refusal(request) or (self._page(request) if request.page else self._account())
+    def _answer_behind(self, edges: Sequence[Edge], request: Request) -> Answer:
+        """Let the first of *edges* answer; what it passes on reaches the next, then the gateway."""
+        if not edges:
+            return self._answer(request)
+        return edges[0](request, lambda: self._answer_behind(edges[1:], request))
 
-    def _is_over_the_limit(self, now: float) -> bool:
-        if self.rate_limit is None:
+    def _answer(self, request: Request) -> Answer:
+        headers = {"Date": formatdate(self.clock(), usegmt=True), "X-Oneapi-Request-Id": "1"}
+        if self.variant == "new-api":
+            headers["X-New-Api-Version"] = "v1.0.0"
+        given = self._given(request)
+        return replace(given, headers=headers | dict(given.headers))
+
+    def _given(self, request: Request) -> Answer:
+        over = self._over_the_limit(time.monotonic())
+        if over is not None:
+            return over
+        if request.path == KEYS_PATH.rstrip("/"):
+            return redirect(KEYS_PATH)
+        if not self._has(request):
+            return self._unknown_path(request)
+        if request.path == STATUS_PATH:
+            return self._status()
+        return self._rejection(request) or self._content(request)
+
+    def _content(self, request: Request) -> Answer:
+        if request.path in self.offers:
+            return self._offered(request)
+        return self._page(request) if request.page else self._account()
+
+    def _status(self) -> Answer:
+        common = {"system_name": "Gateway", "quota_per_unit": 500_000}
+        return self._success(common | self.offers.get(STATUS_PATH, {}))
+
+    def _has(self, request: Request) -> bool:
+        """Say whether this kind of gateway has the path; what it never has cannot be offered."""
+        if request.method != "GET" or request.path in VARIANTS[self.variant].never_offers:
             return False
+        return request.path in (STATUS_PATH, KEYS_PATH, ACCOUNT_PATH, *self.offers)
+
+    def _unknown_path(self, request: Request) -> Answer:
+        if request.path.startswith("/api/") and not self.unknown_path_shows_page:
+            return invalid_url(request.method, request.path)
+        if self.front_end is not None:
+            return redirect(f"{self.front_end}{request.path}")
+        return web_page()
+
+    def _offered(self, request: Request) -> Answer:
+        data = self.offers[request.path]
+        content = data(request.query) if callable(data) else data
+        if isinstance(content, Answer):
+            return content
+        return self._success(content)
+
+    def _success(self, data: object) -> Answer:
+        message = VARIANTS[self.variant].message
+        return _json({"success": True, "message": message, "data": data})
+
+    def _over_the_limit(self, now: float) -> Answer | None:
+        """Count one request; beyond the limit return the 429."""
+        if self.rate_limit is None:
+            return None
         most, window_seconds = self.rate_limit
         while self._accepted and self._accepted[0] <= now - window_seconds:
             self._accepted.popleft()
-        if len(self._accepted) >= most:
-            return True
-        self._accepted.append(now)
-        return False
+        if len(self._accepted) < most:
+            self._accepted.append(now)
+            return None
+        if self.retry_after is None:
+            return Answer(status=429)
+        rest_seconds = self._accepted[0] + window_seconds - now if self._accepted else 0
+        told = {
+            WHOLE_WINDOW: f"{window_seconds:.0f}",
+            REST_OF_WINDOW: f"{math.ceil(rest_seconds)}",
+        }
+        return Answer(
+            status=429, headers={"Retry-After": told.get(self.retry_after, self.retry_after)}
+        )
 
-    def _refusal(self, request: Request) -> Answer | None:
-        status = VARIANTS[self.variant].refusal_status
+    def _rejection(self, request: Request) -> Answer | None:
+        rejection = VARIANTS[self.variant].rejection
+        if self.rejects_with is not None:
+            return self.rejects_with
         if request.headers.get("authorization") not in (self.token, f"Bearer {self.token}"):
-            return _json(
-                {"success": False, "code": "AUTH_UNAUTHORIZED", "message": "访问令牌无效"},
-                status=status,
-            )
+            if rejection.has_codes:
+                return rejected("AUTH_UNAUTHORIZED")
+            return replace(refusal("无权进行此操作"), status=rejection.token_status)
+        if not self.banned:
+            return self._rejection_of_user_id(request)
+        return rejected("AUTH_USER_DISABLED") if rejection.has_codes else banned_by_message()
+
+    def _rejection_of_user_id(self, request: Request) -> Answer | None:
         header = VARIANTS[self.variant].user_header
-        if self.user_id is not None and request.headers.get(header) != str(self.user_id):
-            return _json({"success": False, "message": f"未提供 {header}"}, status=401)
-        return None
+        if self.user_id is None or header is None:
+            return None
+        if request.headers.get(header) == str(self.user_id):
+            return None
+        return _json({"success": False, "message": f"未提供 {header.title()}"}, status=401)
 
     def _account(self) -> Answer:
         if self.account is None:
             return _json(
                 {"success": False, "code": "AUTH_FORBIDDEN", "message": "没有权限"}, status=403
             )
-        return _success(self.account)
+        return self._success(self.account)
 
     def _page(self, request: Request) -> Answer:
         if self.before_page is not None:
             self.before_page(request)
         variant = VARIANTS[self.variant]
-        keys = sorted(self.keys, key=lambda key: key["id"], reverse=True)
-        size = self._page_size(request.query)
+        asked = self._asked_size(request.query)
+        if variant.most_allowed is not None and asked > variant.most_allowed:
+            return refusal(f"size is more than {variant.most_allowed}")
+        size = min(asked, self.page_cap)
         page = request.page or 1
-        items = [_without(key, variant.lacks) for key in keys[(page - 1) * size : page * size]]
-        shown = None if self.null_items and not items else items
-        if not variant.has_envelope:
-            return _success(shown)
-        return _success(
-            {
-                "page": page,
-                "page_size": size,
-                "total": self._claimed_total(page, keys),
-                "items": shown,
-            }
+        keys = sorted(self.keys, key=lambda key: key["id"], reverse=True)
+        items = [variant.key(key) for key in keys[(page - 1) * size : page * size]]
+        shown = PageShown(
+            number=page - 1 + variant.first_page,
+            size=size,
+            total=self._claimed_total(page, keys),
+            items=None if self.null_items and not items else items,
         )
+        return self._success(variant.data(shown))
 
     def _claimed_total(self, page: int, keys: list[dict[str, Any]]) -> int:
         if callable(self.total):
@@ -549,16 +623,13 @@ class Gateway:
 
     def _page_number(self, query: Mapping[str, str]) -> int:
         """Read the asked page, counted from 1; what is no number or too low means the first."""
-        first = VARIANTS[self.variant].first_page
-        return max(_integer(query.get("p"), first) - first, 0) + 1
+        variant = VARIANTS[self.variant]
+        asked = _integer(query.get(variant.page_parameter), variant.first_page)
+        return max(asked - variant.first_page, 0) + 1
 
-    def _page_size(self, query: Mapping[str, str]) -> int:
+    def _asked_size(self, query: Mapping[str, str]) -> int:
         asked = _integer(query.get(VARIANTS[self.variant].size_parameter or ""), 0)
-        return min(asked if asked > 0 else UNASKED_PAGE_SIZE, self.page_cap)
-
-
-def _without(key: dict[str, Any], fields: frozenset[str]) -> dict[str, Any]:
-    return {name: value for name, value in key.items() if name not in fields}
+        return asked if asked > 0 else UNASKED_PAGE_SIZE
 
 
 def _integer(text: str | None, otherwise: int) -> int:
