@@ -7,24 +7,40 @@ listings and EXPIRIES expire each second.
 """
 
 import asyncio
+import json
 import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
 
-from keyset import ACCOUNT, Change, pages
+from keyset import ACCOUNT, STATUS, Change, pages
 
 LIFE_SECONDS = 1800
+# The exporter may send `page`, `size` and `page_size` beside `p`; they mean nothing here.
 PAGE = re.compile(rb"GET /api/token/\?(?:[^ ]*&)?p=(\d+)")
 TOKEN = re.compile(rb"\r\nauthorization: ([^\r]+)", re.IGNORECASE)
-NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+TARGET = re.compile(rb"(\w+) ([^ ?]*)")
 
 
-def answer(body: bytes) -> bytes:
+def answer(body: bytes, status: str = "200 OK") -> bytes:
     head = (
-        f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"HTTP/1.1 {status}\r\nContent-Type: application/json; charset=utf-8\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
+
+
+def invalid_url(request: bytes) -> bytes:
+    """Tell that the gateway does not have the path, as the real ones do."""
+    target = TARGET.match(request)
+    asked = b" ".join(target.groups()).decode("latin-1") if target else ""
+    error = {
+        "message": f"Invalid URL ({asked})",
+        "type": "invalid_request_error",
+        "param": "",
+        "code": "",
+    }
+    return answer(json.dumps({"error": error}).encode(), "404 Not Found")
 
 
 class Listings:
@@ -45,6 +61,7 @@ class Conversation(asyncio.Protocol):
         self.listings = listings
         self.delay = delay
         self.account = answer(ACCOUNT)
+        self.status = answer(STATUS)
         self.received = b""
         self.transport: asyncio.Transport | None = None
 
@@ -63,13 +80,17 @@ class Conversation(asyncio.Protocol):
     def _answer(self, request: bytes) -> None:
         if self.transport is None or self.transport.is_closing():
             return
-        page, token = PAGE.match(request), TOKEN.search(request)
+        page = PAGE.match(request)
         if page:
-            self.transport.write(self.listings.page(token[1] if token else b"", int(page[1])))
+            token = TOKEN.search(request)
+            content = self.listings.page(token[1] if token else b"", int(page[1]))
+        elif request.startswith(b"GET /api/user/self "):
+            content = self.account
+        elif request.startswith(b"GET /api/status "):
+            content = self.status
         else:
-            self.transport.write(
-                self.account if request.startswith(b"GET /api/user/self ") else NOT_FOUND
-            )
+            content = invalid_url(request)
+        self.transport.write(content)
 
 
 async def serve(

@@ -74,6 +74,23 @@ def pages(count: int, now: int, change: Change = NOTHING) -> Iterator[bytes]:
 ACCOUNT = json.dumps(
     {
         "success": True,
-        "data": {"id": 1, "quota": 24_997_909, "used_quota": 10_027_091, "request_count": 339},
+        "message": "",
+        "data": {
+            "id": 1,
+            "username": "benchmark",
+            "quota": 24_997_909,
+            "used_quota": 10_027_091,
+            "request_count": 339,
+            "group": "default",
+            "status": 1,
+        },
+    }
+).encode()
+
+STATUS = json.dumps(
+    {
+        "success": True,
+        "message": "",
+        "data": {"system_name": "benchmark", "quota_per_unit": 500_000, "version": "v1.0.0"},
     }
 ).encode()

@@ -1,11 +1,14 @@
-"""Say which keys the demo's account has, and what each has left at a given moment.
+"""Say which keys the demo's accounts have, and what each has left at a given moment.
 
 Pure: no clock, no randomness; times are arguments. Knows nothing of the exporter: were both to
 share what they know of the API, one misreading would agree with itself. The table is also what the
 end-to-end tests expect to see.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum, auto
+from types import MappingProxyType
 
 HOUR = 3_600
 DAY = 86_400
@@ -192,35 +195,107 @@ KEYS: tuple[DemoKey, ...] = (*NOTABLE, *(_plain(number) for number in range(109,
 """Every key, newest (highest id) first: two pages of a hundred."""
 
 
-def keys_at(started_at: float, now: float) -> list[dict[str, object]]:
+class Firewall(Enum):
+    """What a firewall before the gateway answers in its place."""
+
+    NOTHING = auto()
+    BALANCE = auto()
+    EVERYTHING = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoAccount:
+    """One account at the start of the demo.
+
+    *quota* is what it has left and *used* what it has spent, in quota units; *groups* are those
+    open to it, with their price factors.
+    """
+
+    name: str
+    id: int
+    keys: tuple[DemoKey, ...]
+    groups: Mapping[str, float]
+    quota: int
+    used: int
+    firewall: Firewall = Firewall.NOTHING
+
+    def group_used(self, key: DemoKey) -> str | None:
+        """Return the group that serves *key*: the first of its groups that is open, None for none."""
+        if not key.group:
+            return "default"
+        for name in key.group.split(","):
+            if name in self.groups:
+                return name
+        return None
+
+
+DEMO = DemoAccount(
+    name="demo",
+    id=7,
+    keys=KEYS,
+    groups=MappingProxyType({"production": 1.0, "staging": 1.0, "research": 0.8}),
+    quota=2_500_000_000,
+    used=300_000_000,
+)
+
+PARTNER = DemoAccount(
+    name="partner",
+    id=8,
+    keys=(
+        DemoKey(id=2003, name="chat-widget", group="vip,default", remaining=90_000_000, rate=40.0),
+        DemoKey(id=2002, name="newsletter", group="retired,vip", remaining=70_000_000, rate=3.0),
+        DemoKey(id=2001, name="old-plugin", group="retired", idle_for=30 * DAY),
+    ),
+    groups=MappingProxyType({"default": 1.0, "vip": 0.8}),
+    quota=400_000_000,
+    used=20_000_000,
+    firewall=Firewall.BALANCE,
+)
+"""An account whose balance is unknown, with keys of several groups."""
+
+BLOCKED = DemoAccount(
+    name="blocked",
+    id=9,
+    keys=(DemoKey(id=3001, name="edge-proxy", remaining=50_000_000, rate=20.0),),
+    groups=MappingProxyType({"default": 1.0}),
+    quota=100_000_000,
+    used=5_000_000,
+    firewall=Firewall.EVERYTHING,
+)
+"""An account of which nothing is ever known: a firewall rejects every request."""
+
+ACCOUNTS: tuple[DemoAccount, ...] = (DEMO, PARTNER, BLOCKED)
+
+
+def keys_at(started_at: float, now: float, account: DemoAccount = DEMO) -> list[dict[str, object]]:
     """Return every key as the API lists it at unix time *now*, newest first."""
-    return [_item(key, started_at, now) for key in KEYS]
+    return [_item(key, account, started_at, now) for key in account.keys]
 
 
-def account_at(started_at: float, now: float) -> dict[str, object]:
+def account_at(started_at: float, now: float, account: DemoAccount = DEMO) -> dict[str, object]:
     """Return the account as the API reports it at unix time *now*, personal data and all."""
-    spent = sum(key.spent(now - started_at) for key in KEYS)
+    spent = sum(key.spent(now - started_at) for key in account.keys)
     return {
-        "id": 7,
-        "username": "demo",
-        "display_name": "Demo",
-        "email": "demo@example.invalid",
+        "id": account.id,
+        "username": account.name,
+        "display_name": account.name.title(),
+        "email": f"{account.name}@example.invalid",
         "role": 1,
         "status": 1,
         "group": "default",
-        "quota": 2_500_000_000 - spent,
-        "used_quota": 300_000_000 + spent,
+        "quota": account.quota - spent,
+        "used_quota": account.used + spent,
         "request_count": 48_000 + spent // 900,
     }
 
 
-def _item(key: DemoKey, started_at: float, now: float) -> dict[str, object]:
+def _item(key: DemoKey, account: DemoAccount, started_at: float, now: float) -> dict[str, object]:
     spent = key.spent(now - started_at)
     last_used = key.last_used(now - started_at)
     created = int(started_at - key.age)
     return {
         "id": key.id,
-        "user_id": 7,
+        "user_id": account.id,
         "key": f"demo{key.id:044d}",
         "status": key.status,
         "name": key.name,

@@ -6,10 +6,8 @@ twentieth of what they spend since. The books are written every five minutes.
 
 from collections.abc import Iterable, Sequence
 
-from exporter.demo.scenario import HOUR, KEYS, DemoKey
+from exporter.demo.scenario import DEMO, HOUR, DemoAccount, DemoKey
 
-FACTORS = {"production": 1.0, "staging": 1.0, "research": 0.8}
-"""The groups open to the account, with their price factors."""
 MODELS = {
     "gpt-5.2": (0.46, 0.4, 900),
     "claude-opus-4.6": (0.31, 0.1, 2_500),
@@ -18,36 +16,59 @@ MODELS = {
 }
 """Each model's share of all spending, the tokens that a unit pays for, and the units that a request costs."""
 BATCH_SECONDS = 300
-RATES_BEFORE = {key.id: key.spent(HOUR) / HOUR / 20 for key in KEYS}
+
+# Before the start, the keys spent a twentieth of what they spend in the first hour after it.
+SHARE_BEFORE = 1 / 20
 
 Row = dict[str, object]
 
 
-def usage_at(started_at: float, now: float, first: int, last: int, *, by_key: bool) -> list[Row]:
-    """Return the sums of the hours of *first* to *last* for each model: *by_key* over all of them, else for each."""
+def usage_at(
+    started_at: float,
+    now: float,
+    first: int,
+    last: int,
+    *,
+    by_key: bool,
+    account: DemoAccount = DEMO,
+) -> list[Row]:
+    """Return the sums of the hours of *first* to *last* for each model.
+
+    *by_key* sums over all of these hours for each key, and names the group that was used; else
+    each hour has rows of its own.
+    """
     written = int(now) // BATCH_SECONDS * BATCH_SECONDS
-    hours = range(first // HOUR * HOUR, min(last, int(now)) + 1, HOUR)
-    sums: list[tuple[Row, Sequence[DemoKey], int, int]] = [
-        ({"created_at": at}, KEYS, at, at + HOUR) for at in hours
-    ]
+    begin = first // HOUR * HOUR
+    rows = []
     if by_key:
-        names = [
-            {"token_id": key.id, "token_name": key.name, "use_group": key.group} for key in KEYS
-        ]
-        sums = [
-            (name, [key], hours.start, last + HOUR) for name, key in zip(names, KEYS, strict=True)
-        ]
-    return [
-        row | labels
-        for labels, keys, since, until in sums
-        for row in _rows(_spent(keys, since - started_at, min(until, written) - started_at))
-    ]
+        end = min(last + HOUR, written)
+        for key in account.keys:
+            labels = _labels(key, account)
+            units = _spent([key], begin - started_at, end - started_at)
+            rows += [row | labels for row in _rows(units)]
+        return rows
+    for hour in range(begin, min(last, int(now)) + 1, HOUR):
+        end = min(hour + HOUR, written)
+        units = _spent(account.keys, hour - started_at, end - started_at)
+        rows += [row | {"created_at": hour} for row in _rows(units)]
+    return rows
+
+
+def _labels(key: DemoKey, account: DemoAccount) -> Row:
+    used = account.group_used(key) or key.group
+    return {"token_id": key.id, "token_name": key.name, "use_group": used}
 
 
 def _spent(keys: Sequence[DemoKey], since: float, until: float) -> float:
     """Return what *keys* spent between two times, in seconds from the start."""
-    before = max(0.0, min(until, 0.0) - since) * sum(RATES_BEFORE[key.id] for key in keys)
-    return before + (sum(key.spent(until) - key.spent(since) for key in keys) if until > 0 else 0)
+    spent = 0.0
+    seconds_before = min(until, 0.0) - since
+    if seconds_before > 0:
+        rate = sum(key.spent(HOUR) for key in keys) / HOUR * SHARE_BEFORE
+        spent += seconds_before * rate
+    if until > 0:
+        spent += sum(key.spent(until) - key.spent(since) for key in keys)
+    return spent
 
 
 def _rows(units: float) -> Iterable[Row]:

@@ -5,13 +5,22 @@ import asyncio
 import httpx
 import pytest
 
-from exporter.demo.server import demo_gateway
+from exporter.demo.server import demo_gateway, demo_gateways
 
 START = 1_750_000_000.0
 
 
 def ask(path, *, authorization="right", now=START):
     gateway = demo_gateway(token="right", started_at=START, clock=lambda: now)
+    return send_to(gateway, path, authorization)
+
+
+def ask_all(path):
+    gateways = demo_gateways(token="right", started_at=START, clock=lambda: START)
+    return send_to(gateways, path, "right")
+
+
+def send_to(gateway, path, authorization):
     headers = {} if authorization is None else {"Authorization": authorization}
 
     async def send():
@@ -67,8 +76,8 @@ def test_anything_but_the_token_is_refused_in_the_format_of_the_api(path, author
     assert answer.status_code == 401
     assert answer.json() == {
         "success": False,
-        "code": "AUTH_INVALID_ACCESS_TOKEN",
-        "message": "the token is not valid",
+        "code": "AUTH_UNAUTHORIZED",
+        "message": "the token is invalid",
     }
 
 
@@ -79,10 +88,61 @@ def test_the_status_tells_the_units_of_a_dollar_to_anybody():
     assert answer["data"]["quota_per_unit"] == 500_000
 
 
-def test_what_the_api_does_not_have_is_the_web_page():
+def test_a_path_that_the_api_does_not_have_is_an_invalid_url():
     answer = ask("/api/subscription/self")
 
+    assert answer.status_code == 404
+    assert answer.json() == {
+        "error": {
+            "message": "Invalid URL (GET /api/subscription/self)",
+            "type": "invalid_request_error",
+        }
+    }
+
+
+def test_what_is_not_the_api_is_the_web_page():
+    answer = ask("/v1/api/token/")
+
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+
+
+def test_the_token_is_accepted_after_bearer():
+    assert ask("/api/user/self", authorization="Bearer right").status_code == 200
+
+
+def is_challenge(answer):
+    return (
+        answer.status_code == 403
+        and answer.headers["cf-mitigated"] == "challenge"
+        and "Just a moment" in answer.text
+    )
+
+
+def test_each_account_has_a_gateway_below_its_name():
+    names = ["demo", "partner"]
+    totals = [ask_all(f"/{name}/api/token/").json()["data"]["total"] for name in names]
+
+    assert totals == [127, 3]
+
+
+@pytest.mark.parametrize("path", ["/api/token/", "/api/status", "/api/user/self", "/"])
+def test_a_firewall_answers_every_request_of_the_blocked_account(path):
+    assert is_challenge(ask_all(f"/blocked{path}"))
+
+
+def test_a_firewall_hides_the_balance_alone_of_the_partner():
+    assert is_challenge(ask_all("/partner/api/user/self"))
+    groups = ask_all("/partner/api/user/self/groups").json()["data"]
+    assert sorted(groups) == ["default", "vip"]
+
+
+def test_a_key_of_the_partner_has_several_groups():
+    newest = ask_all("/partner/api/token/?p=1&page_size=1").json()["data"]["items"][0]
+    hours = "?start_timestamp=1749990000&end_timestamp=1750000000"
+    usage = ask_all(f"/partner/api/data/flow/self{hours}").json()["data"]
+
+    assert newest["group"] == "vip,default"
+    assert {row["use_group"] for row in usage if row["token_id"] == newest["id"]} == {"vip"}
 
 
 @pytest.mark.parametrize(
