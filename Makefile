@@ -42,6 +42,7 @@ check: lint test ## what has to pass before a commit
 docs: $(VENV) ## write the generated parts of the documents again
 	$(BIN)/python scripts/generate_docs.py
 	$(BIN)/python deploy/grafana/build.py
+	$(BIN)/python deploy/prometheus/build.py
 	$(BIN)/python deploy/kubernetes/generate.py
 	$(BIN)/python deploy/helm/readme.py
 

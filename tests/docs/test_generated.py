@@ -30,6 +30,7 @@ def yaml_blocks(text: str = README) -> list[str]:
 GENERATORS = (
     "scripts/generate_docs.py",
     "deploy/grafana/build.py",
+    "deploy/prometheus/build.py",
     "deploy/kubernetes/generate.py",
     "deploy/helm/readme.py",
 )
