@@ -29,7 +29,7 @@ from exporter.model import Balance
 from exporter.snapshot import AccountState, Snapshot
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "tests"))
-from oracle import SnapshotCollector, metric_of, telemetry_metrics
+from oracle import Registry, SnapshotCollector, metric_of, telemetry_metrics
 
 BALANCE = Balance(remaining_quota=24_997_909, used_quota=10_027_091, requests=339)
 
@@ -81,7 +81,7 @@ def count_ourselves(registry: CollectorRegistry) -> None:
 
 
 def main(kind: str, count: int, now: int, port: int) -> None:
-    registry = CollectorRegistry()
+    registry = Registry()
     snapshot = snapshot_of(count, now)
     if kind == "gauges":
         fill_with_gauges(registry, snapshot, now)

@@ -26,7 +26,7 @@ import structlog
 from exporter import __version__
 from exporter.credentials import LiteralToken, Secret
 from exporter.demo.server import demo_gateway
-from exporter.exposition.rendering import Form
+from exporter.exposition.rendering import Format
 from exporter.exposition.scrape import Exposition
 from exporter.exposition.telemetry import Telemetry
 from exporter.logs import dropped_lines
@@ -181,7 +181,7 @@ async def read_once(settings: Settings) -> str | None:
             return None
         once = Exposition(telemetry=watch.telemetry, process=(), clock=WORLD.clock)
         await once.renew(*states)
-        return b"".join([chunk async for chunk in once.plain(Form.TEXT)]).decode()
+        return b"".join([chunk async for chunk in once.plain(Format.TEXT)]).decode()
 
 
 async def try_accounts(settings: Settings, *, on_page: Callable[[], None]) -> list[AccountState]:

@@ -1,9 +1,9 @@
 """Run what may block in threads, apart by who waits for it.
 
-Talks to: threads. Knows nothing of what it runs. What clients wait for, renderings and decoding
+Talks to: threads. Knows nothing of what it runs. Scrapes, other responses, renderings and decoding
 have a small pool each, so that none waits for another. What may hang for good (a file on a dead
-mount, a resolver) runs in a `SingleFlight`: one call at a time in a daemon thread that the end of the
-process does not wait for, so it can hold up only its owner.
+mount, a resolver) runs in a `SingleFlight`: one call at a time in a daemon thread that the end of
+the process does not wait for, so it can hold up only its owner.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ GIVE_WAY_SECONDS = 0.1
 Result = TypeVar("Result")
 
 _SERVING = ThreadPoolExecutor(2, "serving")
+_SCRAPING = ThreadPoolExecutor(2, "scraping")
 _RENDERING = ThreadPoolExecutor(1, "rendering")
 _DECODING = ThreadPoolExecutor(1, "decoding")
 _served: set[asyncio.Future[Any]] = set()
@@ -26,7 +27,16 @@ _served: set[asyncio.Future[Any]] = set()
 
 async def serve(function: Callable[[], Result]) -> Result:
     """Run *function*, which a client waits for."""
-    future = asyncio.get_running_loop().run_in_executor(_SERVING, function)
+    return await _run_for_client(_SERVING, function)
+
+
+async def scrape(function: Callable[[], Result]) -> Result:
+    """Run *function*, which a gzip scrape waits for; apart from *serve*, so that no page delays it."""
+    return await _run_for_client(_SCRAPING, function)
+
+
+async def _run_for_client(pool: ThreadPoolExecutor, function: Callable[[], Result]) -> Result:
+    future = asyncio.get_running_loop().run_in_executor(pool, function)
     _served.add(future)
     future.add_done_callback(_served.discard)
     return await future

@@ -7,15 +7,15 @@ from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import generate_latest as library_text
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.exposition import generate_latest as library_openmetrics
 from prometheus_client.registry import Collector
 
-from exporter.exposition.catalogue import SNAPSHOT_FAMILIES, Family, tally_of
-from exporter.exposition.rendering import Form
+from exporter.exposition.catalogue import SNAPSHOT_FAMILIES, Family, Tally
+from exporter.exposition.rendering import Format
 from exporter.exposition.telemetry import REFRESH_BUCKETS, TELEMETRY_FAMILIES
 from exporter.snapshot import AccountState, Snapshot
 
@@ -63,13 +63,23 @@ def _series(
             more = family.more(key) if family.more else ()
             yield (str(key.id), key.name, key.group, *more), family.of_key(state, key, now)
     if family.of_account and (family.always or state.serves_data):
-        keys = state.keys if state.serves_data else ()
-        yield from family.of_account(state, tally_of(state, keys, now))
+        tally = Tally()
+        if state.serves_data:
+            tally.add(state, state.keys, now)
+        yield from family.of_account(state, tally)
+
+
+class Registry(CollectorRegistry):
+    """The library's registry without the times at which series were created."""
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in super().collect():
+            metric.samples = [it for it in metric.samples if not it.name.endswith("_created")]
+            yield metric
 
 
 def telemetry_metrics(registry: CollectorRegistry) -> dict[str, Any]:
     """Register the library's metric objects of the exporter's own families; return them by name."""
-    disable_created_metrics()
     kinds = {
         "gauge": Gauge,
         "counter": Counter,
@@ -82,7 +92,7 @@ def telemetry_metrics(registry: CollectorRegistry) -> dict[str, Any]:
 
 
 def library_bytes(
-    form: Form,
+    format_: Format,
     snapshot: Snapshot,
     now: float,
     *,
@@ -90,7 +100,7 @@ def library_bytes(
     names: Collection[str] = (),
 ) -> bytes:
     """Encode *snapshot* (or its families called *names*), and what *own* registers, as the library does."""
-    registry = CollectorRegistry()
+    registry = Registry()
     registry.register(SnapshotCollector(lambda: snapshot, lambda: now, names))
     own(registry)
-    return library_text(registry) if form is Form.TEXT else library_openmetrics(registry)
+    return library_text(registry) if format_ is Format.TEXT else library_openmetrics(registry)

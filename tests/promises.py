@@ -63,7 +63,7 @@ METRICS: dict[str, tuple[str, tuple[str, ...]]] = {
     "cometapi_exporter_shard_index": ("gauge", ()),
     "cometapi_exporter_accounts": ("gauge", ()),
     "cometapi_exporter_refresh_duration_seconds": ("histogram", ACCOUNT),
-    "cometapi_exporter_api_requests_total": ("counter", ("account", "endpoint", "code")),
+    "cometapi_exporter_api_requests_total": ("counter", ("account", "path", "code")),
     "cometapi_exporter_config_last_reload_successful": ("gauge", ()),
     "cometapi_exporter_config_last_reload_success_timestamp_seconds": ("gauge", ()),
     "cometapi_exporter_log_lines_dropped_total": ("counter", ()),

@@ -6,7 +6,7 @@ import gzip
 from domain import NOW, FakeWorld
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.exposition.rendering import Form
+from exporter.exposition.rendering import Format
 from exporter.exposition.scrape import Exposition
 from exporter.exposition.telemetry import Telemetry
 
@@ -28,23 +28,23 @@ class Scraped:
         asyncio.run(self.exposition.renew(*states))
         self.exposition.keep([state.name for state in states])
 
-    def plain(self, *names, form=Form.TEXT):
+    def plain(self, *names, format_=Format.TEXT):
         """Return the plain answer in one."""
 
         async def chunks():
-            return [chunk async for chunk in self.exposition.plain(form, names)]
+            return [chunk async for chunk in self.exposition.plain(format_, names)]
 
         return b"".join(asyncio.run(chunks()))
 
-    def packed(self, *names, form=Form.TEXT):
+    def packed(self, *names, format_=Format.TEXT):
         """Return the gzip member in one."""
-        return b"".join(asyncio.run(self.exposition.gzipped(form, names)))
+        return b"".join(asyncio.run(self.exposition.gzipped(format_, names)))
 
-    def body(self, *names, form=Form.TEXT, gzipped=False):
+    def body(self, *names, format_=Format.TEXT, gzipped=False):
         """Return the answer, unpacked where it was packed."""
         if gzipped:
-            return gzip.decompress(self.packed(*names, form=form))
-        return self.plain(*names, form=form)
+            return gzip.decompress(self.packed(*names, format_=format_))
+        return self.plain(*names, format_=format_)
 
     def text(self, *names):
         """Return the plain answer as text."""

@@ -1,1 +1,1 @@
-"""What a scrape gets: which families there are, and how they are rendered when data changes. Knows no HTTP."""
+"""What a scrape gets: which families there are, how they are rendered, and when. Knows no HTTP."""

@@ -2,25 +2,48 @@
 
 Pure: no HTTP, no clock (the time is an argument), no client library. The exposition is rendered
 from these rows; `docs/families.toml` adds what only the reference says.
+
+A row may read anything of the state of the account. A value may also depend on the time: the rows
+are read again when the account changes, when one of its keys expires, and otherwise every two
+minutes (`rendering.MAX_AGE_SECONDS`). Only the countdown is exact at each scrape.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from exporter.model import STATUS_LABELS, ApiKey, UnusableReason
+from exporter.filters import Threshold
+from exporter.model import STATUS_LABELS, ApiKey, Balance, Subscriptions, UnusableReason, UsageRow
 from exporter.snapshot import AccountState
 
 KEY_LABELS = ("account", "key_id", "key_name", "group")
 EXPERIMENTAL = "experimental"
 
-Tally = Counter[tuple[str, str, str | None]]
-"""How many keys of an account have this group and this status or reason: by group, "status" or "reason", word."""
 Value = float | None
 """None where there is no series."""
 Series = Iterable[tuple[tuple[str, ...], Value]]
-"""Label values after `account`, in the order of the family's labels (the last ones may be left out), and the value."""
+"""Label values after `account`, in the order of the family's labels, and the value.
+
+The last label values may be left out. No two items have the same label values.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many keys of an account there are, by group and status, and by group and reason.
+
+    The reason says why a key is unusable; that of a usable key is None.
+    """
+
+    statuses: Counter[tuple[str, str]] = field(default_factory=Counter)
+    reasons: Counter[tuple[str, str | None]] = field(default_factory=Counter)
+
+    def add(self, state: AccountState, keys: Sequence[ApiKey], now: float) -> None:
+        """Count *keys* of the account *state* as of unix time *now*."""
+        self.statuses.update([(key.group, key.status_word) for key in keys])
+        self.reasons.update([(key.group, state.unusable_reason(key, now)) for key in keys])
+
+
 OfKey = Callable[[AccountState, ApiKey, float], Value]
 OfAccount = Callable[[AccountState, Tally], Series]
 
@@ -31,7 +54,7 @@ class Family:
 
     *of_key* reads the value of a key at a unix time, *more* its label values beyond `KEY_LABELS`;
     *of_account* reads all series of an account. A family without either is the exporter's own.
-    *always*: stays past stale-after.
+    With *always*, the family is exposed even if the data is older than stale-after.
     """
 
     name: str
@@ -46,39 +69,12 @@ class Family:
 
     @property
     def kind(self) -> str:
-        """The type, which the name says: those of counters end in `_total`."""
-        return (
-            "histogram"
-            if self.is_histogram
-            else "counter"
-            if self.name.endswith("_total")
-            else "gauge"
-        )
-
-
-def _key(name: str, text: str, of_key: OfKey) -> Family:
-    return Family(name=f"cometapi_key_{name}", help=text, labels=KEY_LABELS, of_key=of_key)
-
-
-def _group(
-    name: str, text: str, of_account: OfAccount, *labels: str, always: bool = False
-) -> Family:
-    labels = ("account", *labels)
-    return Family(
-        name=f"cometapi_{name}", help=text, labels=labels, of_account=of_account, always=always
-    )
-
-
-def _account(name: str, text: str, path: str, *, always: bool = False) -> Family:
-    """Make a family of one series an account, whose value *path* leads to; None anywhere on the way is no series."""
-
-    def value(state: AccountState, _: Tally) -> Series:
-        found: Any = state
-        for step in path.split("."):
-            found = None if found is None else getattr(found, step)
-        return [((), found)]
-
-    return _group(name, text, value, always=always)
+        """The Prometheus type. The names of counters end in `_total`."""
+        if self.is_histogram:
+            return "histogram"
+        if self.name.endswith("_total"):
+            return "counter"
+        return "gauge"
 
 
 def _new(*families: Family) -> tuple[Family, ...]:
@@ -86,30 +82,53 @@ def _new(*families: Family) -> tuple[Family, ...]:
     return tuple(replace(family, stage=EXPERIMENTAL) for family in families)
 
 
-def surroundings(state: AccountState) -> object:
-    """Return what the series of keys depend on besides the key and the time."""
-    groups, factor = state.facts.groups, state.quota_units_per_usd
-    return (
-        state.counts_only,
-        groups and groups.keys(),
-        state.is_exhausted,
-        state.thresholds,
-        factor,
-    )
+# Families of keys.
 
 
-def _threshold(name: str, text: str, field: str) -> Family:
-    """Make a family of *field* of the threshold that applies to a key; dollars become quota units."""
+def _judged_key(name: str, text: str, of_key: OfKey) -> Family:
+    """Make a family whose value depends on the key, the state of its account and the time."""
+    return Family(name=f"cometapi_key_{name}", help=text, labels=KEY_LABELS, of_key=of_key)
 
-    def value(state: AccountState, key: ApiKey, _: float) -> Value:
-        found: Value = getattr(state.threshold(key), field) if state.thresholds else None
-        return (
-            found * state.quota_units_per_usd
-            if found is not None and field.endswith("_usd")
-            else found
-        )
 
-    return _key(name, text, value)
+def _key(name: str, text: str, read: Callable[[ApiKey], Value]) -> Family:
+    """Make a family whose value the key has by itself."""
+
+    def of_key(_state: AccountState, key: ApiKey, _now: float) -> Value:
+        return read(key)
+
+    return _judged_key(name, text, of_key)
+
+
+def _threshold(name: str, text: str, read: Callable[[Threshold], Value]) -> Family:
+    """Make a family of a setting of the threshold that applies to a key."""
+
+    def of_key(state: AccountState, key: ApiKey, _now: float) -> Value:
+        # Most accounts have no thresholds: do not look for a matching one.
+        return read(state.threshold(key)) if state.thresholds else None
+
+    return _judged_key(name, text, of_key)
+
+
+def _threshold_in_usd(name: str, text: str, read: Callable[[Threshold], Value]) -> Family:
+    """Make a family of a threshold that is set in dollars, and exposed in quota units."""
+
+    def of_key(state: AccountState, key: ApiKey, _now: float) -> Value:
+        usd = read(state.threshold(key)) if state.thresholds else None
+        return None if usd is None else usd * state.quota_units_per_usd
+
+    return _judged_key(name, text, of_key)
+
+
+def _is_usable(state: AccountState, key: ApiKey, now: float) -> Value:
+    return state.unusable_reason(key, now) is None
+
+
+def _seconds_until_expiry(_: AccountState, key: ApiKey, now: float) -> Value:
+    return None if key.expires_at is None else key.expires_at - now
+
+
+def _one(_state: AccountState, _key: ApiKey, _now: float) -> Value:
+    return 1
 
 
 def _restrictions(key: ApiKey) -> tuple[str, ...]:
@@ -117,213 +136,301 @@ def _restrictions(key: ApiKey) -> tuple[str, ...]:
     return tuple("true" if fact else "false" for fact in facts)
 
 
-EXPIRY = _key(
-    "expiry_timestamp_seconds",
-    "Unix time at which the key expires.",
-    lambda _, key, __: key.expires_at,
-)
 KEY_FAMILIES = (
     _key(
         "remaining_quota",
         "Quota units left; can be negative.",
-        lambda _, key, __: key.remaining_quota,
+        lambda key: key.remaining_quota,
     ),
     _key(
         "used_quota",
         "Quota units spent; can fall after a refund.",
-        lambda _, key, __: key.used_quota,
+        lambda key: key.used_quota,
     ),
     _key(
         "unlimited_quota",
         "Whether the gateway skips quota checks for the key.",
-        lambda _, k, __: k.remaining_quota is None,
+        lambda key: key.remaining_quota is None,
     ),
-    EXPIRY,
+    _key(
+        "expiry_timestamp_seconds",
+        "Unix time at which the key expires.",
+        lambda key: key.expires_at,
+    ),
     _key(
         "status",
         "Status code reported by the API: 1 enabled, 2 disabled, 3 expired, 4 exhausted.",
-        lambda _, key, __: key.status,
+        lambda key: key.status,
     ),
-    _key(
+    _judged_key(
         "usable",
-        "Whether the key can serve requests now (enabled, not expired, quota left, account can pay, group available).",
-        lambda state, key, now: state.unusable_reason(key, now) is None,
+        "Whether the key can serve requests now (enabled, not expired, quota left, account can"
+        " pay, group available).",
+        _is_usable,
     ),
     _key(
         "created_timestamp_seconds",
         "Unix time at which the key was created.",
-        lambda _, key, __: key.created_at,
+        lambda key: key.created_at,
     ),
     _key(
         "last_used_timestamp_seconds",
         "Unix time at which the key was last used.",
-        lambda _, k, __: k.last_used_at,
+        lambda key: key.last_used_at,
     ),
     Family(
         name="cometapi_key_info",
         help="Key restrictions, as labels. Constant 1.",
         labels=(*KEY_LABELS, "model_limits", "ip_allowlist", "cross_group_retry"),
-        of_key=lambda *_: 1,
+        of_key=_one,
         more=_restrictions,
     ),
     *_new(
-        _threshold("low_quota_threshold", "Quota units below which to warn.", "low_quota_usd"),
-        _threshold(
-            "expiry_warning_threshold_seconds", "Seconds before expiry to warn.", "expiry_warning"
+        _threshold_in_usd(
+            "low_quota_threshold",
+            "Quota units below which to warn.",
+            lambda threshold: threshold.low_quota_usd,
         ),
         _threshold(
+            "expiry_warning_threshold_seconds",
+            "Seconds before expiry to warn.",
+            lambda threshold: threshold.expiry_warning,
+        ),
+        _threshold_in_usd(
             "daily_budget_quota",
             "Quota units to spend in a day before a warning.",
-            "daily_budget_usd",
+            lambda threshold: threshold.daily_budget_usd,
         ),
     ),
 )
-COUNTDOWN = _key(
+COUNTDOWN = _judged_key(
     "expires_in_seconds",
     "Seconds until the key expires, at the time of the scrape; negative after its expiry.",
-    lambda _, key, now: None if key.expires_at is None else key.expires_at - now,
+    _seconds_until_expiry,
 )
 
 
-def tally_of(state: AccountState, keys: Sequence[ApiKey], now: float) -> Tally:
-    """Count *keys* of an account as of unix time *now*; the reason of a usable key is None."""
-    tally: Tally = Counter([(key.group, "status", key.status_word) for key in keys])
-    tally.update([(key.group, "reason", state.unusable_reason(key, now)) for key in keys])
-    return tally
+# Families of accounts, and of what an account has several of.
 
 
-def _counts(name: str, text: str, label: str, words: Iterable[str]) -> Family:
-    """Make a family that counts the keys of every group by *label*, zeros included."""
-    known = tuple(words)
+def _series(
+    name: str, text: str, of_account: OfAccount, *labels: str, always: bool = False
+) -> Family:
+    """Make a family of any number of series an account, told apart by *labels*."""
+    return Family(
+        name=f"cometapi_{name}",
+        help=text,
+        labels=("account", *labels),
+        of_account=of_account,
+        always=always,
+    )
 
-    def count(state: AccountState, tally: Tally) -> Series:
-        return (
-            ((group, word), tally[group, label, word])
-            for group in sorted(state.groups)
-            for word in known
-        )
 
-    return _group(name, text, count, "group", label)
+def _account(
+    name: str, text: str, read: Callable[[AccountState], Value], *, always: bool = False
+) -> Family:
+    """Make a family of one series an account."""
+
+    def of_account(state: AccountState, _: Tally) -> Series:
+        return [((), read(state))]
+
+    return _series(name, text, of_account, always=always)
 
 
-def _usable(state: AccountState, tally: Tally) -> Series:
-    return (((group,), tally[group, "reason", None]) for group in sorted(state.groups))
+def _balance(name: str, text: str, read: Callable[[Balance], Value]) -> Family:
+    """Make a family of a figure of the account's wallet."""
+
+    def of_state(state: AccountState) -> Value:
+        return None if state.balance is None else read(state.balance)
+
+    return _account(name, text, of_state)
+
+
+def _subscriptions(name: str, text: str, read: Callable[[Subscriptions], Value]) -> Family:
+    """Make a family of a figure of the account's running subscriptions."""
+
+    def of_state(state: AccountState) -> Value:
+        running = state.facts.subscriptions
+        return None if running is None else read(running)
+
+    return _account(name, text, of_state)
+
+
+def _key_statuses(state: AccountState, tally: Tally) -> Series:
+    for group in sorted(state.groups):
+        for word in STATUS_LABELS:
+            yield (group, word), tally.statuses[group, word]
+
+
+def _usable_keys(state: AccountState, tally: Tally) -> Series:
+    for group in sorted(state.groups):
+        yield (group,), tally.reasons[group, None]
+
+
+def _unusable_keys(state: AccountState, tally: Tally) -> Series:
+    for group in sorted(state.groups):
+        for reason in UnusableReason:
+            yield (group, reason), tally.reasons[group, reason]
 
 
 def _price_factors(state: AccountState, _: Tally) -> Series:
-    return (((group,), factor) for group, factor in sorted((state.facts.groups or {}).items()))
+    for group, factor in sorted((state.facts.groups or {}).items()):
+        yield (group,), factor
 
 
 def _gateway(state: AccountState, _: Tally) -> Series:
-    return [((state.facts.version,), 1)] if state.facts.version else ()
+    if state.facts.version:
+        yield (state.facts.version,), 1
 
 
-def _up(state: AccountState, _: Tally) -> Series:
-    return [((), state.failing is None)] if state.first_refresh_ended else ()
+def _up(state: AccountState) -> Value:
+    return state.failing is None if state.first_refresh_ended else None
 
 
-def _usage(name: str, text: str, field: str) -> Family:
-    """Make a family of *field* of what models used, with a key's labels where it is broken down by key."""
-
-    def rows(state: AccountState, _: Tally) -> Series:
-        for row in state.usage.rows if state.usage else ():
-            key = (str(row.key_id), row.key_name, row.group) if row.key_id else ()
-            yield (row.model, *key), getattr(row, field)
-
-    return _group(f"usage_{name}_total", text, rows, "model", *KEY_LABELS[1:])
+def _folded_series(state: AccountState) -> Value:
+    return None if state.usage is None else state.usage.folded
 
 
 ACCOUNT_FAMILIES = (
-    _counts("keys", "Number of keys by status as reported by the API.", "status", STATUS_LABELS),
-    _group("keys_usable", "Number of keys that can currently serve requests.", _usable, "group"),
+    _series(
+        "keys",
+        "Number of keys by status as reported by the API.",
+        _key_statuses,
+        *("group", "status"),
+    ),
+    _series(
+        "keys_usable", "Number of keys that can currently serve requests.", _usable_keys, "group"
+    ),
     *_new(
-        _counts(
+        _series(
             "keys_unusable",
             "Number of keys that cannot serve requests, by reason.",
-            "reason",
-            UnusableReason,
+            _unusable_keys,
+            *("group", "reason"),
         )
     ),
-    _account(
+    _balance(
         "account_remaining_quota",
         "Quota units left in the account's wallet.",
-        "balance.remaining_quota",
+        lambda balance: balance.remaining_quota,
     ),
-    _account("account_used_quota", "Quota units that the account has spent.", "balance.used_quota"),
-    _account(
-        "account_requests_total", "Requests to models as counted by the API.", "balance.requests"
+    _balance(
+        "account_used_quota",
+        "Quota units that the account has spent.",
+        lambda balance: balance.used_quota,
+    ),
+    _balance(
+        "account_requests_total",
+        "Requests to models as counted by the API.",
+        lambda balance: balance.requests,
     ),
     *_new(
         _account(
             "account_spendable_quota",
-            "Quota units that the account can still spend: wallet, subscriptions or both, by its preference.",
-            "spendable_quota",
+            "Quota units that the account can still spend: wallet, subscriptions or both, by its"
+            " preference.",
+            lambda state: state.spendable_quota,
         ),
-        _account(
+        _subscriptions(
             "account_subscription_remaining_quota",
             "Quota units left in all running subscriptions.",
-            "facts.subscriptions.remaining_quota",
+            lambda running: running.remaining_quota,
         ),
-        _account(
+        _subscriptions(
             "account_subscription_end_timestamp_seconds",
             "Unix time at which the first running subscription ends.",
-            "facts.subscriptions.ends_at",
+            lambda running: running.ends_at,
         ),
-        _account(
+        _subscriptions(
             "account_subscription_reset_timestamp_seconds",
             "Unix time at which the quota of a running subscription is next reset.",
-            "facts.subscriptions.resets_at",
+            lambda running: running.resets_at,
         ),
-        _group(
+        _series(
             "group_price_factor",
             "Price factor of each group available to the account.",
             _price_factors,
             "group",
         ),
-        _group("gateway_info", "Version of the gateway. Constant 1.", _gateway, "version"),
+        _series("gateway_info", "Version of the gateway. Constant 1.", _gateway, "version"),
         _account(
             "gateway_clock_skew_seconds",
             "How far the exporter's clock is ahead of the gateway's.",
-            "clock_skew",
+            lambda state: state.clock_skew,
         ),
         _account(
-            "exporter_usage_folded_series", "Series summed under the model 'other'.", "usage.folded"
+            "exporter_usage_folded_series",
+            "Series summed under the model 'other'.",
+            _folded_series,
         ),
     ),
     _account(
-        "quota_units_per_usd", "Quota units per US dollar.", "quota_units_per_usd", always=True
+        "quota_units_per_usd",
+        "Quota units per US dollar.",
+        lambda state: state.quota_units_per_usd,
+        always=True,
     ),
-    _group("up", "Whether the last refresh of the account succeeded.", _up, always=True),
+    _account("up", "Whether the last refresh of the account succeeded.", _up, always=True),
     _account(
         "exporter_last_success_timestamp_seconds",
         "Unix time at which reading the exposed data began.",
-        "read_at",
+        lambda state: state.read_at,
         always=True,
     ),
     _account(
         "exporter_refresh_interval_seconds",
         "Seconds between the starts of two refreshes, as configured.",
-        "interval_seconds",
+        lambda state: state.interval_seconds,
         always=True,
     ),
     _account(
         "exporter_skipped_keys",
         "Keys of the last refresh that could not be read: left out, or exposed as last read.",
-        "skipped",
+        lambda state: state.skipped,
         always=True,
     ),
     *_new(
         _account(
             "exporter_excluded_keys",
             "Keys left out by include and exclude filters.",
-            "excluded",
+            lambda state: state.excluded,
             always=True,
         ),
     ),
 )
+
+
+# Families of what models cost.
+
+
+def _usage(name: str, text: str, read: Callable[[UsageRow], int]) -> Family:
+    """Make a family of what models used, with a key's labels where it is broken down by key."""
+
+    def sums(state: AccountState, _: Tally) -> Series:
+        return _sums_by_labels(state.usage.rows if state.usage else (), read).items()
+
+    return _series(f"usage_{name}_total", text, sums, "model", *KEY_LABELS[1:])
+
+
+def _sums_by_labels(
+    rows: Iterable[UsageRow], read: Callable[[UsageRow], int]
+) -> Mapping[tuple[str, ...], int]:
+    """Sum the values of rows with the same labels, so that no series comes twice."""
+    sums: dict[tuple[str, ...], int] = {}
+    for row in rows:
+        labels: tuple[str, ...] = (row.model,)
+        if row.key_id:
+            labels = (row.model, str(row.key_id), row.key_name, row.group)
+        sums[labels] = sums.get(labels, 0) + read(row)
+    return sums
+
+
 USAGE_FAMILIES = _new(
-    _usage("quota", "Quota units spent, by model.", "quota"),
-    _usage("tokens", "Tokens used, by model.", "tokens"),
-    _usage("requests", "Requests, by model.", "requests"),
+    _usage("quota", "Quota units spent, by model.", lambda row: row.quota),
+    _usage("tokens", "Tokens used, by model.", lambda row: row.tokens),
+    _usage("requests", "Requests, by model.", lambda row: row.requests),
 )
-SNAPSHOT_FAMILIES = (*KEY_FAMILIES, *ACCOUNT_FAMILIES, *USAGE_FAMILIES, COUNTDOWN)
+
+HEAD_FAMILIES = (*KEY_FAMILIES, *ACCOUNT_FAMILIES, *USAGE_FAMILIES)
+"""The families that are rendered when an account changes, in the order of the exposition."""
+SNAPSHOT_FAMILIES = (*HEAD_FAMILIES, COUNTDOWN)

@@ -1,14 +1,15 @@
-"""Answer scrapes from what was rendered when the data changed.
+"""Hold what was rendered of each account, and answer scrapes from it.
 
-Talks to: threads, in which it renders. Knows nothing of HTTP, the API or settings. How little a
-scrape has left to do, and why, is said in `rendering`. An account is rendered piece by piece, so
-that accounts take turns; no scrape waits for it. Expiries are caught up with by `catch_up`, once a
-second.
+Talks to: threads, in which it renders and compresses. Knows nothing of HTTP, the API or settings.
+
+Between two changes of an account, only the countdown to each key's expiry and the exporter's own
+metrics change. Everything else, the head, is compressed once in each format, by the first scrape
+after a change. A scrape writes the rest, the tail, compresses it as the last block of the same gzip
+member, and closes the member. No scrape waits for a rendering: until it is done, scrapes get the
+previous one.
 """
 
 import asyncio
-import struct
-import zlib
 from collections.abc import (
     AsyncIterator,
     Callable,
@@ -18,100 +19,66 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from dataclasses import dataclass
-from functools import cached_property, partial
-from itertools import chain
-from typing import TypeVar
+from dataclasses import dataclass, field
 
+import structlog
 from prometheus_client.registry import Collector
 
 from exporter import workers
-from exporter.exposition.catalogue import ACCOUNT_FAMILIES, COUNTDOWN, KEY_FAMILIES, USAGE_FAMILIES
-from exporter.exposition.rendering import Form, Rendered, lines, render
-from exporter.exposition.stretches import Stretch, combine, deflate
+from exporter.exposition.catalogue import COUNTDOWN, HEAD_FAMILIES
+from exporter.exposition.compression import Head, compress
+from exporter.exposition.rendering import Format, Rendering, lines, render
 from exporter.exposition.telemetry import Telemetry, text_of
 from exporter.snapshot import AccountState
 
+# Large enough that 100,000 keys, 8 MB compressed, take some 30 turns of the event loop instead of
+# hundreds; small enough that 20 slow readers hold little.
 CHUNK_BYTES = 1 << 18
-PIECES_AT_ONCE = 2
-_GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
+# Writing and compressing the countdown of 2,000 keys takes about 2 ms, and so do the exporter's own
+# metrics of 10 accounts. More is done in a thread, so that no other request waits for it.
+SHORT_TAIL_KEYS = 2_000
+SHORT_TAIL_ACCOUNTS = 10
 
-T = TypeVar("T")
+log = structlog.get_logger()
 
 
-@dataclass(frozen=True, eq=False)
-class Head:
-    """What an exposition has before its tail, in one form: stretches by family, in order.
+@dataclass(frozen=True, slots=True, eq=False)
+class Exposed:
+    """What scrapes get until the next change: the renderings of the accounts, by name and in order.
 
-    *expiries* are those of the countdown, None where the countdown is not asked for.
+    *heads* has the head of the exposition in each format in which it was asked for.
     """
 
-    form: Form
-    families: Mapping[str, Sequence[Stretch]]
-    expiries: Sequence[Mapping[str, int]] | None
+    renderings: Mapping[str, Rendering] = field(default_factory=dict)
+    heads: dict[Format, Head] = field(default_factory=dict)
 
     @property
-    def stretches(self) -> Iterator[Stretch]:
-        """The stretches of all families."""
-        return chain.from_iterable(self.families.values())
+    def has_long_tail(self) -> bool:
+        """Whether what is written at each scrape takes long."""
+        expiring_keys = sum(len(rendering.expiries) for rendering in self.renderings.values())
+        return expiring_keys > SHORT_TAIL_KEYS or len(self.renderings) > SHORT_TAIL_ACCOUNTS
 
-    def only(self, names: Collection[str]) -> "Head":
-        """Return the families called *names* alone."""
-        families = {name: found for name, found in self.families.items() if name in names}
-        return Head(self.form, families, self.expiries if COUNTDOWN.name in names else None)
+    def head(self, format_: Format, names: Collection[str] = ()) -> Iterator[bytes]:
+        """Yield everything that changes with an account only, or the families called *names*."""
+        for family in HEAD_FAMILIES:
+            if not names or family.name in names:
+                yield format_.comments(family).encode()
+                for rendering in self.renderings.values():
+                    yield from rendering.lines.get(family.name, ())
 
-    @cached_property
-    def total(self) -> tuple[int, int]:
-        """The checksum and the length of the text."""
-        return combine(self.stretches)
-
-    def tail(self, now: float, own: str) -> bytes:
-        """Write what changes with every scrape: the countdown as of unix time *now*, and what the process says."""
-        texts = [own, self.form.end]
-        if self.expiries is not None:
-            pieces = (
-                lines(COUNTDOWN, ((text, end - now) for text, end in ends.items()))
-                for ends in self.expiries
-            )
-            texts = [self.form.comments(COUNTDOWN), *pieces, *texts]
-        return b"".join(
-            [text.encode() for text in texts]
-        )  # small texts are encoded faster than one large one
-
-    def closed_by(self, tail: bytes) -> list[bytes]:
-        """Return the parts of the gzip member of the head and *tail*."""
-        checksum, length = self.total
-        deflater = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS)
-        trailer = struct.pack("<II", zlib.crc32(tail, checksum), (length + len(tail)) & 0xFFFFFFFF)
-        deflated = [stretch.deflated for stretch in self.stretches]
-        return [_GZIP_HEADER, *deflated, deflater.compress(tail) + deflater.flush() + trailer]
-
-
-def assemble(form: Form, accounts: Collection[Rendered]) -> Head:
-    """Put the head of an exposition of *accounts* together: for each family what is about accounts, then the pieces."""
-    parts = [
-        *(piece.stretches for account in accounts for piece in account.pieces),
-        *(each.usage for each in accounts),
-    ]
-    texts = {
-        family.name: form.comments(family)
-        + "".join([account.lines.get(family.name, "") for account in accounts])
-        for family in (*KEY_FAMILIES, *ACCOUNT_FAMILIES, *USAGE_FAMILIES)
-    }
-    families = {
-        name: [stretch, *(part[name] for part in parts if name in part)]
-        for name, stretch in zip(texts, deflate(texts.values()), strict=True)
-    }
-    return Head(
-        form, families, [piece.expiries for account in accounts for piece in account.pieces]
-    )
+    def countdown(self, format_: Format, now: float) -> Iterator[bytes]:
+        """Yield the seconds from unix time *now* until each key expires."""
+        yield format_.comments(COUNTDOWN).encode()
+        for rendering in self.renderings.values():
+            series = ((labels, end - now) for labels, end in rendering.expiries.items())
+            yield lines(COUNTDOWN, series).encode()
 
 
 class Exposition:
-    """What `/metrics` answers.
+    """What `/metrics` responds with.
 
-    *telemetry* and *process* are the exporter's own metrics. Mutable are the accounts as last
-    rendered, in the order in which they are shown, and what was last put together from them.
+    *telemetry* and *process* are the exporter's own metrics; *clock* returns unix seconds. Mutable
+    are what is exposed and which accounts cannot be rendered.
     """
 
     def __init__(
@@ -120,101 +87,118 @@ class Exposition:
         self._telemetry = telemetry
         self._process = process
         self._clock = clock
-        self._accounts: dict[str, Rendered] = {}
-        self._heads: dict[Form, Head] = {}
-        self._members: dict[Form, tuple[object, list[bytes]]] = {}
-        self._turn = asyncio.Lock()
+        self._exposed = Exposed()
+        self._compressing = asyncio.Lock()
+        self._failing: set[str] = set()
 
     async def renew(self, *states: AccountState) -> None:
-        """Render *states* and show them; until all are rendered, scrapes go on with those before."""
-        rendered = [await self._render(state) for state in states]
-        self._show({**self._accounts, **{account.state.name: account for account in rendered}})
+        """Render *states*, then expose them all at once; until then, scrapes get the previous ones.
+
+        Raises what a row of the catalogue raises. Then nothing changes: the previous renderings
+        stay, also of those accounts that could be rendered.
+        """
+        renderings = {state.name: await self._render(state) for state in states}
+        self._expose({**self._exposed.renderings, **renderings})
 
     def keep(self, names: Iterable[str]) -> None:
-        """Show the accounts called *names* alone, in this order."""
-        self._show({name: self._accounts[name] for name in names})
+        """Expose only the accounts called *names*, in this order."""
+        self._expose({name: self._exposed.renderings[name] for name in names})
 
     async def catch_up(self) -> None:
-        """Render the accounts again of which a key has expired."""
-        for name, before in list(self._accounts.items()):
-            if not before.holds(self._clock()):
-                rendered = await self._render(before.state)
-                if self._accounts.get(name) is before:
-                    self._show({**self._accounts, name: rendered})
+        """Render the accounts again whose rendering is too old, for example because a key expired.
 
-    def _show(self, accounts: dict[str, Rendered]) -> None:
-        self._accounts = accounts
-        self._heads.clear()
-        self._members.clear()
-
-    async def _render(self, state: AccountState) -> Rendered:
-        steps = render(state, self._clock(), self._accounts.get(state.name))
-        while True:
-            if rendered := await workers.render(lambda: next(steps)):
-                return rendered
-
-    def _head(self, form: Form, names: Collection[str] = ()) -> Head:
-        """Return the head of the whole, put together if an account was rendered since, or of the families *names*."""
-        if form not in self._heads:
-            self._heads[form] = assemble(form, self._accounts.values())
-        return self._heads[form].only(names) if names else self._heads[form]
-
-    async def gzipped(self, form: Form, names: Collection[str] = ()) -> list[bytes]:
-        """Return the parts of a gzip member: the whole exposition, or the families called *names*.
-
-        Scrapes of the whole in one second share it, unless something was counted or rendered in
-        between.
+        An account that cannot be rendered keeps its previous rendering and does not hold up the
+        others. It is logged once, until it can be rendered again.
         """
+        for name, before in list(self._exposed.renderings.items()):
+            if before.is_current(self._clock()):
+                continue
+            try:
+                rendering = await self._render(before.state)
+            except Exception as error:  # noqa: BLE001 - a bug in one row must not stop the others
+                self._log_failure(name, error)
+                continue
+            self._failing.discard(name)
+            # The account may have changed or gone meanwhile: a newer rendering stays.
+            if self._exposed.renderings.get(name) is before:
+                self._expose({**self._exposed.renderings, name: rendering})
+
+    def _log_failure(self, account: str, error: Exception) -> None:
+        if account not in self._failing:
+            self._failing.add(account)
+            # The kind alone: the text of the error could quote what a gateway sent.
+            kind = type(error).__name__
+            log.error("failed to render account; keeping the last", account=account, error=kind)
+
+    def _expose(self, renderings: Mapping[str, Rendering]) -> None:
+        """Replace what is exposed. Scrapes under way go on with what was exposed before."""
+        self._exposed = Exposed(renderings)
+        self._failing &= renderings.keys()
+
+    async def _render(self, state: AccountState) -> Rendering:
+        steps = render(state, self._clock())
+        while True:
+            if rendering := await workers.render(lambda: next(steps)):
+                return rendering
+
+    async def gzipped(self, format_: Format, names: Collection[str] = ()) -> list[bytes]:
+        """Return the parts of a gzip member: everything, or the families called *names*."""
+        exposed = self._exposed
         if names:
-            return await _member(self._head(form, names), self._clock(), self._own(form, names))
-        async with self._turn:
-            moment = (self._head(form), self._clock(), self._telemetry.text(form))
-            if self._members.get(form, (None, []))[0] != moment:
-                head, now, counted = moment
-                self._members[form] = (
-                    moment,
-                    await _member(head, now, counted + text_of(self._process, form)),
+            head = await workers.serve(lambda: compress(exposed.head(format_, names)))
+        else:
+            head = await self._head(exposed, format_)
+
+        def complete() -> list[bytes]:
+            return head.completed_by(self._tail(exposed, format_, names))
+
+        return await workers.scrape(complete) if exposed.has_long_tail else complete()
+
+    async def plain(self, format_: Format, names: Collection[str] = ()) -> AsyncIterator[bytes]:
+        """Yield the same without compression, in chunks."""
+        exposed = self._exposed
+        for batch in _batches(exposed.head(format_, names)):
+            yield b"".join(batch)
+        yield await workers.serve(lambda: self._tail(exposed, format_, names))
+
+    async def _head(self, exposed: Exposed, format_: Format) -> Head:
+        """Return the head of everything; the first scrape after a change compresses it."""
+        async with self._compressing:
+            if format_ not in exposed.heads:
+                exposed.heads[format_] = await workers.scrape(
+                    lambda: compress(exposed.head(format_))
                 )
-            return self._members[form][1]
+        return exposed.heads[format_]
 
-    async def plain(self, form: Form, names: Collection[str] = ()) -> AsyncIterator[bytes]:
-        """Yield the same without compression, by chunks, so that no more is in memory."""
-        head = self._head(form, names)
-        for batch in _batches(head.stretches, lambda stretch: stretch.length):
-            yield await workers.serve(partial(_inflated, batch))
-        yield await workers.serve(partial(head.tail, self._clock(), self._own(form, names)))
-
-    def _own(self, form: Form, names: Collection[str]) -> str:
-        return self._telemetry.text(form, names) + text_of(self._process, form, names)
-
-
-async def _member(head: Head, now: float, own: str) -> list[bytes]:
-    if len(head.expiries or ()) <= PIECES_AT_ONCE:
-        return head.closed_by(head.tail(now, own))
-    return await workers.serve(lambda: head.closed_by(head.tail(now, own)))
+    def _tail(self, exposed: Exposed, format_: Format, names: Collection[str]) -> bytes:
+        """Write what changes with every scrape: the countdown and the exporter's own metrics."""
+        parts: list[bytes] = []
+        if not names or COUNTDOWN.name in names:
+            parts.extend(exposed.countdown(format_, self._clock()))
+        parts.append(self._telemetry.text(format_, names))
+        parts.append(text_of(self._process, format_, names))
+        parts.append(format_.end.encode())
+        return b"".join(parts)
 
 
 async def chunks(parts: Iterable[bytes]) -> AsyncIterator[bytes]:
-    """Join *parts* into chunks worth sending, so that readers share what is rendered until it is their turn.
+    """Join *parts* into chunks worth sending, so that slow readers share what is rendered.
 
-    Each takes a turn of the event loop, between which a listing under way has its own.
+    Other tasks get a turn of the event loop after each chunk.
     """
-    for batch in _batches(parts, len):
+    for batch in _batches(parts):
         yield b"".join(batch)
         await asyncio.sleep(0)
 
 
-def _batches(parts: Iterable[T], size: Callable[[T], int]) -> Iterator[list[T]]:
-    batch: list[T] = []
+def _batches(parts: Iterable[bytes]) -> Iterator[list[bytes]]:
+    batch: list[bytes] = []
     length = 0
     for part in parts:
-        if batch and length + size(part) > CHUNK_BYTES:
+        if batch and length + len(part) > CHUNK_BYTES:
             yield batch
-            batch, length = [], 0
+            batch = []
+            length = 0
         batch.append(part)
-        length += size(part)
+        length += len(part)
     yield batch
-
-
-def _inflated(batch: Iterable[Stretch]) -> bytes:
-    return b"".join([stretch.plain for stretch in batch])

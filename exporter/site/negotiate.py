@@ -7,11 +7,11 @@ named.
 
 from collections.abc import Iterator
 
-from exporter.exposition.rendering import Form
+from exporter.exposition.rendering import Format
 
 
-def choose_form(accept: str) -> Form:
-    """Return the form to answer with, given the `Accept` header."""
+def choose_format(accept: str) -> Format:
+    """Return the format to answer with, given the `Accept` header."""
     text, openmetrics = 0.0, 0.0
     for kind, parameters, weight in _accepted(accept):
         if kind == "application/openmetrics-text" and parameters.get("version", "1.0.0").startswith(
@@ -20,7 +20,7 @@ def choose_form(accept: str) -> Form:
             openmetrics = max(openmetrics, weight)
         elif kind == "text/plain":
             text = max(text, weight)
-    return Form.OPENMETRICS if openmetrics > 0 and openmetrics >= text else Form.TEXT
+    return Format.OPENMETRICS if openmetrics > 0 and openmetrics >= text else Format.TEXT
 
 
 def accepts_gzip(accept_encoding: str) -> bool:

@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from exporter.exposition.scrape import Exposition, chunks
 from exporter.site.concurrency import Busy, ConcurrencyLimiter
-from exporter.site.negotiate import accepts_gzip, choose_form
+from exporter.site.negotiate import accepts_gzip, choose_format
 from exporter.site.status_page import status_page
 from exporter.snapshot import Snapshot
 
@@ -83,18 +83,18 @@ class Site:
 
     async def metrics(self, request: Request) -> Response:
         """Answer a scrape."""
-        form = choose_form(request.headers.get("accept", ""))
+        format_ = choose_format(request.headers.get("accept", ""))
         gzipped = accepts_gzip(request.headers.get("accept-encoding", ""))
         names = request.query_params.getlist("name[]")
-        headers = SAFE | {"Vary": "Accept, Accept-Encoding", "Content-Type": form.value}
+        headers = SAFE | {"Vary": "Accept, Accept-Encoding", "Content-Type": format_.value}
         if not gzipped:
-            pieces = self.exposition.plain(form, names)
+            pieces = self.exposition.plain(format_, names)
             first = await self.limiter.run(lambda: anext(pieces, None))
             return StreamingResponse(self._in_turns(first, pieces), headers=headers)
         if names:
-            parts = await self.limiter.run(lambda: self.exposition.gzipped(form, names))
+            parts = await self.limiter.run(lambda: self.exposition.gzipped(format_, names))
         else:
-            parts = await self.exposition.gzipped(form)
+            parts = await self.exposition.gzipped(format_)
         headers |= {"Content-Encoding": "gzip", "Content-Length": str(sum(map(len, parts)))}
         if len(parts) <= FEW_PARTS:
             return Response(b"".join(parts), headers=headers)

@@ -173,10 +173,10 @@ def _refreshes(account: str, at: int) -> Iterator[Sample]:
     yield "cometapi_exporter_refreshes_total", labels, refreshes
     for reason in REASONS:
         yield "cometapi_exporter_refresh_failures_total", labels | {"reason": reason}, 0
-    for endpoint in ("/api/token/", "/api/user/self"):
+    for path in ("/api/token/", "/api/user/self"):
         yield (
             "cometapi_exporter_api_requests_total",
-            labels | {"endpoint": endpoint, "code": "200"},
+            labels | {"path": path, "code": "200"},
             refreshes,
         )
     yield from _duration(labels, refreshes)

@@ -25,7 +25,7 @@ from scraped import Scraped
 from exporter.cometapi.client import CometClient
 from exporter.cometapi.rate_limit import RateLimit
 from exporter.credentials import Secret
-from exporter.exposition.rendering import Form
+from exporter.exposition.rendering import Format
 from exporter.model import Usage
 from exporter.refresh.account_reader import AccountReader
 from exporter.refresh.report import Report
@@ -92,7 +92,7 @@ async def read_every_minute(
 def scraped(usage: Usage, at: int) -> Iterator[str]:
     """Give the lines of one scrape with its time."""
     state = a_state().succeeded(a_reading(a_listing(*keys(1, 2)), at=at, usage=usage))
-    text = Scraped(Snapshot.of([state]), now=at).body(NAME, form=Form.OPENMETRICS).decode()
+    text = Scraped(Snapshot.of([state]), now=at).body(NAME, format_=Format.OPENMETRICS).decode()
     return (f"{line} {at}\n" for line in text.splitlines() if line.startswith(NAME))
 
 

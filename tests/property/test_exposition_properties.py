@@ -15,8 +15,8 @@ from scraped import Scraped
 
 from exporter.errors import SUCCESS, Reason
 from exporter.exposition.catalogue import SNAPSHOT_FAMILIES
-from exporter.exposition.rendering import Form, number
-from exporter.exposition.telemetry import Telemetry
+from exporter.exposition.rendering import Format, number
+from exporter.exposition.telemetry import Telemetry, process_collectors
 from exporter.model import Usage, UsageRow, label_text
 from exporter.snapshot import Snapshot
 
@@ -43,9 +43,9 @@ api_keys = st.builds(
 
 usage_rows = st.builds(
     UsageRow,
-    model=names.map(label_text),
-    key_id=st.integers(0, 3),
-    key_name=names.map(label_text),
+    model=st.sampled_from(["m", "other"]) | names.map(label_text),
+    key_id=st.integers(0, 2),
+    key_name=st.sampled_from(["", "key"]) | names.map(label_text),
     quota=int64,
 )
 
@@ -57,10 +57,7 @@ def states(draw, name="main"):
     if draw(st.integers(0, 3)):
         listing = a_listing(*draw(st.lists(api_keys, max_size=6)))
         balance = draw(st.none() | st.builds(a_balance, remaining_quota=int64))
-        usage = draw(
-            st.none()
-            | st.builds(Usage, rows=st.lists(usage_rows, max_size=3, unique_by=repr).map(tuple))
-        )
+        usage = draw(st.none() | st.builds(Usage, rows=st.lists(usage_rows, max_size=3).map(tuple)))
         state = state.succeeded(
             a_reading(listing, balance=balance, usage=usage, at=NOW + draw(st.floats(-4, 1)))
         )
@@ -118,15 +115,24 @@ def test_after_any_refreshes_expiries_and_jumps_of_the_clock_each_byte_is_the_li
 ):
     ours, count = counted(sorted(counted_events, key=lambda event: event[0]))
     scraped = Scraped(history[0][0], telemetry=ours)
-    with patch("exporter.exposition.rendering.KEYS_A_PIECE", 3):
+    with patch("exporter.exposition.rendering.KEYS_PER_STEP", 3):
         for snapshot, wait in history:
             scraped.show(*snapshot.accounts.values())
             scraped.world.now += wait
             scraped.catch_up()
-            for form in Form:
-                expected = library_bytes(form, snapshot, scraped.world.now, own=count)
-                assert scraped.plain(form=form) == expected
-                assert gzip.decompress(scraped.packed(form=form)) == expected
+            for format_ in Format:
+                expected = library_bytes(format_, snapshot, scraped.world.now, own=count)
+                assert scraped.plain(format_=format_) == expected
+                assert gzip.decompress(scraped.packed(format_=format_)) == expected
+
+
+@given(snapshots)
+@settings(max_examples=100, deadline=None)
+def test_no_series_comes_twice(snapshot):
+    text = Scraped(snapshot, process=process_collectors()).text()
+    series = [line.rpartition(" ")[0] for line in text.split("\n") if not line.startswith("#")]
+
+    assert len(set(filter(None, series))) == len(list(filter(None, series)))
 
 
 @given(
@@ -136,11 +142,11 @@ def test_after_any_refreshes_expiries_and_jumps_of_the_clock_each_byte_is_the_li
 def test_chosen_families_are_those_of_the_library_in_the_same_order(snapshot, chosen):
     scraped = Scraped(snapshot)
 
-    for form in Form:
-        expected = library_bytes(form, snapshot, NOW, names=chosen)
+    for format_ in Format:
+        expected = library_bytes(format_, snapshot, NOW, names=chosen)
         assert (
-            scraped.plain(*chosen, form=form)
-            == gzip.decompress(scraped.packed(*chosen, form=form))
+            scraped.plain(*chosen, format_=format_)
+            == gzip.decompress(scraped.packed(*chosen, format_=format_))
             == expected
         )
 
@@ -161,7 +167,7 @@ def test_any_number_is_written_as_the_library_does(value):
 def test_any_name_of_a_key_or_group_comes_back_from_both_parsers(name, group):
     key = an_api_key(id=7, name=label_text(name), group=label_text(group), expires_at=NOW + 5)
     snapshot = Snapshot.of([a_state().succeeded(a_reading(a_listing(key), at=NOW))])
-    text, openmetrics = (Scraped(snapshot).plain(form=form).decode() for form in Form)
+    text, openmetrics = (Scraped(snapshot).plain(format_=format_).decode() for format_ in Format)
     for parsed in (parse_text(text), parse_openmetrics(openmetrics)):
         found = [
             sample for family in parsed for sample in family.samples if "key_name" in sample.labels
@@ -176,7 +182,7 @@ def test_the_counts_agree_with_the_keys_beside_them(listed, wait):
     snapshot = Snapshot.of([a_state().succeeded(a_reading(a_listing(*listed), at=NOW))])
     value: dict[str, float] = {}
     for family in parse_openmetrics(
-        Scraped(snapshot, now=NOW + wait).plain(form=Form.OPENMETRICS).decode()
+        Scraped(snapshot, now=NOW + wait).plain(format_=Format.OPENMETRICS).decode()
     ):
         value[family.name] = sum(sample.value for sample in family.samples)
 

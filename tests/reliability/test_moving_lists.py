@@ -14,7 +14,7 @@ from builders import CANARY_TOKEN, a_wire_key
 from gateway import Gateway
 
 from exporter.app import monitoring
-from exporter.exposition.rendering import Form
+from exporter.exposition.rendering import Format
 from exporter.settings.load import load_settings
 
 KEY = re.compile(rb'^cometapi_key_status\{.*key_id="(\d+)"', re.MULTILINE)
@@ -84,7 +84,7 @@ async def play(gateway: Gateway, automation: Automation, refreshes: int) -> Figu
             shown = Counter(
                 int(key_id)
                 for key_id in KEY.findall(
-                    gzip.decompress(b"".join(await watch.exposition.gzipped(Form.TEXT)))
+                    gzip.decompress(b"".join(await watch.exposition.gzipped(Format.TEXT)))
                 )
             )
             figures.complete += state.outcome == "success"

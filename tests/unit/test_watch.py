@@ -10,7 +10,7 @@ from builders import CANARY_TOKEN
 from domain import FakeWorld
 from structlog.testing import capture_logs
 
-from exporter.exposition.rendering import Form
+from exporter.exposition.rendering import Format
 from exporter.exposition.telemetry import Telemetry
 from exporter.settings.load import load_settings
 from exporter.watch import Watch
@@ -122,9 +122,21 @@ def test_a_reload_that_cannot_begin_leaves_no_series_behind(monkeypatch):
             with pytest.raises(ZeroDivisionError):
                 await watch.apply(settings_of("a", "b"))
             return list(watch.accounts), b"".join(
-                [piece async for piece in watch.exposition.plain(Form.TEXT)]
+                [piece async for piece in watch.exposition.plain(Format.TEXT)]
             )
 
     accounts, exposition = asyncio.run(play())
     assert accounts == ["a"]
+    assert b'account="b"' not in exposition
+
+
+def test_a_reload_that_removes_an_account_removes_its_counters():
+    async def play():
+        async with a_watch(settings_of("a", "b")) as watch:
+            watch.telemetry.request_sent("b", "/api/token/", "200")
+            await watch.apply(settings_of("a"))
+            return b"".join([piece async for piece in watch.exposition.plain(Format.TEXT)])
+
+    exposition = asyncio.run(play())
+    assert b'cometapi_exporter_refreshes_total{account="a"} 0.0' in exposition
     assert b'account="b"' not in exposition

@@ -138,10 +138,10 @@ def _requests(scope: Scope) -> PanelBuilder:
     sent = f"rate(cometapi_exporter_api_requests_total{{{scope.account}}}[$__rate_interval])"
     frame = _third(
         "API requests per minute",
-        "Requests by endpoint and HTTP status code; none means that there was no response.",
+        "Requests by path and HTTP status code; none means that there was no response.",
         look.COUNT,
     )
-    ask = Ask(expr=f"sum by (endpoint, code) ({sent}) * 60", legend="{{endpoint}} {{code}}")
+    ask = Ask(expr=f"sum by (path, code) ({sent}) * 60", legend="{{path}} {{code}}")
     return panels.stacked(frame, ask)
 
 

@@ -11,22 +11,22 @@ from pathlib import Path
 import pytest
 from binaries import require
 from domain import NOW, a_balance, a_read_state, a_snapshot, a_state, an_api_key, failure
-from msgspec.structs import replace as replace_key
 from scraped import Scraped
+from structlog.testing import capture_logs
 
+from exporter import workers
 from exporter.errors import Reason
-from exporter.exposition.catalogue import SNAPSHOT_FAMILIES
-from exporter.exposition.rendering import Form, render
+from exporter.exposition import rendering
+from exporter.exposition.catalogue import KEY_LABELS, SNAPSHOT_FAMILIES, Family
+from exporter.exposition.rendering import Format
 from exporter.exposition.scrape import chunks
-from exporter.exposition.stretches import combine, deflate
 from exporter.exposition.telemetry import TELEMETRY_FAMILIES, Telemetry, process_collectors
-from exporter.filters import Threshold
 from exporter.model import Usage, UsageRow
 from exporter.snapshot import Snapshot
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 REFRESH = "REFRESH_GOLDEN"
-FORMS = [pytest.param(Form.TEXT, id="text"), pytest.param(Form.OPENMETRICS, id="openmetrics")]
+FORMATS = [pytest.param(Format.TEXT, id="text"), pytest.param(Format.OPENMETRICS, id="openmetrics")]
 PACKINGS = [pytest.param(True, id="gzip"), pytest.param(False, id="plain")]
 
 ODD_KEYS = (
@@ -72,6 +72,11 @@ def key_id(line):
     return line.split('key_id="')[1].split('"')[0]
 
 
+def some_keys(count, **over):
+    """Build keys that expire in an hour."""
+    return [an_api_key(id=number, expires_at=NOW + 3600, **over) for number in range(count, 0, -1)]
+
+
 def telemetry():
     counted = Telemetry(version="0.0.0")
     counted.prepare("main")
@@ -81,11 +86,12 @@ def telemetry():
 
 
 @pytest.mark.parametrize(
-    ("form", "file"), [(Form.TEXT, "exposition.txt"), (Form.OPENMETRICS, "exposition.openmetrics")]
+    ("format_", "file"),
+    [(Format.TEXT, "exposition.txt"), (Format.OPENMETRICS, "exposition.openmetrics")],
 )
-def test_the_whole_is_as_reviewed(form, file):
+def test_the_whole_is_as_reviewed(format_, file):
     """But for Python's version. After a change on purpose: run with REFRESH_GOLDEN=1, and review the difference."""
-    whole = Scraped(odd_snapshot(), telemetry=telemetry()).plain(form=form)
+    whole = Scraped(odd_snapshot(), telemetry=telemetry()).plain(format_=format_)
     served = b"".join(
         line for line in whole.splitlines(keepends=True) if b"_build_info" not in line
     )
@@ -107,26 +113,26 @@ def test_promtool_finds_nothing_to_say_about_the_reviewed_text():
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_the_packed_answer_is_exactly_one_gzip_member(form):
+@pytest.mark.parametrize("format_", FORMATS)
+def test_the_packed_answer_is_exactly_one_gzip_member(format_):
     scraped = Scraped(odd_snapshot())
-    packed = scraped.packed(form=form)
+    packed = scraped.packed(format_=format_)
     unpacker = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
 
     plain = unpacker.decompress(packed)
 
     assert (unpacker.eof, unpacker.unused_data, unpacker.unconsumed_tail) == (True, b"", b"")
-    assert plain == gzip.decompress(packed) == scraped.plain(form=form)
+    assert plain == gzip.decompress(packed) == scraped.plain(format_=format_)
     assert len(packed) < len(plain) / 2
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("format_", FORMATS)
 @pytest.mark.parametrize("gzipped", PACKINGS)
-def test_without_accounts_the_answer_is_still_whole(form, gzipped):
-    text = Scraped(Snapshot.of([])).body(form=form, gzipped=gzipped).decode()
+def test_without_accounts_the_answer_is_still_whole(format_, gzipped):
+    text = Scraped(Snapshot.of([])).body(format_=format_, gzipped=gzipped).decode()
 
     assert text.startswith("# HELP cometapi_key_remaining_quota ")
-    assert text.endswith("# EOF\n") is (form is Form.OPENMETRICS)
+    assert text.endswith("# EOF\n") is (format_ is Format.OPENMETRICS)
     assert text.count("# TYPE") == len(SNAPSHOT_FAMILIES) + len(TELEMETRY_FAMILIES)
 
 
@@ -167,28 +173,6 @@ def test_a_success_after_a_withdrawal_brings_everything_back():
     assert scraped.text() == before
 
 
-def test_scrapes_in_one_second_share_their_bytes_until_something_is_counted_or_shown():
-    counted = Telemetry(version="0.0.0")
-    scraped = Scraped(a_snapshot(*some_keys(3000)), telemetry=counted)
-
-    async def scenario():
-        async def scrapes():
-            return await asyncio.gather(*(scraped.exposition.gzipped(Form.TEXT) for _ in range(3)))
-
-        found = await scrapes()
-        counted.reload_failed()
-        counted.request_sent("main", "/", "200")
-        found += await scrapes()
-        await scraped.exposition.renew(a_read_state())
-        found += await scrapes()
-        scraped.world.pass_by(1)
-        return found + await scrapes()
-
-    found = asyncio.run(scenario())
-    assert [found.index(parts) for parts in found] == [0, 0, 0, 3, 3, 3, 6, 6, 6, 6, 6, 6]
-    assert len({id(parts) for parts in found}) == 4
-
-
 def test_two_families_never_have_one_name():
     names = [family.name for family in (*SNAPSHOT_FAMILIES, *TELEMETRY_FAMILIES)]
 
@@ -208,142 +192,16 @@ def test_two_families_never_have_one_name():
     ],
 )
 @pytest.mark.parametrize("gzipped", PACKINGS)
-@pytest.mark.parametrize("form", FORMS)
-def test_chosen_names_alone_are_served(names, served, form, gzipped):
+@pytest.mark.parametrize("format_", FORMATS)
+def test_chosen_names_alone_are_served(names, served, format_, gzipped):
     scraped = Scraped(odd_snapshot(), telemetry=telemetry(), process=process_collectors())
-    body = scraped.body(*names, form=form, gzipped=gzipped).decode()
+    body = scraped.body(*names, format_=format_, gzipped=gzipped).decode()
 
     assert {line.split("{")[0] for line in body.splitlines() if not line.startswith("#")} == served
-    assert body.endswith("# EOF\n") is (form is Form.OPENMETRICS)
+    assert body.endswith("# EOF\n") is (format_ is Format.OPENMETRICS)
 
 
-# What is rendered again.
-
-
-def some_keys(count, **over):
-    """Build keys of which every fourth ends a piece, with these facts."""
-    return [an_api_key(id=number, expires_at=NOW + 3600, **over) for number in range(count, 0, -1)]
-
-
-@pytest.fixture
-def small_pieces(monkeypatch):
-    monkeypatch.setattr("exporter.exposition.rendering.KEYS_A_PIECE", 4)
-
-
-def stretches(account):
-    """List the stretches of the pieces by name of family and position of the piece."""
-    return {
-        (name, n): s
-        for n, piece in enumerate(account.pieces)
-        for name, s in piece.stretches.items()
-    }
-
-
-def changed(before, after):
-    """Name the stretches of *after* that are not those of *before*."""
-    kept = {id(stretch) for stretch in stretches(before).values()}
-    return {place for place, stretch in stretches(after).items() if id(stretch) not in kept}
-
-
-def rendered(*account):
-    """Render an account at once."""
-    *_, found = render(*account)
-    return found
-
-
-def rendered_twice(keys, others, *, now=NOW, **over):
-    """Render an account with *keys*, then with *others* at *now*."""
-    before = rendered(a_read_state(*keys), NOW)
-    return before, rendered(a_read_state(*others, **over), now, before)
-
-
-@pytest.mark.usefixtures("small_pieces")
-def test_a_refresh_without_changes_renders_no_piece_again():
-    before, after = rendered_twice(some_keys(40), some_keys(40), now=NOW + 60)
-
-    assert len(before.pieces) > 5
-    assert changed(before, after) == set()
-
-
-@pytest.mark.usefixtures("small_pieces")
-@pytest.mark.parametrize(
-    ("fact", "family"),
-    [
-        ({"used_quota": 5}, "cometapi_key_used_quota"),
-        ({"has_ip_allowlist": True}, "cometapi_key_info"),
-    ],
-)
-def test_a_key_that_changes_changes_its_piece_in_the_families_of_the_change_alone(fact, family):
-    keys = some_keys(40)
-    before, after = rendered_twice(
-        keys, [replace_key(key, **fact) if key.id == 20 else key for key in keys]
-    )
-
-    (place,) = changed(before, after)
-    assert place[0] == family
-    assert any(key.id == 20 for key in after.pieces[place[1]].keys)
-
-
-@pytest.mark.usefixtures("small_pieces")
-@pytest.mark.parametrize("gone", [1, 20, 40], ids=["oldest", "middle", "newest"])
-def test_a_key_more_or_less_changes_one_piece(gone):
-    keys = some_keys(40)
-    fewer = [key for key in keys if key.id != gone]
-    for old, new in ((keys, fewer), (fewer, keys)):
-        before, after = rendered_twice(old, new)
-        assert len({position for _, position in changed(before, after)}) <= 2
-
-
-@pytest.mark.usefixtures("small_pieces")
-def test_an_expiry_renders_one_stretch_of_the_piece_of_its_key():
-    keys = [replace_key(key, expires_at=NOW + 5) if key.id == 20 else key for key in some_keys(40)]
-    before, after = rendered_twice(keys, keys, now=NOW + 6)
-
-    assert {name for name, _ in changed(before, after)} == {"cometapi_key_usable"}
-    assert len(changed(before, after)) == 1
-
-
-@pytest.mark.usefixtures("small_pieces")
-def test_an_account_that_cannot_pay_any_more_changes_what_its_keys_can_do():
-    keys = some_keys(40)
-    before, after = rendered_twice(keys, keys, balance=a_balance(remaining_quota=0))
-
-    assert {name for name, _ in changed(before, after)} == {"cometapi_key_usable"}
-    assert len(changed(before, after)) == len(after.pieces)
-
-
-@pytest.mark.usefixtures("small_pieces")
-def test_new_thresholds_change_the_families_of_thresholds_alone():
-    keys = some_keys(40)
-    before, after = rendered_twice(keys, keys, thresholds=(Threshold(low_quota_usd=1.0),))
-
-    assert {name for name, _ in changed(before, after)} == {"cometapi_key_low_quota_threshold"}
-
-
-def test_usage_that_did_not_change_is_not_rendered_again():
-    usage = Usage(rows=(UsageRow(model="m", quota=1),))
-    state = replace(a_read_state(an_api_key()), usage=usage)
-    before = rendered(state, NOW)
-    same = rendered(replace(state, skipped=1), NOW, before)
-    grown = rendered(replace(state, usage=Usage(rows=(UsageRow(model="m", quota=2),))), NOW, before)
-
-    name = "cometapi_usage_quota_total"
-    assert same.usage[name] is before.usage[name]
-    assert grown.usage[name].plain == b'cometapi_usage_quota_total{account="main",model="m"} 2.0\n'
-
-
-def test_a_new_name_changes_every_line_of_the_key():
-    before, after = rendered_twice([an_api_key(name="old")], [an_api_key(name="new")])
-
-    assert changed(before, after) == set(stretches(after))
-
-
-def test_no_piece_is_larger_than_two_thousand_keys_and_none_is_lost():
-    keys = [an_api_key(id=number * 97) for number in range(30_000, 0, -1)]
-    pieces = rendered(a_read_state(*keys), NOW).pieces
-    sizes = [len(piece.keys) for piece in pieces]
-
-    assert (sum(sizes), max(sizes) <= 2000, 20 < len(sizes) < 60) == (30_000, True, True)
+# What is rendered again, and when.
 
 
 def test_until_a_new_state_is_rendered_scrapes_get_the_old_one_and_other_accounts_stay():
@@ -358,15 +216,134 @@ def test_until_a_new_state_is_rendered_scrapes_get_the_old_one_and_other_account
             scraped.exposition.renew(a_read_state(an_api_key(id=2), name="b"))
         )
         await asyncio.sleep(0)
-        during = b"".join(await scraped.exposition.gzipped(Form.TEXT))
+        during = b"".join(await scraped.exposition.gzipped(Format.TEXT))
         await renewing
-        return during, b"".join(await scraped.exposition.gzipped(Form.TEXT))
+        return during, b"".join(await scraped.exposition.gzipped(Format.TEXT))
 
     texts = [gzip.decompress(body).decode() for body in asyncio.run(scenario())]
     assert [[key_id(line) for line in lines(text, "cometapi_key_status")] for text in texts] == [
         ["1", "7"],
         ["2", "7"],
     ]
+
+
+class HeldBack:
+    """Lets the first rendering step wait until *go_on* is set; *begun* is set meanwhile."""
+
+    def __init__(self, monkeypatch):
+        self.begun = asyncio.Event()
+        self.go_on = asyncio.Event()
+        self._render = workers.render
+        monkeypatch.setattr(workers, "render", self.render)
+
+    async def render(self, function):
+        if not self.begun.is_set():
+            self.begun.set()
+            await self.go_on.wait()
+        return await self._render(function)
+
+
+def after_a_slow_catch_up(scraped, monkeypatch, meanwhile):
+    """Let a key expire, and do *meanwhile* while its account is rendered again; return the text."""
+
+    async def scenario():
+        held_back = HeldBack(monkeypatch)
+        scraped.world.pass_by(10)
+        catching_up = asyncio.create_task(scraped.exposition.catch_up())
+        await held_back.begun.wait()
+        await meanwhile(scraped.exposition)
+        held_back.go_on.set()
+        await catching_up
+
+    asyncio.run(asyncio.wait_for(scenario(), 10))
+    return scraped.text()
+
+
+def test_a_refresh_that_ends_during_a_catch_up_is_not_overwritten_by_it(monkeypatch):
+    scraped = Scraped(a_snapshot(an_api_key(id=1, expires_at=NOW + 9)))
+
+    text = after_a_slow_catch_up(
+        scraped, monkeypatch, lambda exposition: exposition.renew(a_read_state(an_api_key(id=2)))
+    )
+
+    assert [key_id(line) for line in lines(text, "cometapi_key_status")] == ["2"]
+
+
+def test_an_account_that_goes_during_a_catch_up_stays_away(monkeypatch):
+    expiring = a_read_state(an_api_key(expires_at=NOW + 9), name="gone")
+    scraped = Scraped(Snapshot.of([expiring, a_read_state(name="kept")]))
+
+    async def remove(exposition):
+        exposition.keep(["kept"])
+
+    text = after_a_slow_catch_up(scraped, monkeypatch, remove)
+
+    assert 'account="gone"' not in text
+    assert 'account="kept"' in text
+
+
+# A rendering that raises.
+
+
+@pytest.fixture
+def broken_row(monkeypatch):
+    """Add a row that raises for keys called "broken", when the test says so."""
+    is_broken = []
+
+    def of_key(_state, key, _now):
+        if is_broken and key.name == "broken":
+            raise ZeroDivisionError("a name that a gateway sent")
+        return 1
+
+    row = Family(name="cometapi_key_new", help="New.", labels=KEY_LABELS, of_key=of_key)
+    monkeypatch.setattr(rendering, "KEY_FAMILIES", (*rendering.KEY_FAMILIES, row))
+    return is_broken
+
+
+def test_an_account_that_cannot_be_rendered_keeps_its_last_rendering(broken_row):
+    scraped = Scraped(a_snapshot(an_api_key(name="fine")))
+    before = scraped.text()
+    broken_row.append(True)
+
+    with pytest.raises(ZeroDivisionError):
+        scraped.show(a_read_state(an_api_key(name="broken")))
+
+    assert scraped.text() == before
+
+
+def test_an_account_that_cannot_be_caught_up_with_holds_up_no_other(broken_row):
+    keys = [an_api_key(name=name, expires_at=NOW + 9) for name in ("broken", "fine")]
+    scraped = Scraped(Snapshot.of([a_read_state(key, name=key.name) for key in keys]))
+    scraped.world.pass_by(10)
+    broken_row.append(True)
+
+    def usable():
+        return [line[-3:] for line in lines(scraped.text(), "cometapi_key_usable")]
+
+    scraped.catch_up()
+    while_broken = usable()
+    broken_row.clear()
+    scraped.catch_up()
+
+    assert (while_broken, usable()) == (["1.0", "0.0"], ["0.0", "0.0"])
+
+
+def test_an_account_that_cannot_be_caught_up_with_is_logged_once_each_time_that_begins(broken_row):
+    scraped = Scraped(a_snapshot(an_api_key(name="broken", expires_at=NOW + 9)))
+    counts = []
+    for is_broken in (True, True, False, True):
+        scraped.world.pass_by(120)
+        broken_row[:] = [True] * is_broken
+        with capture_logs() as logged:
+            scraped.catch_up()
+        counts.append(len(logged))
+
+    assert counts == [1, 0, 0, 1]
+    assert (logged[0]["account"], logged[0]["error"]) == ("main", "ZeroDivisionError")
+    assert "a name that a gateway sent" not in str(logged)
+
+
+# What is exposed, and how it is sent.
 
 
 def test_the_accounts_to_keep_are_shown_in_their_new_order():
@@ -377,32 +354,11 @@ def test_the_accounts_to_keep_are_shown_in_their_new_order():
     assert [line.split('"')[1] for line in found] == ["c", "a"]
 
 
-def test_with_counts_only_no_text_of_a_key_is_rendered_or_kept():
-    state = a_read_state(*some_keys(3), counts_only=True)
-    text = Scraped(Snapshot.of([state])).text()
-    (piece,) = rendered(state, NOW).pieces
-
-    assert "key_id" not in text
-    assert lines(text, "cometapi_keys_usable") == [
-        'cometapi_keys_usable{account="main",group=""} 3.0'
-    ]
-    assert (piece.stretches, piece.expiries) == ({}, {})
-
-
-@pytest.mark.parametrize("length", [0, 1, 2, 255, 256, 4097, 100_003])
-def test_checksums_of_stretches_combine_to_that_of_the_whole(length):
-    texts = ["first", "x" * length, "last"]
-    found = list(deflate(texts))
-
-    assert combine(found) == (zlib.crc32("".join(texts).encode()), 9 + length)
-    assert b"".join(stretch.plain for stretch in found) == "".join(texts).encode()
-
-
 def test_a_reader_that_is_slow_keeps_a_chunk_and_no_whole_text():
     scraped = Scraped(a_snapshot(*some_keys(3000)))
 
     async def sizes():
-        return [len(chunk) async for chunk in scraped.exposition.plain(Form.TEXT)]
+        return [len(chunk) async for chunk in scraped.exposition.plain(Format.TEXT)]
 
     found = asyncio.run(sizes())
     assert sum(found) > 2_000_000

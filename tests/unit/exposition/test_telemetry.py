@@ -1,4 +1,4 @@
-"""The exporter's own counters. That they are written as the library writes them is a property of the exposition."""
+"""The exporter's own metrics: which series there are, and what they count."""
 
 import platform
 from types import SimpleNamespace
@@ -8,7 +8,7 @@ from prometheus_client.exposition import generate_latest as library_text
 from prometheus_client.openmetrics.exposition import generate_latest as library_openmetrics
 from promises import REASONS
 
-from exporter.exposition.rendering import Form
+from exporter.exposition.rendering import Format
 from exporter.exposition.telemetry import Telemetry, process_collectors, text_of
 
 
@@ -20,7 +20,7 @@ def telemetry():
 def lines(telemetry, name):
     """List the lines of cometapi_exporter_*name*, without that."""
     start = f"cometapi_exporter_{name}"
-    text = telemetry.text(Form.TEXT)
+    text = telemetry.text(Format.TEXT).decode()
     return [
         line.removeprefix(start)
         for line in text.splitlines()
@@ -70,7 +70,7 @@ def test_an_account_that_is_forgotten_leaves_no_series(telemetry):
 
     telemetry.forget("gone")
 
-    assert "gone" not in telemetry.text(Form.TEXT)
+    assert b"gone" not in telemetry.text(Format.TEXT)
     assert lines(telemetry, "refreshes_total") == ['{account="main"} 0.0']
 
 
@@ -105,9 +105,32 @@ def test_every_request_is_counted_by_account_path_and_answer(telemetry):
         telemetry.request_sent("main", "/api/token/", code)
 
     assert lines(telemetry, "api_requests_total") == [
-        '{account="main",code="200",endpoint="/api/token/"} 2.0',
-        '{account="main",code="none",endpoint="/api/token/"} 1.0',
+        '{account="main",code="200",path="/api/token/"} 2.0',
+        '{account="main",code="none",path="/api/token/"} 1.0',
     ]
+
+
+@pytest.mark.parametrize(
+    "count",
+    [
+        pytest.param(lambda it: it.prepare("new"), id="prepared"),
+        pytest.param(lambda it: it.forget("main"), id="forgotten"),
+        pytest.param(lambda it: it.refresh_ended("main", "timeout", 1.0), id="refreshed"),
+        pytest.param(lambda it: it.request_sent("main", "/", "200"), id="requested"),
+        pytest.param(
+            lambda it: it.configured(shards=1, index=0, accounts=1, at=1.0), id="configured"
+        ),
+        pytest.param(lambda it: it.reload_failed(), id="reload failed"),
+    ],
+)
+def test_the_scrape_after_anything_is_counted_shows_it(telemetry, count):
+    """The text is kept only while nothing is counted."""
+    telemetry.prepare("main")
+    telemetry.configured(shards=3, index=2, accounts=7, at=9.0)
+    before = telemetry.text(Format.TEXT)
+    count(telemetry)
+
+    assert telemetry.text(Format.TEXT) != before
 
 
 def test_the_build_is_exposed(telemetry):
@@ -117,9 +140,9 @@ def test_the_build_is_exposed(telemetry):
 
 
 @pytest.mark.parametrize(
-    ("form", "encode"), [(Form.TEXT, library_text), (Form.OPENMETRICS, library_openmetrics)]
+    ("format_", "encode"), [(Format.TEXT, library_text), (Format.OPENMETRICS, library_openmetrics)]
 )
-def test_the_process_and_its_python_are_exposed_as_the_library_does(form, encode):
+def test_the_process_and_its_python_are_exposed_as_the_library_does(format_, encode):
     metrics = [metric for collector in process_collectors() for metric in collector.collect()]
     held = SimpleNamespace(collect=lambda: metrics)
 
@@ -129,4 +152,4 @@ def test_the_process_and_its_python_are_exposed_as_the_library_does(form, encode
         "process_cpu_seconds",
         "process_open_fds",
     } <= {metric.name for metric in metrics}
-    assert text_of([held], form) + form.end == encode(held).decode()
+    assert text_of([held], format_) + format_.end.encode() == encode(held)

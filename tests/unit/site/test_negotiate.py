@@ -1,11 +1,11 @@
-"""Which form and which packing a client gets."""
+"""Which format_ and which packing a client gets."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.exposition.rendering import Form
-from exporter.site.negotiate import accepts_gzip, choose_form
+from exporter.exposition.rendering import Format
+from exporter.site.negotiate import accepts_gzip, choose_format
 
 OM = "application/openmetrics-text"
 PROMETHEUS_3 = (
@@ -22,31 +22,31 @@ BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;
 
 
 @pytest.mark.parametrize(
-    ("accept", "form"),
+    ("accept", "format_"),
     [
-        ("", Form.TEXT),
-        ("*/*", Form.TEXT),
-        (BROWSER, Form.TEXT),
-        ("text/plain", Form.TEXT),
-        (PROMETHEUS_3, Form.OPENMETRICS),
-        (PROMETHEUS_3_PROTOBUF_FIRST, Form.OPENMETRICS),
-        (OM, Form.OPENMETRICS),
-        (OM.upper(), Form.OPENMETRICS),
-        (f"{OM}; version=1.0.0", Form.OPENMETRICS),
-        (f'{OM}; version="1.0.0"; charset=utf-8', Form.OPENMETRICS),
-        (f"{OM}; version=0.0.1", Form.TEXT),
-        (f"{OM}; version=2.0.0", Form.TEXT),
-        (f"text/plain, {OM}", Form.OPENMETRICS),
-        (f"text/plain;q=0.9, {OM};q=0.8", Form.TEXT),
-        (f"text/plain;q=0.1, {OM};q=0.2", Form.OPENMETRICS),
-        (f"{OM};q=0", Form.TEXT),
-        (f"{OM};q=rubbish", Form.TEXT),
-        (f"{OM};q=nan", Form.TEXT),
-        (",;,=;q=", Form.TEXT),
+        ("", Format.TEXT),
+        ("*/*", Format.TEXT),
+        (BROWSER, Format.TEXT),
+        ("text/plain", Format.TEXT),
+        (PROMETHEUS_3, Format.OPENMETRICS),
+        (PROMETHEUS_3_PROTOBUF_FIRST, Format.OPENMETRICS),
+        (OM, Format.OPENMETRICS),
+        (OM.upper(), Format.OPENMETRICS),
+        (f"{OM}; version=1.0.0", Format.OPENMETRICS),
+        (f'{OM}; version="1.0.0"; charset=utf-8', Format.OPENMETRICS),
+        (f"{OM}; version=0.0.1", Format.TEXT),
+        (f"{OM}; version=2.0.0", Format.TEXT),
+        (f"text/plain, {OM}", Format.OPENMETRICS),
+        (f"text/plain;q=0.9, {OM};q=0.8", Format.TEXT),
+        (f"text/plain;q=0.1, {OM};q=0.2", Format.OPENMETRICS),
+        (f"{OM};q=0", Format.TEXT),
+        (f"{OM};q=rubbish", Format.TEXT),
+        (f"{OM};q=nan", Format.TEXT),
+        (",;,=;q=", Format.TEXT),
     ],
 )
-def test_the_form_follows_the_highest_weight(accept, form):
-    assert choose_form(accept) is form
+def test_the_format_follows_the_highest_weight(accept, format_):
+    assert choose_format(accept) is format_
 
 
 @pytest.mark.parametrize(
@@ -74,5 +74,5 @@ def test_gzip_is_sent_to_those_who_take_it(accept_encoding, gzip):
 
 @given(st.text(alphabet=st.sampled_from(list('aq=;,.*/ 01"')) | st.characters()))
 def test_any_header_gets_an_answer(header):
-    assert choose_form(header) in Form
+    assert choose_format(header) in Format
     assert accepts_gzip(header) in {True, False}

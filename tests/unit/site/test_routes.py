@@ -10,7 +10,7 @@ from domain import NOW, a_read_state, a_snapshot, a_state, an_api_key
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from scraped import Scraped
 
-from exporter.exposition.rendering import Form
+from exporter.exposition.rendering import Format
 from exporter.site.routes import Site
 from exporter.snapshot import Snapshot
 
@@ -215,7 +215,7 @@ class StuckExposition:
     let_go: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def gzipped(self, form, names=()):
-        assert form is Form.TEXT
+        assert form is Format.TEXT
         if names:
             self.begun += 1
             await self.let_go.wait()
