@@ -31,7 +31,7 @@ from exporter.exposition.scrape import Exposition
 from exporter.exposition.telemetry import Telemetry
 from exporter.logs import dropped_lines
 from exporter.refresh.schedule import Surroundings
-from exporter.server.connection import Limits
+from exporter.server.limits import Limits
 from exporter.server.listen import ListenAddress, bind, urls
 from exporter.server.serve import serve
 from exporter.settings.load import Settings

@@ -1,4 +1,7 @@
-"""Serve an ASGI application on listening sockets until it is time to stop; no client keeps another one out.
+"""Serve an ASGI application on listening sockets until it is time to stop.
+
+No client can keep another one out: connections have deadlines, and the server cuts the most
+dispensable ones when too many are open.
 
 Talks to: the event loop and the listening sockets. Knows no signals, no settings, nothing of what
 is served.
@@ -8,8 +11,7 @@ import asyncio
 import contextlib
 import itertools
 import socket
-import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from email.utils import formatdate
 from operator import attrgetter
 
@@ -18,13 +20,20 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.server import ServerState
 
-from exporter.server.connection import Connection, Limits
+from exporter.server.connection import Connection
 from exporter.server.guard import Guard
+from exporter.server.limits import Limits
+from exporter.server.phase import Phase
 from exporter.server.tls import WebConfigFile
 from exporter.workers import SingleFlight
 
-TICK_SECONDS, END_TICK_SECONDS, CUT_SECONDS = 0.5, 0.05, 0.4
-ACCEPT_PAUSE_SECONDS, TLS_SHUTDOWN_SECONDS = 1.0, 2.0
+# How often deadlines are checked: no client notices half a second.
+TICK_SECONDS = 0.5
+# While stopping: how often to look whether everything has ended, and how long after cutting.
+END_TICK_SECONDS = 0.05
+CUT_SECONDS = 0.4
+# After accept() failed for lack of file descriptors or memory.
+ACCEPT_PAUSE_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -37,10 +46,10 @@ async def serve(
     web_config: WebConfigFile | None = None,
     limits: Limits | None = None,
 ) -> None:
-    """Answer on *sockets* until *stop* is set, finish what is running, close every socket, return.
+    """Serve *app* on *sockets* until *stop* is set, then finish running requests and close all.
 
-    What still runs after `limits.grace_seconds` is cut. *web_config* adds TLS, passwords and
-    headers, and is followed.
+    Requests that still run after `limits.grace_seconds` are cut. *web_config* adds TLS, passwords
+    and headers; changes of its files take effect while the server runs.
     """
     if web_config is not None:
         app = Guard(app, lambda: web_config.config)
@@ -61,10 +70,11 @@ class _Server:
         self._config.load()
         self._state = ServerState()
         self._connections: set[Connection] = self._state.connections  # type: ignore[assignment]
-        self._limits, self._web_config = limits, web_config
+        self._limits = limits
+        self._web_config = web_config
 
     async def run(self, listeners: Sequence[socket.socket], stop: asyncio.Event) -> None:
-        """Accept, and look after every connection twice a second, until it is time to stop."""
+        """Accept connections, and check their deadlines twice a second, until *stop* is set."""
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._accept(listener)) for listener in listeners]
             tasks.append(group.create_task(self._follow_web_config()))
@@ -85,16 +95,19 @@ class _Server:
             connection.check()
 
     async def _follow_web_config(self) -> None:
-        lane = SingleFlight("web config")
+        reading = SingleFlight("web config")
         while self._web_config is not None:
             await asyncio.sleep(self._limits.reload_seconds)
             with contextlib.suppress(TimeoutError):
-                await lane.run(self._web_config.refresh)
+                await reading.run(self._web_config.refresh)
 
     async def _end(self) -> None:
-        """Let requests under way finish within the grace, cut what is left, and wait until it is gone."""
+        """Let requests under way finish within the grace period, then cut what is left."""
         for connection in list(self._connections):
-            connection.cut() if connection.phase == "handshake" else connection.shutdown()
+            if connection.phase is Phase.HANDSHAKE:
+                connection.cut()
+            else:
+                connection.shutdown()
         await self._ended_within(self._limits.grace_seconds)
         for task in list(self._state.tasks):
             task.cancel()
@@ -110,24 +123,28 @@ class _Server:
                     await asyncio.sleep(END_TICK_SECONDS)
 
     async def _accept(self, listener: socket.socket) -> None:
-        """Accept forever. asyncio's own way knows no limit on connections and hides those in a handshake."""
+        """Accept connections until cancelled.
+
+        asyncio's own server knows no limit on connections, and does not show those whose TLS
+        handshake is under way.
+        """
         loop = asyncio.get_running_loop()
+        # sock_accept returns at once while connections wait, so the ones accepted so far would not
+        # be served. They get a turn whenever a sixteenth of all connections is new.
+        batch = max(1, self._limits.connections // 16)
         for number in itertools.count():
-            if number % max(1, self._limits.connections // 16) == 0:
-                await asyncio.sleep(
-                    0
-                )  # for those accepted so far: sock_accept returns at once while more are waiting
+            if number % batch == 0:
+                await asyncio.sleep(0)
             try:
                 sock, _ = await loop.sock_accept(listener)
             except ConnectionError:
                 continue
-            except (
-                OSError
-            ) as exc:  # no descriptors or no memory: connections that end free some soon
+            except OSError as exc:
+                # No file descriptors or no memory: connections that end free some soon.
                 log.warning("accept failed", error=str(exc))
                 await asyncio.sleep(ACCEPT_PAUSE_SECONDS)
                 continue
-            if self._make_room():
+            if self._can_take_another():
                 self._begin(sock)
             else:
                 sock.close()
@@ -135,50 +152,54 @@ class _Server:
     def _begin(self, sock: socket.socket) -> None:
         connection = Connection(self._config, self._state, self._limits, self._bound_unread)
         self._connections.add(connection)
-        connection.handshake = task = asyncio.create_task(self._connect(sock, connection))
-        self._state.tasks.add(task)
-        task.add_done_callback(self._state.tasks.discard)
-        task.add_done_callback(
-            lambda task: sock.close() if task.cancelled() else None
-        )  # before it began
+        context = self._web_config.context if self._web_config else None
+        handshake = connection.connect(sock, context)
+        self._state.tasks.add(handshake)
+        handshake.add_done_callback(self._state.tasks.discard)
 
-    def _make_room(self) -> bool:
-        """Cut the connection that has been longest without a request, one that is new last; False if each has one."""
-        handshakes = [each for each in self._connections if each.phase == "handshake"]
+    def _can_take_another(self) -> bool:
+        """Return whether a further connection may be served, after cutting one if necessary."""
+        handshakes = [each for each in self._connections if each.phase is Phase.HANDSHAKE]
         if len(handshakes) >= self._limits.handshakes:
             min(handshakes, key=attrgetter("since")).cut()
         if len(self._connections) < self._limits.connections:
             return True
-        quiet = [each for each in self._connections if not each.is_working]
-        if quiet:
-            min(quiet, key=attrgetter("is_new", "since")).cut()
-        return bool(quiet)
-
-    async def _connect(self, sock: socket.socket, connection: Connection) -> None:
-        context = self._web_config.context if self._web_config else None
-        try:
-            await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: connection,
-                sock,
-                ssl=context,
-                ssl_handshake_timeout=self._limits.handshake_seconds if context else None,
-                ssl_shutdown_timeout=TLS_SHUTDOWN_SECONDS if context else None,
-            )
-        except (OSError, asyncio.CancelledError) as exc:  # the client's affair, or cut
-            traceback.clear_frames(
-                exc.__traceback__
-            )  # else the TLS buffers wait for the garbage collector
-            self._connections.discard(connection)
+        dispensable = most_dispensable(self._connections)
+        if dispensable is None:
+            return False
+        dispensable.cut()
+        return True
 
     def _bound_unread(self) -> None:
-        """Cut the oldest readers while all together have more to read than allowed, but never the newest."""
-        *older, newest = sorted(
-            (c for c in self._connections if c.sending_since), key=attrgetter("sending_since")
-        )
-        sizes = [connection.unread_bytes for connection in (*older, newest)]
-        # Four of the largest response always fit, so that big accounts keep several scrapers.
-        excess = sum(sizes) - max(self._limits.unread_bytes, 4 * max(sizes))
-        for connection, size in zip(older, sizes, strict=False):
-            if excess > 0:
-                excess -= size
-                connection.cut()
+        """Cut the oldest readers while responses hold more memory than allowed."""
+        readers = [each for each in self._connections if each.sending_since is not None]
+        for reader in readers_beyond(readers, self._limits.unread_bytes):
+            reader.cut()
+
+
+def most_dispensable(connections: Iterable[Connection]) -> Connection | None:
+    """Choose the connection that makes way for a new one; None if each runs a request.
+
+    It is the one that has been longest in its phase. Connections that are new themselves come
+    last: otherwise a crowd of new ones would keep cutting each other before any is served.
+    """
+    quiet = [each for each in connections if not each.is_working]
+    return min(quiet, key=attrgetter("is_new", "since"), default=None)
+
+
+def readers_beyond(readers: Iterable[Connection], most_bytes: int) -> list[Connection]:
+    """Choose the readers to cut, oldest first, so that the others have *most_bytes* unread.
+
+    The newest is never among them. Four of the largest response are always allowed, so that large
+    accounts can have several scrapers.
+    """
+    by_age = sorted(readers, key=attrgetter("sending_since"))
+    sizes = [reader.unread_bytes for reader in by_age]
+    excess = sum(sizes) - max(most_bytes, 4 * max(sizes))
+    chosen = []
+    for reader, size in zip(by_age[:-1], sizes[:-1], strict=True):
+        if excess <= 0:
+            break
+        excess -= size
+        chosen.append(reader)
+    return chosen

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from exporter.server.connection import Limits
+from exporter.server.limits import DEADLINES, Limits
 from exporter.server.listen import ListenAddress, bind
+from exporter.server.phase import Phase
 from exporter.server.serve import serve
 from exporter.server.tls import WebConfigFile
 
@@ -157,6 +158,16 @@ class Lines(logging.Handler):
         self.lines.append(record.getMessage())
 
 
+def limits_with(*, reload_seconds: float = 0.05, **over: Any) -> Limits:
+    """Make limits; a deadline is named after its phase, as in *head_seconds*."""
+    deadlines = dict(DEADLINES)
+    for phase in Phase:
+        seconds = over.pop(f"{phase.name.lower()}_seconds", None)
+        if seconds is not None:
+            deadlines[phase] = seconds
+    return Limits(deadlines=deadlines, reload_seconds=reload_seconds, **over)
+
+
 @pytest.fixture
 def start() -> Iterator[Callable[..., RunningServer]]:
     """Start servers; at the end none may have left a task, a socket, or a line in the log."""
@@ -172,9 +183,7 @@ def start() -> Iterator[Callable[..., RunningServer]]:
         web_config: WebConfigFile | None = None,
         **limits: Any,
     ) -> RunningServer:
-        server = RunningServer(
-            app or page(body), Limits(**{"reload_seconds": 0.05} | limits), web_config
-        )
+        server = RunningServer(app or page(body), limits_with(**limits), web_config)
         server.start()
         servers.append(server)
         return server

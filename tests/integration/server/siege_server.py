@@ -6,8 +6,9 @@ import os
 import signal
 from typing import Any
 
-from exporter.server.connection import Limits
+from exporter.server.limits import DEADLINES, Limits
 from exporter.server.listen import ListenAddress, bind
+from exporter.server.phase import Phase
 from exporter.server.serve import serve
 
 BODY = os.urandom(100_000)
@@ -30,7 +31,9 @@ async def main() -> None:
         page,
         sockets,
         stop=stop,
-        limits=Limits(head_seconds=1.5, response_seconds=1.5, discard_seconds=0.5),
+        limits=Limits(
+            deadlines={**DEADLINES, Phase.HEAD: 1.5, Phase.DISCARD: 0.5}, response_seconds=1.5
+        ),
     )
 
 
