@@ -168,10 +168,9 @@ class Payer:
             return self._wallet(estimate) or self._subscription(key, running, now, estimate)
         if self.preference == "subscription_only":
             return self._subscription(key, running, now, estimate)
-        if not running:
-            return self._wallet(estimate)
         paying = self._subscription(key, running, now, estimate)
-        # One running subscription that does not allow it is enough to leave the wallet alone.
+        # One running subscription that does not allow it is enough to leave the wallet alone;
+        # where none runs, the wallet pays.
         if paying is None and all(each["allow_wallet_overflow"] for each in running):
             return self._wallet(estimate)
         return paying
