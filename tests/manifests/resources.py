@@ -46,7 +46,7 @@ def _rights_too_many(pod: Resource) -> list[str]:
     container = pod["containers"][0]["securityContext"]
     volumes = {kind for volume in pod.get("volumes", []) for kind in volume if kind != "name"}
     allowed = {
-        "a user other than root": secure["runAsNonRoot"] is True and secure["runAsUser"] == 65532,
+        "a user other than root": secure["runAsNonRoot"] is True and secure.get("runAsUser") != 0,
         "the runtime's seccomp profile": secure["seccompProfile"] == {"type": "RuntimeDefault"},
         "no new privileges": container["allowPrivilegeEscalation"] is False,
         "no capability": container["capabilities"] == {"drop": ["ALL"]},

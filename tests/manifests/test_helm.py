@@ -2,6 +2,7 @@
 
 import copy
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import trustme
 import yaml
 from binaries import require
 from manifests.resources import Resource, environment_of, faults_of, pod_of, the, workload_of
-from processes import run
+from processes import output_of, run
 
 import exporter
 from exporter.settings.config_file import (
@@ -24,8 +25,11 @@ from exporter.settings.load import load_settings
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "deploy/helm/cometapi-exporter"
+FORMER_VALUES = Path(__file__).parent / "former_values.yaml"
 SECRETS = "/var/run/secrets/cometapi-exporter"
+VICTORIAMETRICS = "operator.victoriametrics.com/v1beta1"  # has no schema among the tools
 
+NO_USER = {"runAsUser": None, "runAsGroup": None, "fsGroup": None}
 CASES = {
     path.name.removesuffix("-values.yaml"): yaml.safe_load(path.read_text(encoding="utf-8"))
     for path in sorted((CHART / "ci").glob("*-values.yaml"))
@@ -55,6 +59,35 @@ def rendered(render_all: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
         },
         "the second account alone": {"values": {"accounts": [second]}},
         "two accounts of one token": {"values": {"accounts": shared}},
+        "a platform without nulls": {"values": {**CASES["minimal"], "openshift": True}},
+        "nulls for the platform": {"values": {**CASES["minimal"], "podSecurityContext": NO_USER}},
+        "no egress but DNS": {
+            "values": {
+                **CASES["minimal"],
+                "networkPolicy": {"enabled": True, "egressPorts": []},
+            }
+        },
+        "no egress at all": {
+            "values": {
+                **CASES["minimal"],
+                "networkPolicy": {"enabled": True, "egressPorts": [], "dnsPorts": []},
+            }
+        },
+        "no egress policy": {
+            "values": {
+                **CASES["minimal"],
+                "networkPolicy": {"enabled": True, "policyTypes": ["Ingress"]},
+            }
+        },
+        "no probes": {
+            "values": {
+                **CASES["minimal"],
+                "livenessProbe": {"enabled": False},
+                "readinessProbe": {"enabled": False},
+            }
+        },
+        "a user ID as text": {"values": {"accounts": [{**first, "userId": "7"}]}},
+        "a dependency": {"values": {**CASES["minimal"], "enabled": True}},
     }
     bad = {
         name: {
@@ -75,8 +108,9 @@ def resources(rendered: dict[str, Any], case: str) -> list[Resource]:
 
 def test_the_clusters_schemas_accept_what_every_case_gives(rendered, problems_of):
     everything = [resource for case in CASES for resource in resources(rendered, case)]
+    known = [resource for resource in everything if resource["apiVersion"] != VICTORIAMETRICS]
 
-    assert problems_of(everything) == []
+    assert problems_of(known) == []
 
 
 @pytest.mark.parametrize("case", REFUSED)
@@ -209,7 +243,7 @@ def test_probes_have_a_plain_port_where_the_pages_may_want_a_certificate_or_a_pa
     rendered, case, port
 ):
     pod = pod_of(resources(rendered, case))
-    (container,) = pod["containers"]
+    container = pod["containers"][0]
     ports = {entry["name"]: entry["containerPort"] for entry in container["ports"]}
     address = environment_of(pod).get("COMETAPI_EXPORTER_PROBE_LISTEN_ADDRESS", ":10144")
 
@@ -337,9 +371,13 @@ def test_the_options_of_the_file_that_the_schema_allows_are_those_of_the_exporte
 
 def test_every_value_of_the_chart_is_in_its_schema():
     values = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
-    schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))["properties"]
+    whole = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+    schema = {
+        name: whole["definitions"].get(str(part.get("$ref")).rpartition("/")[2], part)
+        for name, part in whole["properties"].items()
+    }
 
-    assert set(schema) - {"global"} == set(values)
+    assert set(schema) - {"global", "enabled"} == set(values), "these two are of parent charts"
     for name, section in values.items():
         if "properties" in schema[name]:
             assert set(section) <= set(schema[name]["properties"]), name
@@ -349,3 +387,163 @@ def test_the_icon_of_the_chart_is_in_the_tree():
     icon = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))["icon"]
 
     assert (Path(exporter.__file__).parents[1] / icon.partition("/main/")[2]).is_file()
+
+
+def test_users_and_groups_are_left_to_the_cluster_by_one_value_or_by_nulls(rendered):
+    for case in ("openshift", "a platform without nulls", "nulls for the platform"):
+        assert pod_of(resources(rendered, case))["securityContext"] == {
+            "runAsNonRoot": True,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        }, case
+
+
+def test_a_platform_s_own_user_takes_the_place_of_the_image_s(rendered):
+    secure = pod_of(resources(rendered, "platform"))["securityContext"]
+
+    assert (secure["runAsUser"], secure["fsGroup"]) == (1_000_680_000, 1_000_680_000)
+    assert "runAsGroup" not in secure
+
+
+def egress_of(rendered: dict[str, Any], case: str) -> Any:
+    """Return the rules for outgoing connections."""
+    return the(resources(rendered, case), "NetworkPolicy")["spec"].get("egress")
+
+
+def test_an_empty_list_of_ports_never_allows_every_port(rendered):
+    dns = {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}
+
+    assert egress_of(rendered, "no egress but DNS") == [dns]
+    assert egress_of(rendered, "no egress at all") == []
+    assert egress_of(rendered, "no egress policy") is None
+    assert the(resources(rendered, "no egress policy"), "NetworkPolicy")["spec"]["policyTypes"] == [
+        "Ingress"
+    ]
+
+
+def test_ports_ranges_protocols_and_addresses_of_gateways_are_those_of_the_values(rendered):
+    _, gateways, more = egress_of(rendered, "platform")
+
+    assert gateways == {
+        "ports": [
+            {"port": 443, "protocol": "TCP"},
+            {"port": 8000, "endPort": 8999, "protocol": "TCP"},
+            {"port": 443, "protocol": "UDP"},
+        ],
+        "to": [{"ipBlock": {"cidr": "198.51.100.0/24"}}],
+    }
+    assert more["ports"] == [{"port": 3128, "protocol": "TCP"}]
+
+
+def test_probes_take_fields_and_handlers_of_the_values_or_are_off(rendered):
+    container = pod_of(resources(rendered, "platform"))["containers"][0]
+    without = pod_of(resources(rendered, "no probes"))["containers"][0]
+
+    assert container["livenessProbe"] == {
+        "httpGet": {"path": "/-/healthy", "port": "http"},
+        "periodSeconds": 60,
+        "timeoutSeconds": 5,
+        "failureThreshold": 5,
+    }
+    assert container["readinessProbe"]["httpGet"] == {"path": "/-/ready", "port": 10144}
+    assert container["startupProbe"]["failureThreshold"] == 30
+    assert not {"livenessProbe", "readinessProbe", "startupProbe"} & set(without)
+
+
+def test_a_missing_secret_does_not_keep_the_pod_from_starting(rendered):
+    volumes = pod_of(resources(rendered, "accounts"))["volumes"]
+    (tokens,) = (volume["projected"] for volume in volumes if volume["name"] == "tokens")
+
+    assert [source["secret"]["optional"] for source in tokens["sources"]] == [True, True, True]
+
+
+def test_a_monitor_in_another_namespace_looks_for_the_pods_in_that_of_the_release(rendered):
+    monitor = the(resources(rendered, "platform"), "PodMonitor")
+
+    assert monitor["metadata"]["namespace"] == "prometheus"
+    assert monitor["spec"]["namespaceSelector"] == {"matchNames": ["monitoring"]}
+    assert monitor["spec"]["sampleLimit"] == 2_000_000
+    assert monitor["spec"]["podMetricsEndpoints"] == [
+        {
+            "port": "http",
+            "path": "/metrics",
+            "interval": "60s",
+            "scrapeTimeout": "10s",
+            "honorLabels": True,
+            "relabelings": [{"action": "labeldrop", "regex": "pod"}],
+            "metricRelabelings": [
+                {"action": "drop", "sourceLabels": ["__name__"], "regex": "python_info"}
+            ],
+            "enableHttp2": False,
+        }
+    ]
+
+
+def test_alerts_can_be_left_out_and_get_labels_and_annotations_but_records_stay(
+    rendered, rule_groups
+):
+    groups = the(resources(rendered, "kube-prometheus-stack"), "PrometheusRule")["spec"]["groups"]
+    rules = [rule for group in groups for rule in group["rules"]]
+    shipped = [rule for group in rule_groups for rule in group["rules"]]
+
+    assert [rule["alert"] for rule in rules if "alert" in rule] == [
+        rule["alert"]
+        for rule in shipped
+        if rule.get("alert", "CometAPIKeyUnused") != "CometAPIKeyUnused"
+    ]
+    assert {rule["labels"]["team"] for rule in rules if "alert" in rule} == {"llm"}
+    assert [rule for rule in rules if "record" in rule] == [
+        rule for rule in shipped if "record" in rule
+    ]
+
+
+def test_the_example_for_victoriametrics_scrapes_and_alerts_as_the_chart_does(
+    rendered, rule_groups
+):
+    found = resources(rendered, "victoriametrics")
+    scrape, shipped = (
+        the(found, "VMServiceScrape"),
+        the(resources(rendered, "openshift"), "ServiceMonitor"),
+    )
+
+    assert scrape["spec"] == shipped["spec"]
+    assert the(found, "VMRule")["spec"]["groups"] == rule_groups
+
+
+def test_every_resource_carries_the_common_labels_and_a_namespace(rendered):
+    found = resources(rendered, "platform")
+    pods = workload_of(found)["spec"]["template"]
+
+    assert {resource["metadata"]["labels"].get("cost-center") for resource in found} == {"llm"}
+    assert pods["metadata"]["labels"]["cost-center"] == "llm"
+    assert {resource["metadata"]["namespace"] for resource in found} == {
+        "monitoring",
+        "prometheus",
+        "grafana",
+    }
+
+
+def test_a_user_id_may_be_text_and_a_parent_chart_may_have_a_condition(rendered):
+    config = yaml.safe_load(config_in(resources(rendered, "a user ID as text")))
+
+    assert config["accounts"][0]["user_id"] == 7
+    assert resources(rendered, "a dependency") == resources(rendered, "minimal")
+
+
+def test_an_upgrade_that_keeps_the_values_of_the_former_chart_gives_the_same_resources(
+    rendered, tmp_path
+):
+    """`helm upgrade --reuse-values` replaces the values of the new chart by those of the old one."""
+    copy_of_chart = tmp_path / "cometapi-exporter"
+    shutil.copytree(CHART, copy_of_chart)
+    shutil.copy(FORMER_VALUES, copy_of_chart / "values.yaml")
+    former = yaml.safe_load(FORMER_VALUES.read_text(encoding="utf-8"))
+    cases = {
+        name: {"values": values} for name, values in CASES.items() if set(values) <= set(former)
+    }
+    order = json.dumps({"chart": str(copy_of_chart), "cases": cases})
+    tool = Path(__file__).parent / "with_tools.py"
+    upgraded = json.loads(output_of(require("manifest-python"), tool, "render", input=order))
+
+    assert {"minimal", "everything", "sharded"} <= set(cases)
+    for name in cases:
+        assert resources(upgraded, name) == resources(rendered, name), name

@@ -15,7 +15,11 @@ from pathlib import Path
 from typing import Any
 
 KUBERNETES_VERSIONS = ("1.25.0", "1.37.0")
-DEFINITIONS = {"ServiceMonitor": "servicemonitors.yaml", "PrometheusRule": "prometheusrules.yaml"}
+DEFINITIONS = {
+    "ServiceMonitor": "servicemonitors.yaml",
+    "PodMonitor": "podmonitors.yaml",
+    "PrometheusRule": "prometheusrules.yaml",
+}
 INFORMATION = 1
 
 

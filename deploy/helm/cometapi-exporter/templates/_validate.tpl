@@ -9,6 +9,56 @@
 {{- $sum }}
 {{- end }}
 
+{{/* Why extraEnv, extraArgs and extraPodSpec may not set what the chart sets. */}}
+{{- define "cometapi-exporter.reserved" -}}
+variables:
+  COMETAPI_EXPORTER_CONFIG_FILE: use accounts instead
+  COMETAPI_EXPORTER_AUTO_RELOAD_INTERVAL: use accounts instead
+  COMETAPI_EXPORTER_LOG_LEVEL: use log.level instead
+  COMETAPI_EXPORTER_LOG_FORMAT: use log.format instead
+  COMETAPI_EXPORTER_WEB_CONFIG_FILE: use webConfig instead
+  COMETAPI_EXPORTER_LISTEN_ADDRESS: use service.port instead
+  COMETAPI_EXPORTER_PROBE_LISTEN_ADDRESS: use webConfig instead
+  COMETAPI_EXPORTER_SHARDS_TOTAL: use shards instead
+  COMETAPI_EXPORTER_SHARDS_INDEX: use shards instead
+flags:
+  --demo: use demo instead
+  --config.file: use accounts instead
+  --config.auto-reload-interval: use accounts instead
+  --log.level: use log.level instead
+  --log.format: use log.format instead
+  --web.config.file: use webConfig instead
+  --web.listen-address: use service.port instead
+  --probe.listen-address: use webConfig instead
+  --shards.total: use shards instead
+  --shards.index: use shards instead
+  --collect.max-requests-per-minute: "use collect.max_requests_per_minute instead, which the pods share"
+  --web.telemetry-path: the monitors scrape /metrics
+  --config.check: the exporter would exit
+  --check: the exporter would exit
+  --once: the exporter would exit
+  --version: the exporter would exit
+  --help: the exporter would exit
+podFields:
+  automountServiceAccountToken: ": the exporter never calls the Kubernetes API"
+  enableServiceLinks: ": variables of Services could look like settings"
+  terminationGracePeriodSeconds: ": the exporter exits within ten seconds"
+  serviceAccountName: ", use serviceAccount.name instead"
+  securityContext: ", use podSecurityContext instead"
+  containers: ", use extraContainers instead"
+  initContainers: ", use extraInitContainers instead"
+  volumes: ", use extraVolumes instead"
+  {{- range list "imagePullSecrets" "priorityClassName" "hostAliases" "dnsPolicy" "dnsConfig" "nodeSelector" "tolerations" "affinity" "topologySpreadConstraints" }}
+  {{ . }}: ", use the value {{ . }} instead"
+  {{- end }}
+{{- end }}
+
+{{/* The fields that the chart sets in monitors, by the value that may set others. */}}
+{{- define "cometapi-exporter.fieldsOfMonitors" -}}
+extraEndpoint: [port, path, interval, scrapeTimeout, scheme, honorLabels, tlsConfig, basicAuth, relabelings, metricRelabelings]
+extraSpec: [jobLabel, selector, namespaceSelector, sampleLimit, endpoints, podMetricsEndpoints]
+{{- end }}
+
 {{/* Fail with every combination of values that could be installed but not work. The schema checks each value alone. */}}
 {{- define "cometapi-exporter.validate" -}}
 {{- $problems := list }}
@@ -44,28 +94,64 @@
 {{- if gt (include "cometapi-exporter.pods" . | int) (include "cometapi-exporter.requests" . | int) }}
 {{- $problems = append $problems (printf "collect.max_requests_per_minute (%s) is less than one for each of %s pods" (include "cometapi-exporter.requests" .) (include "cometapi-exporter.pods" .)) }}
 {{- end }}
-{{- with .Values.serviceMonitor }}
+{{- if and (.Values.serviceMonitor).enabled (.Values.podMonitor).enabled }}
+{{- $problems = append $problems "podMonitor.enabled: with serviceMonitor.enabled Prometheus would scrape each pod twice, set one of the two" }}
+{{- end }}
+{{- range $name := list "serviceMonitor" "podMonitor" }}
+{{- with get $.Values $name }}
 {{- if and .enabled $.Values.webConfig.tls (not .tlsConfig) }}
-{{- $problems = append $problems "serviceMonitor.tlsConfig is required with webConfig.tls, for example with ca and serverName" }}
+{{- $problems = append $problems (printf "%s.tlsConfig is required with webConfig.tls, for example with ca and serverName" $name) }}
 {{- end }}
 {{- if gt (include "cometapi-exporter.milliseconds" .scrapeTimeout | int64) (include "cometapi-exporter.milliseconds" .interval | int64) }}
-{{- $problems = append $problems (printf "serviceMonitor.scrapeTimeout (%s) is longer than serviceMonitor.interval (%s)" .scrapeTimeout .interval) }}
+{{- $problems = append $problems (printf "%s.scrapeTimeout (%s) is longer than %s.interval (%s)" $name .scrapeTimeout $name .interval) }}
+{{- end }}
+{{- $ours := include "cometapi-exporter.fieldsOfMonitors" $ | fromYaml }}
+{{- range $section, $fields := $ours }}
+{{- range $field := keys (default dict (get (get $.Values $name) $section)) | sortAlpha }}
+{{- if has $field $fields }}
+{{- $problems = append $problems (printf "%s.%s.%s is set by the chart" $name $section $field) }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- range $label := keys (include "cometapi-exporter.selectorLabels" . | fromYaml) | sortAlpha }}
-{{- if hasKey $.Values.podLabels $label }}
-{{- $problems = append $problems (printf "podLabels: %s selects the pods, use nameOverride instead" $label) }}
+{{- range $name := list "podLabels" "commonLabels" }}
+{{- if hasKey (default dict (get $.Values $name)) $label }}
+{{- $problems = append $problems (printf "%s: %s selects the pods, use nameOverride instead" $name $label) }}
 {{- end }}
 {{- end }}
-{{- $reserved := dict "COMETAPI_EXPORTER_CONFIG_FILE" "accounts" "COMETAPI_EXPORTER_AUTO_RELOAD_INTERVAL" "accounts" "COMETAPI_EXPORTER_LOG_LEVEL" "log.level" "COMETAPI_EXPORTER_LOG_FORMAT" "log.format" "COMETAPI_EXPORTER_WEB_CONFIG_FILE" "webConfig" "COMETAPI_EXPORTER_LISTEN_ADDRESS" "service.port" "COMETAPI_EXPORTER_PROBE_LISTEN_ADDRESS" "webConfig" "COMETAPI_EXPORTER_SHARDS_TOTAL" "shards" "COMETAPI_EXPORTER_SHARDS_INDEX" "shards" }}
+{{- end }}
+{{- $reserved := include "cometapi-exporter.reserved" . | fromYaml }}
 {{- range $index, $variable := .Values.extraEnv }}
-{{- with get $reserved $variable.name }}
-{{- $problems = append $problems (printf "extraEnv[%d]: %s is set by the chart, use %s instead" $index $variable.name .) }}
+{{- with get $reserved.variables $variable.name }}
+{{- $problems = append $problems (printf "extraEnv[%d]: %s is set by the chart, %s" $index $variable.name .) }}
 {{- end }}
+{{- end }}
+{{- range $index, $argument := .Values.extraArgs }}
+{{- $flag := splitList "=" $argument | first }}
+{{- with get $reserved.flags $flag }}
+{{- $problems = append $problems (printf "extraArgs[%d]: %s cannot be set here, %s" $index $flag .) }}
+{{- end }}
+{{- end }}
+{{- range $field := keys (default dict .Values.extraPodSpec) | sortAlpha }}
+{{- with get $reserved.podFields $field }}
+{{- $problems = append $problems (printf "extraPodSpec.%s is set by the chart%s" $field .) }}
+{{- end }}
+{{- end }}
+{{- if eq (toString .Values.enabled) "false" }}
+{{- $problems = append $problems "enabled: it is only for the condition of a chart that depends on this one" }}
 {{- end }}
 {{- range $index, $volume := .Values.extraVolumes }}
 {{- if has $volume.name (list "config" "tokens" "web") }}
 {{- $problems = append $problems (printf "extraVolumes[%d].name: %q is a volume of the chart" $index $volume.name) }}
+{{- end }}
+{{- end }}
+{{- range $name := list "extraContainers" "extraInitContainers" }}
+{{- range $index, $container := default list (get $.Values $name) }}
+{{- if eq $container.name "exporter" }}
+{{- $problems = append $problems (printf "%s[%d].name: \"exporter\" is a container of the chart" $name $index) }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- $fullname := include "cometapi-exporter.fullname" . }}
