@@ -48,7 +48,7 @@ class _Command(click.Command):
                 formatter.write_dl(records)
 
 
-def _click_option(option: Option) -> click.Option:
+def _click_option(option: Option[Any]) -> click.Option:
     shown = f"; default: {option.default}" if option.default and option.metavar else ""
     switch: dict[str, Any] = {} if option.metavar else {"is_flag": True, "flag_value": "true"}
     several: dict[str, Any] = (

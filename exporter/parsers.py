@@ -1,7 +1,7 @@
 """Parse the text that the user wrote for an option.
 
 Pure: no environment, no file. A parser returns the value, or raises ValueError that says what it
-expected and got.
+expected and got. It takes a text without white space around it: `settings.values` removes that.
 """
 
 import ipaddress
@@ -26,6 +26,7 @@ _SECONDS = {
     "s": 1.0,
     "ms": 0.001,
 }
+# Longer than any duration that a person writes; bounds the numbers that are multiplied.
 LONGEST_DURATION_TEXT = 30
 _DURATION = re.compile("".join(rf"(?:(?P<{unit}>[0-9]+){unit})?" for unit in _SECONDS))
 
@@ -37,7 +38,7 @@ def _wrong(expected: str, text: str) -> ValueError:
 
 def path(text: str) -> Path:
     """Return the path of a file; raise ValueError for one that no system call takes."""
-    if not text.strip() or re.search("[\0\ud800-\udc7f\udd00-\udfff]", text):
+    if not text or re.search("[\0\ud800-\udc7f\udd00-\udfff]", text):
         raise ValueError(
             "expected the path of a file, got none or characters that a path cannot contain"
         )
@@ -45,24 +46,24 @@ def path(text: str) -> Path:
 
 
 def pattern(text: str) -> re.Pattern[str]:
-    """Return a regular expression whose dot also matches a line break; raise ValueError with its fault's place."""
+    """Return a regular expression whose dot matches a line break too; ValueError names the place."""
     try:
-        with warnings.catch_warnings(
-            action="ignore"
-        ):  # of spellings that a later Python may read otherwise
+        # Python warns of spellings that a later version may read differently.
+        with warnings.catch_warnings(action="ignore"):
             return re.compile(text, re.DOTALL)
     except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(f"{_wrong('a regular expression', text)}: {error}") from None
 
 
 def base_url(text: str) -> str:
-    """Return the gateway's URL in its one spelling, without `/v1`; never quote it, it may contain a password.
+    """Return the gateway's URL in one spelling, without `/v1`.
 
-    A host has one limit on requests, so it must not have two names: no default port, no trailing
-    dot, lower case.
+    All accounts of a host share one limit on requests, so a host must not have two names: no
+    default port, no trailing dot, lower case. Errors never quote the text, because it may contain a
+    password.
     """
     try:
-        parts = urlsplit(text.strip())
+        parts = urlsplit(text)
         is_whole = (
             parts.scheme in _DEFAULT_PORTS
             and _is_host(parts.hostname or "", parts.netloc)
@@ -70,7 +71,7 @@ def base_url(text: str) -> str:
         )
     except ValueError:
         is_whole = False
-    if not is_whole or not re.fullmatch(r"[!-~]+", text.strip()):
+    if not is_whole or not re.fullmatch(r"[!-~]+", text):
         raise ValueError("expected a URL such as https://api.cometapi.com")
     if parts.username is not None or parts.password is not None:
         raise ValueError(
@@ -79,9 +80,13 @@ def base_url(text: str) -> str:
     if parts.query or parts.fragment:
         raise ValueError("expected a URL without ? and #")
     host = (parts.hostname or "").removesuffix(".")
-    host = f"[{host}]" if ":" in host else host
-    port = "" if parts.port in {None, _DEFAULT_PORTS[parts.scheme]} else f":{parts.port}"
-    return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/').removesuffix('/v1').rstrip('/')}"
+    if ":" in host:
+        host = f"[{host}]"
+    port = ""
+    if parts.port not in {None, _DEFAULT_PORTS[parts.scheme]}:
+        port = f":{parts.port}"
+    path_before_v1 = parts.path.rstrip("/").removesuffix("/v1").rstrip("/")
+    return f"{parts.scheme}://{host}{port}{path_before_v1}"
 
 
 def _is_host(host: str, netloc: str) -> bool:
@@ -106,11 +111,9 @@ def whole_number(least: int = 1, most: int = 999_999_999) -> Callable[[str], int
     """Return a parser for a whole number from *least* to *most*."""
 
     def parse(text: str) -> int:
-        # int() itself rejects separators that strip() removes, such as "\x1f".
-        digits = text.strip()
-        if not re.fullmatch(r"0*[0-9]{1,9}", digits) or not least <= int(digits) <= most:
+        if not re.fullmatch(r"0*[0-9]{1,9}", text) or not least <= int(text) <= most:
             raise _wrong(f"a whole number from {least} to {most}", text)
-        return int(digits)
+        return int(text)
 
     return parse
 
@@ -131,24 +134,29 @@ def number(*, zero: bool = False) -> Callable[[str], float]:
 
 
 def duration(least: float = 0.0, *, or_zero: bool = False) -> Callable[[str], float]:
-    """Return a parser for a Prometheus duration of at least *least* seconds, or 0 where that is allowed, in seconds."""
+    """Return a parser for a Prometheus duration, which returns seconds.
+
+    The shortest is *least* seconds; *or_zero* allows 0 too.
+    """
 
     def parse(text: str) -> float:
-        match = _DURATION.fullmatch(text.strip())
-        if match is None or not text.strip() or len(text) > LONGEST_DURATION_TEXT:
+        match = _DURATION.fullmatch(text)
+        if match is None or not text or len(text) > LONGEST_DURATION_TEXT:
             raise _wrong("a duration such as 90s, 15m or 1h30m", text)
-        seconds = sum(
-            int(count) * _SECONDS[unit] for unit, count in match.groupdict(default="0").items()
-        )
-        if seconds < least and not (or_zero and seconds == 0):
-            raise _wrong(f"{'0s or ' if or_zero else ''}at least {1000 * least:g}ms", text)
+        counts = match.groupdict(default="0")
+        seconds = sum(int(count) * _SECONDS[unit] for unit, count in counts.items())
+        if or_zero and seconds == 0:
+            return seconds
+        if seconds < least:
+            zero = "0s or " if or_zero else ""
+            raise _wrong(f"{zero}at least {1000 * least:g}ms", text)
         return seconds
 
     return parse
 
 
 def switch(text: str) -> bool:
-    """Return what a yes-or-no says."""
+    """Return whether the text says yes."""
     words = {
         "true": True,
         "1": True,
@@ -159,13 +167,13 @@ def switch(text: str) -> bool:
         "no": False,
         "off": False,
     }
-    if text.strip().lower() not in words:
+    if text.lower() not in words:
         raise _wrong("true or false", text)
-    return words[text.strip().lower()]
+    return words[text.lower()]
 
 
 def url_path(text: str) -> str:
-    """Return a path for the metrics that the exporter does not use otherwise."""
+    """Return a path under which to expose metrics, which must not be one of the exporter's own."""
     if not _URL_PATH.fullmatch(text) or text.startswith(("/-/", "/api/")):
         raise _wrong("a path such as /metrics, but not /, /-/… or /api/…", text)
     return text
@@ -175,7 +183,7 @@ def one_of(words: tuple[str, ...], **synonyms: str) -> Callable[[str], str]:
     """Return a parser for one of *words*; *synonyms* are other ways to write some of them."""
 
     def parse(text: str) -> str:
-        word = synonyms.get(text.strip().lower(), text.strip().lower())
+        word = synonyms.get(text.lower(), text.lower())
         if word not in words:
             raise _wrong(f"one of {', '.join(words)}", text)
         return word

@@ -88,11 +88,10 @@ class WebConfig:
 
 def parse_web_config(text: str, *, folder: Path) -> WebConfig:
     """Read *text*; paths in it are relative to *folder*. Raises YamlError."""
-    problems: list[str] = []
-    top = Section(load_yaml(text), "", problems).only(TOP_KEYS, {"rate_limit": RATE_LIMIT})
+    top = Section(load_yaml(text), "", []).only(TOP_KEYS, {"rate_limit": RATE_LIMIT})
     config = WebConfig(tls=_tls(top, folder), headers=_headers(top), users=_users(top))
-    if problems:
-        raise YamlError(problems)
+    if top.problems:
+        raise YamlError([str(problem) for problem in top.problems])
     return config
 
 

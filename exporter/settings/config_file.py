@@ -1,7 +1,7 @@
-"""Read the YAML file with several accounts into texts by option key; each text knows its place in the file.
+"""Read the configuration file into raw values by option; each knows its place in the file.
 
-Talks to: that one file. Judges the file's shape alone: what a text means is for `load` to say, with
-the parsers that read flags too. Every value is a text, so `interval: 60s`, `user_id: 7` and `name:
+Talks to: that one file. Judges its shape alone: what a text means is for `load` to say, with the
+parsers that read flags too. Every value is a text, so `interval: 60s`, `user_id: 7` and `name:
 0815` need no quotes.
 """
 
@@ -10,66 +10,105 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from exporter.files import read_text
-from exporter.settings.options import OPTIONS, THRESHOLD_OPTIONS, Given, Texts
+from exporter.problems import Problem
+from exporter.settings.options import OPTIONS, THRESHOLD_OPTIONS
+from exporter.settings.values import RawValue, RawValues
 from exporter.strict_yaml import Section, load_yaml
 
+
+def _keys_of(group: str) -> tuple[str, ...]:
+    return tuple(option.key for option in OPTIONS if option.group == group)
+
+
 PER_HOST = "max_requests_per_minute"
-GATEWAY_KEYS = (
-    "access_token_env",
-    *(option.key for option in OPTIONS if option.group == "cometapi"),
-)
-COLLECT_KEYS = tuple(option.key for option in OPTIONS if option.group == "collect")
+GATEWAY_KEYS = ("access_token_env", *_keys_of("cometapi"))
+COLLECT_KEYS = _keys_of("collect")
 OWN_COLLECT_KEYS = tuple(key for key in COLLECT_KEYS if key != PER_HOST)
-FILTER_KEYS = tuple(
-    option.key.removeprefix("keys_") for option in OPTIONS if option.group == "keys"
-)
+FILTER_KEYS = tuple(key.removeprefix("keys_") for key in _keys_of("keys"))
 THRESHOLD_KEYS = tuple(option.key for option in THRESHOLD_OPTIONS)
 BLOCKS = ("collect", "keys", "thresholds")
 TOP_KEYS = ("accounts", *COLLECT_KEYS, *BLOCKS)
 ACCOUNT_KEYS = ("name", *GATEWAY_KEYS, *OWN_COLLECT_KEYS, *BLOCKS)
+TOKEN_KEYS = ("access_token", "access_token_file", "access_token_env")
 REFUSED = {
-    "access_token": "do not write the token into this file: use access_token_file or access_token_env",
+    "access_token": (
+        "do not write the token into this file: use access_token_file or access_token_env"
+    ),
     PER_HOST: "belongs to the host: set it at the top, under collect",
 }
+# Long enough for every name that a person gives, short enough for a label and a table's column.
 LONGEST_NAME = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """What is written for one account, or for all of them: texts by option key, and by `access_token_env`.
+    """What is written for one account, or for all of them: raw values by option.
 
-    *token_place* is how messages name the place where its token belongs.
+    `access_token_env` is among them, though it is no option. *token_place* is how messages name the
+    place where the account's token belongs. *names_a_token* is true where something is written
+    there, even if it is wrong.
     """
 
     name: str = ""
     token_place: str = ""
-    options: Texts = field(default_factory=dict)
-    thresholds: tuple[Texts, ...] = ()
+    names_a_token: bool = False
+    options: RawValues = field(default_factory=dict)
+    thresholds: tuple[RawValues, ...] = ()
 
 
-def read_config_file(path: Path, problems: list[str]) -> tuple[Entry, list[Entry]]:
-    """Return what the file says for all accounts, and the accounts; what is wrong is left out and noted in *problems*.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigFile:
+    """What the file says for *all* accounts, and for each of *accounts*."""
 
-    Raises OSError and YamlError where it cannot be read at all.
+    all: Entry = Entry()
+    accounts: tuple[Entry, ...] = ()
+
+
+def read_config_file(path: Path, problems: list[Problem]) -> ConfigFile:
+    """Read the file at *path*; what is wrong is left out and added to *problems*.
+
+    Raises OSError and YamlError if the file cannot be read at all.
     """
     return parse_config(load_yaml(read_text(path)), path, problems)
 
 
-def parse_config(document: object, path: Path, problems: list[str]) -> tuple[Entry, list[Entry]]:
+def parse_config(document: object, path: Path, problems: list[Problem]) -> ConfigFile:
     """Judge the shape of a decoded *document*, the content of the file at *path*."""
     top = Section(document, f"{path}: ", problems).only(TOP_KEYS, REFUSED)
-    sections = top.sections("accounts")
-    if not sections:
-        top.complain("accounts", "expected a list with at least one account")
+    if not top.is_usable:
+        return ConfigFile()
     names: set[str] = set()
-    return _entry(top, path.parent, COLLECT_KEYS), [
-        _account(section, path.parent, names) for section in sections
+    accounts = [
+        _account(section, path.parent, names)
+        for section in top.sections("accounts", at_least_one="account")
     ]
+    return ConfigFile(all=_for_all(top, path.parent), accounts=tuple(accounts))
+
+
+def _for_all(top: Section, folder: Path) -> Entry:
+    return Entry(
+        options=_options(top, folder, COLLECT_KEYS),
+        thresholds=_thresholds(top, folder),
+    )
 
 
 def _account(section: Section, folder: Path, names: set[str]) -> Entry:
     section.only(ACCOUNT_KEYS, REFUSED)
-    name = section.text("name").strip()
+    return Entry(
+        name=_name(section, names),
+        token_place=section.at("access_token_file or access_token_env"),
+        names_a_token=any(section.has(key) for key in TOKEN_KEYS),
+        options={
+            **_raw_values(section, folder, GATEWAY_KEYS),
+            **_options(section, folder, OWN_COLLECT_KEYS),
+        },
+        thresholds=_thresholds(section, folder),
+    )
+
+
+def _name(section: Section, names: set[str]) -> str:
+    """Return the account's name, which must not be among *names* yet."""
+    name = section.text("name")
     if not name or len(name) > LONGEST_NAME or not name.isprintable():
         section.complain(
             "name", f"expected 1 to {LONGEST_NAME} printable characters: it becomes a label"
@@ -77,36 +116,31 @@ def _account(section: Section, folder: Path, names: set[str]) -> Entry:
     elif name in names:
         section.complain("name", f"{name!r} is taken: each account requires a unique name")
     names.add(name)
-    return _entry(section, folder, OWN_COLLECT_KEYS, GATEWAY_KEYS, name=name)
+    return name
 
 
-def _entry(
-    section: Section,
-    folder: Path,
-    collect_keys: Collection[str],
-    keys: Collection[str] = (),
-    *,
-    name: str = "",
-) -> Entry:
-    """Read the options *keys*, those of `collect`, which may also be beside it, and those of `keys`."""
+def _options(section: Section, folder: Path, collect_keys: Collection[str]) -> RawValues:
+    """Read the fields of `collect`, which may also stand outside of it, and those of `keys`."""
     collect = section.section("collect").only(collect_keys, REFUSED)
-    filters = section.section("keys").only(FILTER_KEYS)
-    return Entry(
-        name=name,
-        token_place=section.at("access_token_file or access_token_env"),
-        options={
-            **_texts(collect, folder, collect_keys),
-            **_texts(section, folder, [*keys, *collect_keys]),
-            **{f"keys_{key}": given for key, given in _texts(filters, folder, FILTER_KEYS).items()},
-        },
-        thresholds=tuple(
-            _texts(each.only(THRESHOLD_KEYS), folder, THRESHOLD_KEYS)
-            for each in section.sections("thresholds")
-        ),
+    filters = _raw_values(section.section("keys").only(FILTER_KEYS), folder, FILTER_KEYS)
+    return {
+        **_raw_values(collect, folder, collect_keys),
+        **_raw_values(section, folder, collect_keys),
+        **{f"keys_{key}": raw for key, raw in filters.items()},
+    }
+
+
+def _thresholds(section: Section, folder: Path) -> tuple[RawValues, ...]:
+    return tuple(
+        _raw_values(each.only(THRESHOLD_KEYS), folder, THRESHOLD_KEYS)
+        for each in section.sections("thresholds")
     )
 
 
-def _texts(section: Section, folder: Path, keys: Collection[str]) -> dict[str, Given]:
-    return {
-        key: Given(text, section.at(key), folder) for key in keys if (text := section.text(key))
-    }
+def _raw_values(section: Section, folder: Path, keys: Collection[str]) -> dict[str, RawValue]:
+    raw_values = {}
+    for key in keys:
+        text = section.text(key)
+        if text:
+            raw_values[key] = RawValue(text, section.at(key), folder)
+    return raw_values

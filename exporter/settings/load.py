@@ -1,34 +1,28 @@
 """Turn what the user wrote into settings, or into everything that is wrong with it at once.
 
-Talks to: the files that the settings name (tokens, certificates, accounts), so that what cannot be
-used is known early. Knows no HTTP, no server, no clock. Every text carries where it was written;
-texts are merged as default < accounts file < variable < flag < account, and parsed at the end.
+Talks to: the files that the settings name (tokens, certificates, the configuration file), so that
+a file that cannot be used is known early. Knows no HTTP, no server, no clock. Raw values are merged
+as default < configuration file < variable < flag < account, and parsed at the end.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from exporter.credentials import LiteralToken, Secret, TokenFile, TokenSource
 from exporter.errors import ApiError, SettingsError
 from exporter.files import read_certificates
-from exporter.filters import Threshold, shard_of
+from exporter.filters import EVERY_KEY, Threshold, shard_of
 from exporter.parsers import is_loopback
+from exporter.problems import Problem
 from exporter.server.listen import ListenAddress
 from exporter.server.tls import WebConfigFile
-from exporter.settings.config_file import Entry, read_config_file
-from exporter.settings.options import (
-    BY_KEY,
-    DEFAULTS,
-    OPTIONS,
-    THRESHOLD_OPTIONS,
-    TOKEN_VARIABLE,
-    Given,
-    Option,
-    Texts,
-)
+from exporter.settings import options
+from exporter.settings.config_file import ConfigFile, Entry, read_config_file
+from exporter.settings.options import OPTIONS, THRESHOLD_OPTIONS, TOKEN_VARIABLE
+from exporter.settings.values import RawValue, RawValues, Values, default_values
 from exporter.strict_yaml import YamlError
 
 T = TypeVar("T")
@@ -36,19 +30,26 @@ T = TypeVar("T")
 ACCOUNT_OPTIONS = tuple(
     option for option in OPTIONS if option.group in ("cometapi", "collect", "keys")
 )
-OF_ONE_ACCOUNT = ("access_token_file", "access_token_env", "user_id")
-NOT_OF_THE_DEMO = ("access_token_file", "user_id", "base_url", "ca_file")
+ONLY_FOR_ONE_ACCOUNT = ("access_token_file", "access_token_env", "user_id")
+NOT_FOR_THE_DEMO = ("access_token_file", "user_id", "base_url", "ca_file")
+# Stands in for a token that a problem was reported about.
 NO_TOKEN = LiteralToken(Secret(""), "")
-"""Goes on in place of a token that was complained about."""
 MISSING = (
-    "no access token: create one in the gateway's console under Personal Settings and set one of the two "
-    "(or explore with --demo first)"
+    "no access token: create one in the gateway's console under Personal Settings and set one of "
+    "the two (or explore with --demo first)"
+)
+INSECURE_HTTP = (
+    "plain HTTP to a non-loopback host would expose the token on the network: use https, or allow "
+    "it with --cometapi.allow-insecure-http (allow_insecure_http: true in the file)"
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """One account to monitor: its options by their keys; durations in seconds, None where they are not set."""
+    """One account to monitor: the options by their keys, durations in seconds.
+
+    An option that need not have a value is None where it is not set.
+    """
 
     name: str
     token: TokenSource
@@ -71,7 +72,10 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything one run needs to know: options by their keys; *accounts* are those of this shard."""
+    """Everything one run needs to know: options by their keys; *accounts* are those of this shard.
+
+    Durations are in seconds.
+    """
 
     accounts: tuple[Account, ...]
     demo: bool
@@ -93,197 +97,278 @@ class Settings:
 def load_settings(
     flags: Mapping[str, str | None], environ: Mapping[str, str], *, demo: bool = False
 ) -> Settings:
-    """Return the settings from *flags*, texts by option key, from the environment and from the accounts file.
+    """Return the settings from *flags*, the environment and the configuration file.
 
-    Call it again with the same arguments to reload the file. With *demo* there is one account
-    without credentials, and the caller fills in where it is served. Raises SettingsError with every
+    *flags* has the texts by the keys of their options, None for a flag that is not set. Call it
+    again with the same arguments to reload the file. With *demo* there is one account without
+    credentials, and the caller fills in where it is served. Raises SettingsError with every
     problem.
     """
     loading = _Loading(flags, environ, demo=demo)
     settings = loading.settings()
     if loading.problems:
-        raise SettingsError(
-            tuple(dict.fromkeys(loading.problems))
-        )  # accounts share texts: each is reported once
+        # What is wrong for all accounts was found once for each of them.
+        unique = dict.fromkeys(loading.problems)
+        raise SettingsError([str(problem) for problem in unique])
     return settings
 
 
-def _written(flags: Mapping[str, str | None], environ: Mapping[str, str]) -> Texts:
-    """Return what flags and variables set; a flag takes precedence, an empty variable counts as not set."""
-    variables = {option.key: environ.get(option.variable) or None for option in OPTIONS}
-    texts = variables | {key: text for key, text in flags.items() if text is not None}
-    written = {
-        key: Given(text, BY_KEY[key].where) for key, text in texts.items() if text is not None
-    }
-    token = (
-        {"access_token_env": Given(TOKEN_VARIABLE, TOKEN_VARIABLE)}
-        if environ.get(TOKEN_VARIABLE)
-        else {}
-    )
-    return {**written, **token}
+def _written(flags: Mapping[str, str | None], environ: Mapping[str, str]) -> RawValues:
+    """Return what flags and variables set; a flag takes precedence over its variable.
 
-
-def _fields(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of *values* has a field of its name in *kind*."""
-    return {field.name: values[field.name] for field in fields(kind) if field.name in values}
+    A variable that is empty, or only white space, counts as not set.
+    """
+    written = {}
+    for option in OPTIONS:
+        variable = environ.get(option.variable, "")
+        if variable.strip():
+            written[option.key] = RawValue(variable, option.source)
+        flag = flags.get(option.key)
+        if flag is not None:
+            written[option.key] = RawValue(flag, option.source)
+    if environ.get(TOKEN_VARIABLE):
+        written["access_token_env"] = RawValue(TOKEN_VARIABLE, TOKEN_VARIABLE)
+    return written
 
 
 class _Loading:
-    """One reading of the settings: collects *problems* on the way, and goes on with what a text means by default."""
+    """One reading of the settings, which collects *problems* on the way."""
 
     def __init__(
         self, flags: Mapping[str, str | None], environ: Mapping[str, str], *, demo: bool
     ) -> None:
-        self.problems: list[str] = []
+        self.problems: list[Problem] = []
         self._demo = demo
-        self._environ = {**environ, TOKEN_VARIABLE: "demo"} if demo else dict(environ)
+        self._environ = dict(environ)
+        if demo:
+            self._environ[TOKEN_VARIABLE] = "demo"
         self._written = _written(flags, self._environ)
         self._has_file = "config_file" in self._written and not demo
 
     def settings(self) -> Settings:
-        common, entries = self._entries()
-        texts = {**DEFAULTS, **common.options}
-        values = self._values(OPTIONS, {**texts, **self._written})
-        self._check_together(values, entries)
-        ignored = NOT_OF_THE_DEMO if self._demo else OF_ONE_ACCOUNT if self._has_file else ()
-        texts |= {key: given for key, given in self._written.items() if key not in ignored}
-        thresholds = self._thresholds(common)
-        accounts = [self._account(entry, texts, thresholds) for entry in entries]
-        if path := values.get("web_config_file"):
-            values["web_config"] = self._use(
-                BY_KEY["web_config_file"].where, lambda: WebConfigFile(path)
-            )
-        total, index = values["shards_total"], values["shards_index"]
+        """Return the settings; worth something only if there are no problems."""
+        file = self._config_file()
+        for_all = {**default_values(), **file.all.options}
+        values = Values(OPTIONS, {**for_all, **self._written}, self.problems)
+        self._check_demo()
+        self._check_options_of_one_account(file)
+        self._check_options_of_a_file(values)
+        self._check_shard(values)
+        accounts = self._accounts(file, {**for_all, **self._written_for_accounts()})
+
+        total = values.of(options.SHARDS_TOTAL)
+        index = values.of(options.SHARDS_INDEX)
         return Settings(
-            accounts=tuple(
-                account for account in accounts if shard_of(account.name, total) == index
-            ),
+            accounts=tuple(each for each in accounts if shard_of(each.name, total) == index),
             demo=self._demo,
-            **_fields(Settings, values),
+            config_file=values.optional(options.CONFIG_FILE),
+            auto_reload_interval=values.of(options.AUTO_RELOAD_INTERVAL),
+            shards_total=total,
+            shards_index=index,
+            max_requests_per_minute=values.of(options.MAX_REQUESTS_PER_MINUTE),
+            listen_address=values.of(options.LISTEN_ADDRESS),
+            probe_listen_address=values.optional(options.PROBE_LISTEN_ADDRESS),
+            telemetry_path=values.of(options.TELEMETRY_PATH),
+            no_status_page=values.of(options.NO_STATUS_PAGE),
+            enable_lifecycle=values.of(options.ENABLE_LIFECYCLE),
+            web_config=self._web_config(values),
+            log_level=values.of(options.LOG_LEVEL),
+            log_format=values.of(options.LOG_FORMAT),
         )
 
-    def _entries(self) -> tuple[Entry, list[Entry]]:
-        """Return what the file says for all accounts, and the accounts: the file's, or that of flags and variables."""
+    def _config_file(self) -> ConfigFile:
+        """Return what the file says; without one, the one account of flags and variables."""
         if not self._has_file:
-            place = f"{TOKEN_VARIABLE} or {BY_KEY['access_token_file'].where}"
-            return Entry(), [Entry(name="demo" if self._demo else "default", token_place=place)]
-        path = self._values([BY_KEY["config_file"]], self._written).get("config_file")
-        read = path and self._use(
-            BY_KEY["config_file"].where, lambda: read_config_file(path, self.problems)
-        )
-        return read or (Entry(), [])
+            place = f"{TOKEN_VARIABLE} or {options.ACCESS_TOKEN_FILE.source}"
+            name = "demo" if self._demo else "default"
+            return ConfigFile(accounts=(Entry(name=name, token_place=place),))
+        # The problem of a path that means nothing is reported with the other options.
+        values = Values([options.CONFIG_FILE], self._written, [])
+        path = values.optional(options.CONFIG_FILE)
+        if path is None:
+            return ConfigFile()
+        read = self._use(options.CONFIG_FILE.source, lambda: read_config_file(path, self.problems))
+        return read or ConfigFile()
 
-    def _account(self, entry: Entry, common: Texts, thresholds: tuple[Threshold, ...]) -> Account:
-        texts = {**common, **entry.options}
-        values = self._values(ACCOUNT_OPTIONS, texts)
-        self._check_account(entry.name, values, texts)
+    def _web_config(self, values: Values) -> WebConfigFile | None:
+        path = values.optional(options.WEB_CONFIG_FILE)
+        if path is None:
+            return None
+        return self._use(options.WEB_CONFIG_FILE.source, lambda: WebConfigFile(path))
+
+    def _written_for_accounts(self) -> RawValues:
+        """Return what flags and variables set for the accounts."""
+        ignored: Sequence[str] = ()
+        if self._demo:
+            ignored = NOT_FOR_THE_DEMO
+        elif self._has_file:
+            ignored = ONLY_FOR_ONE_ACCOUNT
+        return {key: raw for key, raw in self._written.items() if key not in ignored}
+
+    def _accounts(self, file: ConfigFile, for_all: RawValues) -> list[Account]:
+        thresholds = self._thresholds(file.all)
+        return [self._account(entry, for_all, thresholds) for entry in file.accounts]
+
+    def _account(
+        self, entry: Entry, for_all: RawValues, thresholds: Sequence[Threshold]
+    ) -> Account:
+        raw_values = {**for_all, **entry.options}
+        values = Values(ACCOUNT_OPTIONS, raw_values, self.problems)
+        self._check_transport(values)
+        self._check_staleness(values)
+        self._check_certificates(values)
         return Account(
             name=entry.name,
-            token=self._token(entry, texts, values.get("access_token_file")),
+            token=self._token(entry, raw_values, values.optional(options.ACCESS_TOKEN_FILE)),
+            base_url=values.of(options.BASE_URL),
+            user_id=values.optional(options.USER_ID),
+            quota_per_usd=values.optional(options.QUOTA_PER_USD),
+            ca_file=values.optional(options.CA_FILE),
+            interval=values.of(options.INTERVAL),
+            timeout=values.of(options.TIMEOUT),
+            stale_after=values.of(options.STALE_AFTER),
+            concurrency=values.of(options.CONCURRENCY),
+            usage=values.of(options.USAGE),
+            usage_max_series=values.of(options.USAGE_MAX_SERIES),
+            keys_max=values.of(options.KEYS_MAX),
+            keys_include=values.optional(options.KEYS_INCLUDE),
+            keys_exclude=values.optional(options.KEYS_EXCLUDE),
+            keys_counts_only=values.of(options.KEYS_COUNTS_ONLY),
             thresholds=(*self._thresholds(entry), *thresholds),
-            **_fields(Account, values),
         )
 
-    def _thresholds(self, entry: Entry) -> tuple[Threshold, ...]:
-        return tuple(
-            Threshold(**self._values(THRESHOLD_OPTIONS, texts)) for texts in entry.thresholds
-        )
+    def _thresholds(self, entry: Entry) -> list[Threshold]:
+        thresholds = []
+        for raw_values in entry.thresholds:
+            values = Values(THRESHOLD_OPTIONS, raw_values, self.problems)
+            threshold = Threshold(
+                keys=values.optional(options.THRESHOLD_KEYS) or EVERY_KEY,
+                low_quota_usd=values.optional(options.THRESHOLD_LOW_QUOTA_USD),
+                expiry_warning=values.optional(options.THRESHOLD_EXPIRY_WARNING),
+                daily_budget_usd=values.optional(options.THRESHOLD_DAILY_BUDGET_USD),
+            )
+            thresholds.append(threshold)
+        return thresholds
 
-    def _token(self, entry: Entry, texts: Texts, path: Path | None) -> TokenSource:
-        file, variable = texts.get("access_token_file"), texts.get("access_token_env")
-        source: TokenSource = NO_TOKEN
+    def _token(self, entry: Entry, raw_values: RawValues, path: Path | None) -> TokenSource:
+        """Return where the account's token comes from, after reading it once.
+
+        *path* is that of its file, None if there is none or its text means nothing.
+        """
+        file = raw_values.get("access_token_file")
+        variable = raw_values.get("access_token_env")
         if file is not None and variable is not None:
-            self._complain(file.where, f"set together with {variable.where}: keep one of the two")
-        elif file is not None and path is not None:
-            source = TokenFile(path)
-            self._use(file.where, source.read)
-        elif variable is not None and variable.text in self._environ:
-            source = LiteralToken(Secret(self._environ[variable.text]), variable.text)
-            self._use(variable.where, source.read)
-        elif variable is not None:  # never quoted: a token may have been written there by mistake
-            self._complain(variable.where, "no environment variable of that name is set")
-        elif file is None:
+            self._complain(file.source, f"set together with {variable.source}: keep one of the two")
+            return NO_TOKEN
+        if file is not None:
+            return self._token_file(file, path)
+        if variable is not None:
+            return self._token_variable(variable)
+        if not entry.names_a_token:
             self._complain(entry.token_place, MISSING)
+        return NO_TOKEN
+
+    def _token_file(self, raw: RawValue, path: Path | None) -> TokenSource:
+        if path is None:
+            return NO_TOKEN
+        source = TokenFile(path)
+        self._use(raw.source, source.read)
         return source
 
-    def _check_account(self, name: str, values: Mapping[str, Any], texts: Texts) -> None:
-        url = values["base_url"]
-        if not (url.startswith("https:") or is_loopback(url) or values["allow_insecure_http"]):
-            self._complain(
-                texts["base_url"].where,
-                "plain HTTP to a non-loopback host would expose the token on the network: use https, or allow it with "
-                "--cometapi.allow-insecure-http (allow_insecure_http: true in the file)",
-            )
-        if values["stale_after"] < 2 * values["interval"] and not self._is_wrong(
-            texts["interval"].where
-        ):
-            self._complain(
-                texts["stale_after"].where,
-                f"expected at least two intervals of {texts['interval'].text} for account {name}, got "
-                f"{texts['stale_after'].text}: data would disappear after one failed refresh",
-            )
-        if ca_file := values.get("ca_file"):
-            self._use(texts["ca_file"].where, lambda: read_certificates(ca_file))
+    def _token_variable(self, raw: RawValue) -> TokenSource:
+        if raw.text not in self._environ:
+            # Never quoted: a token may have been written here by mistake.
+            self._complain(raw.source, "no environment variable of that name is set")
+            return NO_TOKEN
+        source = LiteralToken(Secret(self._environ[raw.text]), raw.text)
+        self._use(raw.source, source.read)
+        return source
 
-    def _check_together(self, values: Mapping[str, Any], entries: Iterable[Entry]) -> None:
-        """Complain about what would be ignored silently, and about a shard that does not exist."""
+    def _check_transport(self, values: Values) -> None:
+        """Complain about a URL that would send the token in clear over a network."""
+        url = values.parsed(options.BASE_URL)
+        is_safe = url.value.startswith("https:") or is_loopback(url.value)
+        if not is_safe and not values.of(options.ALLOW_INSECURE_HTTP):
+            self._complain(url.source, INSECURE_HTTP)
+
+    def _check_staleness(self, values: Values) -> None:
+        interval = values.parsed(options.INTERVAL)
+        stale_after = values.parsed(options.STALE_AFTER)
+        if not (interval.is_valid and stale_after.is_valid):
+            return
+        if stale_after.value < 2 * interval.value:
+            self._complain(
+                stale_after.source,
+                f"expected at least two intervals, got {stale_after.text}: data would disappear after "
+                f"one failed refresh; the interval is {interval.text}, from {interval.source}",
+            )
+
+    def _check_certificates(self, values: Values) -> None:
+        path = values.optional(options.CA_FILE)
+        if path is not None:
+            source = values.parsed(options.CA_FILE).source
+            self._use(source, lambda: read_certificates(path))
+
+    def _check_demo(self) -> None:
         if self._demo and "config_file" in self._written:
             self._complain(
-                BY_KEY["config_file"].where, "set together with --demo, which has its own account"
+                options.CONFIG_FILE.source, "set together with --demo, which has its own account"
             )
-        tokens = {
-            entry.options["access_token_env"].text
-            for entry in entries
-            if "access_token_env" in entry.options
-        }
-        for key in OF_ONE_ACCOUNT if self._has_file else ():
-            if key in self._written and not (
-                key == "access_token_env" and TOKEN_VARIABLE in tokens
-            ):
-                where = self._written[key].where
-                self._complain(
-                    where,
-                    f"set together with --config.file: unset it, or set {key} of the account there",
-                )
-        for key, alone in (("auto_reload_interval", 0), ("shards_total", 1)):
-            if values[key] != alone and not self._has_file:
-                self._complain(BY_KEY[key].where, "requires --config.file")
-        total, index = values["shards_total"], values["shards_index"]
-        if index >= total and not self._is_wrong(BY_KEY["shards_total"].where):
-            problem = (
-                f"expected less than --shards.total, {total}, got {index}: indexes count from 0"
+
+    def _check_options_of_one_account(self, file: ConfigFile) -> None:
+        """Complain about flags and variables that the configuration file leaves without effect."""
+        if not self._has_file:
+            return
+        for key in ONLY_FOR_ONE_ACCOUNT:
+            is_token_variable = key == "access_token_env"
+            if key not in self._written or (is_token_variable and _may_use_variable(file)):
+                continue
+            self._complain(
+                self._written[key].source,
+                f"set together with --config.file: unset it, or set {key} of the account there",
             )
-            self._complain(BY_KEY["shards_index"].where, problem)
 
-    def _values(self, options: Iterable[Option], texts: Texts) -> dict[str, Any]:
-        """Return by key what the texts mean; complain about one that means nothing, and take the default for it."""
-        values = {}
-        for option in options:
-            if given := texts.get(option.key):
-                try:
-                    value = option.parse(given.text)
-                except ValueError as error:
-                    self._complain(given.where, str(error))
-                    value = option.default and option.parse(option.default)
-                values[option.key] = given.folder / value if isinstance(value, Path) else value
-        return values
+    def _check_options_of_a_file(self, values: Values) -> None:
+        """Complain about options that have no effect without a configuration file."""
+        if self._has_file:
+            return
+        if values.of(options.AUTO_RELOAD_INTERVAL) != 0:
+            self._complain(options.AUTO_RELOAD_INTERVAL.source, "requires --config.file")
+        if values.of(options.SHARDS_TOTAL) != 1:
+            self._complain(options.SHARDS_TOTAL.source, "requires --config.file")
 
-    def _use(self, where: str, read: Callable[[], T]) -> T | None:
-        """Return what *read* returns, or complain that the file written at *where* cannot be used."""
+    def _check_shard(self, values: Values) -> None:
+        total = values.parsed(options.SHARDS_TOTAL)
+        index = values.parsed(options.SHARDS_INDEX)
+        if not (total.is_valid and index.is_valid):
+            return
+        if index.value >= total.value:
+            self._complain(
+                index.source,
+                f"expected less than --shards.total, {total.value}, got {index.value}: "
+                "indexes count from 0",
+            )
+
+    def _use(self, source: str, read: Callable[[], T]) -> T | None:
+        """Return what *read* returns, or complain that the file at *source* cannot be used."""
         try:
             return read()
         except YamlError as error:
             for problem in error.problems:
-                self._complain(where, problem)
+                self._complain(source, problem)
         except OSError as error:
-            self._complain(where, f"cannot read {error.filename}: {error.strerror}")
+            self._complain(source, f"cannot read {error.filename}: {error.strerror}")
         except ApiError as error:
-            self._complain(where, str(error))
+            self._complain(source, str(error))
         return None
 
-    def _is_wrong(self, where: str) -> bool:
-        """Whether what is written at *where* means nothing, so that no other setting is to be held against it."""
-        return any(problem.startswith(f"{where}: ") for problem in self.problems)
+    def _complain(self, source: str, text: str) -> None:
+        self.problems.append(Problem(source, text))
 
-    def _complain(self, where: str, problem: str) -> None:
-        self.problems.append(f"{where}: {problem}")
+
+def _may_use_variable(file: ConfigFile) -> bool:
+    """Whether an account of the file uses TOKEN_VARIABLE, or the file could not be read."""
+    if not file.accounts:
+        return True
+    names = (entry.options.get("access_token_env") for entry in file.accounts)
+    return any(name is not None and name.text == TOKEN_VARIABLE for name in names)

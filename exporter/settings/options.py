@@ -1,38 +1,44 @@
 """List every option once: name, key, metavar, parser, default and help.
 
 Pure: knows no environment, no file, no click. Flag, variable and group follow from a row's name and
-key. The table feeds the command line, `--help`, the keys of the accounts file, the error messages
-and the generated documents.
+key. The table feeds the command line, `--help`, the fields of the configuration file, the error
+messages and the generated documents.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from exporter import parsers
 from exporter.logs import FORMATS, LEVELS
 from exporter.server.listen import parse_listen_address, parse_listen_addresses
+
+T = TypeVar("T")
 
 TOKEN_VARIABLE = "COMETAPI_ACCESS_TOKEN"  # noqa: S105 - the variable's name, not a token
 USAGES = ("off", "model", "key-model")
 
 
 @dataclass(frozen=True, slots=True)
-class Option:
-    """One option; *key* is its name among the parsed values, *metavar* "" for a switch, *default* as you write it."""
+class Option(Generic[T]):
+    """One option, whose value is a T.
+
+    *name* is its flag without the dashes, *key* its name in the settings and the configuration
+    file. *metavar* is "" for a switch. *default* is written as the user would write it, None for an
+    option that need not have a value. *parse* raises ValueError for a text that means nothing.
+    """
 
     name: str
     key: str
     metavar: str
-    parse: Callable[[str], Any]
+    parse: Callable[[str], T]
     default: str | None
     help: str
 
     @property
     def group(self) -> str:
-        """The first part of its name, such as `collect`: also the block of the accounts file it is in."""
+        """The first part of its name, such as `collect`: a section of the configuration file."""
         return self.name.partition(".")[0]
 
     @property
@@ -43,12 +49,20 @@ class Option:
     @property
     def variable(self) -> str:
         """Its environment variable."""
-        return f"COMETAPI_{'' if self.group == 'cometapi' else 'EXPORTER_'}{self.key.upper()}"
+        prefix = "COMETAPI_" if self.group == "cometapi" else "COMETAPI_EXPORTER_"
+        return prefix + self.key.upper()
 
     @property
-    def where(self) -> str:
-        """How messages name the option."""
+    def source(self) -> str:
+        """How messages name the option where it is set by its flag or its variable."""
         return f"{self.flag} ({self.variable})"
+
+    @property
+    def default_value(self) -> T | None:
+        """What its default means."""
+        if self.default is None:
+            return None
+        return self.parse(self.default)
 
     @property
     def is_repeatable(self) -> bool:
@@ -56,96 +70,186 @@ class Option:
         return self.parse is parse_listen_addresses
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
-    """A text that the user wrote for an option, and *where*, as messages name it; paths in it start from *folder*."""
-
-    text: str
-    where: str
-    folder: Path = Path()
-
-
-Texts = Mapping[str, Given]
-"""Texts by option key."""
-
 # fmt: off
-OPTIONS = (
-    Option("cometapi.access-token-file", "access_token_file", "FILE", parsers.path, None,
-           f"Path to a file with the access token; re-read on every refresh. Alternatively set {TOKEN_VARIABLE}."),
-    Option("cometapi.base-url", "base_url", "URL", parsers.base_url, "https://api.cometapi.com",
-           "Base URL of the gateway. A trailing /v1 is removed."),
-    Option("cometapi.user-id", "user_id", "NUMBER", parsers.whole_number(), None,
-           "Numeric user ID, sent as New-Api-User and its variants; required by self-hosted gateways."),
-    Option("cometapi.quota-per-usd", "quota_per_usd", "NUMBER", parsers.number(), None,
-           "Quota units per US dollar. Not set: as reported by the gateway, else 500000."),
-    Option("cometapi.ca-file", "ca_file", "FILE", parsers.path, None,
-           "Path to a PEM file of CA certificates to trust instead of the system's."),
-    Option("cometapi.allow-insecure-http", "allow_insecure_http", "", parsers.switch, "false",
-           "Allow plain HTTP to non-loopback hosts. The token can then be read on the network."),
-    Option("config.file", "config_file", "FILE", parsers.path, None,
-           "Path to a YAML file with several accounts. SIGHUP reloads it."),
-    Option("config.auto-reload-interval", "auto_reload_interval", "DURATION", parsers.duration(1, or_zero=True), "0s",
-           "How often to check the accounts file for changes and reload it. 0s: never."),
-    Option("collect.interval", "interval", "DURATION", parsers.duration(0.1), "60s",
-           "How often to refresh each account."),
-    Option("collect.timeout", "timeout", "DURATION", parsers.duration(0.1), "10s",
-           "Timeout of one API request."),
-    Option("collect.stale-after", "stale_after", "DURATION", parsers.duration(0.1), "1h",
-           "Stop exposing data older than this. At least two intervals."),
-    Option("collect.concurrency", "concurrency", "NUMBER", parsers.whole_number(most=64), "4",
-           "Number of pages to fetch concurrently per account."),
-    Option("collect.max-requests-per-minute", "max_requests_per_minute", "NUMBER", parsers.whole_number(), "50",
-           "Maximum API requests per minute and host, across all accounts."),
-    Option("collect.usage", "usage", "WORD", parsers.one_of(USAGES), "model",
-           "Spending by model, where the gateway reports it: off, model, or key-model (by key as well)."),
-    Option("collect.usage-max-series", "usage_max_series", "NUMBER", parsers.whole_number(), "2000",
-           'Maximum usage series per account. Further models are summed as model="other".'),
-    Option("keys.max", "keys_max", "NUMBER", parsers.whole_number(), "100000",
-           "Maximum keys per account. An account with more fails to refresh as too_many_keys."),
-    Option("keys.include", "keys_include", "REGEX", parsers.pattern, None,
-           "Only expose keys whose <group>/<name> matches this regular expression as a whole."),
-    Option("keys.exclude", "keys_exclude", "REGEX", parsers.pattern, None,
-           "Do not expose keys whose <group>/<name> matches this regular expression as a whole."),
-    Option("keys.counts-only", "keys_counts_only", "", parsers.switch, "false",
-           "Expose no series per key, only counts by group and the account's own metrics."),
-    Option("shards.total", "shards_total", "NUMBER", parsers.whole_number(most=1000), "1",
-           "Number of exporters that divide the accounts of --config.file among themselves."),
-    Option("shards.index", "shards_index", "NUMBER", parsers.whole_number(0), "0",
-           "Which of these exporters this one is, counted from 0."),
-    Option("web.listen-address", "listen_address", "ADDRESS", parse_listen_addresses, ":10144",
-           "Address to listen on. Repeatable; in the variable, separate addresses by commas."),
-    Option("web.telemetry-path", "telemetry_path", "PATH", parsers.url_path, "/metrics",
-           "Path under which to expose metrics."),
-    Option("web.no-status-page", "no_status_page", "", parsers.switch, "false",
-           "Serve neither the status page nor its data as JSON."),
-    Option("web.config.file", "web_config_file", "FILE", parsers.path, None,
-           "Path to a web configuration file (TLS, basic auth) in exporter-toolkit format."),
-    Option("web.enable-lifecycle", "enable_lifecycle", "", parsers.switch, "false",
-           "Enable reload of the accounts file via HTTP (POST or PUT to /-/reload)."),
-    Option("probe.listen-address", "probe_listen_address", "ADDRESS", parse_listen_address, None,
-           "Additional plain HTTP address that serves only /-/healthy and /-/ready."),
-    Option("log.level", "log_level", "LEVEL", parsers.one_of(LEVELS, warn="warning"), "info",
-           f"Only log messages with the given severity or above. One of: {', '.join(LEVELS)}."),
-    Option("log.format", "log_format", "FORMAT", parsers.one_of(FORMATS), "logfmt",
-           f"Output format of log messages. One of: {', '.join(FORMATS)}."),
+ACCESS_TOKEN_FILE = Option(
+    "cometapi.access-token-file", "access_token_file", "FILE", parsers.path, None,
+    "Path to a file with the access token; re-read on every refresh. "
+    f"Alternatively set {TOKEN_VARIABLE}.",
 )
-
-THRESHOLD_OPTIONS = (
-    Option("thresholds.keys", "keys", "REGEX", parsers.pattern, None,
-           "Regular expression that must match the whole of <group>/<name>. Not set: every key."),
-    Option("thresholds.low-quota-usd", "low_quota_usd", "NUMBER", parsers.number(zero=True), None,
-           "Warn below this many US dollars, instead of below a share of the key's total quota."),
-    Option("thresholds.expiry-warning", "expiry_warning", "DURATION", parsers.duration(), None,
-           "Warn this long before expiry, instead of 7 days."),
-    Option("thresholds.daily-budget-usd", "daily_budget_usd", "NUMBER", parsers.number(zero=True), None,
-           "Warn when more US dollars were spent within a day."),
+BASE_URL = Option(
+    "cometapi.base-url", "base_url", "URL", parsers.base_url, "https://api.cometapi.com",
+    "Base URL of the gateway. A trailing /v1 is removed.",
+)
+USER_ID = Option(
+    "cometapi.user-id", "user_id", "NUMBER", parsers.whole_number(), None,
+    "Numeric user ID, sent as New-Api-User and its variants; required by self-hosted gateways.",
+)
+QUOTA_PER_USD = Option(
+    "cometapi.quota-per-usd", "quota_per_usd", "NUMBER", parsers.number(), None,
+    "Quota units per US dollar. Not set: as reported by the gateway, else 500000.",
+)
+CA_FILE = Option(
+    "cometapi.ca-file", "ca_file", "FILE", parsers.path, None,
+    "Path to a PEM file of CA certificates to trust instead of the system's.",
+)
+ALLOW_INSECURE_HTTP = Option(
+    "cometapi.allow-insecure-http", "allow_insecure_http", "", parsers.switch, "false",
+    "Allow plain HTTP to non-loopback hosts. The token can then be read on the network.",
+)
+CONFIG_FILE = Option(
+    "config.file", "config_file", "FILE", parsers.path, None,
+    "Path to a YAML file with several accounts. SIGHUP reloads it.",
+)
+AUTO_RELOAD_INTERVAL = Option(
+    "config.auto-reload-interval", "auto_reload_interval", "DURATION",
+    parsers.duration(1, or_zero=True), "0s",
+    "How often to check the configuration file for changes and reload it. 0s: never.",
+)
+INTERVAL = Option(
+    "collect.interval", "interval", "DURATION", parsers.duration(0.1), "60s",
+    "How often to refresh each account.",
+)
+TIMEOUT = Option(
+    "collect.timeout", "timeout", "DURATION", parsers.duration(0.1), "10s",
+    "Timeout of one API request.",
+)
+STALE_AFTER = Option(
+    "collect.stale-after", "stale_after", "DURATION", parsers.duration(0.1), "1h",
+    "Stop exposing data older than this. At least two intervals.",
+)
+CONCURRENCY = Option(
+    "collect.concurrency", "concurrency", "NUMBER", parsers.whole_number(most=64), "4",
+    "Number of pages to fetch concurrently per account.",
+)
+MAX_REQUESTS_PER_MINUTE = Option(
+    "collect.max-requests-per-minute", "max_requests_per_minute", "NUMBER",
+    parsers.whole_number(), "50",
+    "Maximum API requests per minute and host, across all accounts.",
+)
+USAGE = Option(
+    "collect.usage", "usage", "WORD", parsers.one_of(USAGES), "model",
+    "Spending by model, where the gateway reports it: off, model, or key-model (by key as well).",
+)
+USAGE_MAX_SERIES = Option(
+    "collect.usage-max-series", "usage_max_series", "NUMBER", parsers.whole_number(), "2000",
+    'Maximum usage series per account. Further models are summed as model="other".',
+)
+KEYS_MAX = Option(
+    "keys.max", "keys_max", "NUMBER", parsers.whole_number(), "100000",
+    "Maximum keys per account. An account with more fails to refresh as too_many_keys.",
+)
+KEYS_INCLUDE = Option(
+    "keys.include", "keys_include", "REGEX", parsers.pattern, None,
+    "Only expose keys whose <group>/<name> matches this regular expression as a whole.",
+)
+KEYS_EXCLUDE = Option(
+    "keys.exclude", "keys_exclude", "REGEX", parsers.pattern, None,
+    "Do not expose keys whose <group>/<name> matches this regular expression as a whole.",
+)
+KEYS_COUNTS_ONLY = Option(
+    "keys.counts-only", "keys_counts_only", "", parsers.switch, "false",
+    "Expose no series per key, only counts by group and the account's own metrics.",
+)
+SHARDS_TOTAL = Option(
+    "shards.total", "shards_total", "NUMBER", parsers.whole_number(most=1000), "1",
+    "Number of exporters that divide the accounts of --config.file among themselves.",
+)
+SHARDS_INDEX = Option(
+    "shards.index", "shards_index", "NUMBER", parsers.whole_number(0), "0",
+    "Which of these exporters this one is, counted from 0.",
+)
+LISTEN_ADDRESS = Option(
+    "web.listen-address", "listen_address", "ADDRESS", parse_listen_addresses, ":10144",
+    "Address to listen on. Repeatable; in the variable, separate addresses by commas.",
+)
+TELEMETRY_PATH = Option(
+    "web.telemetry-path", "telemetry_path", "PATH", parsers.url_path, "/metrics",
+    "Path under which to expose metrics.",
+)
+NO_STATUS_PAGE = Option(
+    "web.no-status-page", "no_status_page", "", parsers.switch, "false",
+    "Serve neither the status page nor its data as JSON.",
+)
+WEB_CONFIG_FILE = Option(
+    "web.config.file", "web_config_file", "FILE", parsers.path, None,
+    "Path to a web configuration file (TLS, basic auth) in exporter-toolkit format.",
+)
+ENABLE_LIFECYCLE = Option(
+    "web.enable-lifecycle", "enable_lifecycle", "", parsers.switch, "false",
+    "Enable reload of the configuration file via HTTP (POST or PUT to /-/reload).",
+)
+PROBE_LISTEN_ADDRESS = Option(
+    "probe.listen-address", "probe_listen_address", "ADDRESS", parse_listen_address, None,
+    "Additional plain HTTP address that serves only /-/healthy and /-/ready.",
+)
+LOG_LEVEL = Option(
+    "log.level", "log_level", "LEVEL", parsers.one_of(LEVELS, warn="warning"), "info",
+    f"Only log messages with the given severity or above. One of: {', '.join(LEVELS)}.",
+)
+LOG_FORMAT = Option(
+    "log.format", "log_format", "FORMAT", parsers.one_of(FORMATS), "logfmt",
+    f"Output format of log messages. One of: {', '.join(FORMATS)}.",
+)
+THRESHOLD_KEYS = Option(
+    "thresholds.keys", "keys", "REGEX", parsers.pattern, None,
+    "Regular expression that must match the whole of <group>/<name>. Not set: every key.",
+)
+THRESHOLD_LOW_QUOTA_USD = Option(
+    "thresholds.low-quota-usd", "low_quota_usd", "NUMBER", parsers.number(zero=True), None,
+    "Warn below this many US dollars, instead of below a share of the key's total quota.",
+)
+THRESHOLD_EXPIRY_WARNING = Option(
+    "thresholds.expiry-warning", "expiry_warning", "DURATION", parsers.duration(), None,
+    "Warn this long before expiry, instead of 7 days.",
+)
+THRESHOLD_DAILY_BUDGET_USD = Option(
+    "thresholds.daily-budget-usd", "daily_budget_usd", "NUMBER", parsers.number(zero=True), None,
+    "Warn when more US dollars were spent within a day.",
 )
 # fmt: on
 
-BY_KEY: Mapping[str, Option] = MappingProxyType({option.key: option for option in OPTIONS})
-DEFAULTS: Texts = MappingProxyType(
-    {o.key: Given(o.default, o.where) for o in OPTIONS if o.default is not None}
+OPTIONS: tuple[Option[Any], ...] = (
+    ACCESS_TOKEN_FILE,
+    BASE_URL,
+    USER_ID,
+    QUOTA_PER_USD,
+    CA_FILE,
+    ALLOW_INSECURE_HTTP,
+    CONFIG_FILE,
+    AUTO_RELOAD_INTERVAL,
+    INTERVAL,
+    TIMEOUT,
+    STALE_AFTER,
+    CONCURRENCY,
+    MAX_REQUESTS_PER_MINUTE,
+    USAGE,
+    USAGE_MAX_SERIES,
+    KEYS_MAX,
+    KEYS_INCLUDE,
+    KEYS_EXCLUDE,
+    KEYS_COUNTS_ONLY,
+    SHARDS_TOTAL,
+    SHARDS_INDEX,
+    LISTEN_ADDRESS,
+    TELEMETRY_PATH,
+    NO_STATUS_PAGE,
+    WEB_CONFIG_FILE,
+    ENABLE_LIFECYCLE,
+    PROBE_LISTEN_ADDRESS,
+    LOG_LEVEL,
+    LOG_FORMAT,
 )
+"""Every option of the command line, in the order of --help."""
+
+THRESHOLD_OPTIONS: tuple[Option[Any], ...] = (
+    THRESHOLD_KEYS,
+    THRESHOLD_LOW_QUOTA_USD,
+    THRESHOLD_EXPIRY_WARNING,
+    THRESHOLD_DAILY_BUDGET_USD,
+)
+"""What a threshold of the configuration file may say."""
+
+BY_KEY: Mapping[str, Option[Any]] = MappingProxyType({option.key: option for option in OPTIONS})
 
 MODES: Mapping[str, str] = MappingProxyType(
     {

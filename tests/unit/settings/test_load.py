@@ -70,31 +70,32 @@ def test_with_a_token_alone_everything_has_its_default():
     )
 
 
-@pytest.mark.parametrize(
-    ("key", "text", "value"),
-    [
-        ("base_url", "https://gate.example/v1/", "https://gate.example"),
-        ("user_id", "17", 17),
-        ("quota_per_usd", "1000", 1000.0),
-        ("interval", "90s", 90.0),
-        ("timeout", "500ms", 0.5),
-        ("stale_after", "1h30m", 5400.0),
-        ("concurrency", "64", 64),
-        ("usage", "Key-Model", "key-model"),
-        ("usage_max_series", "9", 9),
-        ("keys_max", "500", 500),
-        ("keys_include", "a/.*", parsers.pattern("a/.*")),
-        ("keys_exclude", "b/.*", parsers.pattern("b/.*")),
-        ("keys_counts_only", "true", True),
-        ("max_requests_per_minute", "5", 5),
-        ("telemetry_path", "/m", "/m"),
-        ("probe_listen_address", ":9", ListenAddress(host="", port=9)),
-        ("enable_lifecycle", "true", True),
-        ("no_status_page", "true", True),
-        ("log_level", "WARN", "warning"),
-        ("log_format", "json", "json"),
-    ],
-)
+EXAMPLES = [
+    ("base_url", "https://gate.example/v1/", "https://gate.example"),
+    ("user_id", "17", 17),
+    ("quota_per_usd", "1000", 1000.0),
+    ("interval", "90s", 90.0),
+    ("timeout", "500ms", 0.5),
+    ("stale_after", "1h30m", 5400.0),
+    ("concurrency", "64", 64),
+    ("usage", "Key-Model", "key-model"),
+    ("usage_max_series", "9", 9),
+    ("keys_max", "500", 500),
+    ("keys_include", "a/.*", parsers.pattern("a/.*")),
+    ("keys_exclude", "b/.*", parsers.pattern("b/.*")),
+    ("keys_counts_only", "true", True),
+    ("max_requests_per_minute", "5", 5),
+    ("telemetry_path", "/m", "/m"),
+    ("probe_listen_address", ":9", ListenAddress(host="", port=9)),
+    ("enable_lifecycle", "true", True),
+    ("no_status_page", "true", True),
+    ("log_level", "WARN", "warning"),
+    ("log_format", "json", "json"),
+]
+TEXTS = {key: text for key, text, _ in EXAMPLES}
+
+
+@pytest.mark.parametrize(("key", "text", "value"), EXAMPLES)
 def test_an_option_is_set_by_its_flag_or_its_variable(key, text, value):
     option = BY_KEY[key]
     for settings in (
@@ -110,6 +111,35 @@ def test_a_flag_wins_over_its_variable():
 
 def test_an_empty_variable_counts_as_not_set():
     assert account(COMETAPI_BASE_URL="", COMETAPI_EXPORTER_INTERVAL="").interval == 60.0
+
+
+@pytest.mark.parametrize("text", [" ", "\r", "\n", "\t\x1f"])
+def test_a_variable_of_white_space_counts_as_not_set(text):
+    assert account(COMETAPI_EXPORTER_INTERVAL=text).interval == 60.0
+
+
+@pytest.mark.parametrize("around", [" {} ", "{}\r", "\t{}\r\n", "\x1f{}\xa0"], ids=repr)
+@pytest.mark.parametrize("key", TEXTS)
+def test_white_space_around_a_value_means_nothing(key, around):
+    """Editors and env files leave it where nobody sees it."""
+    option, text = BY_KEY[key], TEXTS[key]
+    plain = load(**TOKEN, **{option.variable: text})
+
+    assert load(**TOKEN, **{option.variable: around.format(text)}) == plain
+    if option.metavar:
+        assert load(f"{option.flag}={around.format(text)}", **TOKEN) == plain
+
+
+def test_white_space_around_a_value_of_the_configuration_file_means_nothing(tmp_path):
+    (tmp_path / "token").write_text(CANARY_TOKEN)
+    path = tmp_path / "a.yml"
+    path.write_text(
+        'accounts: [{name: " a ", access_token_file: "token\\r", interval: "90s \\r\\n"}]'
+    )
+
+    (only,) = load(f"--config.file={path}").accounts
+
+    assert (only.name, only.token, only.interval) == ("a", TokenFile(tmp_path / "token"), 90.0)
 
 
 def test_an_empty_flag_is_wrong():
@@ -155,8 +185,8 @@ def test_files_that_cannot_be_used_are_reported(tmp_path):
     paths = {"ca_file": f"{tmp_path}/ca.pem", "web_config_file": f"{tmp_path}/nowhere.yml"}
 
     assert problems(*(f"{BY_KEY[key].flag}={path}" for key, path in paths.items()), **TOKEN) == [
-        f"{BY_KEY['ca_file'].where}: cannot read {tmp_path}/ca.pem: no certificates in PEM format",
-        f"{BY_KEY['web_config_file'].where}: cannot read {tmp_path}/nowhere.yml: No such file or directory",
+        f"{BY_KEY['ca_file'].source}: cannot read {tmp_path}/ca.pem: no certificates in PEM format",
+        f"{BY_KEY['web_config_file'].source}: cannot read {tmp_path}/nowhere.yml: No such file or directory",
     ]
 
 
@@ -211,8 +241,9 @@ def test_data_that_would_disappear_after_one_failed_refresh_is_wrong():
     (problem,) = problems("--collect.interval=31m", **TOKEN)
 
     assert problem == (
-        "--collect.stale-after (COMETAPI_EXPORTER_STALE_AFTER): expected at least two intervals of 31m for "
-        "account default, got 1h: data would disappear after one failed refresh"
+        "--collect.stale-after (COMETAPI_EXPORTER_STALE_AFTER): expected at least two intervals, "
+        "got 1h: data would disappear after one failed refresh; the interval is 31m, from "
+        "--collect.interval (COMETAPI_EXPORTER_INTERVAL)"
     )
 
 
@@ -243,7 +274,7 @@ def test_what_has_a_meaning_only_for_an_accounts_file_is_wrong_without_one(key):
     text = {"auto_reload_interval": "30s", "shards_total": "2"}[key]
 
     assert problems(f"{BY_KEY[key].flag}={text}", **TOKEN) == [
-        f"{BY_KEY[key].where}: requires --config.file"
+        f"{BY_KEY[key].source}: requires --config.file"
     ]
 
 
@@ -426,9 +457,9 @@ accounts:
         assert found == [
             f"{where}: set together with --config.file: unset it, or set {key} of the account there"
             for where, key in (
-                (BY_KEY["access_token_file"].where, "access_token_file"),
+                (BY_KEY["access_token_file"].source, "access_token_file"),
                 ("COMETAPI_ACCESS_TOKEN", "access_token_env"),
-                (BY_KEY["user_id"].where, "user_id"),
+                (BY_KEY["user_id"].source, "user_id"),
             )
         ]
 
@@ -516,8 +547,36 @@ accounts:
             path.write_text(text)
 
         assert problems(f"--config.file={path}") == [
-            f"{BY_KEY['config_file'].where}: {problem.format(path)}"
+            f"{BY_KEY['config_file'].source}: {problem.format(path)}"
         ]
+
+    @pytest.mark.parametrize("text", [None, "[", "accounts: 7"])
+    def test_a_token_variable_is_no_second_problem_of_a_file_that_cannot_be_used(
+        self, tmp_path, text
+    ):
+        path = tmp_path / "a.yml"
+        if text is not None:
+            path.write_text(text)
+
+        assert len(problems(f"--config.file={path}", **TOKEN)) == 1
+
+    def test_a_token_written_into_the_file_is_one_problem(self, write):
+        (problem,) = problems(write("accounts: [{name: a, access_token: CANARY}]"))
+
+        assert "do not write the token into this file" in problem
+
+    def test_data_that_would_disappear_in_all_accounts_is_one_problem(self, write):
+        flag = write(
+            "stale_after: 45s\n"
+            "accounts: [{name: a, access_token_file: token}, {name: b, access_token_file: token}]"
+        )
+        (problem,) = problems(flag, "--collect.interval=30s")
+
+        assert problem.endswith(
+            "/etc/accounts.yml: stale_after: expected at least two intervals, got 45s: data would "
+            "disappear after one failed refresh; the interval is 30s, from --collect.interval "
+            "(COMETAPI_EXPORTER_INTERVAL)"
+        )
 
     def test_the_variable_names_the_file_too(self, write, tmp_path):
         write("accounts: [{name: a, access_token_file: token}]")
@@ -544,7 +603,7 @@ accounts:
             problem.partition(": expected")[0]
             for problem in problems(flag, "--collect.interval=soon")
         ] == [
-            BY_KEY["interval"].where,
+            BY_KEY["interval"].source,
             f"{tmp_path}/etc/accounts.yml: thresholds[0].low_quota_usd",
         ]
 

@@ -5,7 +5,8 @@ import re
 import pytest
 from promises import FLAGS, VARIABLES
 
-from exporter.settings.options import BY_KEY, OPTIONS, THRESHOLD_OPTIONS, TOKEN_VARIABLE
+from exporter.settings import options
+from exporter.settings.options import BY_KEY, OPTIONS, THRESHOLD_OPTIONS, TOKEN_VARIABLE, Option
 
 
 def test_the_options_are_the_promised_ones_with_their_variables_and_defaults():
@@ -25,3 +26,10 @@ def test_no_two_options_share_a_key_a_flag_or_a_variable():
 def test_an_option_explains_itself_and_its_default_can_be_parsed(option):
     assert re.fullmatch(r"[A-Z].*[^.]\.", option.help)
     assert option.default is None or option.parse(option.default) is not None
+
+
+def test_every_option_that_is_defined_is_listed():
+    """An option that is not in the table would have no flag, and nobody would notice."""
+    defined = [value for value in vars(options).values() if isinstance(value, Option)]
+
+    assert defined == [*OPTIONS, *THRESHOLD_OPTIONS]
