@@ -113,10 +113,45 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     has_usage: bool = False
 
 
-class UsageRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What one model, or one key with one model, has used: quota units, tokens, requests.
+class Series(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What usage is counted by: a model, or a model and the key that used it.
 
-    *key_id* is 0, *key_name* and *group* are empty where the gateway's sums are by model alone.
+    *key_id* is 0 where the gateway's sums are by model alone, and for usage of no key.
+    """
+
+    model: str
+    key_id: int = 0
+
+
+class Amounts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """How much was used: quota units, tokens and requests."""
+
+    quota: int = 0
+    tokens: int = 0
+    requests: int = 0
+
+    def plus(self, other: "Amounts") -> "Amounts":
+        """Return the sum of both."""
+        return Amounts(
+            quota=self.quota + other.quota,
+            tokens=self.tokens + other.tokens,
+            requests=self.requests + other.requests,
+        )
+
+    def beyond(self, other: "Amounts") -> "Amounts":
+        """Return by how much these exceed *other*, 0 for an amount that does not."""
+        return Amounts(
+            quota=max(0, self.quota - other.quota),
+            tokens=max(0, self.tokens - other.tokens),
+            requests=max(0, self.requests - other.requests),
+        )
+
+
+class UsageRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The counters of one model, or of one key with one model: quota units, tokens, requests.
+
+    *key_name* and *group* are the key's own, as the listing has them. *key_id* is 0, the other two
+    are empty where the gateway's sums are by model alone, and for usage of no key.
     """
 
     model: str
@@ -139,7 +174,7 @@ class Spending(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
-    """The counters of what models cost since a day before the exporter's start, and the *spending* of the month.
+    """The counters of what models cost since the exporter's start, and the *spending* of the month.
 
     *folded* counts the series that are summed under the model "other". *spending* is None where it
     is not reported.

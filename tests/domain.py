@@ -3,13 +3,13 @@
 Pure: no real clock, no waiting. `NOW` is the unix time around which built keys live.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from exporter.credentials import LiteralToken, Secret
 from exporter.errors import ApiError, Reason
-from exporter.model import ApiKey, Balance, Facts, Listing, UsageRow
+from exporter.model import Amounts, ApiKey, Balance, Facts, Listing, Series
 from exporter.settings.load import Account
 from exporter.snapshot import AccountState, Reading, Snapshot
 
@@ -137,6 +137,12 @@ class FakeWorld:
         self.pass_by(seconds)
 
 
+def used(quota: int, *, model: str = "gpt-4o", key_id: int = 0) -> dict[Series, Amounts]:
+    """Build what one request of *model* used: *quota* units, twice as many tokens."""
+    series = Series(model=model, key_id=key_id)
+    return {series: Amounts(quota=quota, tokens=2 * quota, requests=1)}
+
+
 @dataclass(kw_only=True)
 class FakeReader:
     """Answers each listing with the next of *listings*, the last for ever; an exception among them is raised."""
@@ -144,7 +150,7 @@ class FakeReader:
     listings: list[Listing | Exception]
     balance: Balance | Exception = field(default_factory=a_balance)
     facts: Facts | Exception = field(default_factory=Facts)
-    usage: dict[bool, tuple[UsageRow, ...] | Exception | None] = field(default_factory=dict)
+    usage: dict[bool, Mapping[Series, Amounts] | Exception | None] = field(default_factory=dict)
     clock_skew: float | None = None
     tokens: list[str] = field(default_factory=list, repr=False)
     usage_asked: list[tuple[int, int, bool]] = field(default_factory=list)
@@ -175,7 +181,7 @@ class FakeReader:
 
     async def read_usage(
         self, _: Secret, first: int, last: int, *, by_key: bool
-    ) -> tuple[UsageRow, ...] | None:
+    ) -> Mapping[Series, Amounts] | None:
         self.usage_asked.append((first, last, by_key))
         answer = self.usage.get(by_key)
         if isinstance(answer, Exception):

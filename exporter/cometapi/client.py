@@ -30,7 +30,7 @@ from exporter.cometapi.rate_limit import LONGEST_WAIT_SECONDS, RateLimit
 from exporter.cometapi.wire import Page, parse_page
 from exporter.credentials import Secret
 from exporter.errors import AccountDisabled, ApiError, InvalidResponse, Rejected, Unauthorized
-from exporter.model import Balance, Facts, Listing, UsageRow
+from exporter.model import Amounts, Balance, Facts, Listing, Series
 from exporter.workers import decode
 
 PAGE_SIZE = 100
@@ -57,8 +57,8 @@ ACCOUNT = Endpoint("/api/user/self", parse_balance)
 STATUS = Endpoint("/api/status", parse_status)
 GROUPS = Endpoint("/api/user/self/groups", parse_groups)
 SUBSCRIPTIONS = Endpoint("/api/subscription/self", parse_subscriptions)
-USAGE = Endpoint("/api/data/self", partial(parse_usage, by_key=False))
-USAGE_BY_KEY = Endpoint("/api/data/flow/self", partial(parse_usage, by_key=True))
+USAGE_PATH = "/api/data/self"
+USAGE_BY_KEY_PATH = "/api/data/flow/self"
 
 
 def _is_worth_another_try(error: Exception) -> bool:
@@ -127,12 +127,16 @@ class CometClient:
 
     async def read_usage(
         self, token: Secret, first: int, last: int, *, by_key: bool
-    ) -> tuple[UsageRow, ...] | None:
-        """Read what was used in the hours that begin from unix time *first* to *last*; None where it is not reported.
+    ) -> Mapping[Series, Amounts] | None:
+        """Sum what was used in the hours that begin from unix time *first* to *last*.
 
-        Raises the ApiError of trouble that passes.
+        None where the gateway does not report it. Raises the ApiError of trouble that passes.
         """
-        endpoint, kind = USAGE_BY_KEY if by_key else USAGE, "" if first == last else " of days"
+        endpoint = Endpoint(
+            USAGE_BY_KEY_PATH if by_key else USAGE_PATH,
+            partial(parse_usage, first=first, last=last, by_key=by_key),
+        )
+        kind = "" if first == last else " of days"
         return await self._get_if_offered(
             token, endpoint, kind, start_timestamp=str(first), end_timestamp=str(last)
         )

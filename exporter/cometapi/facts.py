@@ -1,4 +1,4 @@
-"""Read what a gateway reports besides keys: the account's balance, its groups, subscriptions and usage, and its status.
+"""Read what a gateway reports besides keys: balance, groups, subscriptions, usage, its status.
 
 Pure: knows no HTTP client, no clock, no keys. Not every gateway has all of these endpoints:
 anything of another shape is an InvalidResponse, which the client takes for "not reported" where the
@@ -7,8 +7,7 @@ endpoint is optional.
 Source: the API's public documentation and the published source of New API, the gateway behind it.
 """
 
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Annotated, Literal
 
@@ -17,10 +16,21 @@ from msgspec import Meta
 
 from exporter.cometapi.answer import UNDECODABLE, Answer, Envelope, Int64, content
 from exporter.errors import InvalidResponse
-from exporter.model import Balance, Facts, Subscriptions, UsageRow, label_text
+from exporter.model import Amounts, Balance, Facts, Series, Subscriptions, label_text
 
 MOST_GROUPS = 1_000
-MOST_ROWS = 50_000
+
+# One request reads at most a week, with a row for each model and hour: enough for 59 models that
+# are used in every hour of it. By key it reads at most a day, with a row for each key and model.
+# Decoding and summing as many rows takes about 20 ms and 10 MiB.
+MOST_ROWS = 10_000
+
+HOUR = 3_600
+
+# The usual factor is 500,000. Beyond these bounds an amount in dollars is no sane number, and a
+# division by the factor can fail.
+LEAST_UNITS_PER_USD = 1e-3
+MOST_UNITS_PER_USD = 1e15
 
 
 class _Account(msgspec.Struct):
@@ -41,10 +51,10 @@ class _Group(msgspec.Struct):
 
 
 class _Terms(msgspec.Struct):
-    amount_total: int
-    amount_used: int
-    end_time: int = 0
-    next_reset_time: int = 0
+    amount_total: Int64
+    amount_used: Int64
+    end_time: Int64 = 0
+    next_reset_time: Int64 = 0
 
 
 class _Subscription(msgspec.Struct):
@@ -60,12 +70,12 @@ class _Subscriptions(msgspec.Struct):
 
 class _UsageRow(msgspec.Struct):
     model_name: str
-    quota: int
-    token_used: int
-    count: int
-    token_id: int = 0
-    token_name: str = ""
-    use_group: str = ""
+    quota: Int64
+    token_used: Int64
+    count: Int64
+    token_id: Int64 = 0
+    # When the hour began; missing or 0 in sums by key, which are of the whole range.
+    created_at: Int64 = 0
 
 
 _decode_account = msgspec.json.Decoder(Envelope[_Account]).decode
@@ -73,7 +83,9 @@ _decode_status = msgspec.json.Decoder(Envelope[_Status]).decode
 _decode_groups = msgspec.json.Decoder(
     Envelope[Annotated[dict[str, _Group], Meta(max_length=MOST_GROUPS)]]
 ).decode
-_decode_factor = msgspec.json.Decoder(float).decode
+# A price factor multiplies what a request costs: it is about 1, and never below 0.
+_Factor = Annotated[float, Meta(ge=0, le=1e15)]
+_decode_factor: Callable[[msgspec.Raw], float] = msgspec.json.Decoder(_Factor).decode
 _decode_subscriptions = msgspec.json.Decoder(Envelope[_Subscriptions]).decode
 _decode_usage = msgspec.json.Decoder(
     Envelope[Annotated[list[_UsageRow], Meta(max_length=MOST_ROWS)] | None]
@@ -92,19 +104,24 @@ def parse_balance(answer: Answer) -> Balance:
 
 
 def parse_status(answer: Answer) -> Facts:
-    """Read the gateway's version, its quota units of one US dollar, and whether it records usage."""
+    """Read the gateway's version, its quota units per US dollar, and whether it records usage."""
     status = content(answer, _decode_status)
-    if not (math.isfinite(status.quota_per_unit) and status.quota_per_unit >= 0):
-        raise InvalidResponse("the quota units of one US dollar are no positive number")
+    factor = status.quota_per_unit
+    # 0 is what a gateway says that has no factor.
+    if factor and not LEAST_UNITS_PER_USD <= factor <= MOST_UNITS_PER_USD:
+        raise InvalidResponse("the quota units of one US dollar are not between 0.001 and 1e15")
     return Facts(
         version=label_text(status.version) or None,
-        quota_units_per_usd=status.quota_per_unit or None,
+        quota_units_per_usd=factor or None,
         has_usage=status.enable_data_export,
     )
 
 
 def parse_groups(answer: Answer) -> Mapping[str, float | None]:
-    """Read the groups open to the account with their price factors, None for a factor that is no number."""
+    """Read the groups open to the account with their price factors.
+
+    None for a factor that is no number.
+    """
     groups = content(answer, _decode_groups)
     return MappingProxyType(
         {label_text(name): _factor(group.ratio) for name, group in groups.items()}
@@ -137,17 +154,26 @@ def parse_subscriptions(answer: Answer) -> Subscriptions | None:
     )
 
 
-def parse_usage(answer: Answer, *, by_key: bool) -> tuple[UsageRow, ...]:
-    """Read what models used, *by_key* what each key used with each model, in as many rows as the gateway keeps."""
-    return tuple(
-        UsageRow(
+def parse_usage(answer: Answer, *, first: int, last: int, by_key: bool) -> dict[Series, Amounts]:
+    """Sum what models used, *by_key* what each key used with each model.
+
+    The request was for the hours that begin from unix time *first* to *last*. Rows of other hours
+    are left out, since some gateways ignore the range: their rows would count once a request. A
+    negative amount counts as 0.
+    """
+    sums: dict[Series, Amounts] = {}
+    for row in content(answer, _decode_usage) or ():
+        if row.created_at and not first <= row.created_at < last + HOUR:
+            continue
+        series = Series(
             model=label_text(row.model_name),
             key_id=row.token_id if by_key else 0,
-            key_name=label_text(row.token_name) if by_key else "",
-            group=label_text(row.use_group) if by_key else "",
-            quota=row.quota,
-            tokens=row.token_used,
-            requests=row.count,
         )
-        for row in content(answer, _decode_usage) or ()
-    )
+        amounts = Amounts(
+            quota=max(0, row.quota),
+            tokens=max(0, row.token_used),
+            requests=max(0, row.count),
+        )
+        known = sums.get(series)
+        sums[series] = amounts if known is None else known.plus(amounts)
+    return sums

@@ -81,8 +81,8 @@ _Items = Annotated[list[msgspec.Raw], Meta(max_length=MOST_ITEMS)]
 
 class _Keys(msgspec.Struct):
     items: _Items | None
-    total: int | None = None
-    page_size: int | None = None
+    total: Int64 | None = None
+    page_size: Int64 | None = None
 
 
 _Envelope = Envelope[_Keys | _Items | None]
@@ -92,7 +92,10 @@ _decode_key_id = msgspec.json.Decoder(_KeyId).decode
 
 
 def parse_page(answer: Answer) -> Page:
-    """Read one page of keys; a key that cannot be read is set aside, a wrong envelope raises an ApiError."""
+    """Read one page of keys; a key that cannot be read is set aside.
+
+    Raises an ApiError for a wrong envelope.
+    """
     data = content(answer, _decode)
     shown = data if isinstance(data, _Keys) else _Keys(items=data)
     keys, unreadable, nameless = [], [], 0
@@ -125,7 +128,7 @@ def _decode(body: bytes) -> _Envelope:
 
 
 def _without_half_pairs(body: bytes) -> bytes:
-    """Write the replacement character for each escape of half a surrogate pair, which no decoder here can skip.
+    """Replace each escape of half a surrogate pair, which no decoder here can skip.
 
     Escaped backslashes are written another way first, so that what looks like an escape is one.
     """

@@ -7,17 +7,26 @@ that fails for a while leaves what was known.
 
 import asyncio
 import contextlib
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import msgspec
 
 from exporter.cometapi.client import CometClient
 from exporter.credentials import Secret
 from exporter.errors import ApiError, Reason
-from exporter.model import Balance, Facts, Usage, UsageRow, is_other_account
+from exporter.model import Amounts, ApiKey, Balance, Facts, Series, Usage, is_other_account
 from exporter.refresh.report import Report
 from exporter.refresh.schedule import Surroundings
-from exporter.refresh.usage import Ledger, Span, days_of_month, hour_of, spending
+from exporter.refresh.usage import (
+    Ledger,
+    Span,
+    days_of_month,
+    gateway_time,
+    hour_of,
+    spending,
+)
+from exporter.workers import decode
 
 FACTS_SECONDS = 600.0
 USAGE_SECONDS = 300.0
@@ -28,7 +37,8 @@ NOT_OFFERED = (Reason.UNAUTHORIZED, Reason.REJECTED, Reason.INVALID_RESPONSE)
 class AccountReader:
     """The last known *balance*, *facts* and *usage*; *balance* and *usage* are None where the gateway reports none.
 
-    *ledger* is None where usage is not wanted.
+    *ledger* is None where usage is not wanted. *listed_keys* returns the keys to count usage by,
+    none before the first listing; it is None where models alone count.
     """
 
     def __init__(
@@ -39,6 +49,7 @@ class AccountReader:
         world: Surroundings,
         keep_seconds: float,
         ledger: Ledger | None = None,
+        listed_keys: Callable[[], Mapping[int, ApiKey]] | None = None,
         patience: float = PATIENCE_SECONDS,
     ) -> None:
         self.balance: Balance | None = None
@@ -53,6 +64,7 @@ class AccountReader:
         self._facts_due = self._usage_due = float("-inf")
         self._month_hour = 0
         self._ledger = ledger
+        self._listed_keys = listed_keys
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def begin(self, token: Secret) -> None:
@@ -109,22 +121,34 @@ class AccountReader:
             return  # tried again by the next refresh; what was known stays
         self._facts_due = self._world.monotonic() + FACTS_SECONDS
 
+    async def relabel_usage(self) -> None:
+        """Give the counters the names and groups of the keys as they were listed."""
+        if self._ledger is None or self._listed_keys is None or self.usage is None:
+            return
+        counters = await decode(partial(self._ledger.relabel, self._listed_keys()))
+        self.usage = msgspec.structs.replace(counters, spending=self.usage.spending)
+
     async def _read_usage(self, token: Secret) -> None:
         """Count what is due, and sum the month again when an hour has begun; raises ApiError."""
-        ledger, now = self._ledger, self._world.clock()
-        if ledger is None or (ledger.keys and not ledger.keys()):
+        ledger = self._ledger
+        keys = None if self._listed_keys is None else self._listed_keys()
+        if ledger is None or keys == {}:
             return  # not wanted, or the first listing is still under way
+        now = gateway_time(self._world.clock(), self._client.clock_skew)
         spans = ledger.due(now)
-        hours = await self._read_spans(token, spans, by_key=ledger.keys is not None)
-        if hours is None and ledger.keys is not None and self.usage is None:
-            ledger.keys = None  # older gateways sum by model alone
+        hours = await self._read_spans(token, spans, by_key=keys is not None)
+        if hours is None and keys is not None and self.usage is None:
+            # Older gateways sum by model alone.
+            self._listed_keys = keys = None
             hours = await self._read_spans(token, spans, by_key=False)
         if hours is None or ledger is not self._ledger:
             return  # not reported, or of an account that is forgotten
         known = None if self.usage is None else self.usage.spending
-        self.usage = msgspec.structs.replace(
-            ledger.record(zip(spans, hours, strict=True), now), spending=known
-        )
+        readings = list(zip(spans, hours, strict=True))
+        counters = await decode(partial(ledger.record, readings, now, keys))
+        if ledger is not self._ledger:
+            return
+        self.usage = msgspec.structs.replace(counters, spending=known)
         self._usage_due = self._world.monotonic() + USAGE_SECONDS
         if self._month_hour != hour_of(now):
             days = await self._read_spans(token, days_of_month(now), by_key=False)
@@ -136,19 +160,20 @@ class AccountReader:
 
     async def _read_spans(
         self, token: Secret, spans: list[Span], *, by_key: bool
-    ) -> list[tuple[UsageRow, ...]] | None:
+    ) -> list[Mapping[Series, Amounts]] | None:
         """Read what was used in each of *spans*; None where usage is not reported. Raises ApiError."""
         found = []
         for span in spans:
-            rows = await self._client.read_usage(token, *span, by_key=by_key)
-            if rows is None:
+            sums = await self._client.read_usage(token, *span, by_key=by_key)
+            if sums is None:
                 return None
-            found.append(rows)
+            found.append(sums)
         return found
 
     def _forget(self) -> None:
         """Forget what belongs to another account."""
         self.facts, self.usage = Facts(), None
-        self._ledger = self._ledger and replace(self._ledger)
+        if self._ledger is not None:
+            self._ledger = Ledger(self._ledger.max_series)
         self._facts_due = self._usage_due = float("-inf")
         self._month_hour = 0

@@ -59,7 +59,7 @@ class Refresher:
         self._lane = SingleFlight(f"token of {account.name}")
         self._report = Report(account.name)
         by_key = account.usage == "key-model" and not account.keys_counts_only
-        ledger = Ledger(account.usage_max_series, self._key_ids if by_key else None)
+        ledger = Ledger(account.usage_max_series)
         self._takes = key_filter(account.keys_include, account.keys_exclude)
         self._reader = AccountReader(
             client,
@@ -67,6 +67,7 @@ class Refresher:
             world=world,
             keep_seconds=account.stale_after,
             ledger=None if account.usage == "off" else ledger,
+            listed_keys=self._listed_keys if by_key else None,
         )
         self._task: asyncio.Task[None] | None = None
         self._promise(0)
@@ -182,6 +183,7 @@ class Refresher:
             if await self._loses_too_many(listing):
                 listing = msgspec.structs.replace(listing, is_complete=False)
         self._report.skipped(listing)
+        await self._reader.relabel_usage()
         reading = Reading(
             listing=listing,
             began_at=began_at,
@@ -200,8 +202,9 @@ class Refresher:
                 f"the access token in {self.account.token.origin} could not be read in time"
             ) from None
 
-    def _key_ids(self) -> set[int]:
-        return {key.id for key in (*self.state.keys, *self._listed)}
+    def _listed_keys(self) -> dict[int, ApiKey]:
+        """Return the keys as they were listed last, and those that a listing may have missed."""
+        return {key.id: key for key in (*self.state.keys, *self._listed)}
 
     async def _list(self, token: Secret) -> Listing:
         listing = await self._client.list_keys(token, progress=self._progress)

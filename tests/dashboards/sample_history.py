@@ -73,11 +73,9 @@ def _scrape(accounts: list[tuple[str, tuple[PastKey, ...]]], at: int) -> Iterato
 
 
 def _money(account: str, keys: tuple[PastKey, ...], at: int) -> Iterator[Sample]:
-    labels, used = (
-        {"account": account},
-        sum(key.used_at(at) for key in keys if key.name != "refunded"),
-    )
-    left = 5_000_000_000 + sum(key.used_at(END) for key in keys if key.name != "refunded") - used
+    labels = {"account": account}
+    used = _used_at(at, keys)
+    left = 5_000_000_000 + _used_at(END, keys) - used
     yield "cometapi_account_remaining_quota", labels, left
     yield "cometapi_account_spendable_quota", labels, left + 500_000_000
     yield "cometapi_account_subscription_remaining_quota", labels, 500_000_000
@@ -88,9 +86,15 @@ def _money(account: str, keys: tuple[PastKey, ...], at: int) -> Iterator[Sample]
     yield "cometapi_quota_units_per_usd", labels, UNITS_PER_USD[account]
     for group in sorted({key.group for key in keys} - {""})[:5]:
         yield "cometapi_group_price_factor", labels | {"group": group}, 1 + len(group) % 3 / 2
-    before = 10_000_000 if account == "solo" and at < RESTARTED else 0
-    if account != "demo":
-        yield from _usage(labels, used + before)
+    if account == "solo" and at >= RESTARTED:
+        # The counters are 0 when the exporter starts.
+        yield from _usage(labels, used - _used_at(RESTARTED, keys))
+    elif account != "demo":
+        yield from _usage(labels, used)
+
+
+def _used_at(at: int, keys: tuple[PastKey, ...]) -> int:
+    return sum(key.used_at(at) for key in keys if key.name != "refunded")
 
 
 def _usage(labels: dict[str, str], used: int) -> Iterator[Sample]:

@@ -154,16 +154,15 @@ class Scope:
         return f"(({judged}) or max by ({KEY_LABELS}) ({alert}))"
 
     def model_growth(self, metric: str, *, at_end: bool = False) -> str:
-        """Growth of models within the time range, summed step by step: a restart of the exporter adds nothing."""
+        """Growth of models within the time range."""
         series = f"cometapi_usage_{metric}_total{{{self.key}}}"
         moment = " @ end()" if at_end else ""
-        grown = f"sum_over_time(clamp_min({series} - {series} offset 5m, 0)[$__range:5m]{moment})"
-        return f"max by ({MODEL_LABELS}) ({grown})"
+        return f"max by ({MODEL_LABELS}) (increase({series}[$__range]{moment}))"
 
     def model_rate(self, metric: str) -> str:
-        """Growth of models within the hour before; no series where the exporter restarted within it."""
-        series = f"cometapi_usage_{metric}_total{{{self.key}}}[1h]"
-        return f"max by ({MODEL_LABELS}) (increase({series}) unless resets({series}) > 0)"
+        """Growth of models within the hour before."""
+        series = f"cometapi_usage_{metric}_total{{{self.key}}}"
+        return f"max by ({MODEL_LABELS}) (increase({series}[1h]))"
 
     def in_usd(self, expr: str) -> str:
         """Turn quota units into dollars; *expr* must keep the account label."""

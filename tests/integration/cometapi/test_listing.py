@@ -7,7 +7,7 @@ from sessions import Session
 
 from exporter.credentials import Secret
 from exporter.errors import Reason
-from exporter.model import Facts, UsageRow
+from exporter.model import Amounts, Facts, Series
 
 
 def ids_of(listing) -> list[int]:
@@ -90,4 +90,4 @@ def test_groups_subscription_and_usage_are_read_where_they_are_offered():
     assert facts == Facts(
         version="v1.2", quota_units_per_usd=500_000.0, groups={"vip": 2.0}, has_usage=True
     )
-    assert usage == (UsageRow(model="small", quota=5, tokens=9, requests=1),)
+    assert usage == {Series(model="small"): Amounts(quota=5, tokens=9, requests=1)}

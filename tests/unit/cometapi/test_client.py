@@ -26,7 +26,7 @@ from exporter.errors import (
     TooManyKeys,
     Unauthorized,
 )
-from exporter.model import Balance, Facts, Listing, UsageRow
+from exporter.model import Amounts, Balance, Facts, Listing, Series
 
 TOKEN = Secret(CANARY_TOKEN)
 NULL_PAGE = {"success": True, "message": "", "data": None}
@@ -532,9 +532,9 @@ def test_usage_is_asked_for_by_its_hours(by_key, path):
         path,
         b"start_timestamp=3600&end_timestamp=7200",
     )
-    assert rows == (
-        UsageRow(model="small", key_id=7 if by_key else 0, quota=5, tokens=9, requests=1),
-    )
+    assert rows == {
+        Series(model="small", key_id=7 if by_key else 0): Amounts(quota=5, tokens=9, requests=1)
+    }
 
 
 def test_a_refused_range_of_days_leaves_the_hours_to_be_asked_for():
@@ -547,4 +547,4 @@ def test_a_refused_range_of_days_leaves_the_hours_to_be_asked_for():
             await client.read_usage(TOKEN, first, 7_200, by_key=False) for first in (3_600, 7_200)
         ]
 
-    assert Session(only_hours).use(days_then_an_hour) == [None, ()]
+    assert Session(only_hours).use(days_then_an_hour) == [None, {}]

@@ -6,9 +6,15 @@ import pytest
 from builders import CANARY_EMAIL, a_wire_account
 
 from exporter.cometapi.answer import Answer
-from exporter.cometapi.facts import parse_balance, parse_groups, parse_subscriptions, parse_usage
+from exporter.cometapi.facts import (
+    parse_balance,
+    parse_groups,
+    parse_status,
+    parse_subscriptions,
+    parse_usage,
+)
 from exporter.errors import InvalidResponse
-from exporter.model import Balance, Subscriptions
+from exporter.model import Amounts, Balance, Series, Subscriptions
 
 MISSING = "(missing)"
 
@@ -64,6 +70,8 @@ def test_an_account_that_cannot_be_read_names_the_path(field, value):
         ('{"ratio": null}', None),
         ('{"ratio": [2]}', None),
         ('{"ratio": 1e400}', None),
+        ('{"ratio": 1e300}', None),
+        ('{"ratio": -1}', None),
         ("{}", None),
     ],
 )
@@ -85,26 +93,86 @@ def test_a_subscription_without_times_is_read_and_an_overdrawn_one_has_nothing_l
     )
 
 
-ROW = '{"model_name": "small", "quota": 5, "token_used": 9, "count": 1}'
+HOUR = 1_000 * 3_600
+
+
+def a_usage_row(**over: object) -> dict[str, object]:
+    row = {"model_name": "small", "created_at": HOUR, "quota": 5, "token_used": 9, "count": 1}
+    return row | over
+
+
+def usage(*rows: dict[str, object], by_key: bool = False) -> dict[Series, Amounts]:
+    """Read the response to a request for two hours."""
+    return parse_usage(an_answer(json.dumps(rows)), first=HOUR, last=HOUR + 3_600, by_key=by_key)
+
+
+def test_rows_of_one_model_are_summed_and_a_negative_amount_counts_as_none():
+    rows = (a_usage_row(), a_usage_row(created_at=HOUR + 3_600), a_usage_row(quota=-100))
+
+    assert usage(*rows) == {Series(model="small"): Amounts(quota=10, tokens=27, requests=3)}
 
 
 @pytest.mark.parametrize(
-    ("parse", "most", "render"),
+    ("created_at", "is_counted"),
     [
-        (
-            parse_groups,
-            1_000,
-            lambda count: "{" + ",".join(f'"{name}": {{}}' for name in range(count)) + "}",
-        ),
-        (
-            lambda answer: parse_usage(answer, by_key=False),
-            50_000,
-            lambda count: f"[{','.join([ROW] * count)}]",
-        ),
+        (HOUR - 1, False),
+        (HOUR, True),
+        (HOUR + 7_199, True),
+        (HOUR + 7_200, False),
+        (0, True),
     ],
-    ids=["groups", "usage"],
 )
-def test_no_more_is_read_than_a_bound_allows(parse, most, render):
-    assert len(parse(an_answer(render(most)))) == most
-    with pytest.raises(InvalidResponse, match=f"length <= {most}"):
-        parse(an_answer(render(most + 1)))
+def test_rows_of_hours_that_were_not_requested_are_left_out(created_at, is_counted):
+    """A row without a time is of the whole range."""
+    assert bool(usage(a_usage_row(created_at=created_at))) is is_counted
+
+
+def test_usage_of_no_key_is_summed_by_model_alone():
+    rows = (
+        a_usage_row(token_id=0, use_group="vip"),
+        a_usage_row(token_id=0, use_group="default"),
+        a_usage_row(token_id=7, token_name="web", use_group="vip"),
+    )
+
+    assert usage(*rows, by_key=True) == {
+        Series(model="small"): Amounts(quota=10, tokens=18, requests=2),
+        Series(model="small", key_id=7): Amounts(quota=5, tokens=9, requests=1),
+    }
+
+
+def test_models_whose_names_are_alike_as_labels_are_one():
+    rows = (a_usage_row(model_name="m" * 200 + "a"), a_usage_row(model_name="m" * 200 + "b"))
+
+    assert usage(*rows) == {Series(model="m" * 200): Amounts(quota=10, tokens=18, requests=2)}
+
+
+def test_no_more_groups_are_read_than_a_bound_allows():
+    most = {str(name): {} for name in range(1_000)}
+
+    assert len(parse_groups(an_answer(json.dumps(most)))) == 1_000
+    with pytest.raises(InvalidResponse, match="length <= 1000"):
+        parse_groups(an_answer(json.dumps(most | {"one more": {}})))
+
+
+def test_no_more_rows_of_usage_are_read_than_a_bound_allows():
+    most = [a_usage_row(model_name=str(name)) for name in range(10_000)]
+
+    assert len(usage(*most)) == 10_000
+    with pytest.raises(InvalidResponse, match="length <= 10000"):
+        usage(*most, a_usage_row())
+
+
+@pytest.mark.parametrize(
+    ("factor", "expected"),
+    [("0", None), ("0.001", 0.001), ("500000", 500_000.0), ("1e15", 1e15)],
+)
+def test_the_units_of_a_dollar_are_a_sane_number_or_not_said(factor, expected):
+    data = f'{{"quota_per_unit": {factor}}}'
+
+    assert parse_status(an_answer(data)).quota_units_per_usd == expected
+
+
+@pytest.mark.parametrize("factor", ["5e-324", "0.00099", "1.1e15", "-500000", "1e400"])
+def test_units_of_a_dollar_that_no_sum_can_be_divided_by_are_rejected(factor):
+    with pytest.raises(InvalidResponse):
+        parse_status(an_answer(f'{{"quota_per_unit": {factor}}}'))

@@ -19,13 +19,25 @@ from exporter.cometapi.facts import (
 from exporter.cometapi.wire import parse_page
 from exporter.errors import ApiError
 
+# The hour of the samples that have one.
+HOUR = 1_795_500_000
+
+
+def usage_rows(answer: Answer, *, by_key: bool) -> list[dict]:
+    sums = parse_usage(answer, first=HOUR, last=HOUR, by_key=by_key)
+    rows = []
+    for series, amounts in sums.items():
+        rows.append(msgspec.to_builtins(series) | msgspec.to_builtins(amounts))
+    return rows
+
+
 PARSERS = {
     "account": parse_balance,
     "status": parse_status,
     "groups": lambda answer: dict(parse_groups(answer)),
     "subscription": parse_subscriptions,
-    "usage": lambda answer: list(parse_usage(answer, by_key=False)),
-    "flow": lambda answer: list(parse_usage(answer, by_key=True)),
+    "usage": lambda answer: usage_rows(answer, by_key=False),
+    "flow": lambda answer: usage_rows(answer, by_key=True),
 }
 KEY = re.compile(rb'"key": ?"([^"]*)"')
 HARMLESS = {CANARY_KEY.encode(), b"abcd**********wxyz", b"sk-abcd**********wxyz"}

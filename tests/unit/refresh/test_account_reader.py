@@ -3,12 +3,12 @@
 import asyncio
 
 import pytest
-from domain import NOW, FakeReader, FakeWorld, a_balance, failure
+from domain import NOW, FakeReader, FakeWorld, a_balance, an_api_key, failure, used
 from structlog.testing import capture_logs
 
 from exporter.credentials import Secret
 from exporter.errors import Reason
-from exporter.model import Facts, UsageRow
+from exporter.model import Facts
 from exporter.refresh.account_reader import AccountReader
 from exporter.refresh.report import Report
 from exporter.refresh.usage import Ledger
@@ -16,14 +16,18 @@ from exporter.refresh.usage import Ledger
 TOKEN = Secret("CANARYtoken")
 
 
-def reader_of(source, world=None, ledger=None):
+WEB = an_api_key(id=7, name="web", group="vip")
+
+
+def reader_of(source, world=None, ledger=None, listed_keys=None):
     return AccountReader(
         source,
         report=Report("main"),
         world=world or FakeWorld(),
         keep_seconds=3600.0,
         ledger=ledger,
-        patience=0.01,
+        listed_keys=listed_keys,
+        patience=0.5,
     )
 
 
@@ -133,13 +137,9 @@ HOUR_BEGAN = NOW // 3600 * 3600
 WITH_USAGE = Facts(has_usage=True)
 
 
-def used(quota, **over):
-    return UsageRow(**({"model": "gpt-4o", "quota": quota, "tokens": 1, "requests": 1} | over))
-
-
 def test_usage_is_read_with_the_first_facts_and_then_every_five_minutes():
     source, world = (
-        FakeReader(listings=[], facts=WITH_USAGE, usage={False: (used(5),)}),
+        FakeReader(listings=[], facts=WITH_USAGE, usage={False: used(5)}),
         FakeWorld(),
     )
     account = reader_of(source, world, ledger=Ledger(9))
@@ -148,14 +148,13 @@ def test_usage_is_read_with_the_first_facts_and_then_every_five_minutes():
     def a_minute_later():
         seen.append(account.usage.rows[0].quota)
         world.pass_by(60)
-        source.usage[False] = (used(5 + len(seen)),)
+        source.usage[False] = used(5 + len(seen))
 
-    read(account, times=7, between=a_minute_later)
+    read(account, times=12, between=a_minute_later)
 
     assert source.usage_asked[-1] == (HOUR_BEGAN, HOUR_BEGAN, False)
-    assert (
-        seen == [15] * 5 + [25] * 2
-    )  # the day, the last hour and this one; then what the last two grew by
+    # What this hour and the one before, which is still written, grew by.
+    assert seen == [0] * 5 + [10] * 5 + [20] * 2
 
 
 @pytest.mark.parametrize("facts", [Facts(), Facts(has_usage=False)])
@@ -168,7 +167,7 @@ def test_usage_is_not_asked_for_where_the_gateway_records_none(facts):
 
 def test_usage_that_fails_for_a_while_is_kept_and_asked_for_by_the_next_refresh():
     source, world = (
-        FakeReader(listings=[], facts=WITH_USAGE, usage={False: (used(5),)}),
+        FakeReader(listings=[], facts=WITH_USAGE, usage={False: used(5)}),
         FakeWorld(),
     )
     account = reader_of(source, world, ledger=Ledger(9))
@@ -177,17 +176,19 @@ def test_usage_that_fails_for_a_while_is_kept_and_asked_for_by_the_next_refresh(
     source.usage[False] = failure(Reason.TIMEOUT)
     read(account)
     kept, asked = account.usage.rows[0].quota, len(source.usage_asked)
-    source.usage[False] = (used(6),)
+    source.usage[False] = used(6)
     read(account)
 
-    assert (kept, account.usage.rows[0].quota) == (15, 17)
+    assert (kept, account.usage.rows[0].quota) == (0, 2)
     assert len(source.usage_asked) > asked
 
 
 def test_usage_by_key_is_counted_for_known_keys_alone():
-    rows = (used(5, key_id=7, key_name="web"), used(9, key_id=8, key_name="gone"))
+    sums = used(5, key_id=7) | used(9, key_id=8)
     account = reader_of(
-        FakeReader(listings=[], facts=WITH_USAGE, usage={True: rows}), ledger=Ledger(9, lambda: {7})
+        FakeReader(listings=[], facts=WITH_USAGE, usage={True: sums}),
+        ledger=Ledger(9),
+        listed_keys=lambda: {7: WEB},
     )
     read(account)
 
@@ -195,23 +196,24 @@ def test_usage_by_key_is_counted_for_known_keys_alone():
 
 
 def test_a_gateway_that_does_not_sum_by_key_is_asked_by_model():
-    source = FakeReader(listings=[], facts=WITH_USAGE, usage={True: None, False: (used(5),)})
-    account = reader_of(source, ledger=Ledger(9, lambda: {7}))
+    source = FakeReader(listings=[], facts=WITH_USAGE, usage={True: None, False: used(5)})
+    account = reader_of(source, ledger=Ledger(9), listed_keys=lambda: {7: WEB})
     read(account)
 
-    assert account.usage.rows[0].quota == 15
+    assert [(row.key_id, row.model) for row in account.usage.rows] == [(0, "gpt-4o")]
 
 
 def test_another_account_behind_the_token_begins_its_counters_again():
     source = FakeReader(
-        listings=[], facts=WITH_USAGE, usage={False: (used(5),)}, balance=a_balance(account_id=1)
+        listings=[], facts=WITH_USAGE, usage={False: used(5)}, balance=a_balance(account_id=1)
     )
     account = reader_of(source, ledger=Ledger(9))
     read(account)
-    source.balance, source.usage[False] = a_balance(account_id=2), (used(1),)
+    source.balance = a_balance(account_id=2)
+    source.usage[False] = used(100)
     read(account, times=2)
 
-    assert account.usage.rows[0].quota == 3
+    assert account.usage.rows[0].quota == 0
 
 
 @pytest.mark.parametrize("during", ["hours", "month"])
@@ -230,7 +232,7 @@ def test_usage_that_is_being_read_when_another_account_appears_is_not_shown(duri
 
     reading = asyncio.Event()
     account = reader_of(
-        Swapped(listings=[], facts=WITH_USAGE, usage={False: (used(5),)}), ledger=Ledger(9)
+        Swapped(listings=[], facts=WITH_USAGE, usage={False: used(5)}), ledger=Ledger(9)
     )
     account.balance = a_balance(account_id=1)
     read(account)
@@ -239,24 +241,43 @@ def test_usage_that_is_being_read_when_another_account_appears_is_not_shown(duri
 
 
 def test_usage_by_key_waits_for_the_first_listing():
-    ids, source = [], FakeReader(listings=[], facts=WITH_USAGE, usage={True: (used(5, key_id=7),)})
-    account = reader_of(source, ledger=Ledger(9, lambda: ids))
+    listed = {}
+    source = FakeReader(listings=[], facts=WITH_USAGE, usage={True: used(5, key_id=7)})
+    account = reader_of(source, ledger=Ledger(9), listed_keys=lambda: listed)
     read(account)
     asked_before = list(source.usage_asked)
-    ids.append(7)
+    listed[7] = WEB
     read(account)
 
     assert asked_before == []
-    assert account.usage.rows[0].quota == 15  # the day before, too
+    assert [row.key_name for row in account.usage.rows] == ["web"]
+
+
+def test_a_renamed_key_is_renamed_in_its_usage_by_the_next_listing():
+    listed = {7: WEB}
+    source = FakeReader(listings=[], facts=WITH_USAGE, usage={True: used(5, key_id=7)})
+    account = reader_of(source, ledger=Ledger(9), listed_keys=lambda: listed)
+    read(account)
+    listed[7] = an_api_key(id=7, name="shop", group="")
+    asyncio.run(account.relabel_usage())
+
+    assert [(row.key_name, row.group) for row in account.usage.rows] == [("shop", "")]
+
+
+def test_hours_are_those_of_the_gateways_clock():
+    source = FakeReader(listings=[], facts=WITH_USAGE, usage={False: used(5)}, clock_skew=3_600.0)
+    read(reader_of(source, FakeWorld(), ledger=Ledger(9)))
+
+    assert source.usage_asked[2] == (HOUR_BEGAN - 3_600, HOUR_BEGAN - 3_600, False)
 
 
 def test_a_token_that_is_refused_for_a_while_does_not_end_the_count_by_key():
     source, world = (
-        FakeReader(listings=[], facts=WITH_USAGE, usage={True: (used(5, key_id=7),)}),
+        FakeReader(listings=[], facts=WITH_USAGE, usage={True: used(5, key_id=7)}),
         FakeWorld(),
     )
-    account = reader_of(source, world, ledger=Ledger(9, lambda: {7}))
-    for answer in ((used(5, key_id=7),), None, (used(6, key_id=7),)):
+    account = reader_of(source, world, ledger=Ledger(9), listed_keys=lambda: {7: WEB})
+    for answer in (used(5, key_id=7), None, used(6, key_id=7)):
         source.usage[True] = answer
         read(account)
         world.pass_by(300)
@@ -266,7 +287,7 @@ def test_a_token_that_is_refused_for_a_while_does_not_end_the_count_by_key():
 
 def test_the_month_is_summed_once_in_every_hour():
     source, world = (
-        FakeReader(listings=[], facts=WITH_USAGE, usage={False: (used(5),)}),
+        FakeReader(listings=[], facts=WITH_USAGE, usage={False: used(5)}),
         FakeWorld(now=HOUR_BEGAN),
     )
     account = reader_of(source, world, ledger=Ledger(9))
@@ -275,11 +296,12 @@ def test_the_month_is_summed_once_in_every_hour():
     def five_minutes_later():
         seen.append(account.usage.spending.models)
         world.pass_by(300)
-        source.usage[False] = (used(6),)
+        source.usage[False] = used(6)
 
     read(account, times=13, between=five_minutes_later)
 
-    assert seen == [(("gpt-4o", 5, 10),)] * 12 + [(("gpt-4o", 6, 12),)]
+    # The day and two weeks before it in the month.
+    assert seen == [(("gpt-4o", 5, 15),)] * 12 + [(("gpt-4o", 6, 18),)]
 
 
 def test_a_month_that_fails_for_a_while_is_read_with_the_next_usage():
@@ -292,7 +314,7 @@ def test_a_month_that_fails_for_a_while_is_read_with_the_next_usage():
 
     world = FakeWorld(now=HOUR_BEGAN)
     account = reader_of(
-        NoMonthYet(listings=[], facts=WITH_USAGE, usage={False: (used(5),)}), world, Ledger(9)
+        NoMonthYet(listings=[], facts=WITH_USAGE, usage={False: used(5)}), world, Ledger(9)
     )
     seen = []
 
@@ -302,7 +324,7 @@ def test_a_month_that_fails_for_a_while_is_read_with_the_next_usage():
 
     read(account, times=2, between=five_minutes_later)
 
-    assert seen == [None, (("gpt-4o", 5, 10),)]
+    assert seen == [None, (("gpt-4o", 5, 15),)]
 
 
 async def in_vain():
@@ -325,8 +347,8 @@ def test_a_month_that_cannot_be_read_holds_no_counter_up(answer):
             )
 
     account = reader_of(
-        NoDays(listings=[], facts=WITH_USAGE, usage={False: (used(5),)}), ledger=Ledger(9)
+        NoDays(listings=[], facts=WITH_USAGE, usage={False: used(5)}), ledger=Ledger(9)
     )
     read(account)
 
-    assert (account.usage.rows[0].quota, account.usage.spending) == (15, None)
+    assert (account.usage.rows[0].model, account.usage.spending) == ("gpt-4o", None)

@@ -18,12 +18,13 @@ from domain import (
     an_api_key,
     failure,
     keys,
+    used,
 )
 from structlog.testing import capture_logs
 
 from exporter.credentials import TokenFile
 from exporter.errors import RateLimited, Reason
-from exporter.model import Facts, UsageRow
+from exporter.model import Facts
 from exporter.refresh import refresher
 from exporter.refresh.account_reader import AccountReader
 from exporter.refresh.refresher import Refresher
@@ -97,10 +98,6 @@ def token_file(tmp_path):
     path = tmp_path / "token"
     path.write_text("old")
     return path
-
-
-def used_by(key_id):
-    return UsageRow(model="gpt-4o", key_id=key_id, quota=5, tokens=1, requests=1)
 
 
 def loud(logs):
@@ -221,7 +218,7 @@ def test_the_last_refresh_alone_waits_for_a_slow_balance(is_last, monkeypatch):
 def test_the_last_refresh_reads_usage_by_key_even_if_it_is_the_first():
     played = stage(GOOD, usage="key-model")
     played.reader.facts = Facts(has_usage=True)
-    played.reader.usage = {True: (used_by(2), used_by(9)), False: ()}
+    played.reader.usage = {True: used(5, key_id=2) | used(5, key_id=9), False: {}}
     with capture_logs():
         asyncio.run(played.refresher.refresh(is_last=True))
 
@@ -522,7 +519,7 @@ def test_the_clock_skew_is_known_after_a_failure_too():
 )
 def test_usage_is_asked_for_as_the_settings_say(settings, asked):
     played = stage(GOOD, **settings)
-    played.reader.facts, played.reader.usage = Facts(has_usage=True), {True: (), False: ()}
+    played.reader.facts, played.reader.usage = Facts(has_usage=True), {True: {}, False: {}}
     played.refreshes(2)
 
     assert {by_key for _, _, by_key in played.reader.usage_asked} == asked
@@ -548,7 +545,7 @@ def test_keys_that_a_reload_excludes_go_at_once_and_are_not_taken_for_lost():
     played = stage(listing, usage="key-model")
     changed = stage(listing, usage="key-model", keys_exclude=re.compile("test/.*"))
     played.reader.facts = Facts(has_usage=True)
-    played.reader.usage = {True: (used_by(20), used_by(21)), False: ()}
+    played.reader.usage = {True: used(5, key_id=20) | used(5, key_id=21), False: {}}
     played.refreshes(3)
     changed.refresher.take_over(played.refresher)
     shown = changed.refresher.state
