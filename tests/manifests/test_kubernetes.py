@@ -1,6 +1,7 @@
 """The Kubernetes resources: built by kustomize, checked against the clusters' schemas, in sync with their sources."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -158,3 +159,83 @@ def test_a_dashboard_is_the_one_of_grafana_and_small_enough_to_be_applied(everyt
     assert json.loads(resource["data"][f"{name}.json"]) == source
     assert len(json.dumps(resource, ensure_ascii=False).encode()) < APPLIED_COPY_LIMIT
     assert resource["metadata"]["labels"]["grafana_dashboard"] == "1"
+
+
+READMES = (ROOT / "README.md", ROOT / "deploy/README.md")
+OWN_IMAGE = "registry.example.org/cometapi-exporter:0.1.0"
+
+
+def commands_of(readme: Path) -> list[str]:
+    """Return the commands that edit kustomizations."""
+    return re.findall(
+        r"^\(cd deploy/kubernetes.*$", readme.read_text(encoding="utf-8"), re.MULTILINE
+    )
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """Return a folder with a copy of the manifests, where a README's commands can be run."""
+    shutil.copytree(KUBERNETES, tmp_path / "deploy/kubernetes")
+    return tmp_path
+
+
+def images_of(found: list[dict[str, Any]]) -> list[str]:
+    """Return the images of the only workload."""
+    return [container["image"] for container in pod_of(found)["containers"]]
+
+
+@pytest.mark.parametrize("readme", READMES, ids=["README.md", "deploy/README.md"])
+@pytest.mark.parametrize("folder", [".", "exporter", "sharded"])
+def test_the_image_of_the_readme_is_what_each_folder_applies(readme, folder, clone):
+    require("kustomize")
+    command = commands_of(readme)[0]
+    output_of("sh", "-c", command, cwd=clone)
+
+    assert images_of(build(clone / "deploy/kubernetes" / folder)) == [OWN_IMAGE]
+
+
+@pytest.mark.parametrize(
+    ("folder", "component"),
+    [(".", "openshift"), ("exporter", "../openshift"), ("sharded", "../openshift")],
+)
+def test_the_component_for_openshift_leaves_user_and_groups_to_the_cluster(
+    folder, component, clone, problems_of
+):
+    require("kustomize")
+    (command,) = commands_of(ROOT / "deploy/README.md")[1:]
+    shown = "cd deploy/kubernetes && kustomize edit add component openshift"
+    place = clone / "deploy/kubernetes" / folder
+    assert command == f"({shown})"
+    output_of("kustomize", "edit", "add", "component", component, cwd=place)
+    found = build(place)
+
+    assert pod_of(found)["securityContext"] == {
+        "runAsNonRoot": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    assert problems_of(found) == []
+    assert faults_of(found) == []
+
+
+def test_openshift_s_dns_and_prometheus_reach_their_ports(clone):
+    require("kustomize")
+    output_of("kustomize", "edit", "add", "component", "openshift", cwd=clone / "deploy/kubernetes")
+    policy = the(build(clone / "deploy/kubernetes"), "NetworkPolicy")["spec"]
+    (scraper,) = policy["ingress"][0]["from"]
+
+    assert scraper["namespaceSelector"]["matchLabels"] == {
+        "kubernetes.io/metadata.name": "openshift-user-workload-monitoring"
+    }
+    assert [port["port"] for rule in policy["egress"] for port in rule["ports"]] == [
+        53,
+        53,
+        443,
+        5353,
+        5353,
+    ]
+
+
+def test_the_strategy_names_its_type_without_which_each_apply_would_report_a_change(everything):
+    strategy = the(everything, "Deployment")["spec"]["strategy"]
+
+    assert strategy["type"] == "RollingUpdate"
