@@ -1,4 +1,4 @@
-"""Write the report of `--check`: a table of the accounts, and below it what is wrong and what to do.
+"""Write the report of `--check`: a table of the accounts, then what is wrong and how to fix it.
 
 Pure: states in, text out.
 """
@@ -24,9 +24,9 @@ Remark = tuple[str, str, str]
 
 
 def report(states: Sequence[AccountState], now: float, *, in_file: bool = False) -> str:
-    """Return the report in colours for people on the refresh of each account, as of unix time *now*.
+    """Return the report on the refresh of each account, with colours, as of unix time *now*.
 
-    With *in_file* advice names the keys of the accounts file instead of flags.
+    With *in_file*, advice names the settings of the configuration file instead of flags.
     """
     rows = [_HEADERS, *(_row(state, now) for state in states)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -37,7 +37,8 @@ def report(states: Sequence[AccountState], now: float, *, in_file: bool = False)
     for state in states:
         for colour, found, advice in _remarks(state, now, in_file=in_file):
             lines += ["", f"{state.name}: {click.style(found, fg=colour)}"]
-            lines += [f"  what to do: {advice}"] if advice else []
+            if advice:
+                lines.append(f"  what to do: {advice}")
     return "\n".join(lines)
 
 
@@ -69,7 +70,9 @@ def _balance(state: AccountState) -> str:
     if paying is None:
         return wallet
     left = paying.remaining_quota
-    return f"{wallet} + subscription{'' if left is None else f' {_dollars(state, left)}'}"
+    if left is None:
+        return f"{wallet} + subscription"
+    return f"{wallet} + subscription {_dollars(state, left)}"
 
 
 def _dollars(state: AccountState, units: float) -> str:
@@ -108,14 +111,18 @@ def _remarks_on_keys(state: AccountState, now: float) -> Iterator[Remark]:
         )
     dry = [key for key in state.keys if state.is_probably_dry(key, now)]
     if dry:
-        found = f"{_names(dry)} probably ran dry: less is left than a usual request costs, and nothing was spent lately"
+        found = (
+            f"{_names(dry)} probably ran dry: less is left than a usual request costs, "
+            "and nothing was spent lately"
+        )
         yield "yellow", found, "raise the quota of these keys, or disable them"
 
 
 def _names(keys: Sequence[ApiKey]) -> str:
     """Name a few keys; names are written so that nothing in them can act on a terminal."""
     names = [f"{key.name!r} (id {key.id})" for key in keys[:MOST_NAMES]]
-    names += [f"{len(keys) - MOST_NAMES} more"] if len(keys) > MOST_NAMES else []
+    if len(keys) > MOST_NAMES:
+        names.append(f"{len(keys) - MOST_NAMES} more")
     return f"{count(len(keys), 'key')}: {', '.join(names)}:"
 
 

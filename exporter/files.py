@@ -1,7 +1,7 @@
-"""Read a file without waiting for it.
+"""Read files that users name, without blocking on what is not a regular file.
 
-Talks to: the file system. A FIFO, a device or a folder in place of the file is an error, not a
-wait; how long a mount that hangs may take is for the caller to bound.
+Talks to: the file system. A FIFO, a device or a folder is an error. A mount that hangs still
+blocks: callers limit the time themselves (`workers.SingleFlight`).
 """
 
 import errno
@@ -10,14 +10,19 @@ import ssl
 import stat
 from pathlib import Path
 
+# Settings have kilobytes; more than a megabyte is the wrong file.
 LARGEST_TEXT = 1024 * 1024
+# A bundle of all public certificate authorities has about a quarter of a megabyte.
 LARGEST_CERTIFICATES = 16 * 1024 * 1024
 
 Identity = tuple[int, ...] | None
 
 
 def read_file(path: Path, limit: int) -> bytes:
-    """Return the first *limit* bytes of the regular file at *path*; raises OSError, with `strerror` for people."""
+    """Return the first *limit* bytes of the regular file at *path*.
+
+    Raises OSError, with `strerror` for people.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     with os.fdopen(descriptor, "rb") as file:
         mode = os.fstat(descriptor).st_mode
@@ -29,7 +34,10 @@ def read_file(path: Path, limit: int) -> bytes:
 
 
 def read_text(path: Path) -> str:
-    """Return the text of the file at *path*, a megabyte at most; raises OSError, with `strerror` for people."""
+    """Return the text of the file at *path*, at most a megabyte.
+
+    Raises OSError, with `strerror` for people.
+    """
     content = read_file(path, LARGEST_TEXT + 1)
     if len(content) > LARGEST_TEXT:
         raise OSError(errno.EFBIG, "larger than a megabyte", str(path))
@@ -40,7 +48,7 @@ def read_text(path: Path) -> str:
 
 
 def identity(path: Path) -> Identity:
-    """Return what changes when the file at *path* does; None where it cannot be seen."""
+    """Return a value that changes with the file at *path*; None if the file cannot be examined."""
     try:
         found = path.stat()
     except OSError:
@@ -49,12 +57,12 @@ def identity(path: Path) -> Identity:
 
 
 def read_pem(path: Path) -> str:
-    """Return the ASCII text of a PEM file, whose comments may be in any encoding; raises OSError."""
+    """Return the ASCII text of a PEM file, ignoring other characters; raises OSError."""
     return read_file(path, LARGEST_CERTIFICATES).decode("ascii", "ignore")
 
 
 def read_certificates(path: Path) -> str:
-    """Return the certificate authorities in the PEM file at *path*; raises OSError where there are none."""
+    """Return the certificate authorities in the PEM file at *path*; raises OSError without any."""
     text = read_pem(path)
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)

@@ -74,7 +74,7 @@ def count(number: int, noun: str) -> str:
 
 
 def utc(at: float) -> str:
-    """Write a unix time as `2025-06-15 14:00:00 UTC`; what no calendar holds is written as its number."""
+    """Write a unix time as `2025-06-15 14:00:00 UTC`, or as a number beyond the year 9999."""
     if not 0 <= at <= LAST_MOMENT:
         return f"{at:.0f}"
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -1,9 +1,9 @@
-"""Write log lines for people and machines: logfmt or JSON on standard error, from a separate thread.
+"""Write log lines as logfmt or JSON to standard error, from a separate thread.
 
-Talks to: standard error. Knows structlog and the standard library's logging, nothing else. A line
-that cannot be written, or not in time, is dropped and counted: no log line stops, delays or ends
-the program. Libraries that log what they send are kept quiet, and exceptions are written without
-the values of their variables.
+Talks to: standard error. Knows structlog and the standard library's logging, nothing else. Lines
+that cannot be written in time are dropped and counted, so logging never blocks or ends the program.
+Libraries that log what they send are silenced, and tracebacks do not contain the values of
+variables.
 """
 
 import atexit
@@ -18,11 +18,14 @@ import structlog
 
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("logfmt", "json")
+# More than a burst of all accounts failing at once.
 MAX_WAITING_LINES = 1000
+# At exit, for a reader of the log that is slow but alive.
 FLUSH_SECONDS = 1.0
 
 _QUIET = ("httpx", "httpcore", "stamina", "uvicorn.access")
-_RARELY = ("asyncio", "uvicorn", "uvicorn.error", "uvicorn.asgi")  # clients can make them warn
+# Clients can make these warn, so only their errors are logged.
+_RARELY = ("asyncio", "uvicorn", "uvicorn.error", "uvicorn.asgi")
 
 
 class _Counting(logging.Handler):
@@ -30,8 +33,9 @@ class _Counting(logging.Handler):
 
     dropped = 0
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - logging's signature
-        """Count a line for which there is no room, or that could not be written."""
+    # The signature is that of logging.
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802
+        """Count a line that did not fit into the queue, or could not be written."""
         self.dropped += 1
 
 
@@ -69,7 +73,10 @@ _output: _Output | None = None
 
 
 def set_up_logs(level: str, style: str, *, stream: TextIO | None = None) -> None:
-    """Send every log line from *level* up to *stream*, standard error by default, as *style* of `FORMATS`."""
+    """Write log lines of at least *level* to *stream*, in the *style* of `FORMATS`.
+
+    The default *stream* is standard error.
+    """
     global _output  # noqa: PLW0603 - logging is one for a process
     flush_logs()
     _output = _Output(stream or _standard_error(), style)
@@ -84,7 +91,8 @@ def set_up_logs(level: str, style: str, *, stream: TextIO | None = None) -> None
         logger_factory=lambda *_: logging.getLogger("exporter"),
         cache_logger_on_first_use=False,
     )
-    logging.getLogger("exporter").setLevel(logging.DEBUG)  # structlog has filtered
+    # structlog has filtered by level already.
+    logging.getLogger("exporter").setLevel(logging.DEBUG)
     root = logging.getLogger()
     root.handlers[:] = [_output.handler]
     root.setLevel(logging.WARNING)
@@ -107,7 +115,7 @@ def flush_logs(seconds: float = FLUSH_SECONDS) -> None:
 
 
 def _standard_error() -> TextIO:
-    """Return standard error without a buffer: nothing is left to be flushed, and to fail, when the program ends."""
+    """Return standard error without a buffer, so that no flush can fail when the program exits."""
     try:
         return io.TextIOWrapper(
             io.FileIO(sys.stderr.fileno(), "w", closefd=False),
@@ -115,7 +123,8 @@ def _standard_error() -> TextIO:
             errors="backslashreplace",
             write_through=True,
         )
-    except (AttributeError, OSError):  # closed, or replaced by something that is no file
+    except (AttributeError, OSError):
+        # Closed, or replaced by an object that is not a file.
         return sys.stderr or io.StringIO()
 
 

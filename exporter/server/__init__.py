@@ -1,1 +1,1 @@
-"""How the exporter is reached: listeners, connections, TLS, passwords. Knows ASGI and nothing of keys."""
+"""Accept connections: listeners, deadlines, TLS, passwords. Knows ASGI and nothing of keys."""

@@ -198,7 +198,7 @@ class Connection(H11Protocol):
         return now - self._sending.since >= self._limits.response_seconds
 
     def _has_client_gone(self) -> bool:
-        """Whether the client closed its side while reading is paused, which asyncio does not notice."""
+        """Whether the client closed its side; asyncio does not notice while reading is paused."""
         if not self.flow.read_paused:
             return False
         poll = select.poll()

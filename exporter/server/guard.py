@@ -22,14 +22,25 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from exporter.server.web_config import WebConfig
 
 OPEN_PATHS = frozenset({"/-/healthy", "/-/ready"})
-LONGEST_CREDENTIALS, BCRYPT_BYTES = 1024, 72
-MAX_REMEMBERED, MAX_WAITING, MAX_WAITING_PER_CLIENT = 128, 32, 4
+# Of the encoded user and password: far more than any password manager makes.
+LONGEST_CREDENTIALS = 1024
+# bcrypt ignores further bytes of a password.
+BCRYPT_BYTES = 72
+# Passwords that were right, so that a scrape costs no hash. More than there are users.
+MAX_REMEMBERED = 128
+# Logins that wait for their hash: 32 of cost 10 take about two seconds.
+MAX_WAITING = 32
+# One client leaves most of the queue to others.
+MAX_WAITING_PER_CLIENT = 4
 # Salt and digest of no password: what the password of an unknown user is compared with.
 NO_DIGEST = "." * 53
 
 
 class Guard:
-    """An ASGI application in front of *app*; each request calls *read_config*, so that users change live."""
+    """An ASGI application in front of *app* that asks for a password if users are configured.
+
+    Each request calls *read_config*, so changes of the users take effect at once.
+    """
 
     def __init__(self, app: ASGIApp, read_config: Callable[[], WebConfig]) -> None:
         self._app = app
@@ -37,7 +48,7 @@ class Guard:
         self._passwords = Passwords(bcrypt.checkpw)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 401 or 503, or pass the request on."""
+        """Respond with 401 or 503, or pass the request on."""
         config = self._read_config()
         send = _with_headers(send, config.headers) if config.headers else send
         await (await self._choose(scope, config.users))(scope, receive, send)
@@ -72,14 +83,18 @@ def _with_headers(send: Send, headers: Mapping[str, str]) -> Send:
         if message["type"] == "http.response.start":
             given = MutableHeaders(scope=message)
             for name, value in headers.items():
-                given.setdefault(name, value)  # what a page sets itself fits it better
+                # The page's own value fits it better.
+                given.setdefault(name, value)
         await send(message)
 
     return send_with_headers
 
 
 def read_credentials(authorization: str) -> tuple[str, str] | None:
-    """Return user and password of an `Authorization` header, None if it has none. Source: RFC 7617."""
+    """Return user and password of an `Authorization` header; None if it has none.
+
+    Source: RFC 7617.
+    """
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "basic" or len(token) > LONGEST_CREDENTIALS:
         return None
@@ -109,13 +124,13 @@ class Passwords:
     async def accept(
         self, user: str, password: str, users: Mapping[str, str], *, client: str
     ) -> bool:
-        """Whether *password* is that of *user*; an unknown user costs as much time as a known one.
+        """Return whether *password* is that of *user*.
 
-        Raises TooManyLogins where the line of the address *client*, or that of all, is full.
+        An unknown user costs as much time as a known one. Raises TooManyLogins if too many logins
+        of the address *client*, or of all clients, are waiting.
         """
         hashed = users.get(user)
-        # Tells results apart without keeping a password; another hash in the file is another
-        # result.
+        # Identifies a result without keeping the password. A changed hash is another result.
         digest = hashlib.blake2b(repr((user, password, hashed)).encode(), key=self._secret).digest()
         if digest in self._good:
             return True
@@ -126,16 +141,20 @@ class Passwords:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, check)
         finally:
-            self._waiting -= Counter([client])  # forgets addresses that have none left
+            # Counter subtraction drops addresses that have none left.
+            self._waiting -= Counter([client])
 
     def _check(
         self, digest: bytes, password: str, hashed: str | None, users: Mapping[str, str]
     ) -> bool:
-        if digest in self._good:  # meanwhile
+        # Another request may have brought the same password while this one waited.
+        if digest in self._good:
             return True
         cost = max(each.split("$")[2] for each in users.values())
-        against = hashed or f"$2b${cost}${NO_DIGEST}"  # what the costliest of the users costs
-        secret = password.encode()[:BCRYPT_BYTES]  # bcrypt reads no more; the library refuses more
+        # For an unknown user: as expensive as the most expensive hash of a known one.
+        against = hashed or f"$2b${cost}${NO_DIGEST}"
+        # The library rejects longer passwords; other implementations ignore the rest.
+        secret = password.encode()[:BCRYPT_BYTES]
         if not self._check_password(secret, against.encode()) or hashed is None:
             return False
         self._good[digest] = None

@@ -61,7 +61,7 @@ class PhaseClock:
         self.since = now
 
     def observe(self, phase: Phase, now: float) -> None:
-        """Restart the clock if *phase* is a new one: receiving more bytes does not extend a deadline."""
+        """Restart the clock if the phase changed; receiving more bytes does not extend it."""
         if phase is not self._phase:
             self.restart(phase, now)
 

@@ -1,4 +1,4 @@
-"""Judge request heads: which get no page, and which path is meant.
+"""Reject requests that the application must not see, and normalize absolute-form targets.
 
 Pure: an ASGI scope in, a response or a scope out.
 """
@@ -13,13 +13,16 @@ ORIGIN = re.compile(rb"https?://[^/]*", re.IGNORECASE)
 
 
 def refusal(scope: Scope, head_bytes: int) -> PlainTextResponse | None:
-    """Return what to answer to a request that no page is for: a proxy's, HTTP/2's, an ambiguous or a huge one."""
+    """Return the response to a request that must be rejected, or None.
+
+    Rejected are requests to a proxy, of another HTTP version, of ambiguous length, and those whose
+    head is larger than *head_bytes*.
+    """
     target = len(scope["raw_path"]) + len(scope["query_string"])
     if scope["http_version"] not in ("1.0", "1.1"):
         status, text = 505, "only HTTP/1.1 is spoken here"
-    elif (
-        scope["method"] == "CONNECT"
-    ):  # h11 would make a tunnel of the connection if the application said 200
+    elif scope["method"] == "CONNECT":
+        # h11 would turn the connection into a tunnel if the application responded with 200.
         status, text = 405, "this is not a proxy"
     elif {b"transfer-encoding", b"content-length"} <= {name for name, _ in scope["headers"]}:
         status, text = 400, "both Transfer-Encoding and Content-Length"
@@ -31,7 +34,10 @@ def refusal(scope: Scope, head_bytes: int) -> PlainTextResponse | None:
 
 
 def in_origin_form(scope: Scope) -> Scope:
-    """Return *scope* with its path alone where the request names a host too, as RFC 9112 section 3.2.2 allows."""
+    """Return *scope* without scheme and host in its path.
+
+    A client may send them, and a server must accept them. Source: RFC 9112 section 3.2.2.
+    """
     match = ORIGIN.match(scope["raw_path"])
     if match is None:
         return scope

@@ -1,4 +1,4 @@
-"""Keep a web config in service: build its TLS context, follow its files as they change, survive broken ones.
+"""Follow a web config: build its TLS context, reload changed files, keep the last valid version.
 
 Talks to: the web config file and the certificates that it names. Knows no sockets, no HTTP.
 """
@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 
 def build_context(tls: TlsSettings) -> ssl.SSLContext:
-    """Make a server's TLS context. Raises YamlError with everything that is wrong with the files."""
+    """Make a server's TLS context; raises YamlError with every problem of the files."""
     problems = [
         *_problems(tls.cert_file, "cert_file", CERTIFICATE),
         *_problems(tls.key_file, "key_file", KEY),
@@ -35,9 +35,8 @@ def build_context(tls: TlsSettings) -> ssl.SSLContext:
     context.options |= ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols(["http/1.1"])
     try:
-        context.load_cert_chain(
-            tls.cert_file, tls.key_file, password=""
-        )  # "": OpenSSL never asks the terminal
+        # With an empty password, OpenSSL never asks for one at the terminal.
+        context.load_cert_chain(tls.cert_file, tls.key_file, password="")
         if tls.client_ca_file is not None:
             context.load_verify_locations(tls.client_ca_file)
     except (OSError, ValueError) as exc:
@@ -55,7 +54,10 @@ def _problems(path: Path, key: str, mark: str) -> Iterator[str]:
     if mark not in text:
         yield f"{PLACE}.{key}: expected PEM with a line that holds {mark!r}"
     elif "ENCRYPTED" in text and key == "key_file":
-        yield f"{PLACE}.{key}: the key is encrypted; use one without a passphrase, in a file only the exporter can read"
+        yield (
+            f"{PLACE}.{key}: the key is encrypted; use one without a passphrase, "
+            "in a file only the exporter can read"
+        )
 
 
 def _openssl_reason(error: Exception) -> str:
@@ -63,15 +65,19 @@ def _openssl_reason(error: Exception) -> str:
     if reason == "KEY_VALUES_MISMATCH":
         return "the key does not belong to the certificate"
     if reason in {"EE_KEY_TOO_SMALL", "CA_MD_TOO_WEAK", "CA_KEY_TOO_SMALL"}:
-        return "the certificate is too weak for OpenSSL; create one with a larger key and a newer digest"
+        return (
+            "the certificate is too weak for OpenSSL; "
+            "create one with a larger key and a newer digest"
+        )
     return "OpenSSL cannot read a certificate or the key"
 
 
 class WebConfigFile:
-    """A web config file in service: *config* and *context* follow the file and its certificates as they change.
+    """A web config file: *config* and *context* follow the file and its certificates.
 
-    *context* is None for plain HTTP, which never changes while the program runs. What breaks is
-    logged once and changes nothing. Raises YamlError if the file cannot be served at first.
+    *context* is None for plain HTTP; TLS is switched on and off only by a restart. A reload that
+    fails is logged once and changes nothing. The constructor raises YamlError if the file is
+    invalid.
     """
 
     def __init__(self, path: Path) -> None:
@@ -92,9 +98,8 @@ class WebConfigFile:
             log.info("web config reloaded", file=str(self._path))
 
     def _load(self, *, with_tls: bool | None = None) -> tuple[WebConfig, ssl.SSLContext | None]:
-        self._watched = {
-            path: identity(path) for path in self._watched
-        }  # before reading: no change is missed
+        # Before reading, so that a change in between is noticed by the next refresh.
+        self._watched = {path: identity(path) for path in self._watched}
         try:
             config = parse_web_config(read_text(self._path), folder=self._path.parent)
         except OSError as exc:

@@ -1,4 +1,6 @@
-"""Read a web config in the format of the Prometheus exporter-toolkit; docs/web-config.md says what of it.
+"""Parse a web config in the format of the Prometheus exporter-toolkit.
+
+docs/web-config.md says which parts of the format are supported.
 
 Pure: text in, a WebConfig or a YamlError with every problem out. Knows no files, certificates or
 sockets. Messages quote no value that could be a secret: a password pasted where its hash belongs
@@ -25,10 +27,11 @@ CLIENT_AUTH = MappingProxyType(
         "RequireAndVerifyClientCert": "CERT_REQUIRED",
     }
 )
+ALWAYS_VERIFIED = "not supported: a certificate is always verified"
 UNVERIFIED = MappingProxyType(
     {
-        "RequestClientCert": "not supported: a certificate is always verified; write VerifyClientCertIfGiven",
-        "RequireAnyClientCert": "not supported: a certificate is always verified; write RequireAndVerifyClientCert",
+        "RequestClientCert": f"{ALWAYS_VERIFIED}; write VerifyClientCertIfGiven",
+        "RequireAnyClientCert": f"{ALWAYS_VERIFIED}; write RequireAndVerifyClientCert",
     }
 )
 HEADERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -79,7 +82,7 @@ class TlsSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebConfig:
-    """What a web config asks for; *users* maps a name to a bcrypt hash, none of them means no login."""
+    """A parsed web config; *users* maps names to bcrypt hashes, none means no login."""
 
     tls: TlsSettings | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -142,6 +145,7 @@ def _users(top: Section) -> Mapping[str, str]:
         if not BCRYPT.fullmatch(section.text(name)):
             section.complain(
                 name,
-                "expected a bcrypt hash of cost 4 to 16, as `htpasswd -nB NAME` prints after the colon",
+                "expected a bcrypt hash of cost 4 to 16, "
+                "as `htpasswd -nB NAME` prints after the colon",
             )
     return MappingProxyType({name: section.text(name) for name in section.values})

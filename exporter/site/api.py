@@ -1,7 +1,7 @@
-"""Write what the page shows as JSON; docs/api.md is the promise.
+"""Encode what the page shows as JSON; docs/api.md documents the format.
 
-Pure: a snapshot and a choice in, bytes out. Names of fields are stable: one may be added, none
-changes its meaning. Times are unix seconds.
+Pure: a snapshot and a choice in, bytes out. Times are unix seconds. Fields may be added, but no
+field changes its meaning.
 """
 
 from typing import Any
@@ -15,7 +15,8 @@ ENCODER = msgspec.json.Encoder()
 
 
 def document(snapshot: Snapshot, choice: Choice, now: float) -> bytes:
-    """Encode the response. Keys one by one: a single call over 100,000 would keep every other thread waiting."""
+    """Encode the response."""
+    # One by one: a single call for 10,000 keys would hold the interpreter's lock for all of them.
     keys = b",".join(ENCODER.encode(key_item(entry)) for entry in choice.entries)
     return ENCODER.encode(
         {

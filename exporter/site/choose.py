@@ -94,7 +94,7 @@ class Query:
         )
 
     def link(self, **changes: str | int | None) -> str:
-        """Write the same with *changes*, on the first page unless they say which, as a relative address."""
+        """Return the relative URL of this query with *changes*, on page 1 unless they set one."""
         query: Query = replace(self, **{"page": 1, **changes})  # type: ignore[arg-type]
         given = {
             each.name: getattr(query, each.name) for each in fields(self) if each.name != "limit"
@@ -135,7 +135,10 @@ class Choice:
 
 
 def choose(snapshot: Snapshot, query: Query, now: float) -> Choice:
-    """Choose from *snapshot* what *query* selects at unix time *now*; a page past the last is the last."""
+    """Choose from *snapshot* what *query* selects at unix time *now*.
+
+    A page past the last one is the last one.
+    """
     served = [state for state in snapshot.accounts.values() if state.serves_data]
     narrowed = [
         Entry(state, key, judge(state, key, now)) for state, key in _narrowed(served, query)

@@ -1,13 +1,16 @@
-"""ConcurrencyLimiter what expensive responses cost together: N at a time, a short queue behind them, and nothing beyond it.
+"""Limit how many expensive responses are written at a time, with a short queue behind them.
 
-Talks to: the event loop alone. Knows neither requests nor what is answered.
+Talks to: the event loop alone. Knows neither requests nor responses.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-AT_ONCE, QUEUE = 1, 16
+# One: expensive responses are bound by the processor, so a second one would only slow the first.
+AT_ONCE = 1
+# More than the browsers and scripts of one team; the last of them waits for a few seconds.
+QUEUE = 16
 
 T = TypeVar("T")
 
@@ -17,7 +20,7 @@ class Busy(Exception):
 
 
 class ConcurrencyLimiter:
-    """A limit on work that is under way; mutable are the free places and the length of the queue."""
+    """At most *at_once* pieces of work at a time, and at most *queue* waiting."""
 
     def __init__(self, *, at_once: int = AT_ONCE, queue: int = QUEUE) -> None:
         self._free = asyncio.Semaphore(at_once)
@@ -25,10 +28,11 @@ class ConcurrencyLimiter:
         self._waiting = 0
 
     async def run(self, work: Callable[[], Awaitable[T]], *, patient: bool = False) -> T:
-        """Do *work* when its turn comes; raises Busy where the queue is full, unless *patient*.
+        """Start *work* as soon as it may run, and return its result.
 
-        Cancelled while it waits, it never begins. Cancelled later, it keeps its place until it has
-        ended: a thread cannot be stopped, and a second one beside it would break the bound.
+        Raises Busy if the queue is full, unless *patient*. If cancelled while waiting, *work* never
+        starts. If cancelled later, *work* continues and counts until it has ended: a thread cannot
+        be stopped, and a second one beside it would exceed the limit.
         """
         if self._free.locked() and self._waiting >= self._queue and not patient:
             raise Busy
@@ -43,5 +47,6 @@ class ConcurrencyLimiter:
 
     def _ended(self, task: "asyncio.Future[T]") -> None:
         self._free.release()
+        # Retrieve the exception: the client may have left, and asyncio would log it.
         if not task.cancelled():
-            task.exception()  # retrieved: its client may have left
+            task.exception()

@@ -1,17 +1,18 @@
-"""Decide what the status page says; the template writes keys and accounts down through the filters of `formatting`.
+"""Decide what the status page says: the context of its template, and the texts about one key.
 
-Pure: a snapshot, a query and a time in, what the template needs out. Knows no HTML: escaping is the
-template's.
+Pure: a snapshot, a query and a time in, what the template needs out. Knows no HTML: the template
+escapes.
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from exporter.account_notes import skew_note, units_note
 from exporter.formatting import YEAR, count, duration, money, percent, short, utc
-from exporter.model import UnusableReason
+from exporter.model import ApiKey, UnusableReason
 from exporter.site.choose import NO_GROUP, WORST, Choice, Entry, Query, choose
 from exporter.site.verdict import (
     CRITICAL_PART,
@@ -27,7 +28,10 @@ from exporter.site.verdict import (
 from exporter.snapshot import DRY_AFTER_SECONDS, AccountState, Snapshot
 
 PAGE_KEYS = 200
-SHORTEST_REFRESH, LONGEST_REFRESH = 5, 60
+# Bounds of how often the page loads itself again, in seconds.
+SHORTEST_REFRESH = 5
+LONGEST_REFRESH = 60
+# Beyond this, the rate of the past says nothing.
 LONGEST_FORECAST = 10 * YEAR
 
 HEALTH_WORDS: Mapping[Health, tuple[str, str]] = {
@@ -71,6 +75,7 @@ HEALTH_WORDS: Mapping[Health, tuple[str, str]] = {
 }
 """The name of each health, and what it means."""
 
+URGENT = (Health.UNUSABLE, Health.PROBABLY_DRY, Health.CRITICAL)
 REASON_WORDS: Mapping[UnusableReason, str] = {
     **{reason: reason.replace("_", " ").upper() for reason in UnusableReason},
     UnusableReason.ACCOUNT_EXHAUSTED: "ACCOUNT EMPTY",
@@ -111,17 +116,22 @@ def context(snapshot: Snapshot, query: Query, now: float) -> dict[str, Any]:
 
 def title(states: Sequence[AccountState], tally: Mapping[Health, int]) -> str:
     """Begin with what is wrong, so that the browser's tab shows it."""
+    wrong = []
     failing = sum(state.failing is not None for state in states)
-    wrong = [count(failing, "account") + " failing"] if failing else []
-    urgent = (Health.UNUSABLE, Health.PROBABLY_DRY, Health.CRITICAL)
-    wrong += [
-        f"{tally[health]:,} {HEALTH_WORDS[health][0].lower()}" for health in urgent if tally[health]
-    ]
-    return " · ".join([", ".join(wrong), "cometapi-exporter"] if wrong else ["cometapi-exporter"])
+    if failing:
+        wrong.append(f"{count(failing, 'account')} failing")
+    urgent = [each for each in URGENT if tally[each]]
+    wrong += [f"{tally[health]:,} {HEALTH_WORDS[health][0].lower()}" for health in urgent]
+    if not wrong:
+        return "cometapi-exporter"
+    return f"{', '.join(wrong)} · cometapi-exporter"
 
 
 def refresh_seconds(states: Sequence[AccountState]) -> int:
-    """Choose how often the page loads again: with the refreshes, within bounds; soon while a first one is awaited."""
+    """Return after how many seconds the page loads itself again.
+
+    It follows the interval of the accounts, within bounds, and is short until each was read once.
+    """
     if not all(state.first_refresh_ended for state in states):
         return SHORTEST_REFRESH
     interval = min((state.interval_seconds for state in states), default=LONGEST_REFRESH)
@@ -129,23 +139,33 @@ def refresh_seconds(states: Sequence[AccountState]) -> int:
 
 
 def _with(names: Sequence[str], selected: str) -> Sequence[str]:
-    """Keep the selected one among the choices, even where it no longer exists."""
-    return [*names, selected] if selected and selected not in names else names
+    """Keep the selected one among the choices, even if it no longer exists."""
+    if selected and selected not in names:
+        return [*names, selected]
+    return names
 
 
 def pages(page: int, matched: int) -> Sequence[int]:
-    """Return the page numbers to link to: the first, the last and those around *page*; none where there is one page."""
-    last = max(1, -(-matched // PAGE_KEYS))
-    return sorted({1, last, *range(max(1, page - 1), min(last, page + 1) + 1)}) if last > 1 else []
+    """Return the page numbers to link to: the first, the last and those around *page*.
+
+    Empty if there is only one page.
+    """
+    last = math.ceil(matched / PAGE_KEYS)
+    if last <= 1:
+        return []
+    around = range(max(1, page - 1), min(last, page + 1) + 1)
+    return sorted({1, last, *around})
 
 
 def shown(choice: Choice) -> str:
     """Say which keys are shown, of how many."""
-    of = "" if choice.matched == choice.total else f" of {choice.total:,}"
+    is_filtered = choice.matched != choice.total
     if len(choice.entries) == choice.matched:
-        return f"{choice.matched:,}{of} keys" if of else count(choice.matched, "key")
+        if is_filtered:
+            return f"{choice.matched:,} of {choice.total:,} keys"
+        return count(choice.matched, "key")
     last = choice.first + len(choice.entries)
-    matching = f"{choice.matched:,} matching keys" if of else count(choice.matched, "key")
+    matching = count(choice.matched, "matching key" if is_filtered else "key")
     return f"{choice.first + 1:,}\N{EN DASH}{last:,} of {matching}"
 
 
@@ -153,17 +173,19 @@ def why_nothing(snapshot: Snapshot, query: Query) -> str:
     """Say why no key is shown."""
     states = [state for state in snapshot.accounts.values() if query.account in ("", state.name)]
     if states and not any(state.serves_data for state in states):
-        if (
-            len(states) == 1
-            and states[0].failing is not None
-            and states[0].failing_since is not None
-        ):
-            what = "has not been read yet" if states[0].read_at is None else "has no recent data"
-            return f"Account {states[0].name} {what}: {states[0].failing} since {utc(states[0].failing_since)}."
-        if any(not state.first_refresh_ended for state in states):
-            return "The first refresh is in progress: keys appear when it ends."
-        return "There is no data to show: see the accounts above."
+        return _why_no_data(states)
     return "No key matches." if query.is_narrow else "There are no keys."
+
+
+def _why_no_data(states: Sequence[AccountState]) -> str:
+    first = states[0]
+    if len(states) == 1 and first.failing is not None and first.failing_since is not None:
+        problem = "has not been read yet" if first.read_at is None else "has no recent data"
+        since = utc(first.failing_since)
+        return f"Account {first.name} {problem}: {first.failing} since {since}."
+    if any(not state.first_refresh_ended for state in states):
+        return "The first refresh is in progress: keys appear when it ends."
+    return "There is no data to show: see the accounts above."
 
 
 def trouble(state: AccountState, now: float) -> str:
@@ -173,7 +195,8 @@ def trouble(state: AccountState, now: float) -> str:
     if state.read_at is None:
         return f"{since}; no data yet."
     if not state.serves_data:
-        return f"{since}; the data is older than {duration(state.stale_after_seconds)} and no longer shown."
+        age = duration(state.stale_after_seconds)
+        return f"{since}; the data is older than {age} and no longer shown."
     return f"{since}; showing the last known data."
 
 
@@ -184,47 +207,49 @@ def notes(state: AccountState) -> list[str]:
         found.append(f"{count(state.skipped, 'key')} could not be read")
     if state.excluded:
         found.append(f"{count(state.excluded, 'key')} excluded by filters")
-    return [*found, *filter(None, (units_note(state), skew_note(state)))]
+    found += [units_note(state), skew_note(state)]
+    return [note for note in found if note]
 
 
 def badge(entry: Entry, now: float) -> str:
-    """Say in a word or three how a key is."""
-    key, verdict = entry.key, entry.verdict
-    if (
-        verdict.unusable_reason is UnusableReason.EXPIRED
-        and key.expires_at is not None
-        and key.expires_at <= now
-    ):
-        return f"EXPIRED {short(now - key.expires_at)}"
-    if verdict.unusable_reason is UnusableReason.EXHAUSTED and is_never_funded(key):
-        return "NEVER FUNDED"
+    """Say in up to three words how a key is."""
+    key = entry.key
+    verdict = entry.verdict
     if verdict.unusable_reason is not None:
-        return REASON_WORDS[verdict.unusable_reason]
-    if verdict.health in (Health.CRITICAL, Health.WARNING):
-        if verdict.by_expiry and key.expires_at is not None:
-            return f"EXPIRES IN {short(key.expires_at - now)}"
-        own_limit = entry.account.threshold(key).low_quota_usd is not None
-        return f"{money(entry.remaining_usd or 0) if own_limit else percent(share_left(key) or 0)} LEFT"
-    return HEALTH_WORDS[verdict.health][0].upper()
+        return _unusable_badge(key, verdict.unusable_reason, now)
+    if verdict.health not in (Health.CRITICAL, Health.WARNING):
+        return HEALTH_WORDS[verdict.health][0].upper()
+    if verdict.by_expiry and key.expires_at is not None:
+        return f"EXPIRES IN {short(key.expires_at - now)}"
+    # A limit in dollars is compared with dollars, the default limit with a share.
+    if entry.account.threshold(key).low_quota_usd is not None:
+        return f"{money(entry.remaining_usd or 0)} LEFT"
+    return f"{percent(share_left(key) or 0)} LEFT"
+
+
+def _unusable_badge(key: ApiKey, reason: UnusableReason, now: float) -> str:
+    if reason is UnusableReason.EXPIRED and key.expires_at is not None and key.expires_at <= now:
+        return f"EXPIRED {short(now - key.expires_at)}"
+    if reason is UnusableReason.EXHAUSTED and is_never_funded(key):
+        return "NEVER FUNDED"
+    return REASON_WORDS[reason]
 
 
 def runway(entry: Entry, now: float) -> str:
-    """Say how long a key's quota lasts at its average rate since it was created; "" where that cannot be known."""
+    """Say how long a key's quota lasts at its average rate since it was created.
+
+    "" if that cannot be known: the key is not usable, has no limit, was never used, or its age is
+    not reported.
+    """
     key = entry.key
-    age = 0 if key.created_at is None else now - key.created_at
-    if (
-        entry.verdict.unusable_reason is not None
-        or key.remaining_quota is None
-        or key.used_quota <= 0
-        or age <= 0
-    ):
+    if entry.verdict.unusable_reason is not None or key.remaining_quota is None:
         return ""
-    seconds = key.remaining_quota / key.used_quota * age
-    return (
-        duration(seconds)
-        if seconds < LONGEST_FORECAST
-        else f"more than {duration(LONGEST_FORECAST)}"
-    )
+    if key.created_at is None or key.created_at >= now or key.used_quota <= 0:
+        return ""
+    seconds = key.remaining_quota / key.used_quota * (now - key.created_at)
+    if seconds >= LONGEST_FORECAST:
+        return f"more than {duration(LONGEST_FORECAST)}"
+    return duration(seconds)
 
 
 def selector(entry: Entry) -> str:

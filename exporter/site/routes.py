@@ -1,32 +1,33 @@
-"""Answer clients: the metrics, the two probes and, where it is enabled, the status page.
+"""Route requests: to the metrics, the two probes and, if enabled, the status page and the JSON API.
 
-Talks to: Starlette, which calls it. Knows no API, no token, no refresh: it is given the exposition
-and the questions that the probes ask. A gzip scrape of everything is always answered, whatever the
-gateway does and other clients ask for; more expensive responses share a bound. Neither probe does
-any work.
+Talks to: Starlette, which calls it. Knows no gateway, no token, no refresh: it is given the
+exposition and functions that answer the probes. A gzip scrape of everything is always served,
+whatever the gateway does and other clients request; more expensive responses share a limit.
+Neither probe does any work.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from exporter.exposition.scrape import Exposition, chunks
+from exporter.site.api_endpoint import KeysApi
 from exporter.site.concurrency import Busy, ConcurrencyLimiter
 from exporter.site.negotiate import accepts_gzip, choose_format
-from exporter.site.status_page import status_page
+from exporter.site.responses import UNCACHED_HEADERS, text_response
+from exporter.site.status_page import StatusPage
 from exporter.snapshot import Snapshot
 
 HEALTHY_PATH = "/-/healthy"
 READY_PATH = "/-/ready"
 RELOAD_PATH = "/-/reload"
+# Long enough for the queue of expensive responses to drain.
 RETRY_SECONDS = 5
 FEW_PARTS = 200  # of a gzip scrape: more are not joined, so that many slow readers share them
-SAFE = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,9 +59,8 @@ class Site:
             ],
             exception_handlers={Busy: self.busy},
         )
-        application.router.redirect_slashes = (
-            False  # a redirect would be built from the client's Host header
-        )
+        # A redirect would be built from the client's Host header.
+        application.router.redirect_slashes = False
         return application
 
     def probes(self) -> Starlette:
@@ -73,20 +73,26 @@ class Site:
     def _pages(self) -> list[Route]:
         if not self.has_status_page:
             return [Route("/", self.no_page)]
-        return status_page(
+        page = StatusPage(
             read_snapshot=self.read_snapshot,
             clock=self.clock,
             telemetry_path=self.telemetry_path,
             limiter=self.limiter,
             in_file=self.in_file,
         )
+        api = KeysApi(read_snapshot=self.read_snapshot, clock=self.clock, limiter=self.limiter)
+        return [*page.routes(), *api.routes()]
 
     async def metrics(self, request: Request) -> Response:
-        """Answer a scrape."""
+        """Respond to a scrape."""
         format_ = choose_format(request.headers.get("accept", ""))
         gzipped = accepts_gzip(request.headers.get("accept-encoding", ""))
         names = request.query_params.getlist("name[]")
-        headers = SAFE | {"Vary": "Accept, Accept-Encoding", "Content-Type": format_.value}
+        headers = {
+            **UNCACHED_HEADERS,
+            "Vary": "Accept, Accept-Encoding",
+            "Content-Type": format_.value,
+        }
         if not gzipped:
             pieces = self.exposition.plain(format_, names)
             first = await self.limiter.run(lambda: anext(pieces, None))
@@ -103,49 +109,48 @@ class Site:
     async def _in_turns(
         self, piece: bytes | None, later: AsyncIterator[bytes]
     ) -> AsyncIterator[bytes]:
-        """Give *piece* and each one behind it when its turn comes: a slow reader holds nothing meanwhile."""
+        """Yield chunks, acquiring the limiter per chunk so that slow readers do not hold it."""
         while piece is not None:
             yield piece
             piece = await self.limiter.run(lambda: anext(later, None), patient=True)
 
     async def healthy(self, _: Request) -> Response:
-        """Say whether the refreshes are alive, whatever the gateway does."""
+        """Tell whether the refreshes are alive, whatever the gateway does."""
         if self.is_alive():
-            return _word("healthy", 200)
-        return _word("the refreshes have stopped", 503)
+            return text_response("healthy", 200)
+        return text_response("the refreshes have stopped", 503)
 
     async def ready(self, _: Request) -> Response:
-        """Say whether every account's first refresh has ended, well or badly."""
+        """Tell whether the first refresh of every account has ended, successfully or not."""
         if self.read_snapshot().is_ready:
-            return _word("ready", 200)
-        return _word("the first refresh is under way", 503)
+            return text_response("ready", 200)
+        return text_response("the first refresh is under way", 503)
 
     async def reload_configuration(self, _: Request) -> Response:
-        """Reload the configuration, and say every problem with it."""
+        """Reload the configuration, and return every problem with it."""
         if self.reload is None:
-            return _word(
+            return text_response(
                 "reloads by request are disabled: set --web.enable-lifecycle, or send SIGHUP", 403
             )
         problems = await self.reload()
-        return _word("\n".join(problems), 500) if problems else _word("reloaded", 200)
+        return (
+            text_response("\n".join(problems), 500) if problems else text_response("reloaded", 200)
+        )
 
     async def no_page(self, _: Request) -> Response:
-        """Say where the metrics are, and nothing else."""
-        return _word(f"the status page is disabled; the metrics are at {self.telemetry_path}", 404)
+        """Tell where the metrics are, and nothing else."""
+        return text_response(
+            f"the status page is disabled; the metrics are at {self.telemetry_path}", 404
+        )
 
     async def busy(self, _: Request, __: Exception) -> Response:
-        """Refuse an expensive response while too many others are under way.
+        """Reject an expensive request while too many others are under way.
 
-        Closed, for a crowd that is refused and asks again at once would otherwise keep the server
-        full of its connections.
+        Close the connection: clients that retry immediately would otherwise occupy every slot.
         """
         headers = {"Retry-After": str(RETRY_SECONDS), "Connection": "close"}
-        return _word(
+        return text_response(
             "too many expensive requests: try again, or scrape with gzip and without name[]",
             503,
             headers,
         )
-
-
-def _word(text: str, status: int, headers: Mapping[str, str] = MappingProxyType({})) -> Response:
-    return PlainTextResponse(f"{text}\n", status_code=status, headers={**SAFE, **headers})

@@ -67,7 +67,7 @@ def judge(state: AccountState, key: ApiKey, now: float) -> Verdict:
 
 
 def _health_of_unusable(key: ApiKey, reason: UnusableReason, idle: float, now: float) -> Health:
-    """Tell keys that somebody misses from those that nobody uses; *idle* is seconds since the last use."""
+    """Tell keys in use from those that nobody uses; *idle* is seconds since the last use."""
     if reason is UnusableReason.DISABLED:
         return Health.UNUSABLE if idle < DISABLED_IN_USE_SECONDS else Health.DISABLED
     if idle < IN_USE_SECONDS:

@@ -9,30 +9,50 @@ from exporter import workers
 from exporter.workers import ResolverExecutor, SingleFlight
 
 
-def test_a_lane_hands_over_results_and_errors():
+def test_a_single_flight_hands_over_results_and_errors():
     async def play():
-        lane = SingleFlight("test")
+        calls = SingleFlight("test")
         with pytest.raises(ZeroDivisionError):
-            await lane.run(lambda: 1 // 0)
-        return await lane.run(lambda: 7)
+            await calls.run(lambda: 1 // 0)
+        return await calls.run(lambda: 7)
 
     assert asyncio.run(play()) == 7
 
 
 def test_a_call_that_hangs_times_out_and_the_next_one_fails_at_once_until_it_ends():
     async def play():
-        lane, end = SingleFlight("test"), threading.Event()
+        calls, end = SingleFlight("test"), threading.Event()
         for seconds in (0.01, 60):
             with pytest.raises(TimeoutError):
-                await lane.run(end.wait, seconds=seconds)
+                await calls.run(end.wait, seconds=seconds)
         end.set()
-        lane._last.result(10)
-        return await lane.run(lambda: "again")
+        calls._last.result(10)
+        return await calls.run(lambda: "again")
 
     assert asyncio.run(play()) == "again"
 
 
-def test_a_call_that_hangs_in_one_lane_holds_up_no_other():
+def test_calls_behind_one_that_hangs_start_no_further_thread():
+    """A mount that hangs for a day must not cost a thread a minute."""
+    started = []
+    end = threading.Event()
+
+    def hang():
+        started.append(threading.current_thread())
+        end.wait(10)
+
+    async def play():
+        calls = SingleFlight("test")
+        for _ in range(5):
+            with pytest.raises(TimeoutError):
+                await calls.run(hang, seconds=0.01)
+        end.set()
+
+    asyncio.run(play())
+    assert len(started) == 1
+
+
+def test_a_call_that_hangs_holds_up_no_other_owner():
     async def play():
         end = threading.Event()
         hanging = asyncio.create_task(SingleFlight("a").run(end.wait, seconds=60))

@@ -289,6 +289,17 @@ def test_when_the_line_is_full_the_client_is_asked_to_come_again() -> None:
     assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
 
 
+def test_the_address_of_a_client_is_forgotten_after_its_login() -> None:
+    """Memory does not grow with the number of clients that ever logged in."""
+
+    async def run() -> str:
+        passwords = Passwords(CountedBcrypt())
+        await passwords.accept("alice", "wrong", USERS, client="192.0.2.77")
+        return repr(vars(passwords))
+
+    assert "192.0.2.77" not in asyncio.run(run())
+
+
 def test_what_is_remembered_is_bounded_and_holds_no_password() -> None:
     async def run() -> Passwords:
         passwords = Passwords(lambda *_: True)

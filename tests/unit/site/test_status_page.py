@@ -13,8 +13,9 @@ from starlette.applications import Starlette
 
 from exporter.errors import Reason
 from exporter.model import Facts, Spending, Subscriptions, Usage
+from exporter.site.api_endpoint import KeysApi
 from exporter.site.concurrency import ConcurrencyLimiter
-from exporter.site.status_page import static_files, status_page
+from exporter.site.status_page import StatusPage, static_files
 from exporter.snapshot import Snapshot
 
 HOSTILE = '"><img src=x onerror=alert(1)><script>alert(1)</script>'
@@ -26,13 +27,16 @@ SHOWN = []
 
 @cache
 def routes(*, in_file):
-    return status_page(
+    limiter = ConcurrencyLimiter()
+    page = StatusPage(
         read_snapshot=lambda: SHOWN[-1],
         clock=lambda: NOW,
         telemetry_path="/metrics",
-        limiter=ConcurrencyLimiter(),
+        limiter=limiter,
         in_file=in_file,
     )
+    api = KeysApi(read_snapshot=lambda: SHOWN[-1], clock=lambda: NOW, limiter=limiter)
+    return [*page.routes(), *api.routes()]
 
 
 def request(path="/", *states, method="GET", in_file=False, **headers):
