@@ -102,31 +102,31 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
             list(arguments), prog_name="cometapi-exporter", standalone_mode=False
         )
     except click.ClickException as error:
-        if (
-            "extra argument" in error.format_message()
-        ):  # not quoted: it may be a token that was pasted
+        # What was written is not quoted: it may be a token that was pasted.
+        if "extra argument" in error.format_message():
             error = click.UsageError(
                 "only flags are expected; a token never belongs on the command line"
             )
         with contextlib.suppress(OSError):
             error.show()
         return WRONG_SETTINGS
-    except OSError as error:  # --help and --version do nothing but write
+    except OSError as error:
+        # --help and --version do nothing but write.
         return _cannot_write(error)
     if not isinstance(given, dict):
         return DONE
     return _run(given, environ, arguments)
 
 
-def _run(given: dict[str, Any], environ: Mapping[str, str], arguments: Sequence[str]) -> int:
-    modes = {name for name in MODES if given.pop(name)}
-    demo = "demo" in modes
-    chosen = sorted(modes - {"demo"})
+def _run(given: Mapping[str, Any], environ: Mapping[str, str], arguments: Sequence[str]) -> int:
+    """Load the settings, set up the logs, and do what the modes say."""
+    modes = sorted(name for name in MODES if given[name])
+    chosen = [name for name in modes if name != "demo"]
     if len(chosen) > 1:
-        return _complain(
-            f"{' and '.join(map(mode_flag, chosen))} are set together: choose one", WRONG_SETTINGS
-        )
-    load = functools.partial(load_settings, given, environ, demo=demo)
+        flags = " and ".join(mode_flag(name) for name in chosen)
+        return _complain(f"{flags} are set together: choose one", WRONG_SETTINGS)
+    texts = {key: text for key, text in given.items() if key not in MODES}
+    load = functools.partial(load_settings, texts, environ, demo="demo" in modes)
     try:
         settings = workers.start(load, "configuration").result(workers.CALL_SECONDS)
     except SettingsError as error:
@@ -136,20 +136,31 @@ def _run(given: dict[str, Any], environ: Mapping[str, str], arguments: Sequence[
             "a file that the settings name could not be read in time: does its mount answer?"
         )
     set_up_logs("error" if chosen == ["check"] else settings.log_level, settings.log_format)
-    do: dict[str, Callable[[], int]] = {
-        "config_check": lambda: _write(
-            f"The configuration is valid. Accounts: {len(settings.accounts)}."
-        ),
-        "once": lambda: _once(settings),
-        "check": lambda: _check(settings, arguments),
-    }
     try:
-        return do.get("".join(chosen), lambda: _serve(settings, load))()
+        return _do(chosen, settings, load, arguments)
     except (StartError, ListenError) as error:
         structlog.get_logger().error("cannot start", error=str(error))
         return FAILED
     except KeyboardInterrupt:
         return _complain("interrupted")
+
+
+def _do(
+    chosen: Sequence[str],
+    settings: Settings,
+    load: Callable[[], Settings],
+    arguments: Sequence[str],
+) -> int:
+    """Do what the chosen mode says, or serve; return the exit code."""
+    match chosen:
+        case ["config_check"]:
+            return _write(f"The configuration is valid. Accounts: {len(settings.accounts)}.")
+        case ["once"]:
+            return _once(settings)
+        case ["check"]:
+            return _check(settings, arguments)
+        case _:
+            return _serve(settings, load)
 
 
 def _complain(text: str, code: int = FAILED) -> int:
