@@ -15,7 +15,7 @@ from exporter.site.responses import QueryEndpoint
 from exporter.snapshot import Snapshot
 
 KEYS_PATH = "/api/v1/keys"
-# A response of 10,000 keys has about 5 MB; docs/api.md promises the number.
+# A response of 10,000 keys has about 4 MB. docs/api.md documents the number.
 MOST_KEYS = 10_000
 
 HEADERS = {
