@@ -1,4 +1,4 @@
-"""Measure what refreshes cost in CPU: accounts x keys at equal totals, and a refresh in which nothing or all changed.
+"""Measure what refreshes cost in CPU: accounts x keys at equal totals.
 
 Talks to: the simulated gateway; `fleet.py URL ACCOUNTS TIMES` is the process in which the refreshes
 run.
@@ -23,7 +23,7 @@ from machine import Failed
 from exporter.app import monitoring
 from exporter.settings.load import load_settings
 
-TENTH, ALL, NOTHING = 0.1, 1.0, 0.0
+TENTH = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,24 +57,15 @@ class Fleets:
         many, one = self.cpu(accounts, keys), self.cpu(1, accounts * keys)
         return many / one if many and one else None
 
-    @property
-    def nothing_against_all(self) -> float | None:
-        """The cost of a refresh without changes in that of one in which all keys were used, both beyond the listing."""
-        nothing, everything = (self.cpu(1, self.listed_keys, share) for share in (NOTHING, ALL))
-        if nothing is None or everything is None:
-            return None
-        return max(nothing - self.listing_cpu_seconds, 0) / (everything - self.listing_cpu_seconds)
-
 
 def measure(folder: Path, totals: dict[int, list[int]], *, times: int) -> Fleets:
-    """Measure each total of keys with each number of accounts; the smallest total also without changes and with all."""
+    """Measure each total of keys with each number of accounts."""
     listed = min(totals)
     cases = [
         (accounts, total // accounts, TENTH)
         for total, numbers in totals.items()
         for accounts in numbers
     ]
-    cases += [(1, listed, NOTHING), (1, listed, ALL)]
     fleets = [refreshes(folder, accounts, keys, share, times) for accounts, keys, share in cases]
     with ExitStack() as stack:
         url = start_gateway(stack, folder, listed - PAGE_SIZE // 2, int(time.time()))

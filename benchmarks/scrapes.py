@@ -1,8 +1,7 @@
 """Measure scrapes of all servers side by side: time, bytes, memory, then CPU and throughput under a bounded load.
 
 Talks to: the servers, as one client that takes turns, so that noise meets all of them alike. Turns
-are a second apart, so that no scrape of this exporter shares what another one in the same second
-was answered.
+are a second apart, so that the servers rest in between.
 """
 
 import statistics
