@@ -126,7 +126,13 @@ def _run(given: Mapping[str, Any], environ: Mapping[str, str], arguments: Sequen
         flags = " and ".join(mode_flag(name) for name in chosen)
         return _complain(f"{flags} are set together: choose one", WRONG_SETTINGS)
     texts = {key: text for key, text in given.items() if key not in MODES}
-    load = functools.partial(load_settings, texts, environ, demo="demo" in modes)
+    load = functools.partial(
+        load_settings,
+        texts,
+        environ,
+        demo="demo" in modes,
+        needs_every_token=chosen == ["config_check"],
+    )
     try:
         settings = workers.start(load, "configuration").result(workers.CALL_SECONDS)
     except SettingsError as error:

@@ -95,17 +95,22 @@ class Settings:
 
 
 def load_settings(
-    flags: Mapping[str, str | None], environ: Mapping[str, str], *, demo: bool = False
+    flags: Mapping[str, str | None],
+    environ: Mapping[str, str],
+    *,
+    demo: bool = False,
+    needs_every_token: bool = False,
 ) -> Settings:
     """Return the settings from *flags*, the environment and the configuration file.
 
     *flags* has the texts by the keys of their options, None for a flag that is not set. Call it
     again with the same arguments to reload the file. With *demo* there is one account without
-    credentials, and the caller fills in where it is served. Raises SettingsError with every
+    credentials, and the caller fills in where it is served. With *needs_every_token* a missing
+    token file is a problem even if other accounts have theirs. Raises SettingsError with every
     problem.
     """
     loading = _Loading(flags, environ, demo=demo)
-    settings = loading.settings()
+    settings = loading.settings(needs_every_token=needs_every_token)
     if loading.problems:
         # What is wrong for all accounts was found once for each of them.
         unique = dict.fromkeys(loading.problems)
@@ -138,6 +143,7 @@ class _Loading:
         self, flags: Mapping[str, str | None], environ: Mapping[str, str], *, demo: bool
     ) -> None:
         self.problems: list[Problem] = []
+        self._missing_tokens: list[tuple[RawValue, TokenFile]] = []
         self._demo = demo
         self._environ = dict(environ)
         if demo:
@@ -145,7 +151,7 @@ class _Loading:
         self._written = _written(flags, self._environ)
         self._has_file = "config_file" in self._written and not demo
 
-    def settings(self) -> Settings:
+    def settings(self, *, needs_every_token: bool) -> Settings:
         """Return the settings; worth something only if there are no problems."""
         file = self._config_file()
         for_all = {**default_values(), **file.all.options}
@@ -155,6 +161,8 @@ class _Loading:
         self._check_options_of_a_file(values)
         self._check_shard(values)
         accounts = self._accounts(file, {**for_all, **self._written_for_accounts()})
+        if needs_every_token or len(self._missing_tokens) == len(accounts):
+            self._complain_of_missing_tokens()
 
         total = values.of(options.SHARDS_TOTAL)
         index = values.of(options.SHARDS_INDEX)
@@ -272,8 +280,20 @@ class _Loading:
         if path is None:
             return NO_TOKEN
         source = TokenFile(path)
-        self._use(raw.source, source.read)
+        if _is_missing(path):
+            self._missing_tokens.append((raw, source))
+        else:
+            self._use(raw.source, source.read)
         return source
+
+    def _complain_of_missing_tokens(self) -> None:
+        """Complain about every token file that does not exist.
+
+        Not called while other accounts have their tokens: one missing Secret must not stop those.
+        The refreshes of its account fail then, and name the file, until it exists.
+        """
+        for raw, source in self._missing_tokens:
+            self._use(raw.source, source.read)
 
     def _token_variable(self, raw: RawValue) -> TokenSource:
         if raw.text not in self._environ:
@@ -364,6 +384,17 @@ class _Loading:
 
     def _complain(self, source: str, text: str) -> None:
         self.problems.append(Problem(source, text))
+
+
+def _is_missing(path: Path) -> bool:
+    """Return whether there is no file; one that cannot be looked at is not missing."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _may_use_variable(file: ConfigFile) -> bool:

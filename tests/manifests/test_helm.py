@@ -456,6 +456,20 @@ def test_a_missing_secret_does_not_keep_the_pod_from_starting(rendered):
     assert [source["secret"]["optional"] for source in tokens["sources"]] == [True, True, True]
 
 
+def test_the_exporter_starts_while_the_secret_of_one_account_is_missing(rendered, tmp_path):
+    found = resources(rendered, "sharded")
+    _, *there = mounted_secrets(pod_of(found))
+    for path in there:
+        place = tmp_path / Path(path).relative_to(SECRETS)
+        place.parent.mkdir(exist_ok=True)
+        place.write_text("token", encoding="utf-8")
+    file = tmp_path / "config.yml"
+    file.write_text(config_in(found).replace(SECRETS, str(tmp_path)), encoding="utf-8")
+
+    assert len(there) == 3
+    assert len(load_settings({"config_file": str(file)}, {}).accounts) == 4
+
+
 def test_a_monitor_in_another_namespace_looks_for_the_pods_in_that_of_the_release(rendered):
     monitor = the(resources(rendered, "platform"), "PodMonitor")
 

@@ -51,3 +51,25 @@ def test_a_file_that_goes_bad_is_unauthorized_and_heals_without_a_restart(said, 
         )
         good.replace(path)
         wait_until(lambda: exporter.samples()[UP] == 1)
+
+
+def test_an_account_whose_token_is_missing_fails_alone_until_it_is_there(tmp_path):
+    there, missing = tmp_path / "there", tmp_path / "missing"
+    there.write_text(CANARY_TOKEN)
+    with Gateway(keys=wire_keys(1)) as gateway:
+        (tmp_path / "accounts.yml").write_text(
+            "accounts:\n"
+            f"  - {{name: one, base_url: '{gateway.url}', access_token_file: {there}}}\n"
+            f"  - {{name: two, base_url: '{gateway.url}', access_token_file: {missing}}}\n"
+        )
+        with Exporter(*QUICKLY, f"--config.file={tmp_path}/accounts.yml") as exporter:
+            exporter.wait_ready()
+            samples = exporter.samples()
+            failed = [entry for entry in exporter.log() if entry["msg"] == "refresh failed"]
+            missing.write_text(CANARY_TOKEN)
+            wait_until(lambda: exporter.samples()['cometapi_up{account="two"}'] == 1)
+
+    assert samples['cometapi_up{account="one"}'] == 1
+    assert samples['cometapi_up{account="two"}'] == 0
+    assert [entry["account"] for entry in failed] == ["two"]
+    assert f"cannot read the access token in the file {missing}" in failed[0]["detail"]

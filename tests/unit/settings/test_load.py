@@ -668,6 +668,30 @@ accounts:
             )
         ]
 
+    def test_a_missing_token_file_does_not_stop_the_accounts_that_have_theirs(self, write):
+        flag = write(
+            "accounts: [{name: a, access_token_file: none}, {name: b, access_token_file: token}]"
+        )
+
+        assert [account.name for account in load(flag).accounts] == ["a", "b"]
+
+    def test_missing_token_files_of_all_accounts_are_reported(self, write):
+        flag = write(
+            "accounts: [{name: a, access_token_file: none}, {name: b, access_token_file: nil}]"
+        )
+        found = problems(flag)
+
+        assert len(found) == 2
+        assert all("No such file or directory" in problem for problem in found)
+
+    def test_a_token_file_without_a_token_is_reported_though_others_have_theirs(self, write):
+        flag = write(
+            "accounts: [{name: a, access_token_file: etc}, {name: b, access_token_file: token}]"
+        )
+        (Path(flag.partition("=")[2]).parent / "etc").write_text("")
+
+        assert len(problems(flag)) == 1
+
     def test_what_is_wrong_with_an_account_of_another_shard_is_reported_too(self, write):
         """Otherwise a file would be right for one shard and wrong for the next."""
         flag = write("accounts: [{name: a, access_token_file: none}]")
