@@ -9,6 +9,32 @@
 {{- $sum }}
 {{- end }}
 
+{{/* The durations among the values, by the names of the values. */}}
+{{- define "cometapi-exporter.durations" -}}
+{{- $durations := dict }}
+{{- $sections := dict "collect" .Values.collect "serviceMonitor" .Values.serviceMonitor "podMonitor" .Values.podMonitor }}
+{{- $thresholds := dict "thresholds" .Values.thresholds }}
+{{- range $index, $account := .Values.accounts }}
+{{- $_ := set $sections (printf "accounts[%d].collect" $index) $account.collect }}
+{{- $_ := set $thresholds (printf "accounts[%d].thresholds" $index) $account.thresholds }}
+{{- end }}
+{{- range $name, $section := $sections }}
+{{- range $field := list "interval" "timeout" "stale_after" "scrapeTimeout" }}
+{{- if hasKey (default dict $section) $field }}
+{{- $_ := set $durations (printf "%s.%s" $name $field) (get $section $field) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- range $name, $list := $thresholds }}
+{{- range $index, $threshold := $list }}
+{{- if hasKey $threshold "expiry_warning" }}
+{{- $_ := set $durations (printf "%s[%d].expiry_warning" $name $index) $threshold.expiry_warning }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- toYaml $durations }}
+{{- end }}
+
 {{/* Why extraEnv, extraArgs and extraPodSpec may not set what the chart sets. */}}
 {{- define "cometapi-exporter.reserved" -}}
 variables:
@@ -62,6 +88,15 @@ extraSpec: [jobLabel, selector, namespaceSelector, sampleLimit, endpoints, podMe
 {{/* Fail with every combination of values that could be installed but not work. The schema checks each value alone. */}}
 {{- define "cometapi-exporter.validate" -}}
 {{- $problems := list }}
+{{- range $name, $duration := include "cometapi-exporter.durations" . | fromYaml }}
+{{- $isDuration := regexMatch "^([0-9]+y)?([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$" $duration }}
+{{- if or (not $duration) (not $isDuration) }}
+{{- $problems = append $problems (printf "%s: %q is not a duration such as 90s, 15m or 1h30m, with the larger unit first" $name $duration) }}
+{{- end }}
+{{- end }}
+{{- if and .Values.nameOverride (not (contains "cometapi" .Values.nameOverride)) }}
+{{- $problems = append $problems (printf "nameOverride: %q does not contain cometapi; it becomes the name of the job, and the alert for an exporter that is down looks for that" .Values.nameOverride) }}
+{{- end }}
 {{- if and .Values.demo .Values.accounts }}
 {{- $problems = append $problems "demo=true serves a simulated account: remove accounts, or set demo=false" }}
 {{- else if not (or .Values.demo .Values.accounts) }}
@@ -124,6 +159,9 @@ extraSpec: [jobLabel, selector, namespaceSelector, sampleLimit, endpoints, podMe
 {{- end }}
 {{- $reserved := include "cometapi-exporter.reserved" . | fromYaml }}
 {{- range $index, $variable := .Values.extraEnv }}
+{{- if and (eq $variable.name "COMETAPI_ACCESS_TOKEN") $variable.value }}
+{{- $problems = append $problems (printf "extraEnv[%d]: the token would be in the clear, create a Secret and name it in accounts[].existingSecret" $index) }}
+{{- end }}
 {{- with get $reserved.variables $variable.name }}
 {{- $problems = append $problems (printf "extraEnv[%d]: %s is set by the chart, %s" $index $variable.name .) }}
 {{- end }}
