@@ -26,7 +26,7 @@ def state_word(state: AccountState) -> str:
 def units_note(state: AccountState) -> str:
     """Say that the gateway reports other quota units per dollar than are configured, or ""."""
     configured = state.quota_units_per_usd
-    reported = state.facts.quota_units_per_usd
+    reported = None if state.status is None else state.status.quota_units_per_usd
     if reported is None or reported == configured:
         return ""
     return (

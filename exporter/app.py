@@ -1,11 +1,8 @@
 """Put the parts together and run them: the composition root.
 
-Talks to: signals, sockets, standard output; everything else through the parts. Here alone are the
-clock, the sleep, the chance and the interpreter's settings chosen. Mutable state in the whole
-program: the accounts and the current snapshot (`Watch`), the rendering (`Exposition`), each
-refresher's last state, sign of life and memory of what was said, each account's balance, facts and
-usage, each client's API variant, clock skew and pool, the requests sent to each host (`RateLimit`),
-the process's counters, the web config and the passwords as last read, the server's connections.
+Talks to: signals, sockets, standard output; everything else through the parts. The only module that
+picks real clocks, sleep and randomness and tunes the interpreter. docs/architecture.md lists the
+mutable state of the whole program.
 """
 
 import asyncio
@@ -30,7 +27,8 @@ from exporter.exposition.rendering import Format
 from exporter.exposition.scrape import Exposition
 from exporter.exposition.telemetry import Telemetry
 from exporter.logs import dropped_lines
-from exporter.refresh.schedule import Surroundings
+from exporter.refresh.schedule import Runtime
+from exporter.reloading import Reloads
 from exporter.server.limits import Limits
 from exporter.server.listen import ListenAddress, bind, urls
 from exporter.server.serve import serve
@@ -46,8 +44,8 @@ LAST_RESORT_SECONDS = 4.9
 # ms, at no cost that could be measured.
 SWITCH_SECONDS = 0.0002
 
-WORLD = Surroundings(
-    clock=time.time, monotonic=time.monotonic, sleep=asyncio.sleep, chance=random.random
+RUNTIME = Runtime(
+    clock=time.time, monotonic=time.monotonic, sleep=asyncio.sleep, random=random.random
 )
 
 log = structlog.get_logger()
@@ -68,7 +66,8 @@ async def run(settings: Settings, *, load: Callable[[], Settings]) -> None:
     addresses = urls(sockets, tls=web_config is not None and web_config.context is not None)
     if settings.demo:
         _greet(addresses, settings)
-    async with monitoring(settings, load) as watch:
+    async with monitoring(settings) as watch:
+        reloads = Reloads(watch, load)
         log.info(
             "listening",
             addresses=" ".join(addresses),
@@ -79,16 +78,16 @@ async def run(settings: Settings, *, load: Callable[[], Settings]) -> None:
             exposition=watch.exposition,
             telemetry_path=settings.telemetry_path,
             read_snapshot=lambda: watch.snapshot,
-            clock=WORLD.clock,
+            clock=RUNTIME.clock,
             is_alive=lambda: watch.is_alive,
             has_status_page=not settings.no_status_page,
             in_file=settings.config_file is not None,
-            reload=watch.reload if settings.enable_lifecycle else None,
+            reload=reloads.reload if settings.enable_lifecycle else None,
         )
         async with asyncio.TaskGroup() as tasks:
             running = [
                 tasks.create_task(watch.run_refreshes()),
-                tasks.create_task(watch.run_reloads(reload, settings.auto_reload_interval)),
+                tasks.create_task(reloads.run(reload, settings.auto_reload_interval)),
             ]
             if probe_sockets:
                 tasks.create_task(
@@ -98,6 +97,7 @@ async def run(settings: Settings, *, load: Callable[[], Settings]) -> None:
             log.info("stopping")
             for task in running:
                 task.cancel()
+            await reloads.close()
 
 
 def _end_in_time_on_signals(stop: asyncio.Event) -> None:
@@ -125,16 +125,13 @@ def tune_the_interpreter() -> None:
 
 
 @contextlib.asynccontextmanager
-async def monitoring(
-    settings: Settings, load: Callable[[], Settings] | None = None
-) -> AsyncIterator[Watch]:
-    """Know the accounts of *settings*, or the demo's, with the world as it is; nothing runs yet."""
+async def monitoring(settings: Settings) -> AsyncIterator[Watch]:
+    """Monitor the accounts of *settings*, or the demo's, by the real clocks; nothing runs yet."""
     asyncio.get_running_loop().set_default_executor(ResolverExecutor())
     telemetry = Telemetry(version=__version__, dropped_lines=dropped_lines)
-    watch = Watch(load=load or (lambda: settings), world=WORLD, telemetry=telemetry)
     async with simulated(settings) if settings.demo else contextlib.nullcontext(settings) as real:
+        watch = await Watch.open(real, runtime=RUNTIME, telemetry=telemetry)
         try:
-            await watch.apply(real)
             yield watch
         finally:
             await watch.close()
@@ -146,7 +143,7 @@ async def simulated(settings: Settings) -> AsyncIterator[Settings]:
     token = secrets.token_urlsafe(32)
     sockets = bind([ListenAddress(host="127.0.0.1", port=0)])
     stop = asyncio.Event()
-    gateway = demo_gateway(token=token, started_at=WORLD.clock(), clock=WORLD.clock)
+    gateway = demo_gateway(token=token, started_at=RUNTIME.clock(), clock=RUNTIME.clock)
     serving = asyncio.create_task(serve(gateway, sockets, stop=stop))
     source = LiteralToken(Secret(token), "the demo")
     try:
@@ -179,7 +176,7 @@ async def read_once(settings: Settings) -> str | None:
         states = watch.snapshot.accounts.values()
         if states and all(state.failing is not None for state in states):
             return None
-        once = Exposition(telemetry=watch.telemetry, process=(), clock=WORLD.clock)
+        once = Exposition(telemetry=watch.telemetry, process=(), clock=RUNTIME.clock)
         await once.renew(*states)
         return b"".join([chunk async for chunk in once.plain(Format.TEXT)]).decode()
 

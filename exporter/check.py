@@ -66,7 +66,7 @@ def _balance(state: AccountState) -> str:
     wallet = (
         "not available" if state.balance is None else _dollars(state, state.balance.remaining_quota)
     )
-    paying = state.facts.subscriptions
+    paying = state.subscriptions
     if paying is None:
         return wallet
     left = paying.remaining_quota

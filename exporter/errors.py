@@ -156,5 +156,9 @@ class InvalidResponse(ApiError, reason=Reason.INVALID_RESPONSE):
     """The response is not in the API's format."""
 
 
+class NoSuchEndpoint(InvalidResponse, reason=Reason.INVALID_RESPONSE):
+    """The gateway has no such endpoint: a 404 of its own, or a page of its front end."""
+
+
 class TooManyKeys(ApiError, reason=Reason.TOO_MANY_KEYS):
     """The account has more keys than the configured maximum."""

@@ -78,10 +78,9 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     account_id: int | None = None
 
 
-def is_other_account(before: Balance | None, after: Balance | None) -> bool:
-    """Whether two balances are certainly of two accounts."""
-    ids = {balance.account_id for balance in (before, after) if balance is not None} - {None}
-    return len(ids) > 1
+def is_other_account(before: int | None, after: int | None) -> bool:
+    """Whether two account ids are certainly of two accounts; None is an id that is not known."""
+    return before is not None and after is not None and before != after
 
 
 class Subscriptions(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -98,18 +97,14 @@ class Subscriptions(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     preference: str = "subscription_first"
 
 
-class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a gateway reports that changes slowly; None for what it does not report.
+class GatewayStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What a gateway says of itself; None for what it does not say.
 
-    *groups* are the groups open to the account with their price factors, None where a factor is not
-    a number. *subscriptions* is None where none is running, too. *has_usage* tells whether the
-    gateway records usage by model.
+    *has_usage* tells whether it records usage by model.
     """
 
     version: str | None = None
     quota_units_per_usd: float | None = None
-    groups: Mapping[str, float | None] | None = None
-    subscriptions: Subscriptions | None = None
     has_usage: bool = False
 
 

@@ -1,20 +1,37 @@
-"""Hold what is known of every account, and say how the end of a refresh changes it.
+"""Hold what is known of every account, and say how responses and errors change it.
 
 Pure: no HTTP, no clock (times are arguments), no metric. Everything is immutable: a change makes a
-new `Snapshot`, and a reader of the old one is not disturbed.
+new `Snapshot`, and whoever reads the old one keeps a consistent view.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
+import msgspec
+
+from exporter import endpoint
+from exporter.endpoint import (
+    ApiPath,
+    EndpointState,
+    Failure,
+    Known,
+    Moment,
+    Unknown,
+    failure_of,
+    is_unknown,
+    last_known,
+    value_of,
+)
 from exporter.errors import SUCCESS, ApiError, Reason
 from exporter.filters import Threshold, threshold_of
 from exporter.model import (
     ApiKey,
     Balance,
-    Facts,
+    GatewayStatus,
     KeyStatus,
     Listing,
+    Subscriptions,
     UnusableReason,
     Usage,
     is_other_account,
@@ -36,33 +53,96 @@ STATUS_REASONS: Mapping[int, UnusableReason] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What one refresh read of an account; *began_at* is when reading began in unix seconds, *began* in monotonic ones.
+    """One listing, and when reading it began.
 
-    *balance* and *usage* are None where the gateway reports none.
+    *is_suspicious* says that it lost so many keys, twice, that it may be a mistake of the gateway.
     """
 
     listing: Listing
-    began_at: float
-    began: float
-    balance: Balance | None = None
-    facts: Facts = field(default_factory=Facts)
-    usage: Usage | None = None
+    began: Moment
+    is_suspicious: bool = False
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every key that existed during the whole listing is in it, as far as is known."""
+        return self.listing.is_complete and not self.is_suspicious
+
+    @property
+    def proves_absence(self) -> bool:
+        """Whether a key that is not in the listing certainly no longer exists."""
+        return self.listing.proves_absence and not self.is_suspicious
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyList:
+    """The keys of an account as they are shown after a listing.
+
+    *keys* come newest first. *groups* maps each group to the monotonic second in which it last had
+    a key, so that counts fall to zero before they go. *missing* maps the ids of keys that the last
+    listing did not show, without proving them gone, to the monotonic second in which they were last
+    seen. *skipped* counts keys that could not be read, *excluded* those that filters left out.
+    """
+
+    keys: tuple[ApiKey, ...] = ()
+    groups: Mapping[str, float] = field(default_factory=dict)
+    missing: Mapping[int, float] = field(default_factory=dict)
+    is_complete: bool = True
+    skipped: int = 0
+    excluded: int = 0
+
+
+NOTHING_READ = Unknown()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoints:
+    """What is known of each endpoint of an account.
+
+    The value of *groups* maps the groups open to the account to their price factors, None where a
+    factor is not a number. The value of *subscriptions* is None where none is running.
+    """
+
+    keys: EndpointState[KeyList] = NOTHING_READ
+    balance: EndpointState[Balance] = NOTHING_READ
+    status: EndpointState[GatewayStatus] = NOTHING_READ
+    groups: EndpointState[Mapping[str, float | None]] = NOTHING_READ
+    subscriptions: EndpointState[Subscriptions | None] = NOTHING_READ
+    usage: EndpointState[Usage] = NOTHING_READ
+
+    def by_path(self) -> dict[ApiPath, EndpointState[Any]]:
+        """Return all by the path under which they are named in metrics and log lines."""
+        return {path: getattr(self, name) for path, name in _NAMES.items()}
+
+    def at(self, path: ApiPath) -> EndpointState[Any]:
+        """Return what is known of the endpoint at *path*."""
+        found: EndpointState[Any] = getattr(self, _NAMES[path])
+        return found
+
+    def changed(self, path: ApiPath, state: EndpointState[Any]) -> "Endpoints":
+        """Return the same with *state* at *path*."""
+        return replace(self, **{_NAMES[path]: state})
+
+
+_NAMES: Mapping[ApiPath, str] = {
+    ApiPath.KEYS: "keys",
+    ApiPath.BALANCE: "balance",
+    ApiPath.STATUS: "status",
+    ApiPath.GROUPS: "groups",
+    ApiPath.SUBSCRIPTIONS: "subscriptions",
+    ApiPath.USAGE: "usage",
+}
+"""The attribute of `Endpoints` for each path."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountState:
-    """What is known of one account; times are unix seconds but for *read*, *groups* and *missing*, which are monotonic.
+    """What is known of one account.
 
-    *gateway* is its address. *read_at* is when reading the served keys began, None before the first
-    success, *read* the same moment. *is_withdrawn* says that the data grew too old to be served.
-    *outcome* is how the last refresh ended: success or a reason, "" before; *failing_since* when
-    the trouble began; *error* the text of the last failure, which holds nothing that a gateway sent
-    as free text. *clock_skew* is how many seconds this machine's clock is ahead of the gateway's.
-    *groups* maps each group to when it last had a key, so that counts fall to zero before they go.
-    *missing* maps ids that the last listing did not show, without proving them gone, to when they
-    were last seen. *configured_units_per_usd* is None where the user leaves the factor to the
-    gateway. *thresholds* are the user's, the first that matches a key applies; with *counts_only*
-    no series per key is exposed.
+    *gateway* is its address. *configured_units_per_usd* is None where the user leaves the factor to
+    the gateway. *thresholds* are the user's: the first that matches a key applies. With
+    *counts_only* no series per key is exposed. *clock_skew* is how many seconds this machine's
+    clock is ahead of the gateway's. *first_refresh_ended* tells whether a refresh has ended, well
+    or badly. *next_refresh_at* is a unix time.
     """
 
     name: str
@@ -70,85 +150,197 @@ class AccountState:
     stale_after_seconds: float
     configured_units_per_usd: float | None = None
     gateway: str = ""
-    keys: tuple[ApiKey, ...] = ()
-    balance: Balance | None = None
-    facts: Facts = field(default_factory=Facts)
-    usage: Usage | None = None
-    clock_skew: float | None = None
-    read_at: float | None = None
-    read: float | None = None
-    is_withdrawn: bool = False
-    outcome: Reason | str = ""
-    failing_since: float | None = None
-    error: str = ""
-    skipped: int = 0
-    excluded: int = 0
-    groups: Mapping[str, float] = field(default_factory=dict)
-    missing: Mapping[int, float] = field(default_factory=dict)
-    next_refresh_at: float | None = None
     thresholds: tuple[Threshold, ...] = ()
     counts_only: bool = False
+    endpoints: Endpoints = Endpoints()
+    clock_skew: float | None = None
+    first_refresh_ended: bool = False
+    next_refresh_at: float | None = None
+
+    # How the state changes.
 
     def succeeded(self, reading: Reading) -> "AccountState":
-        """Take over what a refresh read."""
-        before = self
-        if is_other_account(self.balance, reading.balance):
-            before = replace(self, keys=(), groups={}, missing={})
-        keys, missing = merge(before, reading.listing, reading.began)
-        seen = {**before.groups, **dict.fromkeys((key.group for key in keys), reading.began)}
-        oldest = reading.began - self.stale_after_seconds
-        return replace(
-            before,
-            keys=keys,
-            missing=missing,
-            balance=reading.balance,
-            facts=reading.facts,
-            usage=reading.usage,
-            read_at=reading.began_at,
-            read=reading.began,
-            is_withdrawn=False,
-            outcome=SUCCESS if reading.listing.is_complete else Reason.INCONSISTENT,
-            failing_since=None,
-            error="",
-            skipped=reading.listing.skipped,
-            excluded=reading.listing.excluded,
-            groups={group: at for group, at in seen.items() if at > oldest},
-        )
+        """Take over what a refresh listed; what denied its endpoint meanwhile is not offered."""
+        keys = merge(last_known(self.endpoints.keys), reading, self.stale_after_seconds)
+        listed = replace(self.endpoints, keys=Known(keys, reading.began))
+        believed = {
+            each.name: endpoint.with_keys_listed(getattr(listed, each.name))
+            for each in fields(listed)
+        }
+        return replace(self, endpoints=Endpoints(**believed), first_refresh_ended=True)
 
     def failed(self, error: ApiError, at: float) -> "AccountState":
         """Keep what was read before, and remember since which unix time the refreshes fail, and why."""
-        since = self.failing_since if self.failing is not None else at
-        return replace(self, outcome=error.reason, failing_since=since, error=str(error))
+        keys = endpoint.failed(self.endpoints.keys, error, at)
+        return replace(self, endpoints=replace(self.endpoints, keys=keys), first_refresh_ended=True)
 
-    def withdrawn(self) -> "AccountState":
-        """Stop serving the data, which grew too old."""
-        return replace(self, is_withdrawn=True)
+    def answered(self, path: ApiPath, value: object, read_at: Moment) -> "AccountState":
+        """Take over what the endpoint at *path* said.
+
+        A balance that is certainly another account's makes everything else unknown.
+        """
+        if isinstance(value, Balance) and is_other_account(self.account_id, value.account_id):
+            return replace(self, endpoints=Endpoints(balance=Known(value, read_at)))
+        return replace(self, endpoints=self.endpoints.changed(path, Known(value, read_at)))
+
+    def not_offered(self, path: ApiPath) -> "AccountState":
+        """Remember that the gateway does not have the endpoint at *path*."""
+        return replace(self, endpoints=self.endpoints.changed(path, endpoint.NotOffered()))
+
+    def endpoint_failed(self, path: ApiPath, error: ApiError, at: float) -> "AccountState":
+        """Remember since which unix time the endpoint at *path* fails, and why."""
+        state = endpoint.failed(self.endpoints.at(path), error, at)
+        if self.lists_keys:
+            state = endpoint.with_keys_listed(state)
+        return replace(self, endpoints=self.endpoints.changed(path, state))
+
+    def aged(self, now: Moment) -> "AccountState":
+        """Stop showing every value that is older than stale-after; the same object where there is none."""
+        aged = self.endpoints
+        for path, state in self.endpoints.by_path().items():
+            older = endpoint.aged(state, now, self.stale_after_seconds)
+            if older is not state:
+                aged = aged.changed(path, older)
+        return self if aged is self.endpoints else replace(self, endpoints=aged)
+
+    def without_keys(self, ids: Collection[int]) -> "AccountState":
+        """Leave out the keys with these *ids*, and what they used."""
+        found = self.endpoints
+        keys, usage = last_known(found.keys), last_known(found.usage)
+        if keys is not None:
+            left = tuple(key for key in keys.value.keys if key.id not in ids)
+            excluded = keys.value.excluded + len(keys.value.keys) - len(left)
+            value = replace(keys.value, keys=left, excluded=excluded)
+            found = replace(found, keys=endpoint.with_value(found.keys, value))
+        if usage is not None:
+            rows = tuple(row for row in usage.value.rows if row.key_id not in ids)
+            counted = msgspec.structs.replace(usage.value, rows=rows)
+            found = replace(found, usage=endpoint.with_value(found.usage, counted))
+        return replace(self, endpoints=found)
+
+    # What is known of each endpoint: the value to show, or None.
 
     @property
-    def first_refresh_ended(self) -> bool:
-        """Whether a refresh has ended, well or badly."""
-        return self.outcome != ""
+    def keys(self) -> tuple[ApiKey, ...]:
+        """The keys to show."""
+        return () if self._key_list is None else self._key_list.keys
+
+    @property
+    def key_groups(self) -> Mapping[str, float]:
+        """The groups that have keys, or had some within stale-after."""
+        return {} if self._key_list is None else self._key_list.groups
+
+    @property
+    def balance(self) -> Balance | None:
+        """The account's balance."""
+        return value_of(self.endpoints.balance)
+
+    @property
+    def status(self) -> GatewayStatus | None:
+        """What the gateway says of itself."""
+        return value_of(self.endpoints.status)
+
+    @property
+    def open_groups(self) -> Mapping[str, float | None] | None:
+        """The groups open to the account, with their price factors."""
+        return value_of(self.endpoints.groups)
+
+    @property
+    def subscriptions(self) -> Subscriptions | None:
+        """All running subscriptions taken together; None also where none is running."""
+        return value_of(self.endpoints.subscriptions)
+
+    @property
+    def usage(self) -> Usage | None:
+        """What models cost."""
+        return value_of(self.endpoints.usage)
+
+    @property
+    def _key_list(self) -> KeyList | None:
+        return value_of(self.endpoints.keys)
+
+    @property
+    def _last_balance(self) -> Balance | None:
+        known = last_known(self.endpoints.balance)
+        return None if known is None else known.value
+
+    # How the refreshes of the keys go.
+
+    @property
+    def account_id(self) -> int | None:
+        """What tells this account from others of the same gateway, None where it is not known."""
+        return None if self._last_balance is None else self._last_balance.account_id
+
+    @property
+    def lists_keys(self) -> bool:
+        """Whether the last refresh could list the keys."""
+        return isinstance(self.endpoints.keys, Known)
+
+    @property
+    def outcome(self) -> Reason | str:
+        """How the last refresh ended: success or a reason; "" before the first."""
+        if not self.first_refresh_ended:
+            return ""
+        if self.failing is not None:
+            return self.failing
+        known = last_known(self.endpoints.keys)
+        return SUCCESS if known is None or known.value.is_complete else Reason.INCONSISTENT
 
     @property
     def failing(self) -> Reason | None:
-        """Why the last refresh failed; None where data came, even if it did not settle."""
-        return (
-            self.outcome
-            if isinstance(self.outcome, Reason) and self.outcome is not Reason.INCONSISTENT
-            else None
-        )
+        """Why the last refresh failed; None where keys came, even if the listing was inconsistent."""
+        return None if self._failure is None else self._failure.reason
+
+    @property
+    def failing_since(self) -> float | None:
+        """The unix time of the first of the refreshes that fail now."""
+        return None if self._failure is None else self._failure.since
+
+    @property
+    def error(self) -> str:
+        """The text of the last failure, which holds nothing that a gateway sent as free text."""
+        return "" if self._failure is None else self._failure.text
+
+    @property
+    def _failure(self) -> Failure | None:
+        return failure_of(self.endpoints.keys)
 
     @property
     def serves_data(self) -> bool:
-        """Whether keys, counts and account values may be shown: read once, and not withdrawn."""
-        return self.read_at is not None and not self.is_withdrawn
+        """Whether keys and counts may be shown: they were listed, within stale-after."""
+        return self._key_list is not None
+
+    @property
+    def read_at(self) -> float | None:
+        """The unix time at which reading the last known keys began, None before the first success."""
+        known = last_known(self.endpoints.keys)
+        return None if known is None else known.read_at.unix
+
+    @property
+    def is_withdrawn(self) -> bool:
+        """Whether keys are known and too old to be shown."""
+        known = last_known(self.endpoints.keys)
+        return known is not None and known.is_stale
+
+    @property
+    def skipped(self) -> int:
+        """How many keys of the last listing could not be read."""
+        known = last_known(self.endpoints.keys)
+        return 0 if known is None else known.value.skipped
+
+    @property
+    def excluded(self) -> int:
+        """How many keys of the last listing filters left out."""
+        known = last_known(self.endpoints.keys)
+        return 0 if known is None else known.value.excluded
+
+    # What follows from what is known.
 
     @property
     def quota_units_per_usd(self) -> float:
         """Quota units of one US dollar: the user's value, else the gateway's, else the family's default."""
-        return (
-            self.configured_units_per_usd or self.facts.quota_units_per_usd or DEFAULT_UNITS_PER_USD
-        )
+        reported = None if self.status is None else self.status.quota_units_per_usd
+        return self.configured_units_per_usd or reported or DEFAULT_UNITS_PER_USD
 
     def usd(self, units: float) -> float:
         """Return the money that *units* of quota are."""
@@ -156,9 +348,15 @@ class AccountState:
 
     @property
     def spendable_quota(self) -> int | None:
-        """What the account can still pay with, by its preference; None where it has no limit or none is reported."""
+        """What the account can still pay with, by its preference.
+
+        None where a subscription without limit pays, and where the balance or the subscriptions are
+        unknown: an empty wallet says nothing while a subscription may pay.
+        """
+        if is_unknown(self.endpoints.subscriptions):
+            return None
         wallet = None if self.balance is None else self.balance.remaining_quota
-        paying = self.facts.subscriptions
+        paying = self.subscriptions
         if paying is None or paying.preference == "wallet_only":
             return wallet
         if paying.preference == "subscription_only" or paying.remaining_quota is None:
@@ -189,7 +387,7 @@ class AccountState:
             return UnusableReason.EXHAUSTED
         if self.is_exhausted:
             return UnusableReason.ACCOUNT_EXHAUSTED
-        open_groups = self.facts.groups
+        open_groups = self.open_groups
         if (
             open_groups is not None
             and key.group not in open_groups
@@ -221,40 +419,55 @@ class AccountState:
             and self.unusable_reason(key, now) is None
         )
 
-    def loses_too_many(self, listing: Listing, balance: Balance | None) -> bool:
-        """Whether *listing* lacks so many keys that it may be a mistaken answer: all, or more than ten and a fifth.
+    def loses_too_many(self, listing: Listing) -> bool:
+        """Return whether *listing* lost suspiciously many keys: all, or more than ten and a fifth.
 
-        Keys that were missing before do not count, so the same answer is believed the second time.
+        Keys that were missing before do not count, so the same response is believed the second time.
         """
-        if is_other_account(self.balance, balance):
+        known = last_known(self.endpoints.keys)
+        if known is None:
             return False
-        present = {key.id for key in listing.keys} | listing.unreadable | self.missing.keys()
-        lost = sum(key.id not in present for key in self.keys)
-        return lost > 0 and (
-            lost == len(self.keys)
-            or (lost > MOST_LOST and lost > len(self.keys) * LARGEST_SHARE_LOST)
-        )
+        before = known.value
+        present = {key.id for key in listing.keys} | listing.unreadable | before.missing.keys()
+        lost = sum(key.id not in present for key in before.keys)
+        if lost == len(before.keys):
+            return lost > 0
+        return lost > MOST_LOST and lost > len(before.keys) * LARGEST_SHARE_LOST
 
 
-def merge(
-    before: AccountState, listing: Listing, began: float
-) -> tuple[tuple[ApiKey, ...], Mapping[int, float]]:
-    """Decide which keys to show after *listing*, read from monotonic time *began*: (keys, newest first; the missing).
+def merge(before: Known[KeyList] | None, reading: Reading, stale_after_seconds: float) -> KeyList:
+    """Decide which keys to show after *reading*.
 
     A key that is absent leaves at once where the listing proves it gone, else when the next listing
     does not show it either, and in any case when it was last seen longer than stale-after ago. An
     unreadable key stays as last read.
     """
+    listing, began = reading.listing, reading.began.monotonic
+    known = KeyList() if before is None else before.value
     shown = {key.id: key for key in listing.keys}
-    absent = [key for key in before.keys if key.id not in shown]
+    absent = [key for key in known.keys if key.id not in shown]
     shown.update((key.id, key) for key in absent if key.id in listing.unreadable)
     missing: dict[int, float] = {}
-    last_seen, is_proof = before.read, listing.proves_absence
-    if not is_proof and last_seen is not None and began - last_seen < before.stale_after_seconds:
-        kept = [key for key in absent if key.id not in before.missing and key.id not in shown]
-        missing = dict.fromkeys((key.id for key in kept), last_seen)
-        shown.update((key.id, key) for key in kept)
-    return tuple(sorted(shown.values(), key=lambda key: -key.id)), missing
+    if before is not None and not reading.proves_absence:
+        last_seen = before.read_at.monotonic
+        if began - last_seen < stale_after_seconds:
+            kept = [key for key in absent if key.id not in known.missing and key.id not in shown]
+            missing = dict.fromkeys((key.id for key in kept), last_seen)
+            shown.update((key.id, key) for key in kept)
+    keys = tuple(sorted(shown.values(), key=_newest_first))
+    groups = {**known.groups, **dict.fromkeys((key.group for key in keys), began)}
+    return KeyList(
+        keys=keys,
+        groups={group: at for group, at in groups.items() if at > began - stale_after_seconds},
+        missing=missing,
+        is_complete=reading.is_complete,
+        skipped=listing.skipped,
+        excluded=listing.excluded,
+    )
+
+
+def _newest_first(key: ApiKey) -> int:
+    return -key.id
 
 
 @dataclass(frozen=True, slots=True)

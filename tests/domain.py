@@ -1,4 +1,4 @@
-"""Build what the exporter thinks in, saying only what a test is about; and a world whose time a test turns.
+"""Build what the exporter thinks in, saying only what a test is about; and a runtime whose time a test turns.
 
 Pure: no real clock, no waiting. `NOW` is the unix time around which built keys live.
 """
@@ -7,9 +7,20 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from exporter.cometapi.client import Dialect
 from exporter.credentials import LiteralToken, Secret
-from exporter.errors import ApiError, Reason
-from exporter.model import Amounts, ApiKey, Balance, Facts, Listing, Series
+from exporter.endpoint import ApiPath, Moment
+from exporter.errors import ApiError, NoSuchEndpoint, Reason
+from exporter.model import (
+    Amounts,
+    ApiKey,
+    Balance,
+    GatewayStatus,
+    Listing,
+    Series,
+    Subscriptions,
+    Usage,
+)
 from exporter.settings.load import Account
 from exporter.snapshot import AccountState, Reading, Snapshot
 
@@ -84,22 +95,49 @@ def a_state(**over: Any) -> AccountState:
     return AccountState(**(facts | over))
 
 
+def a_moment(at: float = NOW) -> Moment:
+    """Build the moment that both clocks show as *at*."""
+    return Moment(at, at)
+
+
 def a_reading(listing: Listing, *, at: float = NOW, **over: Any) -> Reading:
     """Build what a refresh read from unix time *at* on; the monotonic clock shows the same."""
-    return Reading(**({"listing": listing, "began_at": at, "began": at} | over))
+    return Reading(listing=listing, began=a_moment(at), **over)
 
 
 def a_read_state(
     *listed: ApiKey,
     at: float = NOW,
     balance: Balance | None = None,
-    facts: Facts | None = None,
+    status: GatewayStatus | None = None,
+    groups: Mapping[str, float | None] | None = None,
+    subscriptions: Subscriptions | None = None,
+    usage: Usage | None = None,
+    skipped: int = 0,
+    excluded: int = 0,
     **over: Any,
 ) -> AccountState:
-    """Build an account whose keys were read at unix time *at*."""
-    return a_state(**over).succeeded(
-        a_reading(a_listing(*listed), at=at, balance=balance, facts=facts or Facts())
-    )
+    """Build an account that was read at unix time *at*; the gateway does not offer what is None."""
+    listing = a_listing(*listed, nameless=skipped, excluded=excluded)
+    state = a_state(**over).succeeded(a_reading(listing, at=at))
+    values: dict[ApiPath, Any] = {
+        ApiPath.BALANCE: balance,
+        ApiPath.STATUS: status,
+        ApiPath.GROUPS: groups,
+        ApiPath.SUBSCRIPTIONS: subscriptions,
+        ApiPath.USAGE: usage,
+    }
+    for path, value in values.items():
+        if value is None:
+            state = state.not_offered(path)
+        else:
+            state = state.answered(path, value, a_moment(at))
+    return state
+
+
+def withdrawn(state: AccountState) -> AccountState:
+    """Build the same account after so long that everything known of it is stale."""
+    return state.aged(a_moment(NOW + 100 * DAY))
 
 
 def a_snapshot(*listed: ApiKey, at: float = NOW, **over: Any) -> Snapshot:
@@ -108,7 +146,7 @@ def a_snapshot(*listed: ApiKey, at: float = NOW, **over: Any) -> Snapshot:
 
 
 @dataclass(kw_only=True)
-class FakeWorld:
+class FakeRuntime:
     """Time that passes only where somebody sleeps; *on_sleep* is called in the middle of each sleep."""
 
     now: float = NOW
@@ -123,7 +161,10 @@ class FakeWorld:
     def monotonic(self) -> float:
         return self.ticks
 
-    def chance(self) -> float:
+    def moment(self) -> Moment:
+        return Moment(self.now, self.ticks)
+
+    def random(self) -> float:
         return self.luck
 
     def pass_by(self, seconds: float) -> None:
@@ -144,15 +185,19 @@ def used(quota: int, *, model: str = "gpt-4o", key_id: int = 0) -> dict[Series, 
 
 
 @dataclass(kw_only=True)
-class FakeReader:
-    """Answers each listing with the next of *listings*, the last for ever; an exception among them is raised."""
+class FakeClient:
+    """Answers each listing with the next of *listings*, the last for ever; an exception among them is raised.
+
+    What else it answers is in *values*, by path, and in *usage*, by whether it is asked by key; an
+    exception among them is raised. What is left out is not offered.
+    """
 
     listings: list[Listing | Exception]
-    balance: Balance | Exception = field(default_factory=a_balance)
-    facts: Facts | Exception = field(default_factory=Facts)
-    usage: dict[bool, Mapping[Series, Amounts] | Exception | None] = field(default_factory=dict)
-    clock_skew: float | None = None
+    values: dict[ApiPath, object] = field(default_factory=lambda: {ApiPath.BALANCE: a_balance()})
+    usage: dict[bool, Mapping[Series, Amounts] | Exception] = field(default_factory=dict)
+    dialect: Dialect = field(default_factory=Dialect)
     tokens: list[str] = field(default_factory=list, repr=False)
+    asked: list[ApiPath] = field(default_factory=list)
     usage_asked: list[tuple[int, int, bool]] = field(default_factory=list)
     on_list: Callable[[], object] = lambda: None
     is_closed: bool = False
@@ -165,28 +210,40 @@ class FakeReader:
         self.on_list()
         progress()
         answer = self.listings.pop(0) if len(self.listings) > 1 else self.listings[0]
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        return _or_raise(answer)
 
-    async def read_balance(self, _: Secret) -> Balance:
-        if isinstance(self.balance, Exception):
-            raise self.balance
-        return self.balance
+    async def read_balance(self, _: Secret) -> Any:
+        return self._value(ApiPath.BALANCE)
 
-    async def read_facts(self, _: Secret) -> Facts:
-        if isinstance(self.facts, Exception):
-            raise self.facts
-        return self.facts
+    async def read_status(self, _: Secret) -> Any:
+        return self._value(ApiPath.STATUS)
+
+    async def read_groups(self, _: Secret) -> Any:
+        return self._value(ApiPath.GROUPS)
+
+    async def read_subscriptions(self, _: Secret) -> Any:
+        return self._value(ApiPath.SUBSCRIPTIONS)
 
     async def read_usage(
         self, _: Secret, first: int, last: int, *, by_key: bool
-    ) -> Mapping[Series, Amounts] | None:
+    ) -> Mapping[Series, Amounts]:
         self.usage_asked.append((first, last, by_key))
-        answer = self.usage.get(by_key)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        return _or_raise(self.usage.get(by_key, not_offered()))
+
+    def _value(self, path: ApiPath) -> Any:
+        self.asked.append(path)
+        return _or_raise(self.values.get(path, not_offered()))
+
+
+def _or_raise(answer: Any) -> Any:
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def not_offered() -> ApiError:
+    """Build the error of an endpoint that the gateway does not have."""
+    return NoSuchEndpoint("there is no API of this kind (HTTP 404)")
 
 
 def failure(reason: Reason, text: str = "it went wrong") -> ApiError:

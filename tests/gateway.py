@@ -232,6 +232,8 @@ def reset() -> Fault:
         honest = exchange.honest()
         await exchange.send(honest.raw()[: -(len(honest.body) // 2 + 1)])
         await asyncio.sleep(0.05)  # a reset may discard what the client has not read yet
+        if exchange.writer.transport.is_closing():
+            return  # the client has gone in the meantime
         connection = exchange.writer.get_extra_info("socket")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         exchange.writer.transport.abort()

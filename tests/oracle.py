@@ -58,11 +58,11 @@ def metric_of(family: Family, snapshot: Snapshot, now: float) -> Metric:
 def _series(
     family: Family, state: AccountState, now: float
 ) -> Iterator[tuple[tuple[str, ...], float | None]]:
-    if family.of_key and state.serves_data and not state.counts_only:
+    if family.of_key and not state.counts_only:
         for key in state.keys:
             more = family.more(key) if family.more else ()
             yield (str(key.id), key.name, key.group, *more), family.of_key(state, key, now)
-    if family.of_account and (family.always or state.serves_data):
+    if family.of_account:
         tally = Tally()
         if state.serves_data:
             tally.add(state, state.keys, now)

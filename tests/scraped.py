@@ -3,7 +3,7 @@
 import asyncio
 import gzip
 
-from domain import NOW, FakeWorld
+from domain import NOW, FakeRuntime
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.exposition.rendering import Format
@@ -15,7 +15,7 @@ class Scraped:
     """An exposition of accounts that a test exchanges."""
 
     def __init__(self, snapshot, *, telemetry=None, process=(), now=NOW):
-        self.world = FakeWorld(now=now)
+        self.world = FakeRuntime(now=now)
         self.exposition = Exposition(
             telemetry=telemetry or Telemetry(version="0.0.0"),
             process=process,

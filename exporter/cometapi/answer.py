@@ -17,6 +17,7 @@ from exporter.errors import (
     AccountDisabled,
     ApiError,
     InvalidResponse,
+    NoSuchEndpoint,
     RateLimited,
     Rejected,
     ServerFault,
@@ -76,7 +77,8 @@ def content(answer: Answer, decode: Callable[[bytes], Envelope[Content]]) -> Con
         envelope = decode(answer.body)
     except UNDECODABLE as error:
         check_verdict(answer)
-        raise InvalidResponse(what_came_instead(answer, error)) from None
+        kind = NoSuchEndpoint if _is_web_page(answer) else InvalidResponse
+        raise kind(what_came_instead(answer, error)) from None
     if not envelope.success:
         raise Rejected(REJECTED)
     return envelope.data
@@ -94,14 +96,13 @@ def check_status(answer: Answer) -> None:
             f"the gateway has a problem (HTTP {status})", retry_after=retry_after(answer)
         )
     if 300 <= status < 400:  # noqa: PLR2004 - likewise
-        raise InvalidResponse(
+        raise NoSuchEndpoint(
             f"redirects are not followed (HTTP {status} to {_origin_of(answer)}): is the base URL right?"
         )
     if status >= 400:  # noqa: PLR2004 - likewise
         check_verdict(answer)
-        raise InvalidResponse(
-            f"there is no API of this kind (HTTP {status}): is the base URL right?"
-        )
+        kind = NoSuchEndpoint if status == 404 else InvalidResponse  # noqa: PLR2004 - likewise
+        raise kind(f"there is no API of this kind (HTTP {status}): is the base URL right?")
 
 
 def _refusal(answer: Answer) -> ApiError:
@@ -174,9 +175,13 @@ def what_came_instead(answer: Answer, error: Exception) -> str:
     """Say what came where JSON was expected; of wrong JSON the path that is wrong."""
     if isinstance(error, msgspec.ValidationError):
         return f"not the expected JSON: {error}"
-    kind = answer.headers.get("content-type", "").split(";")[0].strip().lower()
     if not answer.body:
         return "expected JSON, got an empty body"
-    if kind == "text/html":
+    if _is_web_page(answer):
         return "expected JSON, got a web page: is the base URL right?"
     return "expected JSON, got something else"
+
+
+def _is_web_page(answer: Answer) -> bool:
+    kind = answer.headers.get("content-type", "").split(";")[0].strip().lower()
+    return kind == "text/html" and bool(answer.body)

@@ -1,8 +1,8 @@
-"""Read one account: its keys page by page, its balance, and what changes slowly, within the rate limit.
+"""Read one account: its keys page by page, and the other endpoints, within the rate limit.
 
 Talks to: the API, through `connections`. Knows no snapshots, metrics or schedules; a call returns
 the whole of what it reads, or raises one ApiError. The access token is an argument of each call and
-is kept nowhere; of an endpoint that was refused to it, its hash alone.
+is kept nowhere.
 """
 
 import asyncio
@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Generic, TypeVar
 
-import msgspec
 import stamina
 import stamina.instrumentation
 
@@ -29,8 +28,9 @@ from exporter.cometapi.paging.walks import MOST_KEYS, listing_of, union, walk
 from exporter.cometapi.rate_limit import LONGEST_WAIT_SECONDS, RateLimit
 from exporter.cometapi.wire import Page, parse_page
 from exporter.credentials import Secret
-from exporter.errors import AccountDisabled, ApiError, InvalidResponse, Rejected, Unauthorized
-from exporter.model import Amounts, Balance, Facts, Listing, Series
+from exporter.endpoint import ApiPath
+from exporter.errors import ApiError, InvalidResponse
+from exporter.model import Amounts, Balance, GatewayStatus, Listing, Series, Subscriptions
 from exporter.workers import decode
 
 PAGE_SIZE = 100
@@ -38,8 +38,6 @@ PAGE_SIZE = 100
 # not help: what they miss, the next refresh reads.
 LISTINGS = 3
 ATTEMPTS = 3
-ASK_AGAIN_SECONDS = 3600.0
-NOT_REPORTED = (Unauthorized, AccountDisabled, Rejected, InvalidResponse)
 
 Content_co = TypeVar("Content_co", covariant=True)
 
@@ -48,17 +46,30 @@ Content_co = TypeVar("Content_co", covariant=True)
 class Endpoint(Generic[Content_co]):
     """A path of the API, and how to read its answers."""
 
-    path: str
+    path: ApiPath
     parse: Callable[[Answer], Content_co]
 
 
-KEYS = Endpoint("/api/token/", parse_page)
-ACCOUNT = Endpoint("/api/user/self", parse_balance)
-STATUS = Endpoint("/api/status", parse_status)
-GROUPS = Endpoint("/api/user/self/groups", parse_groups)
-SUBSCRIPTIONS = Endpoint("/api/subscription/self", parse_subscriptions)
-USAGE_PATH = "/api/data/self"
-USAGE_BY_KEY_PATH = "/api/data/flow/self"
+KEYS = Endpoint(ApiPath.KEYS, parse_page)
+BALANCE = Endpoint(ApiPath.BALANCE, parse_balance)
+STATUS = Endpoint(ApiPath.STATUS, parse_status)
+GROUPS = Endpoint(ApiPath.GROUPS, parse_groups)
+SUBSCRIPTIONS = Endpoint(ApiPath.SUBSCRIPTIONS, parse_subscriptions)
+
+
+@dataclass(slots=True)
+class Dialect:
+    """What was learned of a gateway from its responses.
+
+    *first_page* is the number of the first page of keys, 0 for older gateways. *is_moving* tells
+    whether the last listing changed while it was read. *clock_skew* is how many seconds this
+    machine's clock was ahead of the gateway's at the last response, None before any and where it
+    had no date.
+    """
+
+    first_page: int = 1
+    is_moving: bool = False
+    clock_skew: float | None = None
 
 
 def _is_worth_another_try(error: Exception) -> bool:
@@ -75,10 +86,7 @@ class CometClient:
 
     *timeout* is of each request; *rate_limit* is shared by all accounts of one host. *on_request*
     gets the path of every request, and the HTTP status, `none` where no answer came, or
-    `cancelled`. Mutable are *clock_skew*, how many seconds this machine's clock was ahead of the
-    gateway's at the last answer, None before any and where it had no date; the number of the
-    gateway's *first_page*; whether the last listing changed while it was read; and until when
-    refused endpoints are not asked again.
+    `cancelled`. Mutable is *dialect*.
     """
 
     def __init__(
@@ -101,10 +109,7 @@ class CometClient:
         self._concurrency = concurrency
         self._max_keys = max_keys
         self._on_request = on_request
-        self._refused_until: dict[tuple[str, int], float] = {}
-        self._is_moving = False
-        self.first_page = 1
-        self.clock_skew: float | None = None
+        self.dialect = Dialect()
 
     async def aclose(self) -> None:
         """Close the connections, none of which is open before the first request."""
@@ -112,34 +117,29 @@ class CometClient:
 
     async def read_balance(self, token: Secret) -> Balance:
         """Read the account's own quota; raises ApiError."""
-        return await self._get(token, ACCOUNT)
+        return await self._get(token, BALANCE)
 
-    async def read_facts(self, token: Secret) -> Facts:
-        """Read what changes slowly; what is refused or has another shape is None, and asked again after an hour.
+    async def read_status(self, token: Secret) -> GatewayStatus:
+        """Read what the gateway says of itself; raises ApiError."""
+        return await self._get(token, STATUS)
 
-        Raises the ApiError of trouble that passes.
-        """
-        return msgspec.structs.replace(
-            await self._get_if_offered(token, STATUS) or Facts(),
-            groups=await self._get_if_offered(token, GROUPS),
-            subscriptions=await self._get_if_offered(token, SUBSCRIPTIONS),
-        )
+    async def read_groups(self, token: Secret) -> Mapping[str, float | None]:
+        """Read the groups open to the account, with their price factors; raises ApiError."""
+        return await self._get(token, GROUPS)
+
+    async def read_subscriptions(self, token: Secret) -> Subscriptions | None:
+        """Read all running subscriptions taken together, None where none is running; raises ApiError."""
+        return await self._get(token, SUBSCRIPTIONS)
 
     async def read_usage(
         self, token: Secret, first: int, last: int, *, by_key: bool
-    ) -> Mapping[Series, Amounts] | None:
-        """Sum what was used in the hours that begin from unix time *first* to *last*.
-
-        None where the gateway does not report it. Raises the ApiError of trouble that passes.
-        """
+    ) -> Mapping[Series, Amounts]:
+        """Sum what was used in the hours that begin from unix time *first* to *last*; raises ApiError."""
         endpoint = Endpoint(
-            USAGE_BY_KEY_PATH if by_key else USAGE_PATH,
+            ApiPath.USAGE_BY_KEY if by_key else ApiPath.USAGE,
             partial(parse_usage, first=first, last=last, by_key=by_key),
         )
-        kind = "" if first == last else " of days"
-        return await self._get_if_offered(
-            token, endpoint, kind, start_timestamp=str(first), end_timestamp=str(last)
-        )
+        return await self._get(token, endpoint, start_timestamp=str(first), end_timestamp=str(last))
 
     async def list_keys(
         self, token: Secret, *, progress: Callable[[], None] = lambda: None
@@ -154,7 +154,7 @@ class CometClient:
             page = await self._get(
                 token,
                 KEYS,
-                p=str(index + self.first_page),
+                p=str(index + self.dialect.first_page),
                 page_size=str(PAGE_SIZE),
                 size=str(PAGE_SIZE),
             )
@@ -164,7 +164,7 @@ class CometClient:
         listings: list[Listing] = []
         while len(listings) < LISTINGS:
             listing = await self._list_once(read)
-            self._is_moving = listing.changed_while_read is True
+            self.dialect.is_moving = listing.changed_while_read is True
             if listing.is_complete:
                 return listing
             listings.append(listing)
@@ -172,12 +172,12 @@ class CometClient:
 
     async def _list_once(self, read: Callable[[int], Awaitable[Page]]) -> Listing:
         page = await read(0)
-        if page.is_bare_list is not (self.first_page == 0):
-            self.first_page = 0 if page.is_bare_list else 1
+        if page.is_bare_list is not (self.dialect.first_page == 0):
+            self.dialect.first_page = 0 if page.is_bare_list else 1
             page = await read(0)
         if page.is_null:
             raise InvalidResponse("expected a page of keys, got null - at `$.data`")
-        pages = walk(page, max_keys=self._max_keys, careful=self._is_moving)
+        pages = walk(page, max_keys=self._max_keys, careful=self.dialect.is_moving)
 
         async def go_on() -> None:
             while (number := pages.next_page()) is not None:
@@ -207,24 +207,8 @@ class CometClient:
         self, token: Secret, endpoint: Endpoint[Content_co], params: Mapping[str, str]
     ) -> Content_co:
         answer = await self._send(token, endpoint.path, params)
-        self.clock_skew = clock_skew(answer)
+        self.dialect.clock_skew = clock_skew(answer)
         return await decode(partial(endpoint.parse, answer))  # apart from the event loop
-
-    async def _get_if_offered(
-        self, token: Secret, endpoint: Endpoint[Content_co], kind: str = "", **params: str
-    ) -> Content_co | None:
-        """Do the same, but return None where the gateway refuses, or refused it to this token within the last hour.
-
-        Of the requests to one endpoint each *kind* is refused by itself.
-        """
-        place = (endpoint.path + kind, hash(token))
-        if self._rate_limit.clock() < self._refused_until.get(place, float("-inf")):
-            return None
-        try:
-            return await self._get(token, endpoint, **params)
-        except NOT_REPORTED:
-            self._refused_until[place] = self._rate_limit.clock() + ASK_AGAIN_SECONDS
-            return None
 
     async def _send(self, token: Secret, path: str, params: Mapping[str, str]) -> Answer:
         await self._rate_limit.turn()

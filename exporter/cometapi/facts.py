@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from exporter.cometapi.answer import UNDECODABLE, Answer, Envelope, Int64, content
 from exporter.errors import InvalidResponse
-from exporter.model import Amounts, Balance, Facts, Series, Subscriptions, label_text
+from exporter.model import Amounts, Balance, GatewayStatus, Series, Subscriptions, label_text
 
 MOST_GROUPS = 1_000
 
@@ -103,14 +103,14 @@ def parse_balance(answer: Answer) -> Balance:
     )
 
 
-def parse_status(answer: Answer) -> Facts:
+def parse_status(answer: Answer) -> GatewayStatus:
     """Read the gateway's version, its quota units per US dollar, and whether it records usage."""
     status = content(answer, _decode_status)
     factor = status.quota_per_unit
     # 0 is what a gateway says that has no factor.
     if factor and not LEAST_UNITS_PER_USD <= factor <= MOST_UNITS_PER_USD:
         raise InvalidResponse("the quota units of one US dollar are not between 0.001 and 1e15")
-    return Facts(
+    return GatewayStatus(
         version=label_text(status.version) or None,
         quota_units_per_usd=factor or None,
         has_usage=status.enable_data_export,

@@ -54,7 +54,6 @@ class Family:
 
     *of_key* reads the value of a key at a unix time, *more* its label values beyond `KEY_LABELS`;
     *of_account* reads all series of an account. A family without either is the exporter's own.
-    With *always*, the family is exposed even if the data is older than stale-after.
     """
 
     name: str
@@ -65,7 +64,6 @@ class Family:
     of_key: OfKey | None = None
     more: Callable[[ApiKey], tuple[str, ...]] | None = None
     of_account: OfAccount | None = None
-    always: bool = False
 
     @property
     def kind(self) -> str:
@@ -213,28 +211,23 @@ COUNTDOWN = _judged_key(
 # Families of accounts, and of what an account has several of.
 
 
-def _series(
-    name: str, text: str, of_account: OfAccount, *labels: str, always: bool = False
-) -> Family:
+def _series(name: str, text: str, of_account: OfAccount, *labels: str) -> Family:
     """Make a family of any number of series an account, told apart by *labels*."""
     return Family(
         name=f"cometapi_{name}",
         help=text,
         labels=("account", *labels),
         of_account=of_account,
-        always=always,
     )
 
 
-def _account(
-    name: str, text: str, read: Callable[[AccountState], Value], *, always: bool = False
-) -> Family:
+def _account(name: str, text: str, read: Callable[[AccountState], Value]) -> Family:
     """Make a family of one series an account."""
 
     def of_account(state: AccountState, _: Tally) -> Series:
         return [((), read(state))]
 
-    return _series(name, text, of_account, always=always)
+    return _series(name, text, of_account)
 
 
 def _balance(name: str, text: str, read: Callable[[Balance], Value]) -> Family:
@@ -250,37 +243,37 @@ def _subscriptions(name: str, text: str, read: Callable[[Subscriptions], Value])
     """Make a family of a figure of the account's running subscriptions."""
 
     def of_state(state: AccountState) -> Value:
-        running = state.facts.subscriptions
+        running = state.subscriptions
         return None if running is None else read(running)
 
     return _account(name, text, of_state)
 
 
 def _key_statuses(state: AccountState, tally: Tally) -> Series:
-    for group in sorted(state.groups):
+    for group in sorted(state.key_groups):
         for word in STATUS_LABELS:
             yield (group, word), tally.statuses[group, word]
 
 
 def _usable_keys(state: AccountState, tally: Tally) -> Series:
-    for group in sorted(state.groups):
+    for group in sorted(state.key_groups):
         yield (group,), tally.reasons[group, None]
 
 
 def _unusable_keys(state: AccountState, tally: Tally) -> Series:
-    for group in sorted(state.groups):
+    for group in sorted(state.key_groups):
         for reason in UnusableReason:
             yield (group, reason), tally.reasons[group, reason]
 
 
 def _price_factors(state: AccountState, _: Tally) -> Series:
-    for group, factor in sorted((state.facts.groups or {}).items()):
+    for group, factor in sorted((state.open_groups or {}).items()):
         yield (group,), factor
 
 
 def _gateway(state: AccountState, _: Tally) -> Series:
-    if state.facts.version:
-        yield (state.facts.version,), 1
+    if state.status is not None and state.status.version:
+        yield (state.status.version,), 1
 
 
 def _up(state: AccountState) -> Value:
@@ -368,33 +361,28 @@ ACCOUNT_FAMILIES = (
         "quota_units_per_usd",
         "Quota units per US dollar.",
         lambda state: state.quota_units_per_usd,
-        always=True,
     ),
-    _account("up", "Whether the last refresh of the account succeeded.", _up, always=True),
+    _account("up", "Whether the last refresh of the account succeeded.", _up),
     _account(
         "exporter_last_success_timestamp_seconds",
         "Unix time at which reading the exposed data began.",
         lambda state: state.read_at,
-        always=True,
     ),
     _account(
         "exporter_refresh_interval_seconds",
         "Seconds between the starts of two refreshes, as configured.",
         lambda state: state.interval_seconds,
-        always=True,
     ),
     _account(
         "exporter_skipped_keys",
         "Keys of the last refresh that could not be read: left out, or exposed as last read.",
         lambda state: state.skipped,
-        always=True,
     ),
     *_new(
         _account(
             "exporter_excluded_keys",
             "Keys left out by include and exclude filters.",
             lambda state: state.excluded,
-            always=True,
         ),
     ),
 )

@@ -125,7 +125,7 @@ def render(state: AccountState, now: float) -> Iterator[Rendering | None]:
     texts: defaultdict[str, list[bytes]] = defaultdict(list)
     expiries: dict[str, int] = {}
     tally = Tally()
-    keys = state.keys if state.serves_data else ()
+    keys = state.keys
     for start in range(0, len(keys), KEYS_PER_STEP):
         some = keys[start : start + KEYS_PER_STEP]
         tally.add(state, some, now)
@@ -138,8 +138,7 @@ def render(state: AccountState, now: float) -> Iterator[Rendering | None]:
                     expiries[text] = key.expires_at
         yield None
     for family in (*ACCOUNT_FAMILIES, *USAGE_FAMILIES):
-        if family.always or state.serves_data:
-            _append(texts, family, _account_lines(family, state, tally))
+        _append(texts, family, _account_lines(family, state, tally))
     yield Rendering(
         state=state,
         now=now,

@@ -101,8 +101,9 @@ class Exposition:
         self._expose({**self._exposed.renderings, **renderings})
 
     def keep(self, names: Iterable[str]) -> None:
-        """Expose only the accounts called *names*, in this order."""
-        self._expose({name: self._exposed.renderings[name] for name in names})
+        """Expose only the accounts called *names*, in this order, of which there is a rendering."""
+        renderings = self._exposed.renderings
+        self._expose({name: renderings[name] for name in names if name in renderings})
 
     async def catch_up(self) -> None:
         """Render the accounts again whose rendering is too old, for example because a key expired.

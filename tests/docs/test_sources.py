@@ -3,15 +3,14 @@
 import re
 from pathlib import Path
 
+from exporter.endpoint import ApiPath
+
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "exporter").rglob("*.py"))
 
 
 def test_every_path_that_the_client_requests_is_documented():
-    sources = (ROOT / "exporter" / "cometapi").glob("*.py")
-    requested = {
-        path for source in sources for path in re.findall(r'"(/api/[a-z/]+)"', source.read_text())
-    }
+    requested = {path.value for path in ApiPath}
     documented = set(re.findall(r"`(/api/[a-z/]+)", (ROOT / "SECURITY.md").read_text()))
 
     assert "/api/token/" in requested

@@ -18,18 +18,17 @@ from books import HOUR, Books
 from builders import CANARY_TOKEN
 from dashboards.queries import Moment, Prometheus
 from dashboards.serving import prometheus_with_history
-from domain import FakeWorld, a_listing, a_reading, a_state, an_api_key, keys
+from domain import FakeRuntime, a_listing, a_moment, a_read_state, a_reading, an_api_key, keys
 from gateway import Gateway
 from scraped import Scraped
 
 from exporter.cometapi.client import CometClient
 from exporter.cometapi.rate_limit import RateLimit
 from exporter.credentials import Secret
+from exporter.endpoint import ApiPath
 from exporter.exposition.rendering import Format
 from exporter.model import Usage
-from exporter.refresh.account_reader import AccountReader
-from exporter.refresh.report import Report
-from exporter.refresh.usage import Ledger
+from exporter.refresh.usage_poller import UsagePoller
 from exporter.snapshot import Snapshot
 
 BEGAN = 500_000 * HOUR
@@ -56,10 +55,9 @@ def is_flushed(hour: int, minute: int) -> bool:
 
 
 async def read_every_minute(
-    gateway: Gateway, books: Books, world: FakeWorld, *, by_key: bool
+    gateway: Gateway, books: Books, runtime: FakeRuntime, *, by_key: bool
 ) -> dict[int, Usage]:
     """Return what was known of the usage each minute; the first key is renamed on the way."""
-    listed = {key.id: key for key in keys(1, 2)}
     async with aclosing(
         CometClient(
             base_url=gateway.url,
@@ -67,38 +65,36 @@ async def read_every_minute(
             ca_file=None,
             timeout=10,
             concurrency=1,
-            rate_limit=RateLimit(10_000, clock=world.monotonic, sleep=world.sleep),
+            rate_limit=RateLimit(10_000, clock=runtime.monotonic, sleep=runtime.sleep),
             on_request=lambda _path, _code: None,
         )
     ) as client:
-        account = AccountReader(
+        poller = UsagePoller(
             client,
-            report=Report("main"),
-            world=world,
-            keep_seconds=3600.0,
-            ledger=Ledger(100),
-            listed_keys=(lambda: listed) if by_key else None,
-            patience=10.0,
+            max_series=100,
+            by_key=by_key,
+            runtime=runtime,
         )
-        found = {}
+        state, found = a_read_state(*keys(1, 2)), {}
         for hour, minute in [divmod(elapsed, 60) for elapsed in range(HOURS * 60 + 21)]:
             for number, (model, quota) in enumerate(requests_in(hour, minute).items()):
-                books.book(world.now, model, quota, key_id=1 + number % 2)
+                books.book(runtime.now, model, quota, key_id=1 + number % 2)
             if is_flushed(hour, minute):
                 books.flush()
             if (hour, minute) == RENAMED:
-                listed[1] = an_api_key(id=1, name="another name")
-            account.begin(Secret(CANARY_TOKEN))
-            await account.settle()
-            await account.relabel_usage()
-            found[int(world.now)] = account.usage
-            world.pass_by(60)
+                renamed = a_listing(an_api_key(id=1, name="another name"), *keys(2))
+                state = poller.with_labels(state.succeeded(a_reading(renamed)))
+            if minute % 5 == 0:
+                usage = await poller.read(Secret(CANARY_TOKEN), state)
+                state = state.answered(ApiPath.USAGE, usage, a_moment())
+            found[int(runtime.now)] = state.usage
+            runtime.pass_by(60)
         return found
 
 
 def scraped(usage: Usage, at: int) -> Iterator[str]:
     """Give the lines of one scrape with its time."""
-    state = a_state().succeeded(a_reading(a_listing(*keys(1, 2)), at=at, usage=usage))
+    state = a_read_state(*keys(1, 2), at=at, usage=usage)
     text = Scraped(Snapshot.of([state]), now=at).body(NAME, format_=Format.OPENMETRICS).decode()
     return (f"{line} {at}\n" for line in text.splitlines() if line.startswith(NAME))
 
@@ -111,7 +107,9 @@ def prometheus(request, tmp_path_factory):
     books.flush()
     by_key = request.param == "key-model"
     with Gateway(offers=books.offers()) as gateway:
-        usages = asyncio.run(read_every_minute(gateway, books, FakeWorld(now=BEGAN), by_key=by_key))
+        usages = asyncio.run(
+            read_every_minute(gateway, books, FakeRuntime(now=BEGAN), by_key=by_key)
+        )
     lines = [line for at, usage in usages.items() for line in scraped(usage, at)]
     with prometheus_with_history(tmp_path_factory.mktemp("usage"), [*lines, "# EOF\n"]) as client:
         yield client

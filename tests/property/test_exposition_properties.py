@@ -4,7 +4,7 @@ import gzip
 import platform
 from unittest.mock import patch
 
-from domain import NOW, a_balance, a_listing, a_reading, a_state, an_api_key, failure
+from domain import NOW, a_balance, a_listing, a_moment, a_reading, a_state, an_api_key, failure
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import library_bytes, telemetry_metrics
@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from prometheus_client.utils import floatToGoString
 from scraped import Scraped
 
+from exporter.endpoint import ApiPath
 from exporter.errors import SUCCESS, Reason
 from exporter.exposition.catalogue import SNAPSHOT_FAMILIES
 from exporter.exposition.rendering import Format, number
@@ -58,9 +59,12 @@ def states(draw, name="main"):
         listing = a_listing(*draw(st.lists(api_keys, max_size=6)))
         balance = draw(st.none() | st.builds(a_balance, remaining_quota=int64))
         usage = draw(st.none() | st.builds(Usage, rows=st.lists(usage_rows, max_size=3).map(tuple)))
-        state = state.succeeded(
-            a_reading(listing, balance=balance, usage=usage, at=NOW + draw(st.floats(-4, 1)))
-        )
+        at = NOW + draw(st.floats(-4, 1))
+        state = state.succeeded(a_reading(listing, at=at))
+        if balance is not None:
+            state = state.answered(ApiPath.BALANCE, balance, a_moment(at))
+        if usage is not None:
+            state = state.answered(ApiPath.USAGE, usage, a_moment(at))
     return state.failed(failure(Reason.TIMEOUT), NOW) if draw(st.booleans()) else state
 
 

@@ -20,7 +20,7 @@ from domain import (
 
 from exporter.check import report as coloured
 from exporter.errors import Reason
-from exporter.model import Facts, Subscriptions
+from exporter.model import GatewayStatus, Subscriptions
 
 
 def a_failed_state(reason, **over):
@@ -109,8 +109,11 @@ def test_one_unit_is_not_empty():
     ("left", "shown"), [(1_000_000, "subscription 2.00 USD"), (None, "subscription")]
 )
 def test_a_subscription_pays_too_and_is_shown(left, shown):
-    facts = Facts(subscriptions=Subscriptions(remaining_quota=left))
-    state = a_read_state(an_api_key(), balance=a_balance(remaining_quota=0), facts=facts)
+    state = a_read_state(
+        an_api_key(),
+        balance=a_balance(remaining_quota=0),
+        subscriptions=Subscriptions(remaining_quota=left),
+    )
 
     assert cells(state, "balance", "usable", "result") == (f"0.00 USD + {shown}", "1", "up")
 
@@ -120,7 +123,7 @@ def test_keys_of_a_group_that_is_not_open_are_named():
         an_api_key(id=1, name="web", group="vip"),
         an_api_key(id=2, name="\x1b[31mjob", group="gone"),
         an_api_key(id=3, group="default"),
-        facts=Facts(groups={"default": 1.0}),
+        groups={"default": 1.0},
     )
 
     assert cells(state, "usable") == ("1",)
@@ -174,12 +177,12 @@ def test_excluded_keys_are_counted(excluded, remark):
 def test_five_keys_are_all_named():
     closed = [an_api_key(id=id_, group="gone") for id_ in range(1, 6)]
 
-    assert " more" not in remarks(a_read_state(*closed, facts=Facts(groups={})))[0]
+    assert " more" not in remarks(a_read_state(*closed, groups={}))[0]
 
 
 def test_another_money_factor_of_the_gateway_is_reported():
     state = a_read_state(
-        configured_units_per_usd=1_000.0, facts=Facts(quota_units_per_usd=500_000.0)
+        configured_units_per_usd=1_000.0, status=GatewayStatus(quota_units_per_usd=500_000.0)
     )
 
     assert remarks(state) == [
@@ -194,7 +197,9 @@ def test_another_money_factor_of_the_gateway_is_reported():
 
 @pytest.mark.parametrize("own", [None, 500_000.0])
 def test_the_same_money_factor_or_none_of_the_users_is_no_remark(own):
-    state = a_read_state(configured_units_per_usd=own, facts=Facts(quota_units_per_usd=500_000.0))
+    state = a_read_state(
+        configured_units_per_usd=own, status=GatewayStatus(quota_units_per_usd=500_000.0)
+    )
 
     assert remarks(state) == []
 

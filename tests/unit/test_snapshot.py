@@ -6,16 +6,20 @@ from domain import (
     NOW,
     a_balance,
     a_listing,
+    a_moment,
     a_read_state,
     a_reading,
     a_state,
     an_api_key,
     failure,
     keys,
+    not_offered,
+    withdrawn,
 )
 
+from exporter.endpoint import ApiPath, NotOffered, Unknown
 from exporter.errors import Reason
-from exporter.model import Facts, Subscriptions
+from exporter.model import GatewayStatus, Subscriptions, Usage
 from exporter.snapshot import Snapshot
 
 
@@ -29,14 +33,11 @@ def after(state, *listings, at=NOW + 60):
     return state
 
 
-def test_a_success_replaces_keys_balance_and_time():
-    state = a_read_state(*keys(1, 2), balance=a_balance())
-    state = state.succeeded(
-        a_reading(a_listing(*keys(3, 2)), at=NOW + 60, balance=a_balance(requests=7))
-    )
+def test_a_success_replaces_keys_and_time():
+    state = after(a_read_state(*keys(1, 2)), a_listing(*keys(3, 2)))
 
     assert ids(state) == [3, 2]
-    assert (state.balance.requests, state.read_at, state.first_refresh_ended) == (7, NOW + 60, True)
+    assert (state.read_at, state.first_refresh_ended) == (NOW + 60, True)
 
 
 def test_keys_are_shown_newest_first_and_of_two_with_one_id_the_later():
@@ -67,24 +68,20 @@ def test_trouble_goes_on_since_it_began_whatever_its_reason_until_a_success():
     ]
 
 
-def test_a_refused_balance_is_forgotten_and_not_kept_stale():
-    assert after(a_read_state(*keys(1), balance=a_balance()), a_listing(*keys(1))).balance is None
-
-
 @pytest.mark.parametrize(("seconds", "groups"), [(3599, {"vip", ""}), (3600, {""})])
 def test_a_group_without_keys_stays_known_for_stale_after(seconds, groups):
     state = after(
         a_read_state(an_api_key(group="vip")), a_listing(an_api_key(group="")), at=NOW + seconds
     )
 
-    assert state.groups.keys() == groups
+    assert state.key_groups.keys() == groups
 
 
 def test_data_is_served_from_the_first_success_until_it_is_withdrawn_and_again_after_the_next():
     new, read = a_state().failed(failure(Reason.TIMEOUT), NOW), a_read_state(*keys(1))
-    again = after(read.withdrawn(), a_listing(*keys(1)))
+    again = after(withdrawn(read), a_listing(*keys(1)))
 
-    assert [state.serves_data for state in (new, read, read.withdrawn(), again)] == [
+    assert [state.serves_data for state in (new, read, withdrawn(read), again)] == [
         False,
         True,
         False,
@@ -98,7 +95,7 @@ def test_data_is_served_from_the_first_success_until_it_is_withdrawn_and_again_a
 )
 def test_the_users_factor_wins_then_the_gateways_then_the_familys(configured, reported, units):
     state = a_read_state(
-        configured_units_per_usd=configured, facts=Facts(quota_units_per_usd=reported)
+        configured_units_per_usd=configured, status=GatewayStatus(quota_units_per_usd=reported)
     )
 
     assert state.quota_units_per_usd == units
@@ -132,7 +129,7 @@ def paying(remaining, preference):
 )
 def test_what_the_account_can_spend_follows_its_preference(wallet, subscriptions, spendable):
     balance = None if wallet is None else a_balance(remaining_quota=wallet)
-    state = a_read_state(balance=balance, facts=Facts(subscriptions=subscriptions))
+    state = a_read_state(balance=balance, subscriptions=subscriptions)
 
     assert state.spendable_quota == spendable
 
@@ -173,7 +170,7 @@ def test_a_request_fails_by_what_is_wrong_with_the_key_else_with_its_account(
     wallet, groups, facts, reason
 ):
     balance = None if wallet is None else a_balance(remaining_quota=wallet)
-    state = a_read_state(balance=balance, facts=Facts(groups=groups))
+    state = a_read_state(balance=balance, groups=groups)
 
     assert state.unusable_reason(an_api_key(**facts), NOW) == reason
 
@@ -210,18 +207,23 @@ def test_without_a_usual_price_no_key_is_called_dry(balance):
     assert not state.is_probably_dry(an_api_key(remaining_quota=1, last_used_at=NOW - 3600), NOW)
 
 
-@pytest.mark.parametrize(
-    ("account_id", "shown"), [(8, [9]), (7, [9, 2, 1])], ids=["another account", "the same"]
-)
-def test_another_account_behind_the_token_makes_everything_known_forgotten(account_id, shown):
-    state = a_read_state(*keys(1, 2), balance=a_balance(account_id=7))
-    reading = a_reading(
-        a_listing(*keys(9), is_complete=False),
-        at=NOW + 60,
-        balance=a_balance(account_id=account_id),
+def test_another_account_behind_the_token_makes_everything_known_forgotten():
+    state = a_read_state(
+        *keys(1, 2), balance=a_balance(account_id=7), groups={"vip": 1.0}, usage=Usage()
     )
+    other = state.answered(ApiPath.BALANCE, a_balance(account_id=8), a_moment(NOW + 60))
 
-    assert ids(state.succeeded(reading)) == shown
+    assert other.balance == a_balance(account_id=8)
+    assert (other.keys, other.key_groups, other.open_groups, other.usage) == ((), {}, None, None)
+    assert other.first_refresh_ended
+
+
+@pytest.mark.parametrize("account_id", [7, None])
+def test_the_same_account_or_one_without_an_id_keeps_everything(account_id):
+    state = a_read_state(*keys(1, 2), balance=a_balance(account_id=7), groups={"vip": 1.0})
+    again = state.answered(ApiPath.BALANCE, a_balance(account_id=account_id), a_moment(NOW + 60))
+
+    assert (ids(again), again.open_groups) == ([2, 1], {"vip": 1.0})
 
 
 @pytest.mark.parametrize(
@@ -241,19 +243,59 @@ def test_a_listing_that_loses_all_or_a_fifth_and_more_than_ten_is_suspicious(
 ):
     state = a_read_state(*keys(*range(before)))
 
-    assert state.loses_too_many(a_listing(*keys(*range(left))), None) is is_suspicious
+    assert state.loses_too_many(a_listing(*keys(*range(left)))) is is_suspicious
 
 
 def test_what_was_missing_before_is_not_suspicious_again():
     state = after(a_read_state(*keys(*range(50))), a_listing(is_complete=False))
 
-    assert not state.loses_too_many(a_listing(), None)
+    assert not state.loses_too_many(a_listing())
 
 
-def test_another_account_is_not_suspicious():
-    state = a_read_state(*keys(1), balance=a_balance(account_id=7))
+def test_a_suspicious_listing_is_inconsistent_and_drops_no_key():
+    reading = a_reading(a_listing(), at=NOW + 60, is_suspicious=True)
+    state = a_read_state(*keys(1, 2)).succeeded(reading)
 
-    assert not state.loses_too_many(a_listing(), a_balance(account_id=8))
+    assert (ids(state), state.outcome, state.failing) == ([2, 1], Reason.INCONSISTENT, None)
+
+
+def test_an_endpoint_that_denied_itself_is_not_offered_once_the_keys_are_listed():
+    denied = a_state().endpoint_failed(ApiPath.GROUPS, not_offered(), NOW)
+    listed = after(denied, a_listing(*keys(1)))
+
+    assert denied.endpoints.groups.failure.denies_endpoint
+    assert listed.endpoints.groups == NotOffered()
+
+
+def test_a_denial_while_the_keys_are_listed_is_believed_at_once():
+    state = after(a_state(), a_listing()).endpoint_failed(ApiPath.GROUPS, not_offered(), NOW)
+
+    assert state.endpoints.groups == NotOffered()
+
+
+def test_a_denial_while_the_keys_cannot_be_listed_says_nothing():
+    failing = after(a_state(), a_listing()).failed(failure(Reason.UNAUTHORIZED), NOW)
+    state = failing.endpoint_failed(ApiPath.GROUPS, not_offered(), NOW)
+
+    assert isinstance(state.endpoints.groups, Unknown)
+
+
+def test_every_value_grows_old_by_its_own_age():
+    state = a_read_state(*keys(1), balance=a_balance(), groups={"vip": 1.0})
+    state = state.answered(ApiPath.BALANCE, a_balance(requests=7), a_moment(NOW + 60))
+    old = state.aged(a_moment(NOW + 3600))
+
+    assert (old.keys, old.key_groups, old.open_groups) == ((), {}, None)
+    assert old.balance == a_balance(requests=7)
+    assert old.aged(a_moment(NOW + 3601)) is old
+
+
+def test_with_unknown_subscriptions_an_empty_wallet_is_no_empty_account():
+    never_read = a_state().answered(ApiPath.BALANCE, a_balance(remaining_quota=0), a_moment())
+    none_running = never_read.answered(ApiPath.SUBSCRIPTIONS, None, a_moment())
+
+    assert (never_read.spendable_quota, never_read.is_exhausted) == (None, False)
+    assert (none_running.spendable_quota, none_running.is_exhausted) == (0, True)
 
 
 BEFORE = keys(3, 2, 1)

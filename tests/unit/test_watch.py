@@ -3,13 +3,13 @@
 import asyncio
 import contextlib
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from builders import CANARY_TOKEN
-from domain import FakeWorld
+from domain import FakeRuntime
 from structlog.testing import capture_logs
 
+from exporter.errors import Reason
 from exporter.exposition.rendering import Format
 from exporter.exposition.telemetry import Telemetry
 from exporter.settings.load import load_settings
@@ -24,13 +24,15 @@ def settings_of(*names, interval=60.0, url="https://gateway.example.org", per_mi
 
 
 @contextlib.asynccontextmanager
-async def a_watch(settings, later=None):
-    watch = Watch(
-        load=lambda: later or settings, world=FakeWorld(), telemetry=Telemetry(version="1")
-    )
-    await watch.apply(settings)
+async def a_watch(settings):
+    watch = await Watch.open(settings, runtime=FakeRuntime(), telemetry=Telemetry(version="1"))
     yield watch
     await watch.close()
+
+
+def host_limit(watch):
+    (limit,) = watch._hosts._limits.values()
+    return limit._sent.maxlen
 
 
 @pytest.mark.parametrize(
@@ -56,10 +58,9 @@ def test_accounts_that_do_not_fit_the_rate_limit_are_told_with_the_arithmetic(
 def test_a_reload_changes_the_rate_limit_of_accounts_that_go_on():
     async def play():
         async with a_watch(settings_of("a", per_minute=50)) as watch:
-            before = watch.accounts["a"]
+            before = watch.refreshers["a"]
             await watch.apply(settings_of("a", per_minute=7))
-            (limit,) = watch._rate_limits.values()
-            return watch.accounts["a"] is before, limit._sent.maxlen
+            return watch.refreshers["a"] is before, host_limit(watch)
 
     assert asyncio.run(play()) == (True, 7)
 
@@ -70,49 +71,67 @@ def test_a_reload_that_cannot_begin_leaves_the_rate_limit(monkeypatch):
             monkeypatch.setattr("exporter.cometapi.connections._trust", lambda *_: 1 / 0)
             with pytest.raises(ZeroDivisionError):
                 await watch.apply(settings_of("a", "b", per_minute=7))
-            (limit,) = watch._rate_limits.values()
-            return limit._sent.maxlen
+            return host_limit(watch)
 
     assert asyncio.run(play()) == 50
 
 
-def test_a_reload_goes_on_when_the_client_that_asked_for_it_leaves():
-    async def play():
-        file = Path("accounts.yml")
-        first, second = (replace(settings_of(*names), config_file=file) for names in ("a", "ab"))
-        async with a_watch(first, second) as watch, asyncio.timeout(5):
-            begun, go_on, renew = asyncio.Event(), asyncio.Event(), watch.exposition.renew
-
-            async def renew_later(*states):
-                begun.set()
-                await go_on.wait()
-                await renew(*states)
-
-            watch.exposition.renew = renew_later
-            asked = asyncio.create_task(watch.reload())
-            await begun.wait()
-            asked.cancel()
-            await asyncio.wait([asked])
-            go_on.set()
-            await asyncio.gather(*watch._reloads)
-            return list(watch.snapshot.accounts)
-
-    assert asyncio.run(play()) == ["a", "b"]
-
-
-def test_no_reload_removes_an_account_that_is_being_withdrawn():
+def test_no_reload_removes_an_account_while_its_values_are_aged():
     async def play():
         seen = []
         async with a_watch(settings_of("a")) as watch:
 
-            async def withdraw():
-                seen.append(watch._turn.locked())
+            async def age():
+                seen.append(watch._lock.locked())
 
-            watch.accounts["a"].withdraw_if_old = withdraw
-            await watch.withdraw_old()
+            watch.refreshers["a"].access.store.age = age
+            await watch.age()
         return seen
 
     assert asyncio.run(play()) == [True]
+
+
+def test_a_bug_while_an_expired_key_is_rendered_ends_nothing_and_is_logged_without_its_text():
+    async def play():
+        async with a_watch(settings_of("a")) as watch:
+
+            async def catch_up():
+                raise ZeroDivisionError("CANARY")
+
+            watch.exposition.catch_up = catch_up
+            await watch.age()
+
+    with capture_logs() as logs:
+        asyncio.run(play())
+
+    assert [(e["event"], e["error"]) for e in logs] == [
+        ("rendering crashed (bug)", "ZeroDivisionError")
+    ]
+    assert "CANARY" not in repr(logs)
+
+
+def test_an_account_whose_rendering_crashes_is_failing_and_others_are_shown():
+    async def play():
+        async with a_watch(settings_of("a", "b")) as watch:
+            renew = watch.exposition.renew
+
+            async def renew_but_a(*states):
+                if states[0].name == "a":
+                    raise ZeroDivisionError("CANARY")
+                await renew(*states)
+
+            watch.exposition.renew = renew_but_a
+            for refresher in watch.refreshers.values():
+                await refresher.access.store.change(lambda state: replace(state, clock_skew=9.0))
+            return watch.snapshot.accounts
+
+    with capture_logs():
+        accounts = asyncio.run(play())
+
+    assert [(s.failing, s.clock_skew) for s in accounts.values()] == [
+        (Reason.INTERNAL, None),
+        (None, 9.0),
+    ]
 
 
 def test_a_reload_that_cannot_begin_leaves_no_series_behind(monkeypatch):
@@ -121,7 +140,7 @@ def test_a_reload_that_cannot_begin_leaves_no_series_behind(monkeypatch):
             monkeypatch.setattr("exporter.cometapi.connections._trust", lambda *_: 1 / 0)
             with pytest.raises(ZeroDivisionError):
                 await watch.apply(settings_of("a", "b"))
-            return list(watch.accounts), b"".join(
+            return list(watch.refreshers), b"".join(
                 [piece async for piece in watch.exposition.plain(Format.TEXT)]
             )
 

@@ -7,7 +7,7 @@ from sessions import Session
 
 from exporter.credentials import Secret
 from exporter.errors import Reason
-from exporter.model import Amounts, Facts, Series
+from exporter.model import Amounts, GatewayStatus, Series
 
 
 def ids_of(listing) -> list[int]:
@@ -80,14 +80,15 @@ def test_groups_subscription_and_usage_are_read_where_they_are_offered():
 
     async def read(client):
         token = Secret(CANARY_TOKEN)
-        return await client.read_facts(token), await client.read_usage(
-            token, 3_600, 3_600, by_key=False
+        return (
+            await client.read_status(token),
+            await client.read_groups(token),
+            await client.read_usage(token, 3_600, 3_600, by_key=False),
         )
 
     with Gateway(offers=offers) as gateway:
-        facts, usage = Session(url=gateway.url).use(read)
+        status, groups, usage = Session(url=gateway.url).use(read)
 
-    assert facts == Facts(
-        version="v1.2", quota_units_per_usd=500_000.0, groups={"vip": 2.0}, has_usage=True
-    )
+    assert status == GatewayStatus(version="v1.2", quota_units_per_usd=500_000.0, has_usage=True)
+    assert groups == {"vip": 2.0}
     assert usage == {Series(model="small"): Amounts(quota=5, tokens=9, requests=1)}

@@ -18,6 +18,7 @@ from exporter.errors import (
     AccountDisabled,
     ApiError,
     InvalidResponse,
+    NoSuchEndpoint,
     RateLimited,
     Rejected,
     ServerFault,
@@ -48,7 +49,8 @@ def test_a_status_that_promises_content_passes(status):
 @pytest.mark.parametrize(
     ("kind", "statuses"),
     [
-        (InvalidResponse, (300, 302, 399, 400, 404, 499)),
+        (InvalidResponse, (400, 405, 499)),
+        (NoSuchEndpoint, (300, 302, 399, 404)),
         (Unauthorized, (401, 403)),
         (RateLimited, (429,)),
         (ServerFault, (500, 503, 524, 599)),

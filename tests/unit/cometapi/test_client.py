@@ -20,13 +20,14 @@ from exporter.errors import (
     AccountDisabled,
     ApiError,
     InvalidResponse,
+    NoSuchEndpoint,
     RateLimited,
     Rejected,
     ServerFault,
     TooManyKeys,
     Unauthorized,
 )
-from exporter.model import Amounts, Balance, Facts, Listing, Series
+from exporter.model import Amounts, Balance, GatewayStatus, Listing, Series
 
 TOKEN = Secret(CANARY_TOKEN)
 NULL_PAGE = {"success": True, "message": "", "data": None}
@@ -144,7 +145,7 @@ def test_how_far_the_clocks_are_apart_is_known_from_an_answer():
 
     async def skew(client: CometClient) -> float | None:
         await client.read_balance(TOKEN)
-        return client.clock_skew
+        return client.dialect.clock_skew
 
     known = Session(lambda _: an_answer(content=account, date=date)).use(skew)
     assert known == pytest.approx(time.time() - 946_684_800, abs=60)
@@ -443,80 +444,57 @@ def test_more_keys_than_allowed_fail_as_soon_as_they_have_come():
     assert len(session.asked) == 4
 
 
-# What changes slowly
-
-FACTS = {
-    "/api/status": {"version": "v1.0", "quota_per_unit": 1000, "enable_data_export": True},
-    "/api/user/self/groups": {"vip": {"desc": "x", "ratio": 1.5}},
-    "/api/subscription/self": {"billing_preference": "wallet_first", "subscriptions": None},
-}
-
-
-def the_facts(request):
-    return an_answer(content={"success": True, "data": FACTS[request.url.path]})
-
-
-def test_what_changes_slowly_is_read_in_one_go():
-    facts = Session(the_facts).use(lambda client: client.read_facts(TOKEN))
-
-    assert facts == Facts(
-        version="v1.0", quota_units_per_usd=1000.0, groups={"vip": 1.5}, has_usage=True
-    )
+# Endpoints beside the keys
 
 
 @pytest.mark.parametrize(
-    "refusal",
+    ("read", "path", "data", "value"),
     [
-        lambda: an_answer(401),
-        lambda: an_answer(403, {"success": False, "code": "AUTH_USER_DISABLED"}),
-        lambda: an_answer(404),
-        lambda: an_answer(content={"success": False}),
+        pytest.param(
+            CometClient.read_status,
+            "/api/status",
+            {"version": "v1.0", "quota_per_unit": 1000, "enable_data_export": True},
+            GatewayStatus(version="v1.0", quota_units_per_usd=1000.0, has_usage=True),
+            id="status",
+        ),
+        pytest.param(
+            CometClient.read_groups,
+            "/api/user/self/groups",
+            {"vip": {"desc": "x", "ratio": 1.5}},
+            {"vip": 1.5},
+            id="groups",
+        ),
+        pytest.param(
+            CometClient.read_subscriptions,
+            "/api/subscription/self",
+            {"billing_preference": "wallet_first", "subscriptions": None},
+            None,
+            id="no subscription",
+        ),
     ],
-    ids=["401", "disabled", "404", "no"],
 )
-def test_what_is_refused_or_has_another_shape_is_not_reported_and_asked_again_after_an_hour(
-    refusal,
-):
-    session = Session(
-        lambda request: refusal() if request.url.path.endswith("groups") else the_facts(request)
-    )
+def test_an_endpoint_is_read_by_one_request(read, path, data, value):
+    session = Session(lambda _: an_answer(content={"success": True, "data": data}))
 
-    async def four_times(client):
-        groups = []
-        for session.now in (0.0, 600.0, 3_599.0, 3_600.0):
-            groups.append((await client.read_facts(TOKEN)).groups)
-        return groups
-
-    assert session.use(four_times) == [None] * 4
-    paths = [request.url.path for request in session.asked]
-    assert [paths.count(path) for path in FACTS] == [4, 2, 4]
+    assert session.use(lambda client: read(client, TOKEN)) == value
+    assert [request.url.path for request in session.asked] == [path]
 
 
-def test_another_token_is_asked_at_once_what_was_refused_to_the_first():
-    session = Session(
-        lambda request: (
-            an_answer(401) if request.headers["authorization"] == "a" else the_facts(request)
-        )
-    )
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (lambda: an_answer(401), Unauthorized),
+        (lambda: an_answer(404), NoSuchEndpoint),
+        (lambda: an_answer(content={"success": False}), Rejected),
+        (lambda: an_answer(503), ServerFault),
+    ],
+    ids=["401", "404", "no", "503"],
+)
+def test_an_endpoint_that_does_not_answer_raises_the_error_that_says_why(answer, kind):
+    session = Session(lambda _: answer())
 
-    async def both(client):
-        return [(await client.read_facts(Secret(token))).groups for token in ("a", "b")]
-
-    assert session.use(both) == [None, {"vip": 1.5}]
-
-
-def test_trouble_that_passes_is_no_refusal():
-    session = Session(
-        lambda request: (
-            an_answer(503) if request.url.path.endswith("groups") else the_facts(request)
-        )
-    )
-
-    async def fail(client):
-        with pytest.raises(ServerFault):
-            await client.read_facts(TOKEN)
-
-    session.use(fail)
+    with pytest.raises(kind):
+        session.use(lambda client: client.read_groups(TOKEN))
 
 
 @pytest.mark.parametrize(
@@ -535,16 +513,3 @@ def test_usage_is_asked_for_by_its_hours(by_key, path):
     assert rows == {
         Series(model="small", key_id=7 if by_key else 0): Amounts(quota=5, tokens=9, requests=1)
     }
-
-
-def test_a_refused_range_of_days_leaves_the_hours_to_be_asked_for():
-    def only_hours(request):
-        is_hour = request.url.params["start_timestamp"] == request.url.params["end_timestamp"]
-        return an_answer(content={"success": is_hour, "data": []})
-
-    async def days_then_an_hour(client):
-        return [
-            await client.read_usage(TOKEN, first, 7_200, by_key=False) for first in (3_600, 7_200)
-        ]
-
-    assert Session(only_hours).use(days_then_an_hour) == [None, {}]

@@ -1,7 +1,6 @@
 """Which series a snapshot has in the exposition, with which values, and which are absent."""
 
 import re
-from dataclasses import replace
 
 import pytest
 from domain import (
@@ -14,6 +13,7 @@ from domain import (
     a_state,
     an_api_key,
     failure,
+    withdrawn,
 )
 from prometheus_client.parser import text_string_to_metric_families
 from scraped import Scraped
@@ -21,7 +21,7 @@ from scraped import Scraped
 from exporter.errors import Reason
 from exporter.exposition.catalogue import SNAPSHOT_FAMILIES
 from exporter.filters import Threshold
-from exporter.model import Facts, Subscriptions, Usage, UsageRow
+from exporter.model import GatewayStatus, Subscriptions, Usage, UsageRow
 from exporter.snapshot import Snapshot
 
 ALWAYS = {
@@ -30,24 +30,30 @@ ALWAYS = {
     "cometapi_exporter_skipped_keys",
     "cometapi_exporter_excluded_keys",
 }
-FACTS = Facts(
-    version="v0.9.2",
-    groups={"": 1.0, "vip": 0.5, "auto": None},
-    subscriptions=Subscriptions(remaining_quota=70, ends_at=NOW + 80, resets_at=NOW + 90),
-)
+SUBSCRIPTIONS = Subscriptions(remaining_quota=70, ends_at=NOW + 80, resets_at=NOW + 90)
 
 
 def a_full_state(name="main"):
     """Build an account of which everything is known."""
     thresholds = (Threshold(low_quota_usd=2.5, expiry_warning=3600.0, daily_budget_usd=1.0),)
     key = an_api_key(expires_at=NOW + 9)
-    state = a_read_state(key, balance=a_balance(), facts=FACTS, name=name, thresholds=thresholds)
     usage = Usage(
         rows=(
             UsageRow(model="m", key_id=1, key_name="n", group="g", quota=5, tokens=6, requests=7),
         )
     )
-    return replace(state, clock_skew=-1.5, excluded=3, usage=usage)
+    return a_read_state(
+        key,
+        balance=a_balance(),
+        status=GatewayStatus(version="v0.9.2"),
+        groups={"": 1.0, "vip": 0.5, "auto": None},
+        subscriptions=SUBSCRIPTIONS,
+        usage=usage,
+        excluded=3,
+        clock_skew=-1.5,
+        name=name,
+        thresholds=thresholds,
+    )
 
 
 def samples(snapshot, name, now=NOW):
@@ -122,7 +128,7 @@ def test_what_models_used_is_exposed_by_model_and_by_key_where_it_is_told_by_key
         UsageRow(model='gpt "4"', quota=1, tokens=2, requests=3),
         UsageRow(model="m", key_id=7, key_name="n", group="", quota=4, tokens=5, requests=6),
     )
-    snapshot = Snapshot.of([replace(a_read_state(), usage=Usage(rows=rows, folded=8))])
+    snapshot = Snapshot.of([a_read_state(usage=Usage(rows=rows, folded=8))])
     found = {
         name: [
             (sample.labels, sample.value)
@@ -179,9 +185,13 @@ def test_past_stale_after_keys_counts_and_balance_go_and_our_own_series_stay():
         text = Scraped(Snapshot.of([fresh, state])).text()
         return {line.split("{")[0] for line in text.splitlines() if 'account="stale"' in line}
 
-    own = ALWAYS | {"cometapi_up", "cometapi_exporter_last_success_timestamp_seconds"}
+    own = ALWAYS | {
+        "cometapi_up",
+        "cometapi_exporter_last_success_timestamp_seconds",
+        "cometapi_gateway_clock_skew_seconds",
+    }
     assert len(served(stale)) == len(SNAPSHOT_FAMILIES)
-    assert served(stale.withdrawn()) == own
+    assert served(withdrawn(stale)) == own
 
 
 def test_every_family_is_served_with_the_labels_of_its_row():

@@ -1,7 +1,6 @@
 """What is rendered of one account, until when it holds, and that no row of the catalogue is ever stale."""
 
 import re
-from dataclasses import replace
 
 import pytest
 from domain import NOW, a_balance, a_read_state, a_state, an_api_key
@@ -12,7 +11,7 @@ from exporter.exposition import rendering, scrape
 from exporter.exposition.catalogue import KEY_LABELS, Family
 from exporter.exposition.rendering import render
 from exporter.filters import Threshold
-from exporter.model import Facts, Usage, UsageRow
+from exporter.model import Usage, UsageRow
 from exporter.snapshot import Snapshot
 
 
@@ -122,9 +121,9 @@ def only_value(scraped, name):
             id="a judgement that needs the balance",
         ),
         pytest.param(
-            lambda state, _key, _now: state.facts.subscriptions is None and len(state.facts.groups),
-            {"facts": Facts(groups={"": 1.0})},
-            {"facts": Facts(groups={"": 1.0, "vip": 2.0})},
+            lambda state, _key, _now: state.subscriptions is None and len(state.open_groups),
+            {"groups": {"": 1.0}},
+            {"groups": {"": 1.0, "vip": 2.0}},
             (1, 2),
             id="groups",
         ),
@@ -200,7 +199,7 @@ def test_usage_that_grew_is_shown():
     found = []
     scraped = Scraped(Snapshot.of([a_state()]))
     for quota in (1, 2):
-        scraped.show(replace(a_read_state(KEY), usage=usage(quota)))
+        scraped.show(a_read_state(KEY, usage=usage(quota)))
         found.append(only_value(scraped, "cometapi_usage_quota_total"))
 
     assert found == [1, 2]

@@ -5,12 +5,11 @@ import gzip
 import os
 import subprocess
 import zlib
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from binaries import require
-from domain import NOW, a_balance, a_read_state, a_snapshot, a_state, an_api_key, failure
+from domain import NOW, a_balance, a_read_state, a_snapshot, a_state, an_api_key, failure, withdrawn
 from scraped import Scraped
 from structlog.testing import capture_logs
 
@@ -164,10 +163,10 @@ def test_a_clock_that_is_set_back_brings_an_expired_key_back():
 
 
 def test_a_success_after_a_withdrawal_brings_everything_back():
-    state = replace(a_read_state(an_api_key()), usage=Usage(rows=(UsageRow(model="m"),)))
+    state = a_read_state(an_api_key(), usage=Usage(rows=(UsageRow(model="m"),)))
     scraped = Scraped(Snapshot.of([state]))
     before = scraped.text()
-    scraped.show(state.withdrawn())
+    scraped.show(withdrawn(state))
     scraped.show(state)
 
     assert scraped.text() == before

@@ -9,7 +9,7 @@ from exporter.refresh.schedule import first_delay, next_delay
 
 def delay(interval=60.0, **over):
     return next_delay(
-        interval, **({"took": 0.0, "failures": 0, "retry_after": None, "chance": 0.5} | over)
+        interval, **({"took": 0.0, "failures": 0, "retry_after": None, "random": 0.5} | over)
     )
 
 
@@ -37,9 +37,9 @@ def test_refreshes_begin_an_interval_apart_but_a_tenth_is_always_left(took, seco
     assert delay(took=took) == pytest.approx(seconds)
 
 
-@pytest.mark.parametrize(("chance", "seconds"), [(0.0, 57), (0.5, 60), (1.0, 63)])
-def test_chance_spreads_the_refreshes_by_five_per_cent(chance, seconds):
-    assert delay(chance=chance) == pytest.approx(seconds)
+@pytest.mark.parametrize(("random", "seconds"), [(0.0, 57), (0.5, 60), (1.0, 63)])
+def test_chance_spreads_the_refreshes_by_five_per_cent(random, seconds):
+    assert delay(random=random) == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize(
@@ -55,11 +55,11 @@ def test_a_longer_pause_that_the_server_asks_for_wins_up_to_an_hour(retry_after,
     took=st.floats(0, 1e6),
     failures=st.integers(0, 10**9),
     retry_after=st.none() | st.floats(-1e9, 1e12),
-    chance=st.floats(0, 1),
+    random=st.floats(0, 1),
 )
-def test_every_pause_is_within_bounds(interval, took, failures, retry_after, chance):
+def test_every_pause_is_within_bounds(interval, took, failures, retry_after, random):
     seconds = next_delay(
-        interval, took=took, failures=failures, retry_after=retry_after, chance=chance
+        interval, took=took, failures=failures, retry_after=retry_after, random=random
     )
 
     assert interval / 10 <= seconds <= max(interval * 10.5, 3600) * 1.0001

@@ -2,11 +2,20 @@
 
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from domain import DAY, NOW, a_balance, a_read_state, a_snapshot, a_state, an_api_key, failure
+from domain import (
+    DAY,
+    NOW,
+    a_balance,
+    a_read_state,
+    a_snapshot,
+    a_state,
+    an_api_key,
+    failure,
+    withdrawn,
+)
 
 from exporter.errors import Reason
 from exporter.model import Spending, Usage
@@ -21,8 +30,10 @@ def answered(snapshot, *pairs):
     return json.loads(document(snapshot, choose(snapshot, Query.read(pairs), NOW), NOW))
 
 
-FAILING = replace(
-    a_read_state(an_api_key(), at=NOW - 99, balance=a_balance()),
+FAILING = a_read_state(
+    an_api_key(),
+    at=NOW - 99,
+    balance=a_balance(),
     usage=Usage(spending=Spending(read_at=NOW, models=())),
 ).failed(failure(Reason.SERVER_ERROR, "503"), NOW - 60)
 
@@ -65,11 +76,16 @@ def test_a_key_is_reported_whole_and_in_numbers():
 
 
 def test_an_account_is_reported_whole():
-    state = a_read_state(
-        an_api_key(), an_api_key(id=2, status=2), an_api_key(id=3), at=NOW - 9, balance=a_balance()
-    )
     spending = Spending(read_at=NOW - 99, models=(("small", 500_000, 1_500_000),))
-    state = replace(state, gateway="https://gw.example", usage=Usage(spending=spending))
+    state = a_read_state(
+        an_api_key(),
+        an_api_key(id=2, status=2),
+        an_api_key(id=3),
+        at=NOW - 9,
+        balance=a_balance(),
+        usage=Usage(spending=spending),
+        gateway="https://gw.example",
+    )
 
     assert answered(Snapshot.of([state]))["accounts"] == [
         {
@@ -119,7 +135,7 @@ def test_an_account_is_reported_whole():
             },
         ),
         (
-            FAILING.withdrawn(),
+            withdrawn(FAILING),
             {"stale": True, "balance": None, "spending": None, "keys": 0, "usable_keys": 0},
         ),
     ],
@@ -187,9 +203,7 @@ def test_every_field_is_documented():
         re.findall(r"^\| `(\w+)`", DOCS.read_text(encoding="utf-8"), flags=re.MULTILINE)
     )
     usage = Usage(spending=Spending(read_at=NOW, models=(("m", 1, 2),)))
-    answer = answered(
-        Snapshot.of([replace(a_read_state(an_api_key(), balance=a_balance()), usage=usage)])
-    )
+    answer = answered(Snapshot.of([a_read_state(an_api_key(), balance=a_balance(), usage=usage)]))
     (account,) = answer["accounts"]
     spending = account["spending"]
 

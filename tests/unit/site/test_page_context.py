@@ -1,13 +1,21 @@
 """What the status page decides to say."""
 
-from dataclasses import replace
-
 import pytest
-from domain import DAY, NOW, a_balance, a_read_state, a_snapshot, a_state, an_api_key, failure
+from domain import (
+    DAY,
+    NOW,
+    a_balance,
+    a_read_state,
+    a_snapshot,
+    a_state,
+    an_api_key,
+    failure,
+    withdrawn,
+)
 
 from exporter.errors import Reason
 from exporter.filters import Threshold
-from exporter.model import Facts
+from exporter.model import GatewayStatus
 from exporter.site.choose import Entry, Query, choose
 from exporter.site.page_context import (
     badge,
@@ -28,9 +36,9 @@ HOUR = 3_600
 NEVER_USED = {"used_quota": 0, "last_used_at": None}
 
 
-def an_entry(*, facts=None, balance=None, name="main", thresholds=(), **key):
+def an_entry(*, groups=None, balance=None, name="main", thresholds=(), **key):
     built = an_api_key(**key)
-    state = a_read_state(built, name=name, balance=balance, facts=facts, thresholds=thresholds)
+    state = a_read_state(built, name=name, balance=balance, groups=groups, thresholds=thresholds)
     return Entry(state, built, judge(state, built, NOW))
 
 
@@ -60,7 +68,7 @@ def an_entry(*, facts=None, balance=None, name="main", thresholds=(), **key):
         ({"remaining_quota": 0, **NEVER_USED}, "NEVER FUNDED"),
         ({"status": 7}, "UNKNOWN STATUS"),
         ({"balance": a_balance(remaining_quota=0)}, "ACCOUNT EMPTY"),
-        ({"group": "vip", "facts": Facts(groups={"default": 1.0})}, "GROUP NOT OPEN"),
+        ({"group": "vip", "groups": {"default": 1.0}}, "GROUP NOT OPEN"),
         (
             {
                 "remaining_quota": 9,
@@ -109,7 +117,7 @@ READ = a_read_state(an_api_key(), at=NOW - 900)
     [
         (a_state(), "no data yet."),
         (READ, "showing the last known data."),
-        (READ.withdrawn(), "the data is older than 60 minutes and no longer shown."),
+        (withdrawn(READ), "the data is older than 60 minutes and no longer shown."),
     ],
 )
 def test_an_account_that_fails_says_since_when_and_what_is_shown(state, what):
@@ -123,13 +131,13 @@ def test_an_account_that_fails_says_since_when_and_what_is_shown(state, what):
 @pytest.mark.parametrize(
     ("facts", "found"),
     [
-        ({"clock_skew": 60.0, "facts": Facts(quota_units_per_usd=500_000.0)}, []),
+        ({"clock_skew": 60.0, "status": GatewayStatus(quota_units_per_usd=500_000.0)}, []),
         (
             {"skipped": 1, "excluded": 1_200},
             ["1 key could not be read", "1,200 keys excluded by filters"],
         ),
         (
-            {"facts": Facts(quota_units_per_usd=1_000_000.0)},
+            {"status": GatewayStatus(quota_units_per_usd=1_000_000.0)},
             ["500,000 quota units per USD are configured, the gateway reports 1,000,000"],
         ),
         ({"clock_skew": 61.0}, ["this machine's clock is 61 seconds ahead of the gateway's"]),
@@ -137,7 +145,7 @@ def test_an_account_that_fails_says_since_when_and_what_is_shown(state, what):
     ],
 )
 def test_what_is_odd_about_an_account_is_noted(facts, found):
-    assert notes(replace(a_read_state(), **facts)) == found
+    assert notes(a_read_state(**facts)) == found
 
 
 # The page.
@@ -203,8 +211,8 @@ def test_the_page_says_which_keys_of_how_many_it_shows(asked, words):
 
 
 FAILING = a_state(name="broken").failed(failure(Reason.UNREACHABLE), NOW - 60)
-WITHDRAWN = (
-    a_read_state(name="old", at=NOW - 7200).failed(failure(Reason.TIMEOUT), NOW - 60).withdrawn()
+WITHDRAWN = withdrawn(
+    a_read_state(name="old", at=NOW - 7200).failed(failure(Reason.TIMEOUT), NOW - 60)
 )
 
 

@@ -8,11 +8,21 @@ from functools import cache
 
 import httpx
 import pytest
-from domain import DAY, NOW, a_balance, a_read_state, a_snapshot, a_state, an_api_key, failure
+from domain import (
+    DAY,
+    NOW,
+    a_balance,
+    a_read_state,
+    a_snapshot,
+    a_state,
+    an_api_key,
+    failure,
+    withdrawn,
+)
 from starlette.applications import Starlette
 
 from exporter.errors import Reason
-from exporter.model import Facts, Spending, Subscriptions, Usage
+from exporter.model import Spending, Subscriptions, Usage
 from exporter.site.api_endpoint import KeysApi
 from exporter.site.concurrency import ConcurrencyLimiter
 from exporter.site.status_page import StatusPage, static_files
@@ -148,7 +158,7 @@ def test_the_name_of_a_key_leads_to_its_view():
 
 
 def with_subscriptions(remaining):
-    return a_read_state(facts=Facts(subscriptions=Subscriptions(remaining_quota=remaining)))
+    return a_read_state(subscriptions=Subscriptions(remaining_quota=remaining))
 
 
 def test_an_account_says_its_gateway_money_age_and_next_refresh():
@@ -173,11 +183,11 @@ def test_an_account_says_its_gateway_money_age_and_next_refresh():
             ["not available", "0 of 0", "0 seconds ago", "in progress"],
         ),
         (
-            a_read_state(facts=Facts(subscriptions=Subscriptions(remaining_quota=500_000))),
+            a_read_state(subscriptions=Subscriptions(remaining_quota=500_000)),
             ["subscriptions: $1.00 left"],
         ),
         (
-            a_read_state(facts=Facts(subscriptions=Subscriptions(remaining_quota=None))),
+            a_read_state(subscriptions=Subscriptions(remaining_quota=None)),
             ["subscriptions: no limit"],
         ),
     ],
@@ -205,7 +215,7 @@ def test_what_models_cost_is_said_in_dollars_of_the_account():
     )
     text = request(
         "/",
-        replace(a_read_state(configured_units_per_usd=1_000_000.0), usage=Usage(spending=spending)),
+        a_read_state(configured_units_per_usd=1_000_000.0, usage=Usage(spending=spending)),
     ).text
     section = text[text.index('<div class="models">') : text.index("</main>")]
 
@@ -224,9 +234,9 @@ SPENT = Usage(spending=Spending(read_at=NOW, models=(("m", 1, 2),)))
     "state",
     [
         a_read_state(),
-        replace(a_read_state(), usage=Usage()),
-        replace(a_read_state(), usage=Usage(spending=Spending(read_at=NOW, models=()))),
-        replace(a_read_state(), usage=SPENT).withdrawn(),
+        a_read_state(usage=Usage()),
+        a_read_state(usage=Usage(spending=Spending(read_at=NOW, models=()))),
+        withdrawn(a_read_state(usage=SPENT)),
     ],
     ids=["off", "not read", "nothing spent", "too old"],
 )

@@ -1,0 +1,121 @@
+"""Log how the refreshes of one account end: loud when trouble starts, changes or ends, quiet in between.
+
+Talks to: the log. Knows no HTTP and no schedule; it remembers what it has logged, so that it logs
+nothing twice.
+"""
+
+import traceback
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from exporter.endpoint import ApiPath, EndpointState, Failure, Unknown, failure_of
+from exporter.errors import SUCCESS, ApiError, Reason
+from exporter.model import Listing
+from exporter.snapshot import AccountState
+
+# Who looks at the log of a day sees that trouble lasts, and the log does not grow by it.
+REPEAT_AFTER_SECONDS = 3600.0
+# Enough to find what the keys have in common; the metric has the number.
+MOST_IDS = 20
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class LogMemory:
+    """What was logged of an account: *skipped* keys, *failing* endpoints, and the *last_failure* in monotonic seconds."""
+
+    skipped: frozenset[int] = frozenset()
+    has_nameless: bool = False
+    failing: dict[ApiPath, Reason] = field(default_factory=dict)
+    last_failure: float = float("-inf")
+
+
+class RefreshLog:
+    """The log of one account; mutable is *memory*, so that nothing is logged twice."""
+
+    def __init__(self, account: str) -> None:
+        self.memory = LogMemory()
+        self._log = log.bind(account=account)
+
+    def succeeded(self, before: AccountState, after: AccountState, *, seconds: float) -> None:
+        """Log that a refresh succeeded: the first one, and the first after trouble."""
+        facts = {
+            "keys": len(after.keys),
+            "seconds": round(seconds, 3),
+            "complete": after.outcome == SUCCESS,
+        }
+        if before.failing is not None:
+            self._log.info("refresh recovered", **facts, previous_reason=before.failing.value)
+        elif not before.first_refresh_ended:
+            self._log.info("refresh succeeded", **facts)
+        else:
+            self._log.debug("refresh succeeded", **facts)
+
+    def failed(
+        self, before: AccountState, error: ApiError, *, at: float, delay: float | None
+    ) -> None:
+        """Log that a refresh failed at monotonic time *at*: when its reason is new, and then once an hour.
+
+        The next refresh begins in *delay* seconds, None where there is none.
+        """
+        is_new = before.failing is not error.reason
+        is_news = is_new or at - self.memory.last_failure >= REPEAT_AFTER_SECONDS
+        if is_news:
+            self.memory.last_failure = at
+        retry = {} if delay is None else {"retry_in_seconds": round(delay, 1)}
+        say = self._log.warning if is_news else self._log.debug
+        say("refresh failed", reason=error.reason.value, detail=str(error), **retry)
+
+    def crashed(self, bug: Exception) -> None:
+        """Log where a bug struck, without its text, which may quote what was read."""
+        places = [
+            f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(bug.__traceback__)
+        ]
+        self._log.error("refresh crashed (bug)", error=type(bug).__name__, at=places)
+
+    def endpoints(self, state: AccountState) -> None:
+        """Log which endpoints beside the keys began to fail, fail for another reason, or answer again.
+
+        One that fails for the reason for which the refresh itself fails is no news of its own.
+        """
+        for path, endpoint in state.endpoints.by_path().items():
+            if path is ApiPath.KEYS:
+                continue
+            failure = failure_of(endpoint)
+            if failure is None:
+                self._answers_again(path)
+            elif failure.reason is not state.failing and not _seems_absent(endpoint):
+                self._fails(path, failure)
+
+    def _fails(self, path: ApiPath, failure: Failure) -> None:
+        if self.memory.failing.get(path) is not failure.reason:
+            self.memory.failing[path] = failure.reason
+            self._log.warning(
+                "endpoint failed", path=path.value, reason=failure.reason.value, detail=failure.text
+            )
+
+    def _answers_again(self, path: ApiPath) -> None:
+        if self.memory.failing.pop(path, None) is not None:
+            self._log.info("endpoint recovered", path=path.value)
+
+    def skipped(self, listing: Listing) -> None:
+        """Log which keys cannot be parsed, when they are new."""
+        news = listing.unreadable - self.memory.skipped
+        if news or (listing.nameless and not self.memory.has_nameless):
+            self._log.warning(
+                "some keys could not be parsed",
+                key_ids=sorted(news)[:MOST_IDS],
+                count=listing.skipped,
+            )
+        self.memory.skipped = listing.unreadable
+        self.memory.has_nameless = listing.nameless > 0
+
+
+def _seems_absent(endpoint: EndpointState[Any]) -> bool:
+    """Whether the endpoint never answered, and the gateway seems not to have it."""
+    if not isinstance(endpoint, Unknown) or endpoint.failure is None:
+        return False
+    return endpoint.failure.denies_endpoint

@@ -1,0 +1,303 @@
+"""Each endpoint beside the keys: its pace, its memory, and what a failure of it changes."""
+
+import asyncio
+
+import pytest
+from domain import NOW, a_balance, a_listing, failure, keys, not_offered
+from stage import VirtualRuntime, asked, stage
+
+from exporter.endpoint import ApiPath, Failing, Known, NotOffered, Unknown
+from exporter.errors import RateLimited, Reason
+from exporter.model import GatewayStatus
+
+GOOD = a_listing(*keys(2, 1))
+EMPTY_ACCOUNT = a_balance(remaining_quota=0)
+ALL = {
+    ApiPath.BALANCE: a_balance(),
+    ApiPath.STATUS: GatewayStatus(version="v1"),
+    ApiPath.GROUPS: {"vip": 1.0},
+    ApiPath.SUBSCRIPTIONS: None,
+}
+
+
+def test_a_balance_shows_at_once_while_the_listing_fails():
+    played = stage(failure(Reason.TOO_MANY_KEYS))
+    played.refreshes(1)
+    played.poll(ApiPath.BALANCE)
+
+    assert played.published[-1].balance == a_balance()
+    assert played.published[-1].failing is Reason.TOO_MANY_KEYS
+
+
+def test_an_account_that_becomes_empty_shows_within_one_interval_however_long_a_listing_takes():
+    runtime = VirtualRuntime()
+    played = stage(GOOD, values=dict(ALL), runtime=runtime)
+    listed = played.client.list_keys
+
+    async def slowly(token, *, progress):
+        await runtime.sleep(240)
+        return await listed(token, progress=progress)
+
+    played.client.list_keys = slowly
+    runtime.on_wake = lambda _: played.client.values.update({ApiPath.BALANCE: EMPTY_ACCOUNT})
+    played.run_for(61)
+
+    assert played.state.is_exhausted
+    assert not played.state.first_refresh_ended
+
+
+def test_each_endpoint_has_its_own_pace():
+    played = stage(GOOD, values=dict(ALL), runtime=VirtualRuntime())
+    played.run_for(1_199)
+
+    assert [asked(played, path) for path in ALL] == [20, 2, 2, 2]
+
+
+def test_an_endpoint_that_is_not_offered_is_asked_for_again_after_an_hour():
+    played = stage(GOOD, values={ApiPath.BALANCE: a_balance()})
+    played.refreshes(1)
+
+    assert played.poll(ApiPath.GROUPS) == 3_600
+    assert played.state.endpoints.groups == NotOffered()
+
+
+def test_an_endpoint_that_fails_is_asked_for_again_after_an_interval_then_less_and_less():
+    played = stage(GOOD, values={ApiPath.STATUS: failure(Reason.TIMEOUT)})
+    played.refreshes(1)
+
+    assert [played.poll(ApiPath.STATUS) for _ in range(6)] == [60, 60 * 2, 240, 480, 600, 600]
+
+
+def test_an_endpoint_that_asks_for_a_longer_pause_gets_it():
+    played = stage(GOOD, values={ApiPath.STATUS: RateLimited("HTTP 429", retry_after=90.0)})
+
+    assert played.poll(ApiPath.STATUS) == 90
+
+
+@pytest.mark.parametrize("reason", sorted({*Reason} - {Reason.INCONSISTENT}))
+def test_what_answered_before_is_failing_whatever_comes_and_keeps_its_value(reason):
+    played = stage(GOOD, values=dict(ALL))
+    played.refreshes(1)
+    played.poll(ApiPath.GROUPS)
+    played.client.values[ApiPath.GROUPS] = failure(reason)
+    played.poll(ApiPath.GROUPS)
+
+    groups = played.state.endpoints.groups
+    assert isinstance(groups, Failing)
+    assert (groups.failure.reason, played.state.open_groups) == (reason, {"vip": 1.0})
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [Reason.UNAUTHORIZED, Reason.ACCOUNT_DISABLED, Reason.RATE_LIMITED, Reason.SERVER_ERROR],
+)
+def test_what_never_answered_and_fails_is_unknown_and_never_taken_for_none(reason):
+    played = stage(GOOD, values={**ALL, ApiPath.SUBSCRIPTIONS: failure(reason)})
+    played.client.values[ApiPath.BALANCE] = EMPTY_ACCOUNT
+    played.refreshes(1)
+    played.poll_all()
+
+    assert isinstance(played.state.endpoints.subscriptions, Unknown)
+    assert not played.state.is_exhausted
+
+
+def test_a_failing_value_is_absent_past_stale_after_and_comes_back():
+    played = stage(GOOD, values=dict(ALL))
+    played.refreshes(1)
+    played.poll_all()
+    seen = []
+    played.client.values[ApiPath.GROUPS] = failure(Reason.TIMEOUT)
+    for seconds in (3_599, 1):
+        played.runtime.pass_by(seconds)
+        played.run(played.refresher.access.store.age())
+        played.poll(ApiPath.GROUPS)
+        seen.append(played.state.open_groups)
+    played.client.values[ApiPath.GROUPS] = {"new": 1.0}
+    played.poll(ApiPath.GROUPS)
+
+    assert [*seen, played.state.open_groups] == [{"vip": 1.0}, None, {"new": 1.0}]
+
+
+def test_a_bug_in_reading_an_endpoint_is_its_failure_alone_and_its_text_is_not_logged():
+    played = stage(GOOD, values={**ALL, ApiPath.GROUPS: ZeroDivisionError("CANARY")})
+    played.refreshes(1)
+    played.poll_all()
+
+    assert played.state.endpoints.groups.failure.reason is Reason.INTERNAL
+    assert (played.state.failing, played.state.balance) == (None, a_balance())
+    assert ("error", "refresh crashed (bug)") in played.loud()
+    assert "CANARY" not in repr((played.logs, played.published))
+
+
+def test_what_was_asked_for_another_account_changes_nothing():
+    played = stage(GOOD, values={**ALL, ApiPath.BALANCE: a_balance(account_id=1)})
+    played.refreshes(1)
+    played.poll(ApiPath.BALANCE)
+    loop = played.refresher.polls[2]
+
+    async def read_groups(_):
+        played.client.values[ApiPath.BALANCE] = a_balance(account_id=2)
+        await played.refresher.polls[0].read()
+        return {"of the former account": 1.0}
+
+    loop.poller = type(loop.poller)(ApiPath.GROUPS, loop.poller.pace, read_groups)
+    played.run(loop.read())
+
+    assert isinstance(played.state.endpoints.groups, Unknown)
+    assert played.state.account_id == 2
+
+
+def test_everything_is_read_at_once_when_another_account_appears():
+    runtime = VirtualRuntime()
+    played = stage(GOOD, values={**ALL, ApiPath.BALANCE: a_balance(account_id=1)}, runtime=runtime)
+    began = runtime.ticks
+
+    def swap(_):
+        if runtime.ticks - began >= 60:
+            played.client.values[ApiPath.BALANCE] = a_balance(account_id=2)
+
+    runtime.on_wake = swap
+    played.run_for(61)
+
+    assert played.state.account_id == 2
+    assert isinstance(played.state.endpoints.groups, Known)
+    assert [key.id for key in played.state.keys] == [2, 1]
+    assert asked(played, ApiPath.GROUPS) == 2
+
+
+def test_after_trouble_everything_is_read_at_once():
+    runtime = VirtualRuntime()
+    rejected = failure(Reason.UNAUTHORIZED)
+    values = dict.fromkeys(ALL, rejected)
+    played = stage(rejected, rejected, rejected, GOOD, values=values, runtime=runtime)
+    began = runtime.ticks
+
+    def lift(_):
+        if runtime.ticks - began >= 410:
+            played.client.values.update(ALL)
+
+    runtime.on_wake = lift
+    played.run_for(421)
+
+    assert played.state.failing is None
+    assert (played.state.balance, played.state.open_groups) == (a_balance(), {"vip": 1.0})
+
+
+# The log.
+
+
+def endpoint_lines(played):
+    return [
+        (entry["event"], entry["path"], entry.get("reason"))
+        for entry in played.logs
+        if entry["event"].startswith("endpoint")
+    ]
+
+
+def test_a_failure_of_an_endpoint_is_logged_when_it_begins_changes_and_ends():
+    played = stage(GOOD, values=dict(ALL))
+
+    def minutes(number, answer):
+        played.client.values[ApiPath.GROUPS] = answer
+        for _ in range(number):
+            played.poll(ApiPath.GROUPS)
+            played.refreshes(1)
+
+    minutes(2, {"vip": 1.0})
+    minutes(3, failure(Reason.TIMEOUT))
+    minutes(3, failure(Reason.SERVER_ERROR))
+    minutes(2, {"vip": 1.0})
+
+    assert endpoint_lines(played) == [
+        ("endpoint failed", "/api/user/self/groups", "timeout"),
+        ("endpoint failed", "/api/user/self/groups", "server_error"),
+        ("endpoint recovered", "/api/user/self/groups", None),
+    ]
+
+
+def test_a_refused_token_is_one_line_and_not_one_for_each_endpoint():
+    rejected = failure(Reason.UNAUTHORIZED)
+    played = stage(rejected, values=dict.fromkeys(ALL, rejected))
+    played.poll_all()
+    played.refreshes(3)
+    played.poll_all()
+    played.refreshes(1)
+
+    assert played.loud() == [("warning", "refresh failed")]
+
+
+def test_what_a_gateway_does_not_offer_is_not_logged():
+    played = stage(GOOD, values={})
+    played.poll_all()
+    played.refreshes(2)
+    played.poll_all()
+    played.refreshes(1)
+
+    assert endpoint_lines(played) == []
+
+
+def test_an_endpoint_that_answered_and_denies_itself_now_is_logged():
+    played = stage(GOOD, values=dict(ALL))
+    played.refreshes(1)
+    played.poll_all()
+    played.client.values[ApiPath.GROUPS] = not_offered()
+    played.poll_all()
+    played.refreshes(1)
+
+    assert endpoint_lines(played) == [
+        ("endpoint failed", "/api/user/self/groups", "invalid_response")
+    ]
+
+
+def test_everything_is_read_once_for_a_report():
+    played = stage(GOOD, values=dict(ALL))
+    played.run(played.refresher.read_once())
+
+    assert [asked(played, path) for path in ALL] == [1, 1, 1, 1]
+    assert (played.state.balance, played.state.open_groups) == (a_balance(), {"vip": 1.0})
+    assert "retry_in_seconds" not in repr(played.logs)
+
+
+def test_reading_once_asks_for_nothing_else_where_the_keys_cannot_be_listed():
+    played = stage(failure(Reason.UNAUTHORIZED), values=dict(ALL))
+    played.run(played.refresher.read_once())
+
+    assert (played.client.asked, played.state.read_at) == ([], None)
+
+
+def test_a_value_knows_when_reading_it_began():
+    played = stage(GOOD, values=dict(ALL))
+
+    async def slow_balance(_):
+        played.runtime.pass_by(9)
+        return a_balance()
+
+    loop = played.refresher.polls[0]
+    loop.poller = type(loop.poller)(ApiPath.BALANCE, loop.poller.pace, slow_balance)
+    pause = played.run(loop.read())
+
+    assert played.state.endpoints.balance.read_at.unix == NOW
+    assert pause == 51
+
+
+def test_closed_while_everything_is_read_it_ends_at_once_and_publishes_nothing():
+    played = stage(GOOD, values=dict(ALL))
+    started = asyncio.Event()
+
+    async def never(*_, **__):
+        started.set()
+        await asyncio.Event().wait()
+
+    for name in ("list_keys", "read_balance", "read_status", "read_groups", "read_subscriptions"):
+        setattr(played.client, name, never)
+    again = type(played)(client=played.client)
+
+    async def close():
+        async with asyncio.TaskGroup() as tasks:
+            again.refresher.start(tasks, 0)
+            await started.wait()
+            await again.refresher.close()
+        return [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+
+    assert again.run(close()) == []
+    assert (again.published, again.counted, again.client.is_closed) == ([], [], True)
