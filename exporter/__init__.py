@@ -4,7 +4,7 @@ Where to start: `app` puts everything together; `refresh.refresher` is the life 
 `exposition.catalogue` lists the metrics. Imports only go down, and modules in one layer do not know
 each other; import-linter enforces it:
 
-    __main__           argv to exit code
+    __main__, cli      signals during the start; argv to exit code
     app                the composition root
     watch              all accounts: refreshers, the current snapshot; what a reload changes
     refresh/, check    the life of one account; the report of --check

@@ -183,7 +183,7 @@ def test_a_mistake_of_our_own_is_logged_without_what_was_read(tmp_path):
         "def bug(key):\n"
         "    raise RuntimeError(repr(key) + str(key.name) + sys.argv[1])\n"
         "wire._api_key = bug\n"
-        "from exporter.__main__ import run\n"
+        "from exporter.cli import run\n"
         "import os\n"
         "sys.exit(run(['--once', '--log.level=debug'], os.environ))\n"
     )

@@ -7,7 +7,7 @@ import trustme
 from builders import CANARY_TOKEN
 
 from exporter import parsers
-from exporter.__main__ import command
+from exporter.cli import command
 from exporter.credentials import LiteralToken, Secret, TokenFile
 from exporter.errors import SettingsError
 from exporter.filters import Threshold

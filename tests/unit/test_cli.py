@@ -5,7 +5,7 @@ import threading
 import pytest
 from builders import CANARY_TOKEN
 
-from exporter.__main__ import run
+from exporter.cli import run
 
 TOKEN = {"COMETAPI_ACCESS_TOKEN": CANARY_TOKEN}
 
@@ -16,7 +16,7 @@ def call(capfd, monkeypatch):
 
     The log of this process stays as it is, because other tests read it.
     """
-    monkeypatch.setattr("exporter.__main__.set_up_logs", lambda *_: None)
+    monkeypatch.setattr("exporter.cli.set_up_logs", lambda *_: None)
 
     def call(*arguments, **environ):
         code = run(arguments, environ)
@@ -82,7 +82,7 @@ def test_invalid_settings_are_listed_below_one_another(call):
 
 def test_a_file_on_a_mount_that_does_not_answer_ends_the_start(call, monkeypatch):
     answers = threading.Event()
-    monkeypatch.setattr("exporter.__main__.load_settings", lambda *_, **__: answers.wait(10))
+    monkeypatch.setattr("exporter.cli.load_settings", lambda *_, **__: answers.wait(10))
     monkeypatch.setattr("exporter.workers.CALL_SECONDS", 0.01)
     ended = call(**TOKEN)
     answers.set()

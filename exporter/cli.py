@@ -1,0 +1,217 @@
+"""Read the command line, run, and return an exit code: 0 success, 1 runtime error, 2 invalid configuration.
+
+Talks to: click and the terminal. What an option means is for `settings`, what is done for `app`.
+"""
+
+import asyncio
+import contextlib
+import functools
+import itertools
+import os
+import shlex
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import click
+import structlog
+
+from exporter import __version__, app, workers
+from exporter.check import report
+from exporter.errors import SettingsError, StartError
+from exporter.logs import set_up_logs
+from exporter.server.listen import ListenError
+from exporter.settings.load import Settings, load_settings
+from exporter.settings.options import MODES, OPTIONS, TOKEN_VARIABLE, Option, mode_flag
+
+DONE, FAILED, WRONG_SETTINGS = 0, 1, 2
+
+INTRODUCTION = f"""Prometheus exporter for the API keys of CometAPI and New API accounts.
+
+The access token comes from the variable {TOKEN_VARIABLE} or from a file, never from a flag, because flags are visible
+in ps. All other options can be set by flag or environment variable (in brackets); flags take precedence."""
+
+
+class _Command(click.Command):
+    """A command whose help groups flags by the first part of their names."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        sections: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
+        for parameter in self.get_params(ctx):
+            group, dot, _ = parameter.opts[0].removeprefix("--").partition(".")
+            if record := parameter.get_help_record(ctx):
+                sections[group if dot else "modes"].append(record)
+        for section, records in sections.items():
+            with formatter.section(section):
+                formatter.write_dl(records)
+
+
+def _click_option(option: Option[Any]) -> click.Option:
+    shown = f"; default: {option.default}" if option.default and option.metavar else ""
+    switch: dict[str, Any] = {} if option.metavar else {"is_flag": True, "flag_value": "true"}
+    several: dict[str, Any] = (
+        {"multiple": True, "callback": _joined} if option.is_repeatable else {}
+    )
+    return click.Option(
+        [option.flag, option.key],
+        help=f"{option.help} [{option.variable}{shown}]",
+        metavar=option.metavar or None,
+        type=click.STRING,
+        default=None,
+        **switch,
+        **several,
+    )
+
+
+def _joined(_: click.Context, __: click.Parameter, texts: Sequence[str]) -> str | None:
+    return ",".join(texts) if texts else None
+
+
+def command() -> click.Command:
+    """Build the command: every option of the table, and the modes."""
+    flags = _Command(
+        "cometapi-exporter",
+        help=INTRODUCTION,
+        callback=lambda **given: given,
+        params=[
+            *(_click_option(option) for option in OPTIONS),
+            *(
+                click.Option([mode_flag(name), name], is_flag=True, help=text)
+                for name, text in MODES.items()
+            ),
+        ],
+        context_settings={"max_content_width": 100, "help_option_names": ["--help"]},
+    )
+    python = sys.version.split()[0]
+    return click.version_option(__version__, message=f"%(prog)s %(version)s (Python {python})")(
+        flags
+    )
+
+
+def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Do what *arguments* say and return the exit code."""
+    try:
+        given = command().main(
+            list(arguments), prog_name="cometapi-exporter", standalone_mode=False
+        )
+    except click.ClickException as error:
+        # What was written is not quoted: it may be a token that was pasted.
+        if "extra argument" in error.format_message():
+            error = click.UsageError(
+                "only flags are expected; a token never belongs on the command line"
+            )
+        with contextlib.suppress(OSError):
+            error.show()
+        return WRONG_SETTINGS
+    except OSError as error:
+        # --help and --version do nothing but write.
+        return _cannot_write(error)
+    if not isinstance(given, dict):
+        return DONE
+    return _run(given, environ, arguments)
+
+
+def _run(given: Mapping[str, Any], environ: Mapping[str, str], arguments: Sequence[str]) -> int:
+    """Load the settings, set up the logs, and do what the modes say."""
+    modes = sorted(name for name in MODES if given[name])
+    chosen = [name for name in modes if name != "demo"]
+    if len(chosen) > 1:
+        flags = " and ".join(mode_flag(name) for name in chosen)
+        return _complain(f"{flags} are set together: choose one", WRONG_SETTINGS)
+    texts = {key: text for key, text in given.items() if key not in MODES}
+    load = functools.partial(
+        load_settings,
+        texts,
+        environ,
+        demo="demo" in modes,
+        needs_every_token=chosen == ["config_check"],
+    )
+    try:
+        settings = workers.start(load, "configuration").result(workers.CALL_SECONDS)
+    except SettingsError as error:
+        return _complain("\n  ".join(["Invalid configuration:", *error.problems]), WRONG_SETTINGS)
+    except TimeoutError:
+        return _complain(
+            "a file that the settings name could not be read in time: does its mount answer?"
+        )
+    set_up_logs("error" if chosen == ["check"] else settings.log_level, settings.log_format)
+    try:
+        return _do(chosen, settings, load, arguments)
+    except (StartError, ListenError) as error:
+        structlog.get_logger().error("cannot start", error=str(error))
+        return FAILED
+
+
+def _do(
+    chosen: Sequence[str],
+    settings: Settings,
+    load: Callable[[], Settings],
+    arguments: Sequence[str],
+) -> int:
+    """Do what the chosen mode says, or serve; return the exit code."""
+    match chosen:
+        case ["config_check"]:
+            return _write(f"The configuration is valid. Accounts: {len(settings.accounts)}.")
+        case ["once"]:
+            return _once(settings)
+        case ["check"]:
+            return _check(settings, arguments)
+        case _:
+            return _serve(settings, load)
+
+
+def _complain(text: str, code: int = FAILED) -> int:
+    """Write *text* to standard error and return the exit code."""
+    with contextlib.suppress(OSError):
+        click.echo(text, err=True)
+    return code
+
+
+def _write(text: str) -> int:
+    """Write *text* to standard output, in UTF-8 whatever the locale says, and return the exit code."""
+    try:
+        click.echo(text.encode(errors="replace"), nl=not text.endswith("\n"))
+        os.fstat(1)
+    except OSError as error:
+        return _cannot_write(error)
+    return DONE
+
+
+def _cannot_write(error: OSError) -> int:
+    """Say why, unless the reader has seen enough, and keep Python from complaining about it again at the end."""
+    if not isinstance(error, BrokenPipeError):
+        _complain(f"cannot write to standard output: {error.strerror}")
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return FAILED
+
+
+def _once(settings: Settings) -> int:
+    exposition = asyncio.run(app.read_once(settings))
+    return FAILED if exposition is None else _write(exposition)
+
+
+def _serve(settings: Settings, load: Callable[[], Settings]) -> int:
+    asyncio.run(app.run(settings, load=load))
+    return DONE
+
+
+def _check(settings: Settings, arguments: Sequence[str]) -> int:
+    states = asyncio.run(app.try_accounts(settings, on_page=_page_counter()))
+    text = report(states, time.time(), in_file=settings.config_file is not None)
+    has_failed = any(state.failing is not None for state in states)
+    if not has_failed:
+        words = [word for word in arguments if word != mode_flag("check")]
+        text += f"\n\nServe: {shlex.join(['cometapi-exporter', *words])}"
+    written = _write(text if os.isatty(1) and "NO_COLOR" not in os.environ else click.unstyle(text))
+    return FAILED if has_failed else written
+
+
+def _page_counter() -> Callable[[], None]:
+    """Return what shows on a terminal how many pages were read so far; elsewhere it shows nothing."""
+    pages = itertools.count(1)
+    if not os.isatty(2):
+        return lambda: None
+    return lambda: click.echo(f"\rpages read: {next(pages)}\r", err=True, nl=False)
