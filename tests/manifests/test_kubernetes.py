@@ -10,7 +10,7 @@ import pytest
 import yaml
 from binaries import require
 from manifests.resources import environment_of, faults_of, pod_of, the, workload_of
-from processes import output_of
+from processes import Exporter, output_of
 
 from exporter.settings.load import load_settings
 
@@ -239,3 +239,16 @@ def test_the_strategy_names_its_type_without_which_each_apply_would_report_a_cha
     strategy = the(everything, "Deployment")["spec"]["strategy"]
 
     assert strategy["type"] == "RollingUpdate"
+
+
+# Prometheus renames a label of a metric to exported_... where the operator sets one of that name.
+LABELS_OF_THE_OPERATOR = {"container", "endpoint", "instance", "job", "namespace", "pod", "service"}
+
+
+def test_no_metric_has_a_label_that_the_operator_sets():
+    with Exporter("--demo") as exporter:
+        series = "\n".join(exporter.wait_ready().samples())
+    labels = set(re.findall(r'[{,]([a-z_]+)="', series))
+
+    assert {"account", "path", "key_id"} <= labels
+    assert labels & LABELS_OF_THE_OPERATOR == set()

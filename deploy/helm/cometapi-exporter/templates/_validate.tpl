@@ -47,6 +47,8 @@ variables:
   COMETAPI_EXPORTER_PROBE_LISTEN_ADDRESS: use webConfig instead
   COMETAPI_EXPORTER_SHARDS_TOTAL: use shards instead
   COMETAPI_EXPORTER_SHARDS_INDEX: use shards instead
+  COMETAPI_EXPORTER_MAX_REQUESTS_PER_MINUTE: "use collect.max_requests_per_minute instead, which the pods share"
+  COMETAPI_EXPORTER_TELEMETRY_PATH: the monitors scrape /metrics
 flags:
   --demo: use demo instead
   --config.file: use accounts instead
@@ -163,7 +165,7 @@ extraSpec: [jobLabel, selector, namespaceSelector, sampleLimit, endpoints, podMe
 {{- $problems = append $problems (printf "extraEnv[%d]: the token would be in the clear, create a Secret and name it in accounts[].existingSecret" $index) }}
 {{- end }}
 {{- with get $reserved.variables $variable.name }}
-{{- $problems = append $problems (printf "extraEnv[%d]: %s is set by the chart, %s" $index $variable.name .) }}
+{{- $problems = append $problems (printf "extraEnv[%d]: %s cannot be set here, %s" $index $variable.name .) }}
 {{- end }}
 {{- end }}
 {{- range $index, $argument := .Values.extraArgs }}
