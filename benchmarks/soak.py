@@ -39,6 +39,7 @@ from exporter.settings.load import load_settings
 SEED = 20261123
 FAULTS = (
     answer(401),
+    answer(401, b'{"success": false, "code": "AUTH_UNAUTHORIZED", "message": ""}'),
     answer(429),
     answer(429, headers={"Retry-After": "1"}),
     answer(500),

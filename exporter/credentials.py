@@ -16,6 +16,9 @@ from exporter.files import read_file
 
 _LARGEST_TOKEN_FILE = 64 * 1024
 _OWN_SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO)
+_QUOTES = "\"'`"
+# As in a file of variables. A base64 text ends with =, so something else must come after it.
+_NAME_BEFORE = re.compile(r"(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*=(?!=*$)")
 _FIT_FOR_A_HEADER = re.compile(r"[\x21-\x7e]+")
 
 
@@ -58,6 +61,10 @@ def checked_token(text: str, where: str) -> Secret:
         problem = "is empty: put the account's access token there"
     elif token.lower().startswith("bearer "):
         problem = "starts with 'Bearer': leave out 'Bearer'"
+    elif token[0] in _QUOTES and token[-1] == token[0]:
+        problem = "is in quotes: leave them out, they would be sent as well"
+    elif _NAME_BEFORE.match(token):
+        problem = "begins with NAME=: leave the name out, the file is the token alone"
     elif not _FIT_FOR_A_HEADER.fullmatch(token):
         problem = "contains spaces, line breaks, control or non-ASCII characters: copy it again, as one line"
     elif token.startswith("sk-"):

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Generic, TypeAlias, TypeVar
 
-from exporter.errors import ApiError, NoSuchEndpoint, Reason, Rejected
+from exporter.errors import ApiError, Reason
 
 
 class ApiPath(StrEnum):
@@ -128,15 +128,6 @@ def is_unknown(state: EndpointState[Value]) -> bool:
     return known is None or known.is_stale
 
 
-def denies_endpoint(error: ApiError) -> bool:
-    """Whether *error* is what gateways return for an endpoint that they do not have.
-
-    That is `success: false`, a 404 of the gateway's own, or a page of its front end. Everything
-    else (401, 403, 429, 5xx, a challenge, a broken response) says nothing about the endpoint.
-    """
-    return isinstance(error, Rejected | NoSuchEndpoint)
-
-
 def failed(state: EndpointState[Value], error: ApiError, at: float) -> EndpointState[Value]:
     """Return what is known after *error* at unix time *at*; a failure begins with its first error."""
     if isinstance(state, NotOffered):
@@ -146,7 +137,7 @@ def failed(state: EndpointState[Value], error: ApiError, at: float) -> EndpointS
         reason=error.reason,
         text=str(error),
         since=at if before is None else before.since,
-        denies_endpoint=denies_endpoint(error),
+        denies_endpoint=error.denies_endpoint,
     )
     known = last_known(state)
     return Unknown(failure) if known is None else Failing(failure, known)

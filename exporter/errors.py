@@ -37,8 +37,9 @@ class Reason(StrEnum):
     UNAUTHORIZED = (
         "unauthorized",
         (
-            "create a new access token in the console under Personal Settings; "
-            "a self-hosted gateway also requires --cometapi.user-id (COMETAPI_USER_ID)"
+            "check the user ID (--cometapi.user-id; the console shows it under Personal Settings), "
+            "and that the token is the account's current access token, without quotes or a name; "
+            "else generate a new token there, which revokes the old one"
         ),
     )
     RATE_LIMITED = (
@@ -53,7 +54,10 @@ class Reason(StrEnum):
     )
     REJECTED = (
         "rejected",
-        "check the access token (older gateways answer a wrong one like this) and the user ID",
+        (
+            "check the user ID (--cometapi.user-id), the access token, and whether the account is "
+            "banned: older gateways respond to all three like this"
+        ),
     )
     INVALID_RESPONSE = (
         "invalid_response",
@@ -70,6 +74,14 @@ class Reason(StrEnum):
     TOO_MANY_KEYS = (
         "too_many_keys",
         "raise --keys.max, and the memory limit with it, or delete keys that are not needed",
+    )
+    BLOCKED = (
+        "blocked",
+        (
+            "something between here and the gateway rejected the request: "
+            "let the exporter's address or user agent through, or set --cometapi.headers-file; "
+            "leave the access token as it is"
+        ),
     )
     INTERNAL = "internal", "a bug in the exporter: please report it and include the log line"
 
@@ -105,6 +117,8 @@ class ApiError(ExporterError):
     """A failed exchange with the API; its text never holds anything the API or the user sent as free text.
 
     *retry_after* is the pause that the gateway asked for in seconds, None where it asked for none.
+    *denies_endpoint* tells whether gateways respond like this for an endpoint that they do not
+    have: by `success: false`, a 404 of their own, or a page of their front end.
     The kinds of it say their *reason*, and whether they are *transient*: worth another try.
     """
 
@@ -114,9 +128,16 @@ class ApiError(ExporterError):
     def __init_subclass__(cls, *, reason: Reason, transient: bool = False) -> None:
         cls.reason, cls.transient = reason, transient
 
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after: float | None = None,
+        denies_endpoint: bool = False,
+    ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.denies_endpoint = denies_endpoint
 
     def bare(self) -> Self:
         """Let go of the frames it came through: they hold whole answers, in cycles that only a full collection ends."""
@@ -130,6 +151,10 @@ class Unauthorized(ApiError, reason=Reason.UNAUTHORIZED):
 
 class AccountDisabled(ApiError, reason=Reason.ACCOUNT_DISABLED):
     """The gateway says that the account is banned; a new token does not help."""
+
+
+class Blocked(ApiError, reason=Reason.BLOCKED):
+    """Something between here and the gateway responded in its place; a new token does not help."""
 
 
 class RateLimited(ApiError, reason=Reason.RATE_LIMITED):
@@ -154,10 +179,6 @@ class Rejected(ApiError, reason=Reason.REJECTED):
 
 class InvalidResponse(ApiError, reason=Reason.INVALID_RESPONSE):
     """The response is not in the API's format."""
-
-
-class NoSuchEndpoint(InvalidResponse, reason=Reason.INVALID_RESPONSE):
-    """The gateway has no such endpoint: a 404 of its own, or a page of its front end."""
 
 
 class TooManyKeys(ApiError, reason=Reason.TOO_MANY_KEYS):

@@ -10,7 +10,7 @@ from typing import Any
 from exporter.cometapi.client import Dialect
 from exporter.credentials import LiteralToken, Secret
 from exporter.endpoint import ApiPath, Moment
-from exporter.errors import ApiError, NoSuchEndpoint, Reason
+from exporter.errors import ApiError, InvalidResponse, Reason
 from exporter.model import (
     Amounts,
     ApiKey,
@@ -243,7 +243,7 @@ def _or_raise(answer: Any) -> Any:
 
 def not_offered() -> ApiError:
     """Build the error of an endpoint that the gateway does not have."""
-    return NoSuchEndpoint("there is no API of this kind (HTTP 404)")
+    return InvalidResponse("the gateway has no such path (HTTP 404)", denies_endpoint=True)
 
 
 def failure(reason: Reason, text: str = "it went wrong") -> ApiError:

@@ -11,6 +11,7 @@ REASONS = (
     "inconsistent",
     "account_disabled",
     "too_many_keys",
+    "blocked",
     "internal",
 )
 

@@ -36,6 +36,8 @@ HEADERS = {
     "User-Agent": f"cometapi-exporter/{__version__}",
     "Accept": "application/json",
     "Accept-Encoding": "gzip",
+    # Caches on the way keep JSON as well; an old balance is worse than a slow one.
+    "Cache-Control": "no-cache",
 }
 USER_HEADERS = (
     "New-Api-User",

@@ -12,7 +12,7 @@ import msgspec
 
 from exporter.cometapi.client import CometClient
 from exporter.credentials import Secret
-from exporter.endpoint import ApiPath, Moment, denies_endpoint, last_known, with_value
+from exporter.endpoint import ApiPath, Moment, last_known, with_value
 from exporter.errors import ApiError
 from exporter.model import Amounts, ApiKey, Series, Spending, is_other_account
 from exporter.refresh.pollers import Poller
@@ -128,7 +128,7 @@ class UsagePoller:
         try:
             days = await self._read_spans(token, days_of_month(now), by_key=False)
         except ApiError as error:
-            if denies_endpoint(error) or _is_month_stale(month, state, now):
+            if error.denies_endpoint or _is_month_stale(month, state, now):
                 self.memory.month = None
             return
         self.memory.month = await decode(partial(spending, now, *days))
@@ -155,4 +155,4 @@ def _is_month_stale(month: Spending | None, state: AccountState, now: float) -> 
 def _is_missing(state: AccountState, error: ApiError) -> bool:
     """Whether *error* shows that the gateway does not have the endpoint, and not trouble of another kind."""
     has_answered = last_known(state.endpoints.usage) is not None
-    return state.lists_keys and not has_answered and denies_endpoint(error)
+    return state.lists_keys and not has_answered and error.denies_endpoint

@@ -71,26 +71,28 @@ def test_a_check_spends_no_requests_on_what_models_cost():
     assert USAGE_PATH not in asked
 
 
+NO = b'{"success": false, "code": "AUTH_UNAUTHORIZED", "message": "no"}'
+
+
 def test_a_failed_check_names_the_reason_the_fix_and_a_wrong_clock_and_not_how_to_serve():
     late = {"Date": "Mon, 01 Jan 2024 00:00:00 GMT"}
-    with Gateway(faults=always(answer(401, headers=late))) as gateway:
+    with Gateway(faults=always(answer(401, NO, late))) as gateway:
         done = run_exporter("--check", gateway=gateway)
 
     assert done.returncode == 1
     assert "unauthorized" in done.stdout
-    assert "what to do: create a new access token" in done.stdout
-    assert "--cometapi.user-id (COMETAPI_USER_ID)" in done.stdout
+    assert "what to do: check the user ID (--cometapi.user-id; " in done.stdout
     assert "ahead of the gateway" in done.stdout
     assert "Serve:" not in done.stdout
 
 
 def test_advice_names_the_keys_of_the_accounts_file_where_one_is_used(tmp_path):
-    with Gateway(faults=always(answer(401))) as gateway:
+    with Gateway(faults=always(answer(401, NO))) as gateway:
         said = run_exporter(
             "--check", accounts_file(tmp_path, {"a": gateway}), TOKEN=CANARY_TOKEN
         ).stdout
 
-    assert "also requires user_id" in said
+    assert "what to do: check the user ID (user_id; " in said
     assert "--cometapi" not in said
 
 
@@ -120,7 +122,7 @@ def test_a_reader_that_leaves_gets_no_traceback(closed):
 
 
 def test_once_with_a_refused_token_announces_no_retry():
-    with Gateway(faults=always(answer(401))) as gateway:
+    with Gateway(faults=always(answer(401, NO))) as gateway:
         done = run_exporter("--once", gateway=gateway)
 
     assert "refresh failed" in done.stderr

@@ -19,6 +19,7 @@ FAULTS = {
     "account_disabled": answer(
         401, b'{"success": false, "code": "AUTH_USER_DISABLED", "message": "no"}', JSON
     ),
+    "blocked": answer(403, b"error code: 1010", {"Content-Type": "text/plain"}),
     "rate_limited": answer(429),
     "server_error": answer(503),
     "timeout": hang(30),

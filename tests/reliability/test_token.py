@@ -26,7 +26,7 @@ def test_a_file_with_no_token_in_it_is_refused_at_the_start_without_showing_it(t
 SPOILED = {
     "No such file": lambda _: None,
     "not a regular file": os.mkfifo,
-    "refused the access token": lambda path: path.write_text("another-token"),
+    "rejected the access token": lambda path: path.write_text("another-token"),
 }
 
 

@@ -56,6 +56,8 @@ def test_what_editors_leave_around_a_token_is_dropped(text):
 
 EMPTY = "is empty: put the account's access token there"
 UNFIT = "contains spaces, line breaks, control or non-ASCII characters: copy it again, as one line"
+IN_QUOTES = "is in quotes: leave them out, they would be sent as well"
+WITH_A_NAME = "begins with NAME=: leave the name out, the file is the token alone"
 API_KEY = "starts with sk-: that looks like an API key; the exporter needs the account's personal access token"
 
 
@@ -68,15 +70,24 @@ API_KEY = "starts with sk-: that looks like an API key; the exporter needs the a
             for middle in " \n\r\t\0\x7f\x1bé密\ufeff\u200b\ud800\x85"
         ),
         ("sk-CANARY", API_KEY),
+        *((f"{quote}CANARY{quote}", IN_QUOTES) for quote in "\"'`"),
+        ("COMETAPI_ACCESS_TOKEN=CANARY", WITH_A_NAME),
+        ('export TOKEN="CANARY"', WITH_A_NAME),
+        ("token=CANARY==", WITH_A_NAME),
         ("Bearer CANARY", "starts with 'Bearer': leave out 'Bearer'"),
         ("bearer CANARY", "starts with 'Bearer': leave out 'Bearer'"),
     ],
 )
-def test_what_is_no_access_token_is_refused_with_the_fix_and_not_quoted(text, problem):
+def test_what_is_no_access_token_is_rejected_with_the_fix_and_not_quoted(text, problem):
     with pytest.raises(Unauthorized) as caught:
         checked_token(text, "the file /t")
 
     assert str(caught.value) == f"the access token in the file /t {problem}"
+
+
+@pytest.mark.parametrize("text", ["abc=", "abc==", "a+b/c=", "=abc", "a-b=c", "'a", "1=a"])
+def test_a_token_may_hold_equals_signs_and_one_quote(text):
+    assert checked_token(text, "here").reveal() == text
 
 
 @given(st.text())

@@ -10,14 +10,13 @@ from exporter.endpoint import (
     NotOffered,
     Unknown,
     aged,
-    denies_endpoint,
     failed,
     failure_of,
     is_unknown,
     value_of,
     with_keys_listed,
 )
-from exporter.errors import InvalidResponse, Reason
+from exporter.errors import Reason
 
 KNOWN = Known("value", a_moment(NOW))
 
@@ -63,22 +62,11 @@ def test_what_is_not_offered_stays_so_through_trouble(reason):
     assert failed(NotOffered(), failure(reason), NOW) == NotOffered()
 
 
-@pytest.mark.parametrize(
-    ("error", "denies"),
-    [
-        pytest.param(not_offered(), True, id="404 or a page of the front end"),
-        pytest.param(failure(Reason.REJECTED), True, id="success: false"),
-        pytest.param(InvalidResponse("broken"), False, id="a broken response"),
-        pytest.param(failure(Reason.UNAUTHORIZED), False, id="a rejected token"),
-        pytest.param(failure(Reason.ACCOUNT_DISABLED), False, id="a ban"),
-        pytest.param(failure(Reason.RATE_LIMITED), False, id="too many requests"),
-        pytest.param(failure(Reason.SERVER_ERROR), False, id="5xx"),
-        pytest.param(failure(Reason.UNREACHABLE), False, id="no connection"),
-        pytest.param(failure(Reason.INTERNAL), False, id="a bug"),
-    ],
-)
-def test_only_what_gateways_return_for_a_missing_endpoint_denies_it(error, denies):
-    assert denies_endpoint(error) is denies
+@pytest.mark.parametrize("reason", Reason)
+def test_an_error_of_any_reason_that_denies_no_endpoint_says_nothing_about_what_is_offered(reason):
+    state = with_keys_listed(failed(Unknown(), failure(reason), NOW))
+
+    assert is_unknown(state)
 
 
 @pytest.mark.parametrize("state", [KNOWN, failed(KNOWN, failure(Reason.TIMEOUT), NOW)])

@@ -3,22 +3,26 @@
 import json
 import tracemalloc
 
+import msgspec
 import pytest
 from builders import CANARY_KEY, CANARY_TOKEN
 
 from exporter.cometapi.answer import (
     Answer,
+    Envelope,
+    age,
     check_status,
     check_verdict,
     clock_skew,
+    content,
     retry_after,
     what_came_instead,
 )
 from exporter.errors import (
     AccountDisabled,
     ApiError,
+    Blocked,
     InvalidResponse,
-    NoSuchEndpoint,
     RateLimited,
     Rejected,
     ServerFault,
@@ -46,22 +50,208 @@ def test_a_status_that_promises_content_passes(status):
     check_status(an_answer(status))
 
 
+NO = b'{"success": false, "message": "no"}'
+YES = b'{"success": true, "message": "", "data": {}}'
+CODE = b'{"code": "AUTH_TOKEN_EXPIRED"}'
+BAN = '{"success": false, "message": "用户已被封禁"}'.encode()
+BAN_WITH_CODE = b'{"success": false, "code": "AUTH_USER_DISABLED", "message": ""}'
+NO_SUCH_PATH = (
+    b'{"error": {"message": "Invalid URL (GET /api/x)", "type": "invalid_request_error"}}'
+)
+GATEWAY_S_OWN = (NO, YES, CODE, NO_SUCH_PATH)
+
+PAGE = b"<!DOCTYPE html><html>blocked</html>"
+NOT_THE_GATEWAY_S = (
+    b"",
+    PAGE,
+    b"error code: 1010",
+    b"no",
+    b"[]",
+    b"null",
+    b'"success"',
+    b'{"error": "forbidden"}',
+    b'{"error": {"message": "forbidden"}}',
+    b'{"error": {"message": 7, "type": "x"}}',
+    b'{"message": "unsupported authorization scheme"}',
+    b'{"success": false, "errors": [{"code": 1010}]}',
+    b'{"success": "false", "message": "no"}',
+    b'{"success": false, "message": {}}',
+    b'{"code": "AUTH_OF_ANOTHER_KIND", "message": "no"}',
+    b'{"code": 403, "message": "no"}',
+    b'{"success": false, "message": "no"',
+    b"\xff",
+)
+
+
+def judged(status: int, body: bytes, **headers: str) -> type[ApiError]:
+    """Return the error that a response stands for where an object was expected."""
+    decode = msgspec.json.Decoder(Envelope[dict[str, str]]).decode
+    with pytest.raises(ApiError) as caught:
+        content(an_answer(status, body, **headers), decode)
+    return type(caught.value)
+
+
+@pytest.mark.parametrize("body", [*GATEWAY_S_OWN, BAN, *NOT_THE_GATEWAY_S])
+def test_429_and_5xx_stand_for_themselves_whoever_responds(body):
+    assert judged(429, body) is RateLimited
+    assert {judged(status, body) for status in (500, 502, 503, 520, 524, 530, 599)} == {ServerFault}
+
+
+@pytest.mark.parametrize("body", [*GATEWAY_S_OWN, BAN, *NOT_THE_GATEWAY_S])
+def test_a_redirect_is_an_invalid_response_whatever_its_body(body):
+    statuses = (300, 301, 302, 304, 307, 308, 399)
+
+    assert {judged(status, body) for status in statuses} == {InvalidResponse}
+
+
+CLIENT_ERRORS = (400, 401, 402, 403, 404, 405, 406, 407, 410, 418, 421, 451, 499)
+
+
+@pytest.mark.parametrize("body", NOT_THE_GATEWAY_S)
+def test_a_client_error_in_other_words_than_the_gateway_s_is_blocked(body):
+    assert {judged(status, body) for status in CLIENT_ERRORS} == {Blocked}
+
+
+@pytest.mark.parametrize("body", GATEWAY_S_OWN)
+def test_a_client_error_in_the_gateway_s_own_words_is_what_it_says(body):
+    kinds = {status: judged(status, body) for status in CLIENT_ERRORS}
+
+    expected = dict.fromkeys(CLIENT_ERRORS, Rejected)
+    expected |= {401: Unauthorized, 403: Unauthorized, 404: InvalidResponse}
+    assert kinds == expected
+
+
+@pytest.mark.parametrize("status", [200, 201, *CLIENT_ERRORS])
+@pytest.mark.parametrize("body", [BAN, BAN_WITH_CODE, json.dumps(json.loads(BAN)).encode()])
+def test_a_ban_is_known_by_its_code_or_by_the_words_of_older_gateways(status, body):
+    assert judged(status, body) is AccountDisabled
+
+
 @pytest.mark.parametrize(
-    ("kind", "statuses"),
+    "message", ["用户已被封禁 ", "用户已被封禁。", "用户未被封禁", "user banned", CANARY_TOKEN]
+)
+def test_words_that_differ_by_one_character_are_no_ban_and_never_printed(message):
+    body = json.dumps({"success": False, "message": message}).encode()
+    with pytest.raises(Rejected) as caught:
+        check_verdict(an_answer(200, body))
+
+    assert str(caught.value) == "the gateway rejected the request (success: false)"
+
+
+def test_the_words_of_a_ban_are_not_printed():
+    with pytest.raises(AccountDisabled) as caught:
+        check_verdict(an_answer(200, BAN))
+
+    assert str(caught.value) == "the gateway reports the account as disabled (success: false)"
+
+
+SAYS_NO = b'{"success": false'
+
+
+@pytest.mark.parametrize(
+    "body", [body for body in NOT_THE_GATEWAY_S if not body.startswith(SAYS_NO)]
+)
+def test_content_that_was_promised_and_is_something_else_is_an_invalid_response(body):
+    assert {judged(status, body) for status in (200, 203, 299)} == {InvalidResponse}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "headers", "said"),
     [
-        (InvalidResponse, (400, 405, 499)),
-        (NoSuchEndpoint, (300, 302, 399, 404)),
-        (Unauthorized, (401, 403)),
-        (RateLimited, (429,)),
-        (ServerFault, (500, 503, 524, 599)),
+        (403, b"", {}, "(HTTP 403, an empty body)"),
+        (418, PAGE, {}, "(HTTP 418, a web page)"),
+        (451, b"no", {"content_type": "text/html"}, "(HTTP 451, a web page)"),
+        (405, b"no", {}, "(HTTP 405, something else)"),
+        (403, b'{"error": "x"}', {}, "(HTTP 403, JSON of another kind)"),
+        (403, b"", {"server": "cloudflare"}, "(HTTP 403, by its headers from Cloudflare)"),
+        (403, PAGE, {"cf_ray": "9"}, "(HTTP 403, by its headers from Cloudflare)"),
+        (403, PAGE, {"server": CANARY_TOKEN}, "(HTTP 403, a web page)"),
+        (404, PAGE, {}, "(HTTP 404, a web page): is the base URL right?"),
+        (
+            401,
+            b"",
+            {"www_authenticate": "Bearer realm=x"},
+            (
+                "(HTTP 401, an empty body); it asks for `Bearer` before the token, "
+                "which the option auth-scheme adds"
+            ),
+        ),
+        (
+            401,
+            PAGE,
+            {"www_authenticate": f'Basic realm="{CANARY_TOKEN}"'},
+            "(HTTP 401, a web page); it asks for a user name and a password of its own",
+        ),
+        (401, b"", {"www_authenticate": CANARY_TOKEN}, "(HTTP 401, an empty body)"),
     ],
 )
-def test_a_status_stands_for_an_error(kind, statuses):
-    for status in statuses:
-        error = error_of(an_answer(status))
+def test_what_blocked_a_request_is_described_and_never_quoted(status, body, headers, said):
+    error = error_of(an_answer(status, body, **headers))
 
-        assert type(error) is kind
-        assert f"HTTP {status}" in str(error)
+    assert str(error) == f"the response is not the gateway's own {said}"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "headers", "said"),
+    [
+        (404, NO, {}, "the gateway has no such path (HTTP 404, success: false)"),
+        (404, NO_SUCH_PATH, {}, "the gateway has no such path (HTTP 404)"),
+        (400, NO, {}, "the gateway rejected the request (HTTP 400, success: false)"),
+        (400, NO_SUCH_PATH, {}, "the gateway rejected the request (HTTP 400)"),
+        (502, PAGE, {}, "the gateway, or something before it, has a problem (HTTP 502)"),
+        (522, b"", {"server": "cloudflare"}, "Cloudflare reports trouble with the gateway"),
+        (500, NO, {"server": "cloudflare"}, "the gateway, or something before it, has a problem"),
+        (429, NO, {}, "too many requests (HTTP 429)"),
+    ],
+)
+def test_an_error_names_the_status(status, body, headers, said):
+    error = error_of(an_answer(status, body, **headers))
+
+    assert str(error).startswith(said)
+    assert f"HTTP {status}" in str(error)
+
+
+DENIED = (
+    (200, NO, {}),
+    (200, PAGE, {}),
+    (200, b" \n<html>", {"content_type": "text/plain"}),
+    (301, b"", {"location": "https://console.example.org/x"}),
+    (404, NO, {}),
+    (404, NO_SUCH_PATH, {}),
+    (404, PAGE, {}),
+    (404, b"404 page not found", {}),
+    (404, b"", {}),
+    (400, NO, {}),
+)
+NOT_DENIED = (
+    (200, b"", {}),
+    (200, b"{}", {}),
+    (200, BAN, {}),
+    (200, PAGE, {"cf_mitigated": "challenge"}),
+    (404, PAGE, {"cf_mitigated": "challenge"}),
+    (404, b'{"error": "x"}', {}),
+    (401, NO, {}),
+    (403, NO, {}),
+    (401, PAGE, {}),
+    (403, PAGE, {}),
+    (405, PAGE, {}),
+    (429, NO, {}),
+    (500, NO, {}),
+    (502, PAGE, {}),
+)
+
+
+@pytest.mark.parametrize(
+    ("response", "denies"),
+    [*((each, True) for each in DENIED), *((each, False) for each in NOT_DENIED)],
+)
+def test_only_what_gateways_say_of_a_path_that_they_lack_denies_the_endpoint(response, denies):
+    status, body, headers = response
+    decode = msgspec.json.Decoder(Envelope[dict[str, str]]).decode
+    with pytest.raises(ApiError) as caught:
+        content(an_answer(status, body, **headers), decode)
+
+    assert caught.value.denies_endpoint is denies
 
 
 def test_a_refusal_in_the_body_of_a_client_error_is_a_rejection():
@@ -146,6 +336,31 @@ def test_the_date_tells_how_far_this_machine_s_clock_is_ahead(date, skew):
 
 
 @pytest.mark.parametrize(
+    ("date", "seconds", "skew"),
+    [
+        ("Sun, 06 Nov 1994 06:49:37 GMT", "7200", 0.0),
+        ("Sun, 06 Nov 1994 06:49:07 GMT", "7200", 30.0),
+        ("Sun, 06 Nov 1994 06:50:07 GMT", "7200", -30.0),
+        ("Sun, 06 Nov 1994 08:49:37 GMT", "7200", 0.0),
+        ("Sun, 06 Nov 1994 08:49:07 GMT", "0", 30.0),
+        ("Sun, 06 Nov 1994 06:49:37 GMT", "soon", 7200.0),
+        ("Sun, 06 Nov 1994 06:49:37 GMT", "-7200", 7200.0),
+    ],
+)
+def test_the_age_of_a_response_is_believed_before_the_clock_is_blamed(date, seconds, skew):
+    """Also where a cache renews the date: what it kept for two hours has the date of now."""
+    assert clock_skew(an_answer(date=date, age=seconds)) == skew
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [(" 7200 ", 7200.0), ("0", 0.0), (None, 0.0), ("", 0.0), ("1.5", 0.0), ("9" * 11, 0.0)],
+)
+def test_a_response_says_how_long_a_cache_has_kept_it(text, seconds):
+    assert age(an_answer(age=text)) == seconds
+
+
+@pytest.mark.parametrize(
     ("body", "kind", "said"),
     [
         (b"", "text/html", "expected JSON, got an empty body"),
@@ -170,7 +385,7 @@ def test_a_huge_verdict_is_not_taken_apart():
     body = b'{"success":0,"code":0}'.replace(b"0", b"[" + b"[]," * 200_000 + b"0]")
     tracemalloc.start()
     try:
-        assert type(error_of(an_answer(401, body))) is Unauthorized
+        assert type(error_of(an_answer(401, body))) is Blocked
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -204,7 +419,7 @@ def test_a_banned_account_is_told_from_a_wrong_token(status):
 def test_a_refusal_says_whether_a_user_id_was_sent(user_id, said):
     assert (
         str(a_refusal("", user_id=user_id))
-        == f"the gateway refused the access token (HTTP 401), or {said}"
+        == f"the gateway rejected the access token (HTTP 401, success: false), or {said}"
     )
 
 
@@ -212,13 +427,13 @@ def test_a_refusal_says_whether_a_user_id_was_sent(user_id, said):
     ("code", "shown"),
     [
         ("AUTH_TOKEN_EXPIRED", "HTTP 401, AUTH_TOKEN_EXPIRED"),
-        (f"AUTH_{CANARY_KEY}", "HTTP 401"),
-        (None, "HTTP 401"),
-        (["AUTH_TOKEN_EXPIRED"], "HTTP 401"),
+        (f"AUTH_{CANARY_KEY}", "HTTP 401, success: false"),
+        (None, "HTTP 401, success: false"),
+        (["AUTH_TOKEN_EXPIRED"], "HTTP 401, success: false"),
     ],
 )
 def test_the_code_of_a_refusal_is_printed_where_it_is_known_and_never_otherwise(code, shown):
     error = a_refusal(code)
 
     assert type(error) is Unauthorized
-    assert str(error).startswith(f"the gateway refused the access token ({shown}), or")
+    assert str(error).startswith(f"the gateway rejected the access token ({shown}), or")

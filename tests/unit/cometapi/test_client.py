@@ -20,7 +20,6 @@ from exporter.errors import (
     AccountDisabled,
     ApiError,
     InvalidResponse,
-    NoSuchEndpoint,
     RateLimited,
     Rejected,
     ServerFault,
@@ -48,6 +47,10 @@ def an_answer(status: int = 200, content: object = None, **headers: str) -> http
         headers={name.replace("_", "-"): value for name, value in headers.items()},
         stream=Body(body),
     )
+
+
+def a_rejection(status: int) -> httpx.Response:
+    return an_answer(status, {"success": False, "message": "no"})
 
 
 def a_page(*ids: int, total: int, size: int = 100) -> httpx.Response:
@@ -203,8 +206,8 @@ def test_trouble_that_passes_is_tried_three_times():
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [
-        (lambda: an_answer(401), Unauthorized),
-        (lambda: an_answer(404), InvalidResponse),
+        (lambda: a_rejection(401), Unauthorized),
+        (lambda: a_rejection(404), InvalidResponse),
         (lambda: an_answer(429), RateLimited),
         (lambda: an_answer(content={"success": False}), Rejected),
         (lambda: an_answer(403, {"success": False, "code": "AUTH_USER_DISABLED"}), AccountDisabled),
@@ -352,7 +355,7 @@ def test_one_page_that_cannot_be_had_fails_the_listing_and_leaves_nothing_under_
     async def answer(request):
         page = int(request.url.params["p"])
         if page == 3:
-            return an_answer(401)
+            return a_rejection(401)
         if page > 3:
             await asyncio.Event().wait()
         return a_page(100 - page, total=50, size=1)
@@ -483,8 +486,8 @@ def test_an_endpoint_is_read_by_one_request(read, path, data, value):
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [
-        (lambda: an_answer(401), Unauthorized),
-        (lambda: an_answer(404), NoSuchEndpoint),
+        (lambda: a_rejection(401), Unauthorized),
+        (lambda: a_rejection(404), InvalidResponse),
         (lambda: an_answer(content={"success": False}), Rejected),
         (lambda: an_answer(503), ServerFault),
     ],

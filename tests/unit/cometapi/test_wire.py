@@ -9,7 +9,7 @@ from builders import CANARY_KEY, CANARY_TOKEN, a_wire_account, a_wire_key
 from exporter.cometapi.answer import Answer
 from exporter.cometapi.facts import parse_balance
 from exporter.cometapi.wire import Page, parse_page
-from exporter.errors import InvalidResponse, Rejected, Unauthorized
+from exporter.errors import Blocked, InvalidResponse, Rejected, Unauthorized
 from exporter.model import ApiKey
 
 MISSING = "(missing)"
@@ -286,9 +286,13 @@ def test_success_false_is_rejected_whatever_stands_beside_it(parse, data):
     assert "CANARY" not in str(caught.value)
 
 
-@pytest.mark.parametrize("body", [success([]), b"," * 500_001], ids=["fine", "too large"])
-def test_the_status_is_judged_before_the_content(body):
-    with pytest.raises(Unauthorized):
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [(success([]), Unauthorized), (b"," * 500_001, Blocked)],
+    ids=["fine", "too large"],
+)
+def test_the_status_is_judged_before_the_content(body, kind):
+    with pytest.raises(kind):
         parse_page(an_answer(body, status=401))
 
 
