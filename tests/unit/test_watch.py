@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 from builders import CANARY_TOKEN
-from domain import FakeRuntime
+from domain import FakeRuntime, a_balance, a_moment
 from structlog.testing import capture_logs
 
+from exporter.endpoint import ApiPath
 from exporter.errors import Reason
 from exporter.exposition.rendering import Format
 from exporter.exposition.telemetry import Telemetry
@@ -159,3 +160,25 @@ def test_a_reload_that_removes_an_account_removes_its_counters():
     exposition = asyncio.run(play())
     assert b'cometapi_exporter_refreshes_total{account="a"} 0.0' in exposition
     assert b'account="b"' not in exposition
+
+
+@pytest.mark.parametrize("number", [10**400, -(10**400)])
+def test_a_number_that_no_float_can_hold_is_an_internal_failure_and_the_last_rendering_stays(
+    number,
+):
+    async def play():
+        async with a_watch(settings_of("a", "b")) as watch:
+            store = watch.refreshers["a"].access.store
+            good = a_balance(remaining_quota=7)
+            await store.change(lambda state: state.answered(ApiPath.BALANCE, good, a_moment()))
+            huge = a_balance(remaining_quota=number)
+            await store.change(lambda state: state.answered(ApiPath.BALANCE, huge, a_moment()))
+            text = b"".join([piece async for piece in watch.exposition.plain(Format.TEXT)])
+            return watch.snapshot.accounts["a"].failing, text.decode()
+
+    with capture_logs():
+        failing, text = asyncio.run(play())
+
+    assert failing is Reason.INTERNAL
+    assert 'cometapi_account_remaining_quota{account="a"} 7.0\n' in text
+    assert 'cometapi_up{account="a"} 0.0\n' in text

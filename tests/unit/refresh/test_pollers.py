@@ -6,6 +6,7 @@ import pytest
 from domain import NOW, a_balance, a_listing, failure, keys, not_offered
 from stage import VirtualRuntime, asked, stage
 
+from exporter.credentials import TokenFile
 from exporter.endpoint import ApiPath, Failing, Known, NotOffered, Unknown
 from exporter.errors import RateLimited, Reason
 from exporter.model import GatewayStatus
@@ -165,19 +166,23 @@ def test_everything_is_read_at_once_when_another_account_appears():
     assert asked(played, ApiPath.GROUPS) == 2
 
 
-def test_after_trouble_everything_is_read_at_once():
+def test_after_trouble_everything_is_read_at_once(tmp_path):
+    token = tmp_path / "token"
+    token.write_text("wrong")
     runtime = VirtualRuntime()
     rejected = failure(Reason.UNAUTHORIZED)
     values = dict.fromkeys(ALL, rejected)
-    played = stage(rejected, rejected, rejected, GOOD, values=values, runtime=runtime)
+    played = stage(*[rejected] * 3, GOOD, values=values, runtime=runtime, token=TokenFile(token))
     began = runtime.ticks
 
-    def lift(_):
-        if runtime.ticks - began >= 410:
+    def replace_token(_):
+        if runtime.ticks - began >= 230:
+            token.write_text("right")
             played.client.values.update(ALL)
 
-    runtime.on_wake = lift
-    played.run_for(421)
+    runtime.on_wake = replace_token
+    # The other endpoints fail at 0, 60 and 180 s, and would be asked again at 420 s.
+    played.run_for(241)
 
     assert played.state.failing is None
     assert (played.state.balance, played.state.open_groups) == (a_balance(), {"vip": 1.0})
