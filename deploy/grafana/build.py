@@ -6,9 +6,9 @@ dependencies.
 
 from pathlib import Path
 
+from cometapi_grafana.dashboard import as_json
 from cometapi_grafana.one_key import one_key
 from cometapi_grafana.overview import overview
-from cometapi_grafana.page import as_json
 
 FOLDER = Path(__file__).resolve().parent / "dashboards"
 DASHBOARDS = {"cometapi-overview.json": overview, "cometapi-key.json": one_key}

@@ -1,7 +1,7 @@
 """The Grafana dashboards as code: two dashboards, built panel by panel.
 
-Where to start reading: overview.py and one_key.py are the dashboards; expressions.py has the
-queries; look.py, targets.py, panels.py and tables.py say how an answer looks; variables.py,
-annotations.py and links.py are the frame around the panels. Pure: nothing here reads or writes
-files.
+Where to start reading: overview.py and one_key.py list the rows of the dashboards, and rows/ has
+one module a row. expressions.py has the queries; panels.py, tables.py, key_tables.py and look.py
+say how a result looks; dashboard.py, variables.py, links.py and annotations.py are the frame around
+the panels. Pure: nothing here reads or writes files.
 """

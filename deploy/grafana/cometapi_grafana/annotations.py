@@ -6,9 +6,9 @@ Pure. Knows queries and colours.
 from grafana_foundation_sdk.builders.dashboard import AnnotationQuery
 from grafana_foundation_sdk.models import dashboard as model
 
-from .expressions import KEY_LABELS, Scope
-from .look import STATUS_COLORS
-from .targets import MIN_STEP, SOURCE
+from cometapi_grafana.dashboard import MIN_STEP, SOURCE
+from cometapi_grafana.expressions import KEY_LABELS, Scope
+from cometapi_grafana.look import STATUS_COLORS
 
 _STATUS_CODES = {1: "enabled", 2: "disabled", 3: "expired", 4: "exhausted"}
 _MOST_AT_ONCE = 20

@@ -52,7 +52,7 @@ def thresholds(steps: tuple[Step, ...]) -> build.ThresholdsConfig:
     return build.ThresholdsConfig().mode(model.ThresholdsMode.ABSOLUTE).steps(marks)
 
 
-def threshold_property(steps: tuple[Step, ...]) -> model.DynamicConfigValue:
+def threshold_setting(steps: tuple[Step, ...]) -> model.DynamicConfigValue:
     """Build the same thresholds for one column of a table."""
     return model.DynamicConfigValue(id_val="thresholds", value=thresholds(steps).build())
 

@@ -1,76 +1,48 @@
-"""The overview: every key of the chosen accounts, from what needs attention to what may be interesting.
+"""The overview: every key of the chosen accounts, from what needs attention to the exporter's own health.
 
-Pure. One function a row; widths add up to 24 columns a line.
+Pure.
 """
 
-from collections.abc import Callable
+from grafana_foundation_sdk.builders.dashboard import Dashboard
 
-from grafana_foundation_sdk.builders.dashboard import Row
-
-from . import columns, look, tables
-from .annotations import any_status_change, failing_refreshes
-from .attention import attention
-from .expiries import expiries
-from .expressions import OVERVIEW as SCOPE
-from .health import health_panels
-from .history import history
-from .links import OVERVIEW_UID, to_key
-from .models import models
-from .page import Page, PanelBuilder, new_page
-from .panels import Frame
-from .spending import spending
-from .variables import overview_variables
+from cometapi_grafana.annotations import any_status_change, failing_refreshes
+from cometapi_grafana.dashboard import PanelBuilder, RowOfPanels, add_rows, new_dashboard
+from cometapi_grafana.expressions import OVERVIEW as SCOPE
+from cometapi_grafana.links import OVERVIEW_UID, to_key
+from cometapi_grafana.rows.attention import attention
+from cometapi_grafana.rows.every_key import every_key
+from cometapi_grafana.rows.expiry import expiry
+from cometapi_grafana.rows.exporter_health import exporter_health
+from cometapi_grafana.rows.history import history
+from cometapi_grafana.rows.models import models
+from cometapi_grafana.rows.money import money
+from cometapi_grafana.variables import overview_variables
 
 
-def overview() -> Page:
+def overview() -> Dashboard:
     """Build the dashboard."""
-    page = new_page(
+    dashboard = new_dashboard(
         "CometAPI / Keys overview",
         OVERVIEW_UID,
         "All API keys: what needs attention, money, expiry.",
     )
     for variable in overview_variables():
-        page.with_variable(variable)
+        dashboard.with_variable(variable)
     for annotation in (any_status_change(SCOPE), failing_refreshes(SCOPE)):
-        page.annotation(annotation)
-    page.link(to_key())
-    for title, row_panels in _ROWS.items():
-        page.with_row(Row(title))
-        for panel in row_panels():
-            page.with_panel(panel)
-    health = Row("Exporter health").collapsed(collapsed=True)
-    for panel in health_panels(SCOPE):
-        health.with_panel(panel)
-    return page.with_row(health)
+        dashboard.annotation(annotation)
+    return add_rows(dashboard.link(to_key()), _ROWS)
 
 
-def _every_key() -> list[PanelBuilder]:
-    shown = (
-        columns.state,
-        columns.remaining,
-        columns.requests_left,
-        columns.rate,
-        columns.lasts,
-        columns.expiry,
-        columns.last_use,
-    )
-    frame = Frame(
-        title="All keys",
-        description="Every chosen key, in pages. An empty cell means: spends nothing, never expires, never used. "
-        "Without a Group column, no shown key has a group.",
-        width=24,
-        height=14,
-        unit=look.COUNT,
-    )
-    ordered = [column(SCOPE) for column in shown]
-    return [tables.key_table(frame, SCOPE, ordered, sort_by="Last used", descending=True)]
+def _models() -> list[PanelBuilder]:
+    return models(SCOPE)
 
 
-_ROWS: dict[str, Callable[[], list[PanelBuilder]]] = {
-    "What needs attention now": attention,
-    "Money and quota": spending,
-    "Expiry calendar": expiries,
-    "Spending by model": lambda: models(SCOPE),
-    "Every key": _every_key,
-    "History": history,
-}
+_ROWS = (
+    RowOfPanels("What needs attention now", attention),
+    RowOfPanels("Money and quota", money),
+    RowOfPanels("Expiry calendar", expiry),
+    RowOfPanels("Spending by model", _models),
+    RowOfPanels("Every key", every_key),
+    RowOfPanels("History", history),
+    RowOfPanels("Exporter health", exporter_health, is_collapsed=True),
+)

@@ -1,10 +1,10 @@
-"""Panels in the house style: stats, graphs, bars and timelines that differ only in what they ask.
+"""Panels: stats, graphs, bars and timelines that differ only in the queries they show.
 
-Pure. Knows looks and queries; may not know which dashboard a panel is on. Every panel must say what
-it shows (title, description) and in which unit.
+Pure. Knows looks and the data source's queries; may not know which dashboard a panel is on. Every
+panel must say what it shows (title, description) and in which unit.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -17,12 +17,14 @@ from grafana_foundation_sdk.models.dashboard import (
     FieldColorModeId,
     ValueMapping,
 )
+from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-from . import look
-from .links import key_of_series
-from .targets import IN_UNITS, SOURCE, Ask, history, now
+from cometapi_grafana import look
+from cometapi_grafana.dashboard import MIN_STEP, SOURCE
+from cometapi_grafana.expressions import Scope, shown_if_units, shown_if_usd
+from cometapi_grafana.links import key_of_series
 
-ALL_COLUMNS = 24
+IN_UNITS, IN_USD = "units", "usd"
 LAST = "lastNotNull"
 # Enough for half a screen's width; every point of a graph costs Prometheus a pass over all keys.
 MOST_POINTS = 300
@@ -47,9 +49,51 @@ class Frame:
     decimals: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """One question of a panel; *name* becomes Grafana's refId, so it is unique within the panel."""
+
+    expr: str
+    legend: str = ""
+    name: str = "A"
+
+
+def now(ask: Query) -> Dataquery:
+    """Query for the present value alone."""
+    return _query(ask).instant().format(PromQueryFormat.TIME_SERIES)
+
+
+def history(ask: Query) -> Dataquery:
+    """Query for the course over the shown time range."""
+    return _query(ask).range().interval(MIN_STEP).format(PromQueryFormat.TIME_SERIES)
+
+
+def rows(ask: Query) -> Dataquery:
+    """Query for the present values as the rows of a table."""
+    return _query(ask).instant().format(PromQueryFormat.TABLE)
+
+
+def in_money(scope: Scope, ask: Query, total: Callable[[str], str] = str) -> tuple[Query, Query]:
+    """Query twice, in quota units and in USD: the money switch empties one of the two.
+
+    Grafana does not expand variables in a unit, so each answer has its own unit by the query's
+    name. *total*, such as `summed()`, is applied after accounts were converted at their own rates.
+    """
+    units, dollars = total(ask.expr), total(scope.in_usd(ask.expr))
+    return (
+        Query(expr=shown_if_units(units), legend=ask.legend, name=f"{ask.name}_{IN_UNITS}"),
+        Query(expr=shown_if_usd(dollars), legend=ask.legend, name=f"{ask.name}_{IN_USD}"),
+    )
+
+
+def summed(by: str = "") -> Callable[[str], str]:
+    """Add up, over everything or for each value of the labels *by*."""
+    return lambda expr: f"sum by ({by}) ({expr})"
+
+
 def number(
     frame: Frame,
-    *asks: Ask,
+    *asks: Query,
     steps: Sequence[look.Step] = look.PLAIN,
     mappings: Sequence[ValueMapping] = (),
 ) -> stat.Panel:
@@ -66,7 +110,7 @@ def number(
     return _ask(panel, [now(ask) for ask in asks])
 
 
-def graph(frame: Frame, *asks: Ask, key_links: bool = False) -> timeseries.Panel:
+def graph(frame: Frame, *asks: Query, key_links: bool = False) -> timeseries.Panel:
     """Draw lines over time; the legend has the last and the largest value of each, the largest first."""
     panel = _framed(timeseries.Panel(), frame, asks).draw_style(look_model.GraphDrawStyle.LINE)
     panel = panel.fill_opacity(0).line_width(1).show_points(look_model.VisibilityMode.AUTO)
@@ -79,13 +123,13 @@ def graph(frame: Frame, *asks: Ask, key_links: bool = False) -> timeseries.Panel
     return _ask(panel, [history(ask) for ask in asks])
 
 
-def stacked(frame: Frame, *asks: Ask) -> timeseries.Panel:
+def stacked(frame: Frame, *asks: Query) -> timeseries.Panel:
     """Draw parts of a whole as areas."""
     panel = graph(frame, *asks).fill_opacity(60).min(0)
     return panel.stacking(common.StackingConfig().mode(look_model.StackingMode.NORMAL).group("A"))
 
 
-def bars(frame: Frame, *asks: Ask, key_links: bool = False) -> bargauge.Panel:
+def bars(frame: Frame, *asks: Query, key_links: bool = False) -> bargauge.Panel:
     """Compare present values as horizontal bars."""
     panel = _framed(bargauge.Panel(), frame, asks).thresholds(
         look.thresholds((look.Step(None, "blue"),))
@@ -101,7 +145,7 @@ def bars(frame: Frame, *asks: Ask, key_links: bool = False) -> bargauge.Panel:
 
 
 def timeline(
-    frame: Frame, *asks: Ask, mappings: Sequence[ValueMapping], key_links: bool = False
+    frame: Frame, *asks: Query, mappings: Sequence[ValueMapping], key_links: bool = False
 ) -> statetimeline.Panel:
     """Show states over time, one lane a series."""
     panel = _framed(statetimeline.Panel(), frame, asks).mappings(list(mappings)).row_height(0.8)
@@ -125,7 +169,7 @@ def colored_by_name(panel: timeseries.Panel, colors: dict[str, str]) -> timeseri
     return panel
 
 
-def _framed(panel: P, frame: Frame, asks: Iterable[Ask]) -> P:
+def _framed(panel: P, frame: Frame, asks: Iterable[Query]) -> P:
     panel.title(frame.title).description(frame.description).datasource(SOURCE)
     panel.span(frame.width).height(frame.height).unit(frame.unit).no_value(frame.empty)
     for ask in asks:
@@ -158,3 +202,8 @@ def _legend() -> common.VizLegendOptions:
 def _tooltip() -> common.VizTooltipOptions:
     tooltip = common.VizTooltipOptions().mode(look_model.TooltipDisplayMode.MULTI)
     return tooltip.sort(look_model.SortOrder.DESCENDING)
+
+
+def _query(ask: Query) -> Dataquery:
+    query = Dataquery().expr(ask.expr).ref_id(ask.name).datasource(SOURCE)
+    return query.legend_format(ask.legend) if ask.legend else query

@@ -14,16 +14,15 @@ from grafana_foundation_sdk.models.dashboard import (
     ValueMapping,
 )
 
-from . import look
-from .expressions import Scope, among
-from .links import key_of_row
-from .panels import Frame
-from .targets import SOURCE, Ask, money, rows
+from cometapi_grafana import look
+from cometapi_grafana.dashboard import SOURCE
+from cometapi_grafana.expressions import Scope
+from cometapi_grafana.panels import Frame, Query, in_money, rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """One column: *name* is its query's refId and therefore unique in the table; *total* is as in `targets.money`."""
+    """One column: *name* is its query's refId and therefore unique in the table; *total* is as in `panels.in_money`."""
 
     name: str
     title: str
@@ -45,34 +44,6 @@ class RowLabels:
     widths: Mapping[str, int] = field(default_factory=dict)
 
 
-# The last ones are cut off first on a narrow screen.
-KEY = RowLabels(
-    first={"key_name": "Key"},
-    last={"group": "Group", "account": "Account", "key_id": "ID"},
-    widths={"Group": 90, "Account": 80, "ID": 60},
-)
-
-
-def key_table(
-    frame: Frame,
-    scope: Scope,
-    columns: list[Column],
-    *,
-    only: str = "",
-    sort_by: str,
-    descending: bool = False,
-) -> table.Panel:
-    """Build a table of the keys that the expression *only* gives, or of all keys."""
-    chosen = (
-        [replace(column, expr=among(f"({column.expr})", only)) for column in columns]
-        if only
-        else columns
-    )
-    panel = row_table(frame, scope, chosen, KEY, sort_by=sort_by, descending=descending)
-    panel.override_by_name("Key", _named_key())
-    return panel.override_by_name("Group", [_property("mappings", look.text_if_empty("none"))])
-
-
 def row_table(
     frame: Frame,
     scope: Scope,
@@ -89,14 +60,14 @@ def row_table(
     panel = panel.sort_by(
         [common.TableSortByFieldState().display_name(title).desc(descending) for title in sorting]
     )
-    panel.override_by_field_type("number", [_property("noValue", "")])
+    panel.override_by_field_type("number", [field_setting("noValue", "")])
     for part in shown:
-        panel.with_target(rows(Ask(expr=part.expr, name=part.name)))
+        panel.with_target(rows(Query(expr=part.expr, name=part.name)))
         panel.override_by_name(part.title, _style(part))
     for title in labels.first.values():
-        panel.override_by_name(title, [_property("custom.minWidth", 120)])
+        panel.override_by_name(title, [field_setting("custom.minWidth", 120)])
     for title, width in labels.widths.items():
-        panel.override_by_name(title, [_property("custom.width", width)])
+        panel.override_by_name(title, [field_setting("custom.width", width)])
     return panel.with_transformation(
         DataTransformerConfig(id_val="merge", options={})
     ).with_transformation(_organize(shown, labels))
@@ -108,9 +79,14 @@ def info_table(frame: Frame, expr: str, *, titles: dict[str, str]) -> table.Pane
     order = {label: position for position, label in enumerate(titles)}
     options = {"excludeByName": _hidden("Value"), "indexByName": order, "renameByName": titles}
     panel = panel.show_header(show_header=True)
-    return panel.with_target(rows(Ask(expr=expr))).with_transformation(
+    return panel.with_target(rows(Query(expr=expr))).with_transformation(
         DataTransformerConfig(id_val="organize", options=options)
     )
+
+
+def field_setting(name: str, value: object) -> DynamicConfigValue:
+    """Build one setting of a field: its unit, width, mappings and so on."""
+    return DynamicConfigValue(id_val=name, value=value)
 
 
 def _framed(frame: Frame) -> table.Panel:
@@ -123,7 +99,7 @@ def _split_money(scope: Scope, column: Column) -> list[Column]:
     """Turn a money column into two, of which the money switch leaves one."""
     if not column.is_money:
         return [column]
-    units, dollars = money(scope, Ask(expr=column.expr, name=column.name), column.total)
+    units, dollars = in_money(scope, Query(expr=column.expr, name=column.name), column.total)
     return [
         replace(
             column, name=units.name, title=f"{column.title} units", expr=units.expr, unit=look.QUOTA
@@ -139,21 +115,14 @@ def _split_money(scope: Scope, column: Column) -> list[Column]:
 
 
 def _style(column: Column) -> list[DynamicConfigValue]:
-    style = [_property("unit", column.unit), _property("custom.width", column.width)]
+    style = [field_setting("unit", column.unit), field_setting("custom.width", column.width)]
     if column.steps:
-        style.append(look.threshold_property(column.steps))
+        style.append(look.threshold_setting(column.steps))
     if column.mappings:
-        style.append(_property("mappings", column.mappings))
+        style.append(field_setting("mappings", column.mappings))
     if column.steps or column.mappings:
-        style.append(_property("custom.cellOptions", {"type": "color-text"}))
+        style.append(field_setting("custom.cellOptions", {"type": "color-text"}))
     return style
-
-
-def _named_key() -> list[DynamicConfigValue]:
-    return [
-        _property("links", [key_of_row().build()]),
-        _property("mappings", look.text_if_empty("(no name)")),
-    ]
 
 
 def _organize(columns: list[Column], labels: RowLabels) -> DataTransformerConfig:
@@ -178,7 +147,3 @@ def _pages() -> common.TableFooterOptions:
         .reducer(["sum"])
         .enable_pagination(enable_pagination=True)
     )
-
-
-def _property(name: str, value: object) -> DynamicConfigValue:
-    return DynamicConfigValue(id_val=name, value=value)

@@ -10,7 +10,7 @@ from grafana_foundation_sdk.builders.dashboard import (
 )
 from grafana_foundation_sdk.models.dashboard import VariableOption, VariableRefresh, VariableSort
 
-from .targets import SOURCE
+from cometapi_grafana.dashboard import SOURCE
 
 # The data source's own numbers for kinds of variable query.
 _LABEL_VALUES, _QUERY_RESULT = 1, 3

@@ -3,12 +3,11 @@
 Pure.
 """
 
-from . import look, panels
-from .expressions import OVERVIEW as SCOPE
-from .expressions import per_day, top_spenders
-from .page import PanelBuilder
-from .panels import Frame
-from .targets import Ask, money
+from cometapi_grafana import look, panels
+from cometapi_grafana.dashboard import PanelBuilder
+from cometapi_grafana.expressions import OVERVIEW as SCOPE
+from cometapi_grafana.expressions import per_day, top_spenders
+from cometapi_grafana.panels import Frame, Query, in_money
 
 _DRAWN, _CHANGED = 10, 20
 
@@ -27,8 +26,8 @@ def _state_history() -> PanelBuilder:
         unit=look.COUNT,
         decimals=0,
     )
-    usable = Ask(expr=f"sum({SCOPE.usable_count()})", legend="usable", name="usable")
-    others = Ask(
+    usable = Query(expr=f"sum({SCOPE.usable_count()})", legend="usable", name="usable")
+    others = Query(
         expr=f"sum by (reason) ({SCOPE.unusable_count()}) > 0", legend="{{reason}}", name="others"
     )
     return panels.colored_by_name(panels.stacked(frame, usable, others), look.STATE_COLORS)
@@ -54,8 +53,8 @@ def _remaining_history() -> PanelBuilder:
 
 def _top_spenders_graph(title: str, description: str, expr: str, unit: str) -> PanelBuilder:
     frame = Frame(title=title, description=description, width=12, height=9, unit=unit, decimals=2)
-    ask = Ask(expr=expr, legend="{{key_name}} · {{key_id}}")
-    return panels.graph(frame, *money(SCOPE, ask), key_links=True)
+    ask = Query(expr=expr, legend="{{key_name}} · {{key_id}}")
+    return panels.graph(frame, *in_money(SCOPE, ask), key_links=True)
 
 
 def _changes() -> PanelBuilder:
@@ -68,7 +67,7 @@ def _changes() -> PanelBuilder:
         unit=look.COUNT,
         empty=panels.NONE_FOUND,
     )
-    ask = Ask(
+    ask = Query(
         expr=SCOPE.of_key("status", only=f"topk({_CHANGED}, {changed})"),
         legend="{{key_name}} · {{key_id}}",
     )

@@ -5,18 +5,17 @@ Pure.
 
 from dataclasses import replace
 
-from . import look, panels
-from .accounts import accounts
-from .expressions import OVERVIEW as SCOPE
-from .expressions import per_day
-from .page import PanelBuilder
-from .panels import Frame
-from .targets import Ask, money, summed
+from cometapi_grafana import look, panels
+from cometapi_grafana.dashboard import PanelBuilder
+from cometapi_grafana.expressions import OVERVIEW as SCOPE
+from cometapi_grafana.expressions import per_day
+from cometapi_grafana.panels import Frame, Query, in_money, summed
+from cometapi_grafana.rows.accounts import accounts
 
 _DRAWN = 10
 
 
-def spending() -> list[PanelBuilder]:
+def money() -> list[PanelBuilder]:
     """Build the row's panels."""
     return [
         *_money_numbers(),
@@ -36,7 +35,7 @@ def _money_numbers() -> list[PanelBuilder]:
                 "Spendable",
                 "What the accounts can pay with, subscriptions too; at zero every key stops.",
             ),
-            *money(SCOPE, Ask(expr=SCOPE.spendable()), total=summed()),
+            *in_money(SCOPE, Query(expr=SCOPE.spendable()), total=summed()),
             steps=look.BALANCE,
         ),
         panels.number(
@@ -45,7 +44,7 @@ def _money_numbers() -> list[PanelBuilder]:
                 "Until the first account can pay no more, at the present rate of its keys.",
                 look.SECONDS,
             ),
-            Ask(expr=f"min({SCOPE.account_runway()})"),
+            Query(expr=f"min({SCOPE.account_runway()})"),
             steps=look.MORE_TIME_IS_GOOD,
             mappings=look.text_if_endless("nothing spent"),
         ),
@@ -54,15 +53,15 @@ def _money_numbers() -> list[PanelBuilder]:
                 "Spent in range",
                 "What the chosen keys spent in the time range above, less refunds.",
             ),
-            *money(SCOPE, Ask(expr=SCOPE.spent()), total=summed()),
+            *in_money(SCOPE, Query(expr=SCOPE.spent()), total=summed()),
         ),
         panels.number(
             _money_frame("Burn per day", "What the chosen keys spend a day at their present rate."),
-            *money(SCOPE, Ask(expr=per_day(SCOPE.burn())), total=summed()),
+            *in_money(SCOPE, Query(expr=per_day(SCOPE.burn())), total=summed()),
         ),
         panels.number(
             _money_frame("Left on keys", "What usable keys with their own quota may still spend."),
-            *money(SCOPE, Ask(expr=left), total=summed()),
+            *in_money(SCOPE, Query(expr=left), total=summed()),
         ),
         panels.number(
             _small(
@@ -70,14 +69,14 @@ def _money_numbers() -> list[PanelBuilder]:
                 "Keys without their own quota: only the account's limits them.",
                 look.COUNT,
             ),
-            Ask(expr=f"sum({SCOPE.of_key('unlimited_quota')})"),
+            Query(expr=f"sum({SCOPE.of_key('unlimited_quota')})"),
         ),
     ]
 
 
 def _top_keys() -> PanelBuilder:
-    asks = money(
-        SCOPE, Ask(expr=f"topk({_DRAWN}, {SCOPE.spent()})", legend="{{key_name}} · {{key_id}}")
+    asks = in_money(
+        SCOPE, Query(expr=f"topk({_DRAWN}, {SCOPE.spent()})", legend="{{key_name}} · {{key_id}}")
     )
     frame = Frame(
         title=f"Top {_DRAWN} keys by spending",
@@ -100,8 +99,8 @@ def _group_rate() -> PanelBuilder:
         height=9,
         unit=look.DOLLARS,
     )
-    ask = Ask(expr=f"{rate} and on ({labels}) {most}", legend="{{account}} / {{group}}")
-    return panels.graph(frame, *money(SCOPE, ask))
+    ask = Query(expr=f"{rate} and on ({labels}) {most}", legend="{{account}} / {{group}}")
+    return panels.graph(frame, *in_money(SCOPE, ask))
 
 
 def _spendable_history() -> PanelBuilder:
@@ -113,7 +112,9 @@ def _spendable_history() -> PanelBuilder:
         unit=look.EXACT_DOLLARS,
         decimals=2,
     )
-    return panels.graph(frame, *money(SCOPE, Ask(expr=SCOPE.spendable(), legend="{{account}}")))
+    return panels.graph(
+        frame, *in_money(SCOPE, Query(expr=SCOPE.spendable(), legend="{{account}}"))
+    )
 
 
 def _price_factors() -> PanelBuilder:
@@ -127,7 +128,7 @@ def _price_factors() -> PanelBuilder:
         empty="Not available",
     )
     return panels.bars(
-        frame, Ask(expr=f"topk({_DRAWN}, {factor})", legend="{{account}} / {{group}}")
+        frame, Query(expr=f"topk({_DRAWN}, {factor})", legend="{{account}} / {{group}}")
     )
 
 

@@ -1,16 +1,15 @@
 """The row about the exporter itself, for the question whether its data can be relied on.
 
-Pure. Knows no dashboard.
+Pure.
 """
 
 from grafana_foundation_sdk.builders.common import GraphThresholdsStyleConfig
 from grafana_foundation_sdk.models.common import GraphTresholdsStyleMode
 
-from . import look, panels, tables
-from .expressions import Scope
-from .page import PanelBuilder
-from .panels import Frame
-from .targets import Ask
+from cometapi_grafana import look, panels, tables
+from cometapi_grafana.dashboard import PanelBuilder
+from cometapi_grafana.expressions import OVERVIEW as SCOPE
+from cometapi_grafana.panels import Frame, Query
 
 _BUILD = tables.RowLabels(
     first={"job": "Job", "instance": "Instance", "version": "Version", "python_version": "Python"},
@@ -19,40 +18,37 @@ _BUILD = tables.RowLabels(
 _MINE = 'and on (job, instance) cometapi_exporter_build_info{job=~"$job"}'
 
 
-def health_panels(scope: Scope) -> list[PanelBuilder]:
+def exporter_health() -> list[PanelBuilder]:
     """Build the row's panels."""
     return [
-        *_numbers(scope),
-        _answers(scope),
-        _age(scope),
-        _refreshes(scope),
-        _duration(scope),
-        _requests(scope),
+        *_numbers(),
+        _answers(),
+        _age(),
+        _refreshes(),
+        _duration(),
+        _requests(),
         _memory(),
         _cpu(),
-        _builds(scope),
+        _builds(),
     ]
 
 
-def _numbers(scope: Scope) -> list[PanelBuilder]:
+def _numbers() -> list[PanelBuilder]:
     dropped = 'increase(cometapi_exporter_log_lines_dropped_total{job=~"$job"}[$__range])'
     return [
         _count(
             "Skipped keys",
             "Keys that could not be read. They are missing on this page.",
-            scope,
             "skipped_keys",
         ),
         _count(
             "Excluded keys",
             "Keys left out by --keys.include and --keys.exclude.",
-            scope,
             "excluded_keys",
         ),
         _count(
             "Folded series",
             "Series of models that are summed as other.",
-            scope,
             "usage_folded_series",
         ),
         panels.number(
@@ -60,14 +56,14 @@ def _numbers(scope: Scope) -> list[PanelBuilder]:
                 "Configuration",
                 "Rejected: the last reload failed, and the settings before it are still in use.",
             ),
-            Ask(expr='min(cometapi_exporter_config_last_reload_successful{job=~"$job"})'),
+            Query(expr='min(cometapi_exporter_config_last_reload_successful{job=~"$job"})'),
             mappings=look.RELOADED,
         ),
         panels.number(
             _small(
                 "Log lines lost", "Log lines that could not be written in time, in the time range."
             ),
-            Ask(expr=f"round(sum({dropped}))"),
+            Query(expr=f"round(sum({dropped}))"),
             steps=look.NONE_IS_USUAL,
         ),
         panels.number(
@@ -76,56 +72,56 @@ def _numbers(scope: Scope) -> list[PanelBuilder]:
                 "The most that the exporter's clock differs from a gateway's.",
                 look.SECONDS,
             ),
-            Ask(expr=f"max(abs({scope.of_account('cometapi_gateway_clock_skew_seconds')}))"),
+            Query(expr=f"max(abs({SCOPE.of_account('cometapi_gateway_clock_skew_seconds')}))"),
             steps=look.CLOCK_SKEW,
         ),
     ]
 
 
-def _count(title: str, description: str, scope: Scope, metric: str) -> PanelBuilder:
-    counted = Ask(expr=f"sum({scope.of_account(f'cometapi_exporter_{metric}')})")
+def _count(title: str, description: str, metric: str) -> PanelBuilder:
+    counted = Query(expr=f"sum({SCOPE.of_account(f'cometapi_exporter_{metric}')})")
     return panels.number(_small(title, description), counted, steps=look.NONE_IS_GOOD)
 
 
-def _answers(scope: Scope) -> PanelBuilder:
+def _answers() -> PanelBuilder:
     frame = _third(
         "API answers", "Whether each account's refreshes succeeded, over time.", look.COUNT
     )
-    ask = Ask(expr=scope.of_account("cometapi_up"), legend="{{account}}")
+    ask = Query(expr=SCOPE.of_account("cometapi_up"), legend="{{account}}")
     return panels.timeline(frame, ask, mappings=look.ANSWERS)
 
 
-def _age(scope: Scope) -> PanelBuilder:
-    read_at = scope.of_account("cometapi_exporter_last_success_timestamp_seconds")
-    interval = scope.of_account("cometapi_exporter_refresh_interval_seconds")
+def _age() -> PanelBuilder:
+    read_at = SCOPE.of_account("cometapi_exporter_last_success_timestamp_seconds")
+    interval = SCOPE.of_account("cometapi_exporter_refresh_interval_seconds")
     frame = _third(
         "Refreshes since success",
         "Age of the data in refresh intervals; about 1 is normal.",
         look.COUNT,
     )
-    ask = Ask(expr=f"(time() - {read_at}) / {interval}", legend="{{account}}")
+    ask = Query(expr=f"(time() - {read_at}) / {interval}", legend="{{account}}")
     panel = panels.graph(frame, ask).thresholds(look.thresholds(look.REFRESHES_MISSED))
     return panel.thresholds_style(GraphThresholdsStyleConfig().mode(GraphTresholdsStyleMode.DASHED))
 
 
-def _refreshes(scope: Scope) -> PanelBuilder:
+def _refreshes() -> PanelBuilder:
     every, failed = (
-        f"rate(cometapi_exporter_{name}_total{{{scope.account}}}[$__rate_interval])"
+        f"rate(cometapi_exporter_{name}_total{{{SCOPE.account}}}[$__rate_interval])"
         for name in ("refreshes", "refresh_failures")
     )
     frame = _third("Refreshes per minute", "By success or by the reason for failing.", look.COUNT)
     return panels.stacked(
         frame,
-        Ask(expr=f"(sum({every}) - sum({failed})) * 60", legend="success", name="success"),
-        Ask(expr=f"sum by (reason) ({failed}) * 60", legend="{{reason}}", name="failures"),
+        Query(expr=f"(sum({every}) - sum({failed})) * 60", legend="success", name="success"),
+        Query(expr=f"sum by (reason) ({failed}) * 60", legend="{{reason}}", name="failures"),
     )
 
 
-def _duration(scope: Scope) -> PanelBuilder:
-    series = f"cometapi_exporter_refresh_duration_seconds_bucket{{{scope.account}}}"
+def _duration() -> PanelBuilder:
+    series = f"cometapi_exporter_refresh_duration_seconds_bucket{{{SCOPE.account}}}"
     buckets = f"sum by (le) (rate({series}[$__rate_interval]))"
     asks = [
-        Ask(expr=f"histogram_quantile({share}, {buckets})", legend=name, name=name)
+        Query(expr=f"histogram_quantile({share}, {buckets})", legend=name, name=name)
         for name, share in (("median", 0.5), ("p95", 0.95))
     ]
     frame = _third(
@@ -134,30 +130,30 @@ def _duration(scope: Scope) -> PanelBuilder:
     return panels.graph(frame, *asks)
 
 
-def _requests(scope: Scope) -> PanelBuilder:
-    sent = f"rate(cometapi_exporter_api_requests_total{{{scope.account}}}[$__rate_interval])"
+def _requests() -> PanelBuilder:
+    sent = f"rate(cometapi_exporter_api_requests_total{{{SCOPE.account}}}[$__rate_interval])"
     frame = _third(
         "API requests per minute",
         "Requests by path and HTTP status code; none means that there was no response.",
         look.COUNT,
     )
-    ask = Ask(expr=f"sum by (path, code) ({sent}) * 60", legend="{{path}} {{code}}")
+    ask = Query(expr=f"sum by (path, code) ({sent}) * 60", legend="{{path}} {{code}}")
     return panels.stacked(frame, ask)
 
 
 def _memory() -> PanelBuilder:
     used = f'process_resident_memory_bytes{{job=~"$job"}} {_MINE}'
     frame = _third("Memory", "Resident memory of each exporter process.", look.BYTES)
-    return panels.graph(frame, Ask(expr=f"max by (instance) ({used})", legend="{{instance}}"))
+    return panels.graph(frame, Query(expr=f"max by (instance) ({used})", legend="{{instance}}"))
 
 
 def _cpu() -> PanelBuilder:
     used = f'rate(process_cpu_seconds_total{{job=~"$job"}}[$__rate_interval]) {_MINE}'
     frame = _third("CPU", "Share of one CPU that each exporter process uses.", look.SHARE)
-    return panels.graph(frame, Ask(expr=f"max by (instance) ({used})", legend="{{instance}}"))
+    return panels.graph(frame, Query(expr=f"max by (instance) ({used})", legend="{{instance}}"))
 
 
-def _builds(scope: Scope) -> PanelBuilder:
+def _builds() -> PanelBuilder:
     frame = Frame(
         title="Exporters",
         description="The running exporters, one row for each replica or shard.",
@@ -170,7 +166,7 @@ def _builds(scope: Scope) -> PanelBuilder:
         _build_column("shards", "Shards"),
         _build_column("accounts", "Accounts"),
     ]
-    return tables.row_table(frame, scope, columns, _BUILD, sort_by="Shard")
+    return tables.row_table(frame, SCOPE, columns, _BUILD, sort_by="Shard")
 
 
 def _build_column(metric: str, title: str) -> tables.Column:

@@ -1,11 +1,45 @@
-"""The columns that tables of keys choose from.
+"""Tables of keys: what names a row, and the columns to choose from.
 
 Pure.
 """
 
-from . import look
-from .expressions import Scope, per_day
-from .tables import Column
+from dataclasses import replace
+
+from grafana_foundation_sdk.builders import table
+from grafana_foundation_sdk.models.dashboard import DynamicConfigValue
+
+from cometapi_grafana import look
+from cometapi_grafana.expressions import Scope, among, per_day
+from cometapi_grafana.links import key_of_row
+from cometapi_grafana.panels import Frame
+from cometapi_grafana.tables import Column, RowLabels, field_setting, row_table
+
+# The last ones are cut off first on a narrow screen.
+KEY = RowLabels(
+    first={"key_name": "Key"},
+    last={"group": "Group", "account": "Account", "key_id": "ID"},
+    widths={"Group": 90, "Account": 80, "ID": 60},
+)
+
+
+def key_table(
+    frame: Frame,
+    scope: Scope,
+    columns: list[Column],
+    *,
+    only: str = "",
+    sort_by: str,
+    descending: bool = False,
+) -> table.Panel:
+    """Build a table of the keys that the expression *only* gives, or of all keys."""
+    chosen = (
+        [replace(column, expr=among(f"({column.expr})", only)) for column in columns]
+        if only
+        else columns
+    )
+    panel = row_table(frame, scope, chosen, KEY, sort_by=sort_by, descending=descending)
+    panel.override_by_name("Key", _named_key())
+    return panel.override_by_name("Group", [field_setting("mappings", look.text_if_empty("none"))])
 
 
 def state(scope: Scope) -> Column:
@@ -80,6 +114,13 @@ def last_use(scope: Scope) -> Column:
     """Show when the key was last used; empty for never."""
     moment = f"{scope.of_key('last_used_timestamp_seconds')} * 1000"
     return Column(name="last_use", title="Last used", expr=moment, unit=look.AGO, width=140)
+
+
+def _named_key() -> list[DynamicConfigValue]:
+    return [
+        field_setting("links", [key_of_row().build()]),
+        field_setting("mappings", look.text_if_empty("(no name)")),
+    ]
 
 
 def _duration(name: str, title: str, expr: str, width: int) -> Column:

@@ -1,19 +1,18 @@
-"""The overview's expiry calendar.
+"""The overview's row about expiry.
 
 Pure.
 """
 
-from . import columns, look, panels, tables
-from .expressions import OVERVIEW as SCOPE
-from .page import PanelBuilder
-from .panels import Frame
-from .targets import Ask
+from cometapi_grafana import key_tables, look, panels
+from cometapi_grafana.dashboard import PanelBuilder
+from cometapi_grafana.expressions import OVERVIEW as SCOPE
+from cometapi_grafana.panels import Frame, Query
 
 _LISTED = 50
 _WEEK, _MONTH, _QUARTER = 7 * look.DAY, 30 * look.DAY, 90 * look.DAY
 
 
-def expiries() -> list[PanelBuilder]:
+def expiry() -> list[PanelBuilder]:
     """Build the row's panels."""
     return [_expiry_buckets(), _expiry_list()]
 
@@ -31,7 +30,7 @@ def _expiry_buckets() -> PanelBuilder:
     counts = {name: f"count({expr} and {enabled})" for name, expr in soonness.items()}
     counts["never"] = f"count({enabled} unless {SCOPE.of_key('expiry_timestamp_seconds')})"
     asks = [
-        Ask(expr=SCOPE.zero_if_none(count), legend=name, name=f"bucket{number}")
+        Query(expr=SCOPE.zero_if_none(count), legend=name, name=f"bucket{number}")
         for number, (name, count) in enumerate(counts.items())
     ]
     frame = Frame(
@@ -46,7 +45,7 @@ def _expiry_buckets() -> PanelBuilder:
 
 def _expiry_list() -> PanelBuilder:
     only = f"bottomk({_LISTED}, {SCOPE.expires_in()} > 0 and {SCOPE.usable()})"
-    return tables.key_table(
+    return key_tables.key_table(
         Frame(
             title="Next to expire",
             description=f"The next {_LISTED} usable keys by expiry, however far away.",
@@ -56,7 +55,7 @@ def _expiry_list() -> PanelBuilder:
             empty=panels.NONE_FOUND,
         ),
         SCOPE,
-        [columns.expiry_date(SCOPE), columns.expiry(SCOPE), columns.remaining(SCOPE)],
+        [key_tables.expiry_date(SCOPE), key_tables.expiry(SCOPE), key_tables.remaining(SCOPE)],
         only=only,
         sort_by="Expires in",
     )

@@ -3,12 +3,11 @@
 Pure.
 """
 
-from . import columns, look, panels, tables
-from .expressions import KEY_LABELS
-from .expressions import OVERVIEW as SCOPE
-from .page import PanelBuilder
-from .panels import Frame
-from .targets import Ask
+from cometapi_grafana import key_tables, look, panels
+from cometapi_grafana.dashboard import PanelBuilder
+from cometapi_grafana.expressions import KEY_LABELS
+from cometapi_grafana.expressions import OVERVIEW as SCOPE
+from cometapi_grafana.panels import Frame, Query
 
 _LISTED = 25
 _WEEK = 7 * look.DAY
@@ -27,7 +26,7 @@ def _is_known() -> list[PanelBuilder]:
             _small(
                 "Exporter", "Down: no exporter answers, or no account matches the choices above."
             ),
-            Ask(expr=SCOPE.exporter()),
+            Query(expr=SCOPE.exporter()),
             mappings=look.EXPORTER,
         ),
         panels.number(
@@ -36,7 +35,7 @@ def _is_known() -> list[PanelBuilder]:
                 "Age of the oldest account's data, which every refresh renews.",
                 unit=look.SECONDS,
             ),
-            Ask(expr=age),
+            Query(expr=age),
             steps=look.DATA_AGE,
         ),
     ]
@@ -51,7 +50,7 @@ def _counts() -> list[PanelBuilder]:
                 "Usable keys",
                 "Keys that can serve requests now. Counts ignore the choice of single keys.",
             ),
-            Ask(expr=f"sum({SCOPE.usable_count()})"),
+            Query(expr=f"sum({SCOPE.usable_count()})"),
             steps=look.ONE_IS_GOOD,
         ),
         panels.number(
@@ -60,7 +59,7 @@ def _counts() -> list[PanelBuilder]:
                 "Usable keys with less left than a usual request costs, and unused for 25 minutes: the gateway "
                 "refuses requests that the rest does not pay for.",
             ),
-            Ask(expr=SCOPE.zero_if_none(f"count({SCOPE.dry()})")),
+            Query(expr=SCOPE.zero_if_none(f"count({SCOPE.dry()})")),
             steps=look.NONE_IS_VITAL,
         ),
         panels.number(
@@ -68,12 +67,12 @@ def _counts() -> list[PanelBuilder]:
                 "Dry in 24 h",
                 "Usable keys whose quota is spent within 24 hours at the present rate.",
             ),
-            Ask(expr=SCOPE.zero_if_none(running_dry)),
+            Query(expr=SCOPE.zero_if_none(running_dry)),
             steps=look.NONE_IS_VITAL,
         ),
         panels.number(
             _small("Expire in 7 days", "Usable keys whose expiry is less than 7 days away."),
-            Ask(expr=SCOPE.zero_if_none(expiring)),
+            Query(expr=SCOPE.zero_if_none(expiring)),
             steps=look.NONE_IS_GOOD,
         ),
     ]
@@ -88,7 +87,7 @@ def _reasons() -> PanelBuilder:
         unit=look.COUNT,
     )
     return panels.bars(
-        frame, Ask(expr=f"sum by (reason) ({SCOPE.unusable_count()})", legend="{{reason}}")
+        frame, Query(expr=f"sum by (reason) ({SCOPE.unusable_count()})", legend="{{reason}}")
     )
 
 
@@ -98,8 +97,8 @@ def _broken_keys() -> PanelBuilder:
     was_usable = f"max by ({KEY_LABELS}) (max_over_time({SCOPE.key_series('usable')}[1d])) == 1"
     broken = f"{unusable} and ({was_usable} or {is_enabled})"
     only = f"topk({_LISTED}, {SCOPE.of_key('used_quota')} and {broken})"
-    shown = [columns.state, columns.expiry, columns.remaining, columns.last_use]
-    return tables.key_table(
+    shown = [key_tables.state, key_tables.expiry, key_tables.remaining, key_tables.last_use]
+    return key_tables.key_table(
         Frame(
             title="Keys that stopped working",
             description="Keys that worked within the last day and do not now, or that are reported as enabled but are "
@@ -120,7 +119,7 @@ def _broken_keys() -> PanelBuilder:
 def _expiring_keys() -> PanelBuilder:
     soon = f"{_within(SCOPE.expires_in(), 2 * _WEEK)} or {SCOPE.within_expiry_warning()}"
     only = f"bottomk({_LISTED}, ({soon}) and {SCOPE.usable()})"
-    return tables.key_table(
+    return key_tables.key_table(
         Frame(
             title="Keys to renew",
             description=f"The first {_LISTED} usable keys that expire within 14 days, or within their expiry_warning.",
@@ -130,7 +129,7 @@ def _expiring_keys() -> PanelBuilder:
             empty=panels.NONE_FOUND,
         ),
         SCOPE,
-        [columns.expiry(SCOPE), columns.remaining(SCOPE), columns.requests_left(SCOPE)],
+        [key_tables.expiry(SCOPE), key_tables.remaining(SCOPE), key_tables.requests_left(SCOPE)],
         only=only,
         sort_by="Expires in",
     )
@@ -139,7 +138,7 @@ def _expiring_keys() -> PanelBuilder:
 def _dry_keys() -> PanelBuilder:
     soon = f"{SCOPE.runway()} < {_WEEK} or 0 * ({SCOPE.below_low_quota()}) + {_WEEK}"
     only = f"bottomk({_LISTED}, 0 * {SCOPE.dry()} or ({soon}) and {SCOPE.usable()})"
-    return tables.key_table(
+    return key_tables.key_table(
         Frame(
             title="Keys running dry",
             description=f"The first {_LISTED} usable keys that probably ran dry, whose quota is spent within 7 days "
@@ -151,7 +150,11 @@ def _dry_keys() -> PanelBuilder:
             empty=panels.NONE_FOUND,
         ),
         SCOPE,
-        [columns.lasts_or_dry(SCOPE), columns.remaining(SCOPE), columns.requests_left(SCOPE)],
+        [
+            key_tables.lasts_or_dry(SCOPE),
+            key_tables.remaining(SCOPE),
+            key_tables.requests_left(SCOPE),
+        ],
         only=only,
         sort_by="Lasts",
     )

@@ -3,11 +3,11 @@
 Pure. Knows no dashboard.
 """
 
-from . import look
-from .expressions import Scope, per_day
-from .page import PanelBuilder
-from .panels import Frame
-from .tables import Column, RowLabels, row_table
+from cometapi_grafana import look
+from cometapi_grafana.dashboard import PanelBuilder
+from cometapi_grafana.expressions import Scope, per_day
+from cometapi_grafana.panels import Frame
+from cometapi_grafana.tables import Column, RowLabels, row_table
 
 _ACCOUNT = RowLabels(first={"account": "Account"})
 _WIDTHS = {"Subscription": 115}

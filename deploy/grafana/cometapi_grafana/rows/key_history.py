@@ -5,12 +5,11 @@ Pure.
 
 from dataclasses import replace
 
-from . import look, panels
-from .expressions import ONE_KEY as SCOPE
-from .expressions import per_day
-from .page import PanelBuilder
-from .panels import Frame
-from .targets import Ask, money
+from cometapi_grafana import look, panels
+from cometapi_grafana.dashboard import PanelBuilder
+from cometapi_grafana.expressions import ONE_KEY as SCOPE
+from cometapi_grafana.expressions import per_day
+from cometapi_grafana.panels import Frame, Query, in_money
 
 
 def key_history() -> list[PanelBuilder]:
@@ -20,10 +19,10 @@ def key_history() -> list[PanelBuilder]:
 
 def _quota_history() -> PanelBuilder:
     asks = [
-        *money(
-            SCOPE, Ask(expr=SCOPE.of_key("remaining_quota"), legend="remaining", name="remaining")
+        *in_money(
+            SCOPE, Query(expr=SCOPE.of_key("remaining_quota"), legend="remaining", name="remaining")
         ),
-        *money(SCOPE, Ask(expr=SCOPE.of_key("used_quota"), legend="used", name="used")),
+        *in_money(SCOPE, Query(expr=SCOPE.of_key("used_quota"), legend="used", name="used")),
     ]
     frame = _graph(
         "Remaining and used", "Steps up in remaining are top-ups; steps down in used are refunds."
@@ -35,17 +34,17 @@ def _rate_history() -> PanelBuilder:
     asks = [
         ask
         for window in ("1h", "6h", "1d")
-        for ask in money(
+        for ask in in_money(
             SCOPE,
-            Ask(expr=per_day(SCOPE.burn(window)), legend=f"over {window}", name=f"rate{window}"),
+            Query(expr=per_day(SCOPE.burn(window)), legend=f"over {window}", name=f"rate{window}"),
         )
     ]
-    budget = Ask(expr=SCOPE.of_key("daily_budget_quota"), legend="budget", name="budget")
+    budget = Query(expr=SCOPE.of_key("daily_budget_quota"), legend="budget", name="budget")
     frame = _graph(
         "Burn per day over time",
         "The rate over three windows: a short one far above the long ones is unusual. Budget: as configured, if any.",
     )
-    return panels.graph(frame, *asks, *money(SCOPE, budget))
+    return panels.graph(frame, *asks, *in_money(SCOPE, budget))
 
 
 def _spending_history() -> PanelBuilder:
@@ -53,7 +52,7 @@ def _spending_history() -> PanelBuilder:
         "Spent per hour", "What the key spent in the hour before each moment, less refunds."
     )
     return panels.graph(
-        frame, *money(SCOPE, Ask(expr=SCOPE.spent("1h"), legend="spent"))
+        frame, *in_money(SCOPE, Query(expr=SCOPE.spent("1h"), legend="spent"))
     ).fill_opacity(30)
 
 
@@ -66,11 +65,11 @@ def _runway_history() -> PanelBuilder:
         unit=look.SECONDS,
         empty="No end known",
     )
-    quota = Ask(expr=SCOPE.runway(), legend="until quota is spent", name="quota")
+    quota = Query(expr=SCOPE.runway(), legend="until quota is spent", name="quota")
     return panels.graph(
         frame,
         quota,
-        Ask(expr=SCOPE.of_key("expires_in_seconds"), legend="until expiry", name="expiry"),
+        Query(expr=SCOPE.of_key("expires_in_seconds"), legend="until expiry", name="expiry"),
     )
 
 
@@ -91,10 +90,10 @@ def _states() -> list[PanelBuilder]:
     )
     return [
         panels.timeline(
-            status, Ask(expr=SCOPE.of_key("status"), legend="status"), mappings=look.STATUS
+            status, Query(expr=SCOPE.of_key("status"), legend="status"), mappings=look.STATUS
         ),
         panels.timeline(
-            works, Ask(expr=SCOPE.of_key("usable"), legend="works"), mappings=look.USABLE
+            works, Query(expr=SCOPE.of_key("usable"), legend="works"), mappings=look.USABLE
         ),
     ]
 

@@ -5,12 +5,11 @@ Pure. Knows no dashboard.
 
 from collections.abc import Callable
 
-from . import look, panels
-from .expressions import Scope
-from .page import PanelBuilder
-from .panels import Frame
-from .tables import Column, RowLabels, row_table
-from .targets import Ask, money, summed
+from cometapi_grafana import look, panels
+from cometapi_grafana.dashboard import PanelBuilder
+from cometapi_grafana.expressions import Scope
+from cometapi_grafana.panels import Frame, Query, in_money, summed
+from cometapi_grafana.tables import Column, RowLabels, row_table
 
 _DRAWN = 10
 _MODEL = RowLabels(first={"model": "Model"})
@@ -34,8 +33,8 @@ def _over_time(scope: Scope) -> PanelBuilder:
         unit=look.DOLLARS,
         empty=_ABSENT,
     )
-    asks = money(
-        scope, Ask(expr=f"{spent} and on (model) {most}", legend="{{model}}"), summed("model")
+    asks = in_money(
+        scope, Query(expr=f"{spent} and on (model) {most}", legend="{{model}}"), summed("model")
     )
     return panels.graph(frame, *asks)
 
