@@ -14,7 +14,8 @@ each other; import-linter enforces it:
     demo/, logs        a simulated account; log lines, from a thread
     exposition/, account_notes      what a scrape gets, rendered when the data changes; oddities
     snapshot           what is known of each account
-    filters, credentials, strict_yaml, parsers      keys by name; the token; YAML; text to value
+    key_filter, thresholds, shards  which keys are exposed, when to warn, who reads an account
+    credentials, strict_yaml, parsers               the token; YAML; text to value
     model, errors, files, formatting, workers       what a key is; what can go wrong; the ground
 
 The path of data: bytes -> cometapi.connections -> answer, wire (Page) -> paging (Listing) ->

@@ -87,7 +87,7 @@ class Reason(StrEnum):
 
 
 def fix(reason: Reason, *, in_file: bool) -> str:
-    """Return what to do about *reason*; *in_file* names the keys of the accounts file instead of flags."""
+    """Return what to do about *reason*; *in_file* names the settings of the file instead of flags."""
     if not in_file:
         return reason.advice
     return _FLAG.sub(lambda flag: (flag[1] or "") + flag[2].replace("-", "_"), reason.advice)
@@ -139,7 +139,7 @@ class ApiError(ExporterError):
         self.retry_after = retry_after
         self.denies_endpoint = denies_endpoint
 
-    def bare(self) -> Self:
+    def without_traceback(self) -> Self:
         """Let go of the frames it came through: they hold whole answers, in cycles that only a full collection ends."""
         self.__context__ = None
         return self.with_traceback(None)

@@ -66,6 +66,11 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return STATUS_WORDS.get(self.status, UNKNOWN_STATUS)
 
 
+def full_name(key: ApiKey) -> str:
+    """Return `<group>/<name>`, which the expressions of the user match as a whole."""
+    return f"{key.group}/{key.name}"
+
+
 class Balance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the account's wallet has left and the account has spent, in quota units, and how many requests it has sent.
 

@@ -7,10 +7,11 @@ expected and got. It takes a text without white space around it: `settings.value
 import ipaddress
 import math
 import re
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from exporter.patterns import Pattern
 
 _HOST_NAME = re.compile(r"([A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -26,14 +27,26 @@ _SECONDS = {
     "s": 1.0,
     "ms": 0.001,
 }
+# An access token has 28 characters or more, and nobody takes a password this short for safe.
+LONGEST_QUOTED = 12
 # Longer than any duration that a person writes; bounds the numbers that are multiplied.
 LONGEST_DURATION_TEXT = 30
 _DURATION = re.compile("".join(rf"(?:(?P<{unit}>[0-9]+){unit})?" for unit in _SECONDS))
 
 
 def _wrong(expected: str, text: str) -> ValueError:
-    """Say what was expected, and quote the beginning of *text*."""
-    return ValueError(f"expected {expected}, got {text[:40]!r}")
+    """Say what was expected, and what came instead."""
+    return ValueError(f"expected {expected}, got {quoted(text)}")
+
+
+def quoted(text: str) -> str:
+    """Return *text* in quotes if it is too short to be a token or a password, else its length.
+
+    A longer one may have been meant for another setting.
+    """
+    if len(text) <= LONGEST_QUOTED or re.fullmatch("[0-9]{1,20}", text):
+        return repr(text)
+    return f"a text of {len(text)} characters"
 
 
 def path(text: str) -> Path:
@@ -45,14 +58,12 @@ def path(text: str) -> Path:
     return Path(text)
 
 
-def pattern(text: str) -> re.Pattern[str]:
-    """Return a regular expression whose dot matches a line break too; ValueError names the place."""
+def pattern(text: str) -> Pattern:
+    """Return a regular expression of RE2; ValueError names the place and what to write instead."""
     try:
-        # Python warns of spellings that a later version may read differently.
-        with warnings.catch_warnings(action="ignore"):
-            return re.compile(text, re.DOTALL)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise ValueError(f"{_wrong('a regular expression', text)}: {error}") from None
+        return Pattern(text)
+    except ValueError as error:
+        raise ValueError(f"expected a regular expression of RE2: {error}") from None
 
 
 def base_url(text: str) -> str:
@@ -118,16 +129,19 @@ def whole_number(least: int = 1, most: int = 999_999_999) -> Callable[[str], int
     return parse
 
 
-def number(*, zero: bool = False) -> Callable[[str], float]:
-    """Return a parser for a finite number above 0, or 0 as well with *zero*."""
+def number(least: float, most: float, *, zero: bool = False) -> Callable[[str], float]:
+    """Return a parser for a number from *least* to *most*, or 0 as well with *zero*."""
 
     def parse(text: str) -> float:
         try:
             found = float(text)
         except ValueError:
             found = math.nan
-        if not 0 <= found < math.inf or (found == 0 and not zero):
-            raise _wrong("a number that is not negative" if zero else "a number above 0", text)
+        if zero and found == 0:
+            return found
+        if not least <= found <= most:
+            or_zero = "0 or " if zero else ""
+            raise _wrong(f"{or_zero}a number from {least:g} to {most:g}", text)
         return found
 
     return parse

@@ -24,7 +24,6 @@ from exporter.endpoint import (
     value_of,
 )
 from exporter.errors import SUCCESS, ApiError, Reason
-from exporter.filters import Threshold, threshold_of
 from exporter.model import (
     ApiKey,
     Balance,
@@ -36,6 +35,7 @@ from exporter.model import (
     Usage,
     is_other_account,
 )
+from exporter.thresholds import COMMON, NO_THRESHOLDS, Threshold, Thresholds
 
 DEFAULT_UNITS_PER_USD = 500_000.0
 DRY_AFTER_SECONDS = 25 * 60
@@ -139,8 +139,9 @@ class AccountState:
     """What is known of one account.
 
     *gateway* is its address. *configured_units_per_usd* is None where the user leaves the factor to
-    the gateway. *thresholds* are the user's: the first that matches a key applies. With
-    *counts_only* no series per key is exposed. *clock_skew* is how many seconds this machine's
+    the gateway. *thresholds* are the user's, *key_thresholds* those that match a key, by its ID:
+    they are matched once a listing, because 200 thresholds and 50,000 keys are ten million pairs.
+    With *counts_only* no series per key is exposed. *clock_skew* is how many seconds this machine's
     clock is ahead of the gateway's. *first_refresh_ended* tells whether a refresh has ended, well
     or badly. *next_refresh_at* is a unix time.
     """
@@ -150,7 +151,8 @@ class AccountState:
     stale_after_seconds: float
     configured_units_per_usd: float | None = None
     gateway: str = ""
-    thresholds: tuple[Threshold, ...] = ()
+    thresholds: Thresholds = NO_THRESHOLDS
+    key_thresholds: Mapping[int, Threshold] = field(default_factory=dict)
     counts_only: bool = False
     endpoints: Endpoints = Endpoints()
     clock_skew: float | None = None
@@ -167,7 +169,12 @@ class AccountState:
             each.name: endpoint.with_keys_listed(getattr(listed, each.name))
             for each in fields(listed)
         }
-        return replace(self, endpoints=Endpoints(**believed), first_refresh_ended=True)
+        return replace(
+            self,
+            endpoints=Endpoints(**believed),
+            key_thresholds=self.thresholds.by_key(keys.keys),
+            first_refresh_ended=True,
+        )
 
     def failed(self, error: ApiError, at: float) -> "AccountState":
         """Keep what was read before, and remember since which unix time the refreshes fail, and why."""
@@ -371,7 +378,7 @@ class AccountState:
 
     def threshold(self, key: ApiKey) -> Threshold:
         """Return what the user set for warnings about *key*."""
-        return threshold_of(key, self.thresholds)
+        return self.key_thresholds.get(key.id, COMMON)
 
     def unusable_reason(self, key: ApiKey, now: float) -> UnusableReason | None:
         """Return what stands in the way of a request with *key* at unix time *now*, None for nothing that is known.

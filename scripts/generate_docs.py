@@ -1,4 +1,4 @@
-"""Write the tables of the documents from the code: flags, keys of the accounts file, metrics, reasons.
+"""Write the tables of the documents from the code: flags, the configuration file, metrics, reasons.
 
 In a document a generated part is between `<!-- begin NAME -->` and `<!-- end NAME -->`.
 """
@@ -57,7 +57,7 @@ def _help(option: Option) -> str:
 
 
 def account_keys() -> str:
-    """Return the table of the accounts file's keys that are options too."""
+    """Return the table of the configuration file's fields that are options too."""
     rows = []
     for option in OPTIONS:
         if option.group == "cometapi":

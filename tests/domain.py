@@ -3,7 +3,7 @@
 Pure: no real clock, no waiting. `NOW` is the unix time around which built keys live.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ from exporter.model import (
 )
 from exporter.settings.load import Account
 from exporter.snapshot import AccountState, Reading, Snapshot
+from exporter.thresholds import NO_THRESHOLDS, Threshold, Thresholds
 
 NOW = 1_750_000_000
 DAY = 86_400
@@ -79,14 +80,15 @@ def an_account(**over: Any) -> Account:
         "usage_max_series": 9,
         "keys_max": 100_000,
         "keys_counts_only": False,
-        "thresholds": (),
+        "thresholds": NO_THRESHOLDS,
     }
     return Account(**(facts | over))
 
 
-def a_state(**over: Any) -> AccountState:
+def a_state(*, thresholds: Sequence[Threshold] = (), **over: Any) -> AccountState:
     """Build an account before its first refresh."""
     facts: dict[str, Any] = {
+        "thresholds": Thresholds(thresholds),
         "name": "main",
         "interval_seconds": 60.0,
         "stale_after_seconds": 3600.0,

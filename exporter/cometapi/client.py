@@ -201,7 +201,7 @@ class CometClient:
         except ApiError as error:
             if error.retry_after is not None:
                 self._rate_limit.pause(error.retry_after)
-            raise error.bare() from None
+            raise error.without_traceback() from None
 
     async def _ask(
         self, token: Secret, endpoint: Endpoint[Content_co], params: Mapping[str, str]

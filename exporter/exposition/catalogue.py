@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from exporter.filters import Threshold
 from exporter.model import STATUS_LABELS, ApiKey, Balance, Subscriptions, UnusableReason, UsageRow
 from exporter.snapshot import AccountState
+from exporter.thresholds import Threshold
 
 KEY_LABELS = ("account", "key_id", "key_name", "group")
 EXPERIMENTAL = "experimental"
@@ -101,8 +101,7 @@ def _threshold(name: str, text: str, read: Callable[[Threshold], Value]) -> Fami
     """Make a family of a setting of the threshold that applies to a key."""
 
     def of_key(state: AccountState, key: ApiKey, _now: float) -> Value:
-        # Most accounts have no thresholds: do not look for a matching one.
-        return read(state.threshold(key)) if state.thresholds else None
+        return read(state.threshold(key))
 
     return _judged_key(name, text, of_key)
 
@@ -111,7 +110,7 @@ def _threshold_in_usd(name: str, text: str, read: Callable[[Threshold], Value]) 
     """Make a family of a threshold that is set in dollars, and exposed in quota units."""
 
     def of_key(state: AccountState, key: ApiKey, _now: float) -> Value:
-        usd = read(state.threshold(key)) if state.thresholds else None
+        usd = read(state.threshold(key))
         return None if usd is None else usd * state.quota_units_per_usd
 
     return _judged_key(name, text, of_key)

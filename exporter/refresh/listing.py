@@ -14,8 +14,8 @@ from exporter.cometapi.client import ATTEMPTS, CometClient
 from exporter.credentials import Secret
 from exporter.endpoint import ApiPath
 from exporter.errors import ApiError, Reason, TimedOut
-from exporter.filters import key_filter
-from exporter.model import ApiKey, Listing
+from exporter.key_filter import KeyFilter
+from exporter.model import Listing
 from exporter.refresh.pollers import Access, of_same_account, pause
 from exporter.refresh.schedule import next_delay
 from exporter.refresh.store import Change, internal_error
@@ -52,7 +52,7 @@ class KeyLister:
     """Reads all keys of one account that the filters let through; mutable is *on_page*, called for every page."""
 
     def __init__(self, account: Account, client: CometClient, access: Access) -> None:
-        self.takes = key_filter(account.keys_include, account.keys_exclude)
+        self.filter = KeyFilter(account.keys_include, account.keys_exclude)
         self.on_page: Callable[[], None] = _ignore
         self.liveness = Liveness(account, access.runtime.monotonic)
         self._client = client
@@ -80,9 +80,9 @@ class KeyLister:
 
     async def _list(self, token: Secret) -> Listing:
         listing = await self._client.list_keys(token, progress=self._progress)
-        if self.takes is None:
+        if not self.filter.is_set:
             return listing
-        taken = await decode(lambda: tuple(filter(self.takes, listing.keys)))
+        taken = await decode(lambda: tuple(filter(self.filter.takes, listing.keys)))
         excluded = len(listing.keys) - len(taken)
         return msgspec.structs.replace(listing, keys=taken, excluded=excluded)
 
@@ -180,7 +180,7 @@ class ListingLoop:
         except Exception as bug:  # noqa: BLE001 - no bug in reading may end the refreshes
             error = internal_error(bug)
             self._access.log.crashed(bug)
-        return _failure(error.bare(), self._access.runtime.clock()), error
+        return _failure(error.without_traceback(), self._access.runtime.clock()), error
 
     async def _read(self) -> Change:
         last_token = self._last_token
@@ -228,11 +228,11 @@ def _failure(error: ApiError, at: float) -> Change:
     return change
 
 
-def without_excluded(state: AccountState, takes: Callable[[ApiKey], bool] | None) -> AccountState:
-    """Leave out the keys that *takes* does not take, and what they used."""
-    if takes is None:
+def without_excluded(state: AccountState, key_filter: KeyFilter) -> AccountState:
+    """Leave out the keys that *key_filter* does not take, and what they used."""
+    if not key_filter.is_set:
         return state
-    excluded = {key.id for key in state.keys if not takes(key)}
+    excluded = {key.id for key in state.keys if not key_filter.takes(key)}
     return state.without_keys(excluded)
 
 

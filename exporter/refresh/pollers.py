@@ -127,7 +127,7 @@ class PollLoop:
             value = await self.poller.read(token, state)
             change = _answer(path, value, began)
         except ApiError as api_error:
-            error = api_error.bare()
+            error = api_error.without_traceback()
         except Exception as bug:  # noqa: BLE001 - no bug in reading an endpoint may end the process
             access.log.crashed(bug)
             error = internal_error(bug)

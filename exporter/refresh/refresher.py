@@ -97,7 +97,7 @@ class Refresher:
         if (old.base_url, old.user_id) != (new.base_url, new.user_id):
             return
         remembered = configured(before.state, new)
-        self.access.store.state = without_excluded(remembered, self.lister.takes)
+        self.access.store.state = without_excluded(remembered, self.lister.filter)
         self.access.log.memory = before.access.log.memory
         self.client.dialect = before.client.dialect
         self.listing.failures = before.listing.failures
@@ -175,5 +175,6 @@ def configured(state: AccountState, account: Account) -> AccountState:
         stale_after_seconds=account.stale_after,
         configured_units_per_usd=account.quota_per_usd,
         thresholds=account.thresholds,
+        key_thresholds=account.thresholds.by_key(state.keys),
         counts_only=account.keys_counts_only,
     )

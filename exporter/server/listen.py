@@ -14,6 +14,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from exporter.parsers import quoted
+
 # Connections that wait to be accepted: the usual upper limit of Linux (net.core.somaxconn).
 BACKLOG = 4096
 ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
@@ -46,7 +48,7 @@ def parse_listen_address(text: str) -> ListenAddress:
     """
     match = ADDRESS.fullmatch(text)
     if match is None or int(match["port"]) > 65535:  # noqa: PLR2004 - the largest port
-        raise ValueError(f"{EXPECTED}, not {text!r}")
+        raise ValueError(f"{EXPECTED}, not {quoted(text)}")
     return ListenAddress(host=match["ipv6"] or match["host"] or "", port=int(match["port"]))
 
 

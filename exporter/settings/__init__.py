@@ -1,1 +1,1 @@
-"""What the user writes: flags, variables, the file of accounts; read into frozen settings."""
+"""What the user writes: flags, variables, the configuration file; read into frozen settings."""

@@ -5,7 +5,6 @@ a file that cannot be used is known early. Knows no HTTP, no server, no clock. R
 as default < configuration file < variable < flag < account, and parsed at the end.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +13,8 @@ from typing import TypeVar
 from exporter.credentials import LiteralToken, Secret, TokenFile, TokenSource
 from exporter.errors import ApiError, SettingsError
 from exporter.files import read_certificates
-from exporter.filters import EVERY_KEY, Threshold, shard_of
 from exporter.parsers import is_loopback
+from exporter.patterns import Pattern
 from exporter.problems import Problem
 from exporter.server.listen import ListenAddress
 from exporter.server.tls import WebConfigFile
@@ -23,7 +22,9 @@ from exporter.settings import options
 from exporter.settings.config_file import ConfigFile, Entry, read_config_file
 from exporter.settings.options import OPTIONS, THRESHOLD_OPTIONS, TOKEN_VARIABLE
 from exporter.settings.values import RawValue, RawValues, Values, default_values
+from exporter.shards import shard_of
 from exporter.strict_yaml import YamlError
+from exporter.thresholds import EVERY_KEY, NO_THRESHOLDS, Threshold, Thresholds
 
 T = TypeVar("T")
 
@@ -64,10 +65,10 @@ class Account:
     usage: str
     usage_max_series: int
     keys_max: int
-    keys_include: re.Pattern[str] | None = None
-    keys_exclude: re.Pattern[str] | None = None
+    keys_include: Pattern | None = None
+    keys_exclude: Pattern | None = None
     keys_counts_only: bool
-    thresholds: tuple[Threshold, ...]
+    thresholds: Thresholds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,12 +215,17 @@ class _Loading:
         return {key: raw for key, raw in self._written.items() if key not in ignored}
 
     def _accounts(self, file: ConfigFile, for_all: RawValues) -> list[Account]:
-        thresholds = self._thresholds(file.all)
-        return [self._account(entry, for_all, thresholds) for entry in file.accounts]
+        common = self._thresholds(file.all)
+        # Most accounts have none of their own: one object, with its expressions, serves them all.
+        shared = self._together(common)
+        accounts = []
+        for entry in file.accounts:
+            own = self._thresholds(entry)
+            thresholds = self._together([*own, *common]) if own else shared
+            accounts.append(self._account(entry, for_all, thresholds))
+        return accounts
 
-    def _account(
-        self, entry: Entry, for_all: RawValues, thresholds: Sequence[Threshold]
-    ) -> Account:
+    def _account(self, entry: Entry, for_all: RawValues, thresholds: Thresholds) -> Account:
         raw_values = {**for_all, **entry.options}
         values = Values(ACCOUNT_OPTIONS, raw_values, self.problems)
         self._check_transport(values)
@@ -242,7 +248,7 @@ class _Loading:
             keys_include=values.optional(options.KEYS_INCLUDE),
             keys_exclude=values.optional(options.KEYS_EXCLUDE),
             keys_counts_only=values.of(options.KEYS_COUNTS_ONLY),
-            thresholds=(*self._thresholds(entry), *thresholds),
+            thresholds=thresholds,
         )
 
     def _thresholds(self, entry: Entry) -> list[Threshold]:
@@ -257,6 +263,13 @@ class _Loading:
             )
             thresholds.append(threshold)
         return thresholds
+
+    def _together(self, thresholds: Sequence[Threshold]) -> Thresholds:
+        try:
+            return Thresholds(thresholds)
+        except ValueError as error:
+            self._complain(options.CONFIG_FILE.source, f"the expressions of thresholds: {error}")
+            return NO_THRESHOLDS
 
     def _token(self, entry: Entry, raw_values: RawValues, path: Path | None) -> TokenSource:
         """Return where the account's token comes from, after reading it once.

@@ -11,12 +11,16 @@ from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from exporter import parsers
+from exporter.cometapi.facts import LEAST_UNITS_PER_USD, MOST_UNITS_PER_USD
 from exporter.logs import FORMATS, LEVELS
 from exporter.server.listen import parse_listen_address, parse_listen_addresses
 
 T = TypeVar("T")
 
 TOKEN_VARIABLE = "COMETAPI_ACCESS_TOKEN"  # noqa: S105 - the variable's name, not a token
+# An amount in US dollars; beyond this, the product with any factor is no sane number.
+MONEY = parsers.number(1e-6, 1e12, zero=True)
+UNITS = parsers.number(LEAST_UNITS_PER_USD, MOST_UNITS_PER_USD)
 USAGES = ("off", "model", "key-model")
 
 
@@ -85,7 +89,7 @@ USER_ID = Option(
     "Numeric user ID, sent as New-Api-User and its variants; required by self-hosted gateways.",
 )
 QUOTA_PER_USD = Option(
-    "cometapi.quota-per-usd", "quota_per_usd", "NUMBER", parsers.number(), None,
+    "cometapi.quota-per-usd", "quota_per_usd", "NUMBER", UNITS, None,
     "Quota units per US dollar. Not set: as reported by the gateway, else 500000.",
 )
 CA_FILE = Option(
@@ -140,11 +144,11 @@ KEYS_MAX = Option(
 )
 KEYS_INCLUDE = Option(
     "keys.include", "keys_include", "REGEX", parsers.pattern, None,
-    "Only expose keys whose <group>/<name> matches this regular expression as a whole.",
+    "Only expose keys whose <group>/<name> this RE2 expression matches as a whole.",
 )
 KEYS_EXCLUDE = Option(
     "keys.exclude", "keys_exclude", "REGEX", parsers.pattern, None,
-    "Do not expose keys whose <group>/<name> matches this regular expression as a whole.",
+    "Do not expose keys whose <group>/<name> this RE2 expression matches as a whole.",
 )
 KEYS_COUNTS_ONLY = Option(
     "keys.counts-only", "keys_counts_only", "", parsers.switch, "false",
@@ -192,10 +196,10 @@ LOG_FORMAT = Option(
 )
 THRESHOLD_KEYS = Option(
     "thresholds.keys", "keys", "REGEX", parsers.pattern, None,
-    "Regular expression that must match the whole of <group>/<name>. Not set: every key.",
+    "RE2 expression that must match the whole of <group>/<name>. Not set: every key.",
 )
 THRESHOLD_LOW_QUOTA_USD = Option(
-    "thresholds.low-quota-usd", "low_quota_usd", "NUMBER", parsers.number(zero=True), None,
+    "thresholds.low-quota-usd", "low_quota_usd", "NUMBER", MONEY, None,
     "Warn below this many US dollars, instead of below a share of the key's total quota.",
 )
 THRESHOLD_EXPIRY_WARNING = Option(
@@ -203,7 +207,7 @@ THRESHOLD_EXPIRY_WARNING = Option(
     "Warn this long before expiry, instead of 7 days.",
 )
 THRESHOLD_DAILY_BUDGET_USD = Option(
-    "thresholds.daily-budget-usd", "daily_budget_usd", "NUMBER", parsers.number(zero=True), None,
+    "thresholds.daily-budget-usd", "daily_budget_usd", "NUMBER", MONEY, None,
     "Warn when more US dollars were spent within a day.",
 )
 # fmt: on

@@ -1,4 +1,4 @@
-"""What was released keeps its names: metrics, flags, variables and the accounts file.
+"""What was released keeps its names: metrics, flags, variables and the configuration file.
 
 `tests/golden/release` is what users have had since the last release. A line leaves it only with a
 fragment `changelog.d/*.removed.md` that names it, or together with a new major version.
@@ -16,10 +16,10 @@ from promises import FLAGS, METRICS, MODES, SERIES
 from exporter import parsers
 from exporter.exposition.catalogue import EXPERIMENTAL, SNAPSHOT_FAMILIES
 from exporter.exposition.telemetry import TELEMETRY_FAMILIES
-from exporter.filters import Threshold
 from exporter.settings.load import load_settings
 from exporter.settings.options import MODES as KNOWN_MODES
 from exporter.settings.options import OPTIONS, mode_flag
+from exporter.thresholds import Threshold
 
 ROOT = Path(__file__).resolve().parents[2]
 RELEASE = ROOT / "tests/golden/release"
@@ -114,9 +114,9 @@ def test_the_accounts_file_of_the_last_release_is_read_as_it_was(tmp_path):
         expiry_warning=30 * 86_400.0,
         daily_budget_usd=20.0,
     )
-    assert production.thresholds == (Threshold(low_quota_usd=5.0), common)
+    assert production.thresholds.entries == (Threshold(low_quota_usd=5.0), common)
     assert (research.interval, research.timeout, research.stale_after) == (600.0, 15.0, 7200.0)
-    assert (research.keys_max, research.usage_max_series, research.thresholds) == (
+    assert (research.keys_max, research.usage_max_series, research.thresholds.entries) == (
         5000,
         500,
         (common,),

@@ -1,4 +1,4 @@
-"""Reloading the file of accounts in the running program: what changed changes, the rest is not disturbed."""
+"""Reloading the configuration file in the running program: what changed changes, the rest is not disturbed."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ RELOADED = "cometapi_exporter_config_last_reload_successful"
 
 
 class Fleet:
-    """An exporter over a file of accounts that a test rewrites; each account has a gateway."""
+    """An exporter over a configuration file that a test rewrites; each account has a gateway."""
 
     def __init__(
         self, folder: Path, stack: ExitStack, *names: str, flags: tuple[str, ...] = ()

@@ -110,7 +110,7 @@ def leaks(*texts: str) -> list[str]:
 
 @pytest.fixture
 def accounts(tmp_path):
-    """Return the flag for a file of accounts, one for each fault and one without."""
+    """Return the flag for a configuration file, one for each fault and one without."""
     keys = [a_wire_key(1, name="full"), a_wire_key(2, name="masked", key=MASKED_KEY)]
     with ExitStack() as stack:
         gateways = {

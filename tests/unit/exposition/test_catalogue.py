@@ -1,7 +1,5 @@
 """Which series a snapshot has in the exposition, with which values, and which are absent."""
 
-import re
-
 import pytest
 from domain import (
     NOW,
@@ -20,9 +18,10 @@ from scraped import Scraped
 
 from exporter.errors import Reason
 from exporter.exposition.catalogue import SNAPSHOT_FAMILIES
-from exporter.filters import Threshold
 from exporter.model import GatewayStatus, Subscriptions, Usage, UsageRow
+from exporter.patterns import Pattern
 from exporter.snapshot import Snapshot
+from exporter.thresholds import Threshold
 
 ALWAYS = {
     "cometapi_quota_units_per_usd",
@@ -109,8 +108,8 @@ def test_what_an_account_can_still_spend_and_the_facts_of_its_gateway_are_expose
 
 def test_the_first_threshold_that_matches_a_key_applies_and_leaves_out_what_it_does_not_say():
     thresholds = (
-        Threshold(keys=re.compile("vip/.*"), low_quota_usd=2.5, daily_budget_usd=0.0),
-        Threshold(keys=re.compile(".*/key 2"), low_quota_usd=9.0, expiry_warning=3600.0),
+        Threshold(keys=Pattern("vip/.*"), low_quota_usd=2.5, daily_budget_usd=0.0),
+        Threshold(keys=Pattern(".*/key 2"), low_quota_usd=9.0, expiry_warning=3600.0),
     )
     keys = (an_api_key(id=1), an_api_key(id=2), an_api_key(id=3, name="key 2", group="vip"))
     snapshot = a_snapshot(*keys, thresholds=thresholds, configured_units_per_usd=1_000.0)

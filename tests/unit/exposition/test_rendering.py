@@ -1,7 +1,5 @@
 """What is rendered of one account, until when it holds, and that no row of the catalogue is ever stale."""
 
-import re
-
 import pytest
 from domain import NOW, a_balance, a_read_state, a_state, an_api_key
 from msgspec.structs import replace as replace_key
@@ -10,9 +8,10 @@ from scraped import Scraped
 from exporter.exposition import rendering, scrape
 from exporter.exposition.catalogue import KEY_LABELS, Family
 from exporter.exposition.rendering import render
-from exporter.filters import Threshold
 from exporter.model import Usage, UsageRow
+from exporter.patterns import Pattern
 from exporter.snapshot import Snapshot
+from exporter.thresholds import Threshold
 
 
 def rendered(state, now=NOW):
@@ -177,7 +176,7 @@ def test_a_key_that_no_longer_expires_has_no_countdown():
 
 
 def test_a_threshold_in_dollars_follows_the_quota_units_of_a_dollar():
-    thresholds = (Threshold(keys=re.compile(".*"), low_quota_usd=2.0),)
+    thresholds = (Threshold(keys=Pattern(".*"), low_quota_usd=2.0),)
     found = []
     scraped = Scraped(Snapshot.of([a_state()]))
     for units in (1000.0, 5000.0):

@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import re
 import weakref
 
 import pytest
@@ -19,6 +18,7 @@ from structlog.testing import capture_logs
 
 from exporter.credentials import TokenFile
 from exporter.errors import RateLimited, Reason
+from exporter.patterns import Pattern
 
 GOOD = a_listing(*keys(2, 1))
 FULL, EMPTY = a_listing(*keys(*range(50))), a_listing()
@@ -188,7 +188,7 @@ def test_only_wanted_keys_are_shown_and_the_others_counted():
     listing = a_listing(
         *(an_api_key(id=id_, group=group) for id_, group in ((3, ""), (2, "test"), (1, "")))
     )
-    played = stage(listing, keys_exclude=re.compile("test/.*"))
+    played = stage(listing, keys_exclude=Pattern("test/.*"))
     played.refreshes(1)
 
     assert ([key.id for key in played.published[0].keys], played.published[0].excluded) == (

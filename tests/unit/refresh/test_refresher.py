@@ -1,7 +1,5 @@
 """One account from its settings: what a reload hands over, and which endpoints are read."""
 
-import re
-
 import pytest
 from domain import FakeClient, a_balance, a_listing, an_api_key, failure, keys
 from stage import Stage, stage
@@ -10,6 +8,7 @@ from exporter.credentials import TokenFile
 from exporter.endpoint import ApiPath, NotOffered
 from exporter.errors import Reason
 from exporter.model import GatewayStatus, Usage, UsageRow
+from exporter.patterns import Pattern
 
 GOOD = a_listing(*keys(2, 1))
 
@@ -90,7 +89,7 @@ def test_keys_that_a_reload_excludes_go_at_once_and_are_not_taken_for_lost():
         ApiPath.USAGE, Usage(rows=rows), moment
     )
     played.client.tokens.clear()
-    changed = a_changed(played, keys_exclude=re.compile("test/.*"))
+    changed = a_changed(played, keys_exclude=Pattern("test/.*"))
     shown = changed.state
     changed.refreshes(1)
 

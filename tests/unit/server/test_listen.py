@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from exporter.parsers import quoted
 from exporter.server.listen import ListenAddress, ListenError, bind, parse_listen_address, urls
 
 
@@ -46,7 +47,8 @@ def test_what_is_not_an_address_is_refused_with_what_was_expected(text: str) -> 
     with pytest.raises(ValueError, match=r"^expected") as refusal:
         parse_listen_address(text)
     assert str(refusal.value) == (
-        f'expected ":port", "host:port" or "[IPv6]:port" with a port from 0 to 65535, not {text!r}'
+        'expected ":port", "host:port" or "[IPv6]:port" with a port from 0 to 65535, '
+        f"not {quoted(text)}"
     )
 
 

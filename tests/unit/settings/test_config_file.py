@@ -1,4 +1,4 @@
-"""The shape of the accounts file: what belongs, and each thing that does not, with its path."""
+"""The shape of the configuration file: what belongs, and each thing that does not, with its path."""
 
 from pathlib import Path
 

@@ -10,10 +10,10 @@ from exporter import parsers
 from exporter.cli import command
 from exporter.credentials import LiteralToken, Secret, TokenFile
 from exporter.errors import SettingsError
-from exporter.filters import Threshold
 from exporter.server.listen import ListenAddress
 from exporter.settings.load import Account, Settings, load_settings
 from exporter.settings.options import BY_KEY, MODES
+from exporter.thresholds import NO_THRESHOLDS, Threshold
 
 TOKEN = {"COMETAPI_ACCESS_TOKEN": CANARY_TOKEN}
 
@@ -53,7 +53,7 @@ def test_with_a_token_alone_everything_has_its_default():
                 usage_max_series=2000,
                 keys_max=100_000,
                 keys_counts_only=False,
-                thresholds=(),
+                thresholds=NO_THRESHOLDS,
             ),
         ),
         demo=False,
@@ -193,7 +193,7 @@ def test_files_that_cannot_be_used_are_reported(tmp_path):
 WRONG = {
     "base_url": ("api.cometapi.com", "expected a URL such as https://api.cometapi.com"),
     "user_id": ("me", "expected a whole number from 1 to 999999999, got 'me'"),
-    "quota_per_usd": ("0", "expected a number above 0, got '0'"),
+    "quota_per_usd": ("0", "expected a number from 0.001 to 1e+15, got '0'"),
     "ca_file": (
         " ",
         "expected the path of a file, got none or characters that a path cannot contain",
@@ -203,7 +203,10 @@ WRONG = {
     "concurrency": ("65", "expected a whole number from 1 to 64, got '65'"),
     "keys_include": (
         "a**",
-        "expected a regular expression, got 'a**': multiple repeat at position 2",
+        (
+            "expected a regular expression of RE2: at character 2: two repetitions in a row: "
+            "put the first in parentheses"
+        ),
     ),
     "shards_total": ("1001", "expected a whole number from 1 to 1000, got '1001'"),
     "shards_index": ("-1", "expected a whole number from 0 to 999999999, got '-1'"),
@@ -488,7 +491,7 @@ accounts:
             ("access_token_file: token, ca_file: none", ".ca_file: cannot read "),
             (
                 "access_token_file: token, keys: {exclude: '('}",
-                ".keys.exclude: expected a regular expression, got '('",
+                ".keys.exclude: expected a regular expression of RE2: a ( without its )",
             ),
             (
                 "access_token_file: token, thresholds: [{keys: a}, {expiry_warning: soon}]",
@@ -633,7 +636,7 @@ accounts:
 """)
         own, common = load(flag).accounts
 
-        assert common.thresholds == (
+        assert common.thresholds.entries == (
             Threshold(
                 keys=parsers.pattern("production/.*"),
                 low_quota_usd=50.0,
@@ -641,9 +644,9 @@ accounts:
             ),
             Threshold(daily_budget_usd=20.0),
         )
-        assert own.thresholds == (
+        assert own.thresholds.entries == (
             Threshold(keys=parsers.pattern("production/web"), low_quota_usd=5.0),
-            *common.thresholds,
+            *common.thresholds.entries,
         )
 
     def test_the_shards_together_read_every_account_once(self, write):

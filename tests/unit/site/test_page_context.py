@@ -14,7 +14,6 @@ from domain import (
 )
 
 from exporter.errors import Reason
-from exporter.filters import Threshold
 from exporter.model import GatewayStatus
 from exporter.site.choose import Entry, Query, choose
 from exporter.site.page_context import (
@@ -31,6 +30,7 @@ from exporter.site.page_context import (
 )
 from exporter.site.verdict import Health, judge
 from exporter.snapshot import Snapshot
+from exporter.thresholds import Threshold
 
 HOUR = 3_600
 NEVER_USED = {"used_quota": 0, "last_used_at": None}

@@ -3,9 +3,9 @@
 import pytest
 from domain import DAY, NOW, a_read_state, an_api_key
 
-from exporter.filters import Threshold
 from exporter.model import UnusableReason
 from exporter.site.verdict import Health, judge, share_left
+from exporter.thresholds import Threshold
 
 LONG_IDLE = {"last_used_at": NOW - 7 * DAY}
 
