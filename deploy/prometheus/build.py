@@ -4,6 +4,7 @@ Talks to: files of this folder only. The templates are the rules themselves, in 
 `<< >>` for what must be the same in every rule. This file says what those names stand for.
 """
 
+import re
 from pathlib import Path
 
 import jinja2
@@ -14,8 +15,21 @@ RUNBOOKS = "https://github.com/cometapi-exporter/cometapi-exporter/blob/main/doc
 
 HEADER = "# Written by deploy/prometheus/build.py from templates/{name}: change that, run `make docs`.\n#\n"
 
-REPLICA_LABELS = ("instance", "pod")
+REPLICA_LABELS = (
+    "instance",
+    "pod",
+    "node",
+    "container",
+    "replica",
+    "pod_template_hash",
+    "otel_scope_name",
+    "otel_scope_version",
+    "otel_scope_schema_url",
+)
 """Labels in which replicas of one exporter differ. Every other label keeps exporters apart."""
+KEY_LABELS = "key_id, key_name, group"
+RESTRICTIONS = "model_limits, ip_allowlist, cross_group_retry"
+BEHIND = "replica:cometapi_exporter_last_success_timestamp_seconds:behind"
 
 THE_KEY = (
     'CometAPI key {{ with $labels.key_name }}"{{ . }}" {{ end }}({{ $labels.key_id }})'
@@ -29,12 +43,74 @@ THE_KEY_IN_FULL = (
 )
 
 
+OVERVIEW_DASHBOARD = "/d/cometapi-overview?var-account={{ urlquery $labels.account }}"
+KEY_DASHBOARD = (
+    "/d/cometapi-key?var-account={{ urlquery $labels.account }}&var-key={{ $labels.key_id }}"
+)
+
+RESTING_KEY = """(key:cometapi_key_usable:newest == 1)
+  * ignoring (key_name, group) group_left ()
+(
+  key:cometapi_key_used_quota:last_growth_timestamp_seconds
+    < ignoring (key_id) group_left ()
+  (
+    account:cometapi_exporter_last_success_timestamp_seconds:max_1d
+      - scalar(cometapi:threshold:dry_idle_seconds)
+  )
+)
+  and key:cometapi_key_last_used_timestamp_seconds:newest
+    > time() - scalar(cometapi:threshold:in_use_seconds)"""
+RESTING_ACCOUNT = """account:cometapi_account_used_quota:last_growth_timestamp_seconds
+  < account:cometapi_exporter_last_success_timestamp_seconds:max_1d
+    - scalar(cometapi:threshold:dry_idle_seconds)
+  and account:cometapi_key_last_used_timestamp_seconds:max
+    > time() - scalar(cometapi:threshold:in_use_seconds)
+  and account:cometapi_account_spendable_quota:max > 0"""
+
+
+def newest(series: str, own: str = "", drop: str = "") -> str:
+    """Merge the replicas of *series*: of each account, the one that read last counts.
+
+    *own* names the labels that the series has beside the account, *drop* those to sum up as well.
+    """
+    away = ", ".join([*REPLICA_LABELS, *([drop] if drop else [])])
+    match = f" ignoring ({own})" if own else ""
+    return f"max without ({away}) ({series} unless{match} {BEHIND})"
+
+
+def held(series: str, own: str = "") -> str:
+    """Keep the last value of the recorded *series* while nothing is known of its account."""
+    match = f" ignoring ({own})" if own else ""
+    return f"{series} and{match} account:cometapi_up:unknown"
+
+
+def query_of(query: str, *labels: str) -> str:
+    """Write the pipeline of a text template that asks *query*, of which `{}` is the selector.
+
+    The selector names the installation of the alert, and those of its other labels in *labels*.
+    """
+    names = ("cluster", "namespace", "job", *labels)
+    selector = "{" + ",".join(f"{name}=%q" for name in names) + "}"
+    values = " ".join(f"$labels.{name}" for name in names)
+    return f'printf "{query.replace("{}", selector)}" {values} | query'
+
+
 def usd_of_key(series: str) -> str:
     """Write the dollars of *series*, a recorded series with one value a key."""
-    selector = f"{series}{{job=%q,account=%q,key_id=%q}}"
-    query = f'printf "{selector}" $labels.job $labels.account $labels.key_id | query'
+    query = query_of(f"{series}{{}}", "account", "key_id")
     dollars = '${{ . | first | value | printf "%.2f" }}'
     return f"{{{{ with {query} }}}}{dollars}{{{{ else }}}}an unknown amount{{{{ end }}}}"
+
+
+def indented(text: str) -> str:
+    """Indent all lines but the first as an expression of a rule."""
+    return text.replace("\n", "\n          ")
+
+
+def thresholds() -> list[str]:
+    """Return the names of the thresholds that the template of the alerts records."""
+    template = (FOLDER / "templates" / "alerts.yml").read_text(encoding="utf-8")
+    return re.findall(r"- record: (cometapi:threshold:\w+)", template)
 
 
 def outputs() -> dict[Path, str]:
@@ -59,6 +135,17 @@ def outputs() -> dict[Path, str]:
         "the_key": THE_KEY,
         "the_key_in_full": THE_KEY_IN_FULL,
         "usd_of_key": usd_of_key,
+        "key": KEY_LABELS,
+        "restrictions": RESTRICTIONS,
+        "newest": newest,
+        "held": held,
+        "query_of": query_of,
+        "resting_key": indented(RESTING_KEY),
+        "resting_account": indented(RESTING_ACCOUNT),
+        "largest_purse": "account:cometapi_account_spendable_quota:max",
+        "key_dashboard": KEY_DASHBOARD,
+        "overview": OVERVIEW_DASHBOARD,
+        "thresholds": thresholds(),
     }
     rules = FOLDER / "rules"
     return {

@@ -43,13 +43,16 @@ EXPECTED = {
     ("CometAPIKeyQuotaExhausted", "main", "6"),
     ("CometAPIKeyQuotaExhausted", "main", "15"),
     ("CometAPIKeyDisabledInUse", "main", "7"),
-    ("CometAPIKeyUnusable", "main", "7"),
+    ("CometAPIKeyDeletedInUse", "main", "20"),
+    ("CometAPIKeyRestricted", "main", "19"),
+    ("CometAPIKeyBurningFast", "main", "17"),
+    ("CometAPIKeyQuotaRunningOut", "main", "17"),
     ("CometAPIKeyUnusable", "main", "8"),
     ("CometAPIKeySpendingSpike", "main", "9"),
     ("CometAPIKeyUnused", "main", "10"),
     ("CometAPIKeyUnused", "main", "16"),
-    ("CometAPIKeyProbablyDry", "main", "13"),
-    ("CometAPIKeyQuotaLow", "main", "13"),
+    ("CometAPIKeyProbablyDry", "main", "18"),
+    ("CometAPIKeyPossiblyDry", "main", "13"),
     ("CometAPIKeyOverDailyBudget", "main", "14"),
     ("CometAPIGroupUnavailable", "main", None),
     ("CometAPIGroupPriceRaised", "main", None),
@@ -61,6 +64,13 @@ EXPECTED = {
     ("CometAPIAccountBalanceRunningOut", "burning", None),
     ("CometAPIAccountProbablyDry", "dry", None),
     ("CometAPIAccountBalanceLow", "dry", None),
+    ("CometAPIAccountPossiblyDry", "nearly-dry", None),
+    ("CometAPIAccountBalanceLow", "nearly-dry", None),
+    ("CometAPIAccountBalanceUnknown", "unsure", None),
+    ("CometAPIPathFailing", "main", None),
+    ("CometAPIReplicaFailing", "halved", None),
+    ("CometAPIRequestsBlocked", "blocked", None),
+    ("CometAPIRefreshFailing", "blocked", None),
     ("CometAPIAccountBalanceExhausted", "empty", None),
     ("CometAPIAccountWithoutKeys", "emptied", None),
     ("CometAPITokenRefused", "refused", None),
@@ -73,7 +83,7 @@ EXPECTED = {
     ("CometAPIRefreshFailing", "many", None),
     *(
         ("CometAPIAccountNeverRead", account, None)
-        for account in ("refused", "limited", "banned", "many")
+        for account in ("refused", "limited", "banned", "many", "blocked")
     ),
     ("CometAPIRefreshFailing", "failing", None),
     ("CometAPIDataStale", "failing", None),
@@ -81,6 +91,7 @@ EXPECTED = {
     ("CometAPIThresholdMissing", None, None),
     ("CometAPILogLinesDropped", None, None),
     ("CometAPIConfigReloadFailed", None, None),
+    ("CometAPIReplicaMissing", None, None),
     ("CometAPIShardMissing", None, None),
     ("CometAPIShardsDisagree", None, None),
 }
@@ -111,11 +122,8 @@ def keys(now: int) -> list[dict[str, Any]]:
         {"id": 10, "accessed_time": now - 91 * DAY},
         {"id": 11} | BROKEN,
         {"id": 12},
-        {
-            "id": 13,
-            "remain_quota": 1_494,
-            "used_quota": 90_006,
-        },  # of a usual request of about 29,600
+        # Of a usual request of about 29,600; what its own cost is not known.
+        {"id": 13, "remain_quota": 1_494, "used_quota": 90_006},
         {"id": 14, "used_quota": 12 * USD},  # within the last 12 hours
         {"id": 15, "remain_quota": 0},
         {
@@ -125,6 +133,9 @@ def keys(now: int) -> list[dict[str, Any]]:
             "accessed_time": 0,
             "used_quota": 0,
         },
+        {"id": 17, "remain_quota": 5 * USD, "used_quota": 20 * USD},  # 20 USD within the last hour
+        {"id": 18, "remain_quota": 1_494, "used_quota": 90_006},  # its requests cost 1,501
+        {"id": 19, "model_limits_enabled": True, "model_limits": "gpt-4o"},  # not an hour ago
     ]
     return [a_wire_key(**fine | trouble) for trouble in troubles]
 
@@ -146,6 +157,10 @@ def gateways(now: int) -> Iterator[dict[str, Gateway]]:
         "burning": one(usd=12, used=6 * USD),  # 1 USD an hour until now
         "empty": one(usd=0),
         "dry": Gateway(
+            keys=one().keys,
+            account=a_wire_account(quota=10, used_quota=370_000, request_count=10_000),
+        ),
+        "nearly-dry": Gateway(
             keys=one().keys,
             account=a_wire_account(quota=10, used_quota=370_000, request_count=10_000),
         ),
@@ -211,9 +226,48 @@ def history(now: float, instance: str) -> Series:
         return line(HOUR, 0, value, value)
 
     return {
-        key("cometapi_key_usable", 7): line(HOUR, HOUR // 2, 1, 1),
-        key("cometapi_key_usable", 8): line(HOUR, HOUR // 2, 1, 1),
-        key("key:cometapi_key_spending:usd_per_hour", 9): line(28 * HOUR, 26 * HOUR, 0.24, 0.24),
+        recorded("key:cometapi_key_usable:last_timestamp_seconds", "main", 7): present(
+            now - HOUR // 2
+        ),
+        recorded("key:cometapi_key_usable:last_timestamp_seconds", "main", 8): present(
+            now - HOUR // 2
+        ),
+        recorded("key:cometapi_key_spending:busiest_1h", "main", 9): line(
+            50 * HOUR, 25 * HOUR, 0.24, 0.24
+        ),
+        recorded("key:cometapi_key_remaining_quota:highest_1h", "main", 4): present(100 * USD),
+        key("key:cometapi_key_last_used_timestamp_seconds:deleted", 20): present(now - HOUR // 4),
+        key("cometapi_key_info", 19).replace(
+            "}", ',model_limits="false",ip_allowlist="false",cross_group_retry="false"}'
+        ): line(2 * HOUR, HOUR // 2, 1, 1),
+        recorded("key:cometapi_key_used_quota:max", "main", 17): line(HOUR, 0, 0, 20 * USD),
+        **{
+            recorded(
+                "key:cometapi_key_used_quota:last_growth_timestamp_seconds", "main", number
+            ): present(int(now) - HOUR)
+            for number in (13, 18)
+        },
+        recorded("key:cometapi_key_used_quota:smallest_step", "main", 18): present(1_501),
+        recorded("key:cometapi_key_used_quota:before_last_busy", "main", 18): present(85_503),
+        **{
+            recorded(
+                "account:cometapi_account_used_quota:last_growth_timestamp_seconds", account
+            ): present(int(now) - HOUR)
+            for account in ("dry", "nearly-dry")
+        },
+        recorded("account:cometapi_account_used_quota:before_last_busy", "dry"): present(369_889),
+        another("cometapi_account_remaining_quota", account="unsure"): present(0),
+        another("cometapi_exporter_api_up", account="main", path="/api/user/self"): present(0),
+        another("cometapi_up", account="halved"): present(0),
+        another("cometapi_up", account="halved", pod="b"): present(1),
+        another("cometapi_up", account="blocked"): present(0),
+        another(
+            "cometapi_exporter_refresh_failures_total", account="blocked", reason="blocked"
+        ): line(HOUR, 0, 0, 30),
+        another(
+            "cometapi_exporter_build_info", job="one-of-three", version="1", python_version="3"
+        ): present(1),
+        series("job:cometapi_exporter_build_info:count", {"job": "one-of-three"}): present(3),
         recorded("key:cometapi_key_used_quota:max", "main", 9): [
             *line(48 * HOUR, 46 * HOUR, 0, 0),
             *line(HOUR, 0, 0, 24 * USD),
@@ -380,7 +434,11 @@ def test_the_webhook_receives_which_key_expires_and_what_it_still_has(outcome: O
     sent = outcome.posted("CometAPIKeyExpiryImminent")
 
     assert (sent["receiver"], sent["status"], len(sent["alerts"])) == ("webhook", "firing", 1)
-    assert sent["groupLabels"] == {"alertname": "CometAPIKeyExpiryImminent", "account": "main"}
+    assert sent["groupLabels"] == {
+        "alertname": "CometAPIKeyExpiryImminent",
+        "job": "cometapi-exporter",
+        "account": "main",
+    }
     assert sent["commonLabels"] == {
         "alertname": "CometAPIKeyExpiryImminent",
         "severity": "critical",
@@ -398,6 +456,7 @@ def test_the_webhook_receives_which_key_expires_and_what_it_still_has(outcome: O
             " another key."
         ),
         "runbook_url": f"{RUNBOOKS}#cometapikeyexpiryimminent",
+        "dashboard_url": "/d/cometapi-key?var-account=main&var-key=2",
     }
 
 
@@ -412,13 +471,14 @@ def test_two_keys_with_the_same_problem_share_a_notification(outcome: Outcome) -
 
 
 def test_a_key_that_ran_dry_is_announced_with_what_it_has_left(outcome: Outcome) -> None:
-    """Key 13 has 1494 units; a usual request of the account costs 10,027,091 / 339."""
+    """Key 18 has 1494 units, and its requests cost 1501."""
     sent = outcome.posted("CometAPIKeyProbablyDry")
 
-    assert [alert["labels"]["key_id"] for alert in sent["alerts"]] == ["13"]
+    assert [alert["labels"]["key_id"] for alert in sent["alerts"]] == ["18"]
     assert sent["commonAnnotations"]["description"] == (
-        f'Key "key 13" (id 13, no group) of account main has spent nothing since {outcome.written(-HOUR)} and has only'
-        " 1494 quota units ($0.0030) left. A usual request of the account costs 29578."
+        f'Key "key 18" (id 18, no group) of account main has spent nothing since {outcome.written(-HOUR)} and has only'
+        " 1494 quota units ($0.0030) left. It spent 4503 in its last busy quarter of an hour."
+        " Its cheapest request cost at most 1501."
         " The gateway reports the key as enabled, but probably rejects its requests, because it reserves an estimated"
         " price before each one. Top it up, or move its users to another key."
     )

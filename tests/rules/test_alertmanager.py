@@ -23,6 +23,12 @@ STALE = (
     "CometAPIKeyOverDailyBudget",
     "CometAPIKeySpendingSpike",
     "CometAPIKeyUnused",
+    "CometAPIKeyPossiblyDry",
+    "CometAPIKeyRestricted",
+    "CometAPIAccountPossiblyDry",
+    "CometAPIAccountBalanceUnknown",
+    "CometAPIPathFailing",
+    "CometAPIReplicaFailing",
     "CometAPIAccountBalanceLow",
     "CometAPIGroupPriceRaised",
     "CometAPIModelShareDoubled",
@@ -38,7 +44,9 @@ ENDING = (
     "CometAPIKeyExpiryImminent",
     "CometAPIKeyQuotaLow",
     "CometAPIKeyQuotaRunningOut",
+    "CometAPIKeyBurningFast",
     "CometAPIKeyProbablyDry",
+    "CometAPIKeyPossiblyDry",
 )
 """What a key that cannot be used any more makes pointless."""
 
@@ -46,11 +54,18 @@ SILENCES = {
     "CometAPIKeyExpiredButEnabled": (*ENDING, "CometAPIKeyQuotaExhausted", "CometAPIKeyUnusable"),
     "CometAPIKeyExpiryImminent": ("CometAPIKeyExpiringSoon",),
     "CometAPIKeyQuotaExhausted": (*ENDING, "CometAPIKeyUnusable"),
-    "CometAPIKeyProbablyDry": ("CometAPIKeyQuotaLow", "CometAPIKeyQuotaRunningOut"),
+    "CometAPIKeyProbablyDry": (
+        "CometAPIKeyQuotaLow",
+        "CometAPIKeyQuotaRunningOut",
+        "CometAPIKeyBurningFast",
+        "CometAPIKeyPossiblyDry",
+    ),
+    "CometAPIKeyBurningFast": ("CometAPIKeyQuotaLow", "CometAPIKeyQuotaRunningOut"),
     "CometAPIKeyDisabledInUse": (
         *ENDING,
         "CometAPIKeyQuotaExhausted",
         "CometAPIKeyOverDailyBudget",
+        "CometAPIKeyRestricted",
         "CometAPIKeyUnusable",
         "CometAPIKeySpendingSpike",
     ),
@@ -60,18 +75,27 @@ SILENCES = {
         "CometAPIAccountBalanceLow",
         "CometAPIAccountBalanceRunningOut",
         "CometAPIAccountProbablyDry",
+        "CometAPIAccountPossiblyDry",
         "CometAPIKeyProbablyDry",
+        "CometAPIKeyPossiblyDry",
         "CometAPIKeyUnusable",
     ),
     "CometAPIAccountProbablyDry": (
         "CometAPIAccountBalanceLow",
         "CometAPIAccountBalanceRunningOut",
+        "CometAPIAccountPossiblyDry",
         "CometAPIKeyProbablyDry",
+        "CometAPIKeyPossiblyDry",
     ),
     "CometAPIAccountBalanceRunningOut": ("CometAPIAccountBalanceLow",),
     "CometAPIGroupUnavailable": ("CometAPIKeyUnusable",),
     **dict.fromkeys(
-        ("CometAPITokenRefused", "CometAPIAccountBanned", "CometAPITooManyKeys"),
+        (
+            "CometAPITokenRefused",
+            "CometAPIRequestsBlocked",
+            "CometAPIAccountBanned",
+            "CometAPITooManyKeys",
+        ),
         (*STALE, "CometAPIDataStale", "CometAPIAccountNeverRead"),
     ),
     "CometAPIRateLimited": ("CometAPIRefreshFailing",),
@@ -88,6 +112,7 @@ WITHOUT_ACCOUNT = {
     "CometAPIConfigReloadFailed",
     "CometAPIShardMissing",
     "CometAPIShardsDisagree",
+    "CometAPIReplicaMissing",
     "CometAPIThresholdMissing",
 }
 WITH_ACCOUNT = [name for name in SEVERITIES if name not in WITHOUT_ACCOUNT]
@@ -95,6 +120,9 @@ SILENCES["CometAPIExporterDown"] = tuple(
     name for name in WITH_ACCOUNT if name != "CometAPIExporterDown"
 )
 ABOUT_A_KEY = re.compile("CometAPIKey[A-Z]")
+SILENCES["CometAPIKeyDeletedInUse"] = tuple(
+    name for name in SEVERITIES if ABOUT_A_KEY.match(name) and name != "CometAPIKeyDeletedInUse"
+)
 
 
 def an_alert(
@@ -172,6 +200,38 @@ def test_another_key_another_account_and_another_job_are_not_silenced(
         ("apart", "1", "CometAPIKeyQuotaLow"),
         ("down", "", "CometAPIRefreshFailing"),
     }
+
+
+def test_what_happens_in_another_cluster_or_namespace_is_not_silenced(
+    alertmanager: Alertmanager,
+) -> None:
+    """Accounts have the same name everywhere."""
+    down = an_alert("CometAPIExporterDown", "everywhere")
+    exhausted = an_alert("CometAPIKeyQuotaExhausted", "everywhere", key_id="1")
+    low = an_alert("CometAPIKeyQuotaLow", "everywhere", key_id="1")
+    sent = [
+        down | {"cluster": "a"},
+        exhausted | {"cluster": "b"},
+        low | {"cluster": "c"},
+        down | {"cluster": "d", "namespace": "one"},
+        exhausted | {"cluster": "d", "namespace": "two"},
+        low | {"cluster": "d", "namespace": "three"},
+        low | {"cluster": "b"},
+    ]
+
+    assert silenced(alertmanager, sent) == {("everywhere", "1", "CometAPIKeyQuotaLow")}
+    assert [
+        one["labels"].get("cluster")
+        for one in alertmanager.alerts()
+        if one["labels"].get("account") == "everywhere" and one["status"]["inhibitedBy"]
+    ] == ["b"]
+
+
+def test_a_missing_replica_is_not_told_beside_a_missing_shard(alertmanager: Alertmanager) -> None:
+    missing = an_alert("CometAPIReplicaMissing", "of three", job="three")
+    shard = an_alert("CometAPIShardMissing", "of three", job="three")
+
+    assert silenced(alertmanager, [missing, shard]) == {("of three", "", "CometAPIReplicaMissing")}
 
 
 def test_a_job_that_is_gone_as_a_whole_silences_its_accounts_alone(

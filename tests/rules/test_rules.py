@@ -14,6 +14,7 @@ import yaml
 from binaries import require
 from processes import output_of
 from promises import REASONS, SERIES
+from scenarios import EXPECTED
 
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = ROOT / "deploy/prometheus"
@@ -35,6 +36,8 @@ def load_rules() -> list[dict[str, Any]]:
 
 
 RULES = load_rules()
+EXPOSED = SERIES | {"cometapi_exporter_api_up"}
+"""What rules may read; the last is exposed by exporters that watch each endpoint by itself."""
 ALERTS = {rule["alert"]: rule for rule in RULES if "alert" in rule}
 RECORDS = {rule["record"]: rule for rule in RULES if "record" in rule}
 THRESHOLDS = {name for name in RECORDS if name.startswith("cometapi:threshold:")}
@@ -55,6 +58,8 @@ def expectations() -> dict[str, set[bool]]:
         for test in yaml.safe_load(path.read_text())["tests"]:
             for case in test.get("alert_rule_test", []):
                 found[case["alertname"]].add(bool(case.get("exp_alerts")))
+    for name in EXPECTED:
+        found[name] |= {True, False}
     return found
 
 
@@ -108,7 +113,12 @@ def test_an_alert_waits_and_says_what_where_and_what_to_do(name: str) -> None:
     rule = ALERTS[name]
 
     assert re.fullmatch(r"[1-9]\d*[mh]", rule["for"])
-    assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
+    assert set(rule["annotations"]) == {
+        "summary",
+        "description",
+        "runbook_url",
+        "dashboard_url",
+    }
     assert rule["annotations"]["runbook_url"] == RUNBOOK_BASE + name.lower()
     assert "$value" not in rule["annotations"]["summary"]
 
@@ -119,7 +129,18 @@ def test_an_alert_about_a_key_names_it_and_the_money_left(name: str) -> None:
 
     for label in ("account", "key_id", "key_name", "group"):
         assert f"$labels.{label}" in description
-    assert "key:cometapi_key_spendable_quota:usd" in description
+    if name != "CometAPIKeyDeletedInUse":  # of a deleted key, no quota is known
+        assert "key:cometapi_key_spendable_quota:usd" in description
+
+
+@each_alert
+def test_an_alert_leads_to_its_dashboard(name: str) -> None:
+    account = "var-account={{ urlquery $labels.account }}"
+    expected = f"/d/cometapi-overview?{account}"
+    if re.match("CometAPIKey[A-Z]", name):
+        expected = f"/d/cometapi-key?{account}&var-key={{{{ $labels.key_id }}}}"
+
+    assert ALERTS[name]["annotations"]["dashboard_url"] == expected
 
 
 def test_every_section_about_an_alert_has_an_alert() -> None:
@@ -162,7 +183,7 @@ def test_a_rule_asks_only_for_series_that_exist(rule: dict[str, Any]) -> None:
     scraped = set(re.findall(r"(?<![\w:/-])cometapi_\w+(?!\w|:)", text))
 
     assert recorded <= set(RECORDS)
-    assert scraped <= SERIES
+    assert scraped <= EXPOSED
 
 
 def test_the_table_of_the_runbooks_agrees_with_the_rules() -> None:
@@ -191,7 +212,7 @@ def test_queries_in_the_runbooks_are_valid_and_ask_only_for_series_that_exist(
     assert len(rules) >= len(ALERTS)
     output_of(require("promtool"), "check", "rules", tmp_path / "queries.yml")
     assert set(re.findall(r"[a-z]+:[a-z_]+:\w+", code)) <= set(RECORDS)
-    assert set(re.findall(r"(?<![\w:])cometapi_\w+(?!\w|:)", code)) <= SERIES
+    assert set(re.findall(r"(?<![\w:])cometapi_\w+(?!\w|:)", code)) <= EXPOSED
 
 
 def test_every_threshold_is_used_and_counted() -> None:
