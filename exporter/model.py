@@ -173,16 +173,30 @@ class Spending(msgspec.Struct, frozen=True, kw_only=True):
     models: tuple[tuple[str, int, int], ...]
 
 
+class MonthRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The quota units that one model, or one key with one model, cost in the UTC month.
+
+    The key is described as in `UsageRow`.
+    """
+
+    model: str
+    key_id: int = 0
+    key_name: str = ""
+    group: str = ""
+    quota: int = 0
+
+
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """The counters of what models cost since the exporter's start, and the *spending* of the month.
 
     *folded* counts the series that are summed under the model "other". *spending* is None where it
-    is not reported.
+    is not reported; *month*, the same by the labels of the counters, too.
     """
 
     rows: tuple[UsageRow, ...] = ()
     folded: int = 0
     spending: Spending | None = None
+    month: tuple[MonthRow, ...] | None = None
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):

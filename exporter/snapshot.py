@@ -141,6 +141,7 @@ class AccountState:
     *gateway* is its address. *configured_units_per_usd* is None where the user leaves the factor to
     the gateway. *thresholds* are the user's, *key_thresholds* those that match a key, by its ID:
     they are matched once a listing, because 200 thresholds and 50,000 keys are ten million pairs.
+    *monthly_budget_usd* is the account's own, None where there is none.
     With *counts_only* no series per key is exposed. *clock_skew* is how many seconds this machine's
     clock is ahead of the gateway's. *first_refresh_ended* tells whether a refresh has ended, well
     or badly. *next_refresh_at* is a unix time.
@@ -153,6 +154,7 @@ class AccountState:
     gateway: str = ""
     thresholds: Thresholds = NO_THRESHOLDS
     key_thresholds: Mapping[int, Threshold] = field(default_factory=dict)
+    monthly_budget_usd: float | None = None
     counts_only: bool = False
     endpoints: Endpoints = Endpoints()
     clock_skew: float | None = None
@@ -221,7 +223,10 @@ class AccountState:
             found = replace(found, keys=endpoint.with_value(found.keys, value))
         if usage is not None:
             rows = tuple(row for row in usage.value.rows if row.key_id not in ids)
-            counted = msgspec.structs.replace(usage.value, rows=rows)
+            month = usage.value.month
+            if month is not None:
+                month = tuple(row for row in month if row.key_id not in ids)
+            counted = msgspec.structs.replace(usage.value, rows=rows, month=month)
             found = replace(found, usage=endpoint.with_value(found.usage, counted))
         return replace(self, endpoints=found)
 

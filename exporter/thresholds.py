@@ -24,6 +24,7 @@ class Threshold:
     low_quota_usd: float | None = None
     expiry_warning: float | None = None
     daily_budget_usd: float | None = None
+    monthly_budget_usd: float | None = None
 
 
 COMMON = Threshold()

@@ -13,6 +13,7 @@ from exporter.exposition.catalogue import EXPERIMENTAL, SNAPSHOT_FAMILIES, Famil
 from exporter.exposition.telemetry import TELEMETRY_FAMILIES
 from exporter.settings.config_file import PER_HOST
 from exporter.settings.options import (
+    FILE_ACCOUNT_OPTIONS,
     MODES,
     OPTIONS,
     THRESHOLD_OPTIONS,
@@ -71,6 +72,10 @@ def account_keys() -> str:
                     "" if option.key == PER_HOST else f"`accounts[].{key}`",
                 )
             )
+    rows += [
+        (f"`accounts[].{option.key}`", f"(no flag) {_help(option)}", "")
+        for option in FILE_ACCOUNT_OPTIONS
+    ]
     return table(("key", "same as", "for one account"), rows)
 
 

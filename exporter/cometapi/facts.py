@@ -21,7 +21,7 @@ from exporter.model import Amounts, Balance, GatewayStatus, Series, Subscription
 MOST_GROUPS = 1_000
 
 # One request reads at most a week, with a row for each model and hour: enough for 59 models that
-# are used in every hour of it. By key it reads at most a day, with a row for each key and model.
+# are used in every hour of it. By key it has a row for each key and model.
 # Decoding and summing as many rows takes about 20 ms and 10 MiB.
 MOST_ROWS = 10_000
 

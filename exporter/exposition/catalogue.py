@@ -11,8 +11,17 @@ minutes (`rendering.MAX_AGE_SECONDS`). Only the countdown is exact at each scrap
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
-from exporter.model import STATUS_LABELS, ApiKey, Balance, Subscriptions, UnusableReason, UsageRow
+from exporter.model import (
+    STATUS_LABELS,
+    ApiKey,
+    Balance,
+    MonthRow,
+    Subscriptions,
+    UnusableReason,
+    UsageRow,
+)
 from exporter.snapshot import AccountState
 from exporter.thresholds import Threshold
 
@@ -198,6 +207,11 @@ KEY_FAMILIES = (
             "Quota units to spend in a day before a warning.",
             lambda threshold: threshold.daily_budget_usd,
         ),
+        _threshold_in_usd(
+            "monthly_budget_quota",
+            "Budget of the key in quota units for a calendar month (UTC).",
+            lambda threshold: threshold.monthly_budget_usd,
+        ),
     ),
 )
 COUNTDOWN = _judged_key(
@@ -279,6 +293,11 @@ def _up(state: AccountState) -> Value:
     return state.failing is None if state.first_refresh_ended else None
 
 
+def _monthly_budget(state: AccountState) -> Value:
+    usd = state.monthly_budget_usd
+    return None if usd is None else usd * state.quota_units_per_usd
+
+
 def _folded_series(state: AccountState) -> Value:
     return None if state.usage is None else state.usage.folded
 
@@ -338,6 +357,11 @@ ACCOUNT_FAMILIES = (
             "Unix time at which the quota of a running subscription is next reset.",
             lambda running: running.resets_at,
         ),
+        _account(
+            "account_monthly_budget_quota",
+            "Budget of the account in quota units for a calendar month (UTC).",
+            _monthly_budget,
+        ),
         _series(
             "group_price_factor",
             "Price factor of each group available to the account.",
@@ -389,6 +413,9 @@ ACCOUNT_FAMILIES = (
 
 # Families of what models cost.
 
+USAGE_LABELS = ("model", *KEY_LABELS[1:])
+Row = TypeVar("Row", UsageRow, MonthRow)
+
 
 def _usage(name: str, text: str, read: Callable[[UsageRow], int]) -> Family:
     """Make a family of what models used, with a key's labels where it is broken down by key."""
@@ -396,26 +423,42 @@ def _usage(name: str, text: str, read: Callable[[UsageRow], int]) -> Family:
     def sums(state: AccountState, _: Tally) -> Series:
         return _sums_by_labels(state.usage.rows if state.usage else (), read).items()
 
-    return _series(f"usage_{name}_total", text, sums, "model", *KEY_LABELS[1:])
+    return _series(f"usage_{name}_total", text, sums, *USAGE_LABELS)
 
 
 def _sums_by_labels(
-    rows: Iterable[UsageRow], read: Callable[[UsageRow], int]
+    rows: Iterable[Row], read: Callable[[Row], int]
 ) -> Mapping[tuple[str, ...], int]:
     """Sum the values of rows with the same labels, so that no series comes twice."""
     sums: dict[tuple[str, ...], int] = {}
     for row in rows:
-        labels: tuple[str, ...] = (row.model,)
-        if row.key_id:
-            labels = (row.model, str(row.key_id), row.key_name, row.group)
+        labels = usage_labels(row)
         sums[labels] = sums.get(labels, 0) + read(row)
     return sums
+
+
+def usage_labels(row: UsageRow | MonthRow) -> tuple[str, ...]:
+    """Return the label values of *row* after `account`."""
+    if row.key_id:
+        return (row.model, str(row.key_id), row.key_name, row.group)
+    return (row.model,)
+
+
+def _month_quota(state: AccountState, _: Tally) -> Series:
+    month = state.usage.month if state.usage else None
+    return _sums_by_labels(month or (), lambda row: row.quota).items()
 
 
 USAGE_FAMILIES = _new(
     _usage("quota", "Quota units spent, by model.", lambda row: row.quota),
     _usage("tokens", "Tokens used, by model.", lambda row: row.tokens),
     _usage("requests", "Requests, by model.", lambda row: row.requests),
+    _series(
+        "usage_month_quota",
+        "Quota units recorded in the running calendar month (UTC), by model; read once an hour.",
+        _month_quota,
+        *USAGE_LABELS,
+    ),
 )
 
 HEAD_FAMILIES = (*KEY_FAMILIES, *ACCOUNT_FAMILIES, *USAGE_FAMILIES)

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from exporter.model import Amounts, ApiKey, Series, Spending, Usage, UsageRow
+from exporter.model import Amounts, ApiKey, MonthRow, Series, Spending, Usage, UsageRow
 
 HOUR = 3_600
 DAY = 24 * HOUR
@@ -312,6 +312,45 @@ def spending(
         month_rest = sum(quota for _, _, quota in rest)
         top.append((OTHER_MODELS, day_rest, month_rest))
     return Spending(read_at=now, models=tuple(top))
+
+
+def quota_by_series(*sums: Mapping[Series, Amounts], max_series: int) -> dict[Series, int]:
+    """Sum quota units by series, what is beyond the *max_series* most expensive ones as "other"."""
+    quota: dict[Series, int] = {}
+    for each in sums:
+        for series, amounts in each.items():
+            quota[series] = quota.get(series, 0) + amounts.quota
+    most_expensive = sorted(quota, key=quota.__getitem__, reverse=True)
+    for series in most_expensive[max_series:]:
+        if series != FOLDED:
+            quota[FOLDED] = quota.get(FOLDED, 0) + quota.pop(series)
+    return quota
+
+
+def month_rows(
+    quota: Mapping[Series, int], keys: Mapping[int, ApiKey] | None
+) -> tuple[MonthRow, ...]:
+    """Return a row for each series, with the name and group that its key has among *keys*.
+
+    Usage of a key that is not among them is left out, as in the counters.
+    """
+    rows = []
+    for series, units in quota.items():
+        if series.key_id == NO_KEY:
+            rows.append(MonthRow(model=series.model, quota=units))
+            continue
+        key = None if keys is None else keys.get(series.key_id)
+        if key is None:
+            continue
+        row = MonthRow(
+            model=series.model,
+            key_id=series.key_id,
+            key_name=key.name,
+            group=key.group,
+            quota=units,
+        )
+        rows.append(row)
+    return tuple(rows)
 
 
 def _month_quota(model: tuple[str, int, int]) -> int:

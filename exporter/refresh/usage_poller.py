@@ -14,7 +14,7 @@ from exporter.cometapi.client import CometClient
 from exporter.credentials import Secret
 from exporter.endpoint import ApiPath, Moment, last_known, with_value
 from exporter.errors import ApiError
-from exporter.model import Amounts, ApiKey, Series, Spending, is_other_account
+from exporter.model import Amounts, ApiKey, Series, Spending, Usage, is_other_account
 from exporter.refresh.pollers import Poller
 from exporter.refresh.schedule import Runtime
 from exporter.refresh.usage import (
@@ -24,6 +24,8 @@ from exporter.refresh.usage import (
     days_of_month,
     gateway_time,
     hour_of,
+    month_rows,
+    quota_by_series,
     spending,
 )
 from exporter.snapshot import AccountState
@@ -33,6 +35,14 @@ from exporter.workers import decode
 USAGE_SECONDS = 300.0
 
 
+@dataclass(frozen=True, slots=True)
+class Month:
+    """What the UTC month cost: for the status page, and in quota units by series."""
+
+    spending: Spending
+    quota: Mapping[Series, int]
+
+
 @dataclass(slots=True)
 class UsageMemory:
     """What is remembered of an account's usage: whose it is, the *month* as last read, and the counters."""
@@ -40,7 +50,7 @@ class UsageMemory:
     ledger: Ledger
     counts_by_key: bool
     owner: int | None = None
-    month: Spending | None = None
+    month: Month | None = None
 
 
 class UsagePoller:
@@ -93,17 +103,26 @@ class UsagePoller:
         keys = keys_by_id(state) if self.memory.counts_by_key else None
         counted = await decode(partial(self.memory.ledger.record, readings, now, keys))
         await self._read_month(token, state, now)
-        return msgspec.structs.replace(counted, spending=self.memory.month)
+        return self._with_month(counted, keys)
 
     def with_labels(self, state: AccountState) -> AccountState:
         """Return *state* with the names and groups of its keys in its usage, as they were listed last."""
         known = last_known(state.endpoints.usage)
         if known is None or not self.memory.counts_by_key:
             return state
-        counted = self.memory.ledger.relabel(keys_by_id(state))
-        usage = msgspec.structs.replace(counted, spending=known.value.spending)
+        keys = keys_by_id(state)
+        usage = self._with_month(self.memory.ledger.relabel(keys), keys)
         labelled = with_value(state.endpoints.usage, usage)
         return replace(state, endpoints=replace(state.endpoints, usage=labelled))
+
+    def _with_month(self, counted: Usage, keys: Mapping[int, ApiKey] | None) -> Usage:
+        """Return *counted* with what the month cost, if that is known."""
+        month = self.memory.month
+        if month is None:
+            return counted
+        return msgspec.structs.replace(
+            counted, spending=month.spending, month=month_rows(month.quota, keys)
+        )
 
     async def _read_hours(
         self, token: Secret, state: AccountState, spans: Sequence[Span]
@@ -123,15 +142,16 @@ class UsagePoller:
     async def _read_month(self, token: Secret, state: AccountState, now: float) -> None:
         """Read the spending of the month where an hour has begun; no counter waits for what fails here."""
         month = self.memory.month
-        if month is not None and hour_of(month.read_at) == hour_of(now):
+        if month is not None and hour_of(month.spending.read_at) == hour_of(now):
             return
+        by_key = self.memory.counts_by_key
         try:
-            days = await self._read_spans(token, days_of_month(now), by_key=False)
+            days = await self._read_spans(token, days_of_month(now), by_key=by_key)
         except ApiError as error:
             if error.denies_endpoint or _is_month_stale(month, state, now):
                 self.memory.month = None
             return
-        self.memory.month = await decode(partial(spending, now, *days))
+        self.memory.month = await decode(partial(month_of, now, days, self._max_series))
 
     async def _read_spans(
         self, token: Secret, spans: Sequence[Span], *, by_key: bool
@@ -147,9 +167,16 @@ def keys_by_id(state: AccountState) -> dict[int, ApiKey]:
     return {key.id: key for key in state.keys}
 
 
-def _is_month_stale(month: Spending | None, state: AccountState, now: float) -> bool:
+def month_of(now: float, days: Sequence[Mapping[Series, Amounts]], max_series: int) -> Month:
+    """Sum what the *days* of the month cost, the day of *now* first."""
+    return Month(spending(now, *days), quota_by_series(*days, max_series=max_series))
+
+
+def _is_month_stale(month: Month | None, state: AccountState, now: float) -> bool:
     """Whether *month* is older than stale-after beyond the hour for which it holds in any case."""
-    return month is None or now - month.read_at >= HOUR + state.stale_after_seconds
+    if month is None:
+        return True
+    return now - month.spending.read_at >= HOUR + state.stale_after_seconds
 
 
 def _is_missing(state: AccountState, error: ApiError) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from exporter.files import read_text
 from exporter.problems import Problem
-from exporter.settings.options import OPTIONS, THRESHOLD_OPTIONS
+from exporter.settings.options import FILE_ACCOUNT_OPTIONS, OPTIONS, THRESHOLD_OPTIONS
 from exporter.settings.values import RawValue, RawValues
 from exporter.strict_yaml import Section, load_yaml
 
@@ -22,13 +22,14 @@ def _keys_of(group: str) -> tuple[str, ...]:
 
 PER_HOST = "max_requests_per_minute"
 GATEWAY_KEYS = ("access_token_env", *_keys_of("cometapi"))
+BUDGET_KEYS = tuple(option.key for option in FILE_ACCOUNT_OPTIONS)
 COLLECT_KEYS = _keys_of("collect")
 OWN_COLLECT_KEYS = tuple(key for key in COLLECT_KEYS if key != PER_HOST)
 FILTER_KEYS = tuple(key.removeprefix("keys_") for key in _keys_of("keys"))
 THRESHOLD_KEYS = tuple(option.key for option in THRESHOLD_OPTIONS)
 BLOCKS = ("collect", "keys", "thresholds")
 TOP_KEYS = ("accounts", *COLLECT_KEYS, *BLOCKS)
-ACCOUNT_KEYS = ("name", *GATEWAY_KEYS, *OWN_COLLECT_KEYS, *BLOCKS)
+ACCOUNT_KEYS = ("name", *GATEWAY_KEYS, *BUDGET_KEYS, *OWN_COLLECT_KEYS, *BLOCKS)
 TOKEN_KEYS = ("access_token", "access_token_file", "access_token_env")
 REFUSED = {
     "access_token": (
@@ -99,7 +100,7 @@ def _account(section: Section, folder: Path, names: set[str]) -> Entry:
         token_place=section.at("access_token_file or access_token_env"),
         names_a_token=any(section.has(key) for key in TOKEN_KEYS),
         options={
-            **_raw_values(section, folder, GATEWAY_KEYS),
+            **_raw_values(section, folder, (*GATEWAY_KEYS, *BUDGET_KEYS)),
             **_options(section, folder, OWN_COLLECT_KEYS),
         },
         thresholds=_thresholds(section, folder),

@@ -20,7 +20,12 @@ from exporter.server.listen import ListenAddress
 from exporter.server.tls import WebConfigFile
 from exporter.settings import options
 from exporter.settings.config_file import ConfigFile, Entry, read_config_file
-from exporter.settings.options import OPTIONS, THRESHOLD_OPTIONS, TOKEN_VARIABLE
+from exporter.settings.options import (
+    FILE_ACCOUNT_OPTIONS,
+    OPTIONS,
+    THRESHOLD_OPTIONS,
+    TOKEN_VARIABLE,
+)
 from exporter.settings.values import RawValue, RawValues, Values, default_values
 from exporter.shards import shard_of
 from exporter.strict_yaml import YamlError
@@ -28,8 +33,9 @@ from exporter.thresholds import EVERY_KEY, NO_THRESHOLDS, Threshold, Thresholds
 
 T = TypeVar("T")
 
-ACCOUNT_OPTIONS = tuple(
-    option for option in OPTIONS if option.group in ("cometapi", "collect", "keys")
+ACCOUNT_OPTIONS = (
+    *(option for option in OPTIONS if option.group in ("cometapi", "collect", "keys")),
+    *FILE_ACCOUNT_OPTIONS,
 )
 ONLY_FOR_ONE_ACCOUNT = ("access_token_file", "access_token_env", "user_id")
 NOT_FOR_THE_DEMO = ("access_token_file", "user_id", "base_url", "ca_file")
@@ -58,6 +64,7 @@ class Account:
     user_id: int | None = None
     quota_per_usd: float | None = None
     ca_file: Path | None = None
+    monthly_budget_usd: float | None = None
     interval: float
     timeout: float
     stale_after: float
@@ -238,6 +245,7 @@ class _Loading:
             user_id=values.optional(options.USER_ID),
             quota_per_usd=values.optional(options.QUOTA_PER_USD),
             ca_file=values.optional(options.CA_FILE),
+            monthly_budget_usd=values.optional(options.ACCOUNT_MONTHLY_BUDGET_USD),
             interval=values.of(options.INTERVAL),
             timeout=values.of(options.TIMEOUT),
             stale_after=values.of(options.STALE_AFTER),
@@ -260,6 +268,7 @@ class _Loading:
                 low_quota_usd=values.optional(options.THRESHOLD_LOW_QUOTA_USD),
                 expiry_warning=values.optional(options.THRESHOLD_EXPIRY_WARNING),
                 daily_budget_usd=values.optional(options.THRESHOLD_DAILY_BUDGET_USD),
+                monthly_budget_usd=values.optional(options.THRESHOLD_MONTHLY_BUDGET_USD),
             )
             thresholds.append(threshold)
         return thresholds

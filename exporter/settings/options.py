@@ -210,6 +210,15 @@ THRESHOLD_DAILY_BUDGET_USD = Option(
     "thresholds.daily-budget-usd", "daily_budget_usd", "NUMBER", MONEY, None,
     "Warn when more US dollars were spent within a day.",
 )
+THRESHOLD_MONTHLY_BUDGET_USD = Option(
+    "thresholds.monthly-budget-usd", "monthly_budget_usd", "NUMBER", MONEY,
+    None,
+    "Budget of a key in US dollars for a calendar month (UTC).",
+)
+ACCOUNT_MONTHLY_BUDGET_USD = Option(
+    "accounts.monthly-budget-usd", "monthly_budget_usd", "NUMBER", MONEY, None,
+    "Budget of the account in US dollars for a calendar month (UTC).",
+)
 # fmt: on
 
 OPTIONS: tuple[Option[Any], ...] = (
@@ -250,8 +259,12 @@ THRESHOLD_OPTIONS: tuple[Option[Any], ...] = (
     THRESHOLD_LOW_QUOTA_USD,
     THRESHOLD_EXPIRY_WARNING,
     THRESHOLD_DAILY_BUDGET_USD,
+    THRESHOLD_MONTHLY_BUDGET_USD,
 )
 """What a threshold of the configuration file may say."""
+
+FILE_ACCOUNT_OPTIONS: tuple[Option[Any], ...] = (ACCOUNT_MONTHLY_BUDGET_USD,)
+"""What an account of the configuration file may say, and no flag."""
 
 BY_KEY: Mapping[str, Option[Any]] = MappingProxyType({option.key: option for option in OPTIONS})
 

@@ -93,6 +93,7 @@ def test_the_accounts_file_of_the_last_release_is_read_as_it_was(tmp_path):
         17,
     )
     assert (production.quota_per_usd, production.ca_file) == (500_000.0, tmp_path / "ca.pem")
+    assert production.monthly_budget_usd == 2000.0
     assert (production.interval, production.timeout, production.stale_after) == (
         300.0,
         20.0,
@@ -113,6 +114,7 @@ def test_the_accounts_file_of_the_last_release_is_read_as_it_was(tmp_path):
         low_quota_usd=50.0,
         expiry_warning=30 * 86_400.0,
         daily_budget_usd=20.0,
+        monthly_budget_usd=400.0,
     )
     assert production.thresholds.entries == (Threshold(low_quota_usd=5.0), common)
     assert (research.interval, research.timeout, research.stale_after) == (600.0, 15.0, 7200.0)

@@ -18,7 +18,7 @@ from scraped import Scraped
 
 from exporter.errors import Reason
 from exporter.exposition.catalogue import SNAPSHOT_FAMILIES
-from exporter.model import GatewayStatus, Subscriptions, Usage, UsageRow
+from exporter.model import GatewayStatus, MonthRow, Subscriptions, Usage, UsageRow
 from exporter.patterns import Pattern
 from exporter.snapshot import Snapshot
 from exporter.thresholds import Threshold
@@ -34,12 +34,17 @@ SUBSCRIPTIONS = Subscriptions(remaining_quota=70, ends_at=NOW + 80, resets_at=NO
 
 def a_full_state(name="main"):
     """Build an account of which everything is known."""
-    thresholds = (Threshold(low_quota_usd=2.5, expiry_warning=3600.0, daily_budget_usd=1.0),)
+    thresholds = (
+        Threshold(
+            low_quota_usd=2.5, expiry_warning=3600.0, daily_budget_usd=1.0, monthly_budget_usd=9.0
+        ),
+    )
     key = an_api_key(expires_at=NOW + 9)
     usage = Usage(
         rows=(
             UsageRow(model="m", key_id=1, key_name="n", group="g", quota=5, tokens=6, requests=7),
-        )
+        ),
+        month=(MonthRow(model="m", key_id=1, key_name="n", group="g", quota=9),),
     )
     return a_read_state(
         key,
@@ -52,6 +57,7 @@ def a_full_state(name="main"):
         clock_skew=-1.5,
         name=name,
         thresholds=thresholds,
+        monthly_budget_usd=50.0,
     )
 
 
@@ -108,7 +114,12 @@ def test_what_an_account_can_still_spend_and_the_facts_of_its_gateway_are_expose
 
 def test_the_first_threshold_that_matches_a_key_applies_and_leaves_out_what_it_does_not_say():
     thresholds = (
-        Threshold(keys=Pattern("vip/.*"), low_quota_usd=2.5, daily_budget_usd=0.0),
+        Threshold(
+            keys=Pattern("vip/.*"),
+            low_quota_usd=2.5,
+            daily_budget_usd=0.0,
+            monthly_budget_usd=30.0,
+        ),
         Threshold(keys=Pattern(".*/key 2"), low_quota_usd=9.0, expiry_warning=3600.0),
     )
     keys = (an_api_key(id=1), an_api_key(id=2), an_api_key(id=3, name="key 2", group="vip"))
@@ -120,6 +131,27 @@ def test_the_first_threshold_that_matches_a_key_applies_and_leaves_out_what_it_d
     assert found("low_quota_threshold") == {2: 9_000, 3: 2_500}
     assert found("expiry_warning_threshold_seconds") == {2: 3600}
     assert found("daily_budget_quota") == {3: 0}
+    assert found("monthly_budget_quota") == {3: 30_000}
+
+
+@pytest.mark.parametrize(("usd", "units"), [(12.5, 12_500), (0.0, 0), (None, None)])
+def test_the_budget_of_an_account_is_exposed_in_quota_units_where_one_is_set(usd, units):
+    state = a_state(monthly_budget_usd=usd, configured_units_per_usd=1_000.0)
+
+    assert value(Snapshot.of([state]), "cometapi_account_monthly_budget_quota") == units
+
+
+def test_what_the_month_cost_is_exposed_with_the_labels_of_the_counters():
+    month = (
+        MonthRow(model="m", quota=3),
+        MonthRow(model="m", key_id=7, key_name="n", group="", quota=4),
+    )
+    snapshot = Snapshot.of([a_read_state(usage=Usage(month=month))])
+
+    assert [(s.labels, s.value) for s in samples(snapshot, "cometapi_usage_month_quota")] == [
+        ({"account": "main", "model": "m"}, 3),
+        ({"account": "main", "model": "m", "key_id": "7", "key_name": "n", "group": ""}, 4),
+    ]
 
 
 def test_what_models_used_is_exposed_by_model_and_by_key_where_it_is_told_by_key():
@@ -188,6 +220,7 @@ def test_past_stale_after_keys_counts_and_balance_go_and_our_own_series_stay():
         "cometapi_up",
         "cometapi_exporter_last_success_timestamp_seconds",
         "cometapi_gateway_clock_skew_seconds",
+        "cometapi_account_monthly_budget_quota",
     }
     assert len(served(stale)) == len(SNAPSHOT_FAMILIES)
     assert served(withdrawn(stale)) == own

@@ -18,7 +18,7 @@ GOOD = a_listing(*keys(2, 1))
     [
         ({"usage": "off"}, set()),
         ({"usage": "model"}, {False}),
-        ({"usage": "key-model"}, {True, False}),  # by model for the month
+        ({"usage": "key-model"}, {True}),
         ({"usage": "key-model", "keys_counts_only": True}, {False}),
     ],
 )

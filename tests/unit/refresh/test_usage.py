@@ -3,13 +3,15 @@
 import pytest
 from domain import an_api_key, used
 
-from exporter.model import Amounts, Series, Usage, UsageRow
+from exporter.model import Amounts, MonthRow, Series, Usage, UsageRow
 from exporter.refresh.usage import (
     DAY,
     HOUR,
     Ledger,
     days_of_month,
     gateway_time,
+    month_rows,
+    quota_by_series,
     spending,
 )
 
@@ -373,3 +375,31 @@ def test_the_most_expensive_models_of_the_month_come_first_and_the_rest_is_summe
 
 def test_without_spending_no_model_is_named():
     assert spending(THE_31ST, used(0), used(0, model="b")).models == ()
+
+
+def test_the_month_is_summed_by_series_and_what_is_beyond_the_limit_as_other():
+    today = used(5, model="dear") | used(1, model="cheap", key_id=7)
+    week = used(20, model="dear") | used(2, model="cheap", key_id=7) | used(4, model="cheaper")
+
+    assert quota_by_series(today, week, max_series=9) == {
+        Series(model="dear"): 25,
+        Series(model="cheap", key_id=7): 3,
+        Series(model="cheaper"): 4,
+    }
+    assert quota_by_series(today, week, max_series=1) == {
+        Series(model="dear"): 25,
+        Series(model="other"): 7,
+    }
+
+
+def test_the_month_has_the_names_and_groups_of_the_keys_and_leaves_out_keys_that_are_gone():
+    quota = {
+        Series(model="m"): 1,
+        Series(model="m", key_id=7): 2,
+        Series(model="m", key_id=8): 3,
+    }
+
+    assert month_rows(quota, {7: an_api_key(id=7, name="shop", group="vip")}) == (
+        MonthRow(model="m", quota=1),
+        MonthRow(model="m", key_id=7, key_name="shop", group="vip", quota=2),
+    )

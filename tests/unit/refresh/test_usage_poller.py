@@ -248,6 +248,19 @@ def test_a_month_that_cannot_be_read_holds_no_counter_up_and_is_read_with_the_ne
     assert played.state.usage.spending.models == (("gpt-4o", 5, 15),)
 
 
+def test_the_month_by_key_is_read_by_key_and_follows_a_renamed_key():
+    played = begun(a_stage({}, mode="key-model", by_key=used(5, key_id=7)))
+    before = played.state.usage.month
+    played.client.listings = [a_listing(an_api_key(id=7, name="shop", group="vip"))]
+    played.refreshes(1)
+
+    # Today and two weeks before it are read in three requests, with 5 units each.
+    assert [(row.key_name, row.quota) for row in before] == [("key 7", 15)]
+    assert [(row.key_name, row.group, row.quota) for row in played.state.usage.month] == [
+        ("shop", "vip", 15)
+    ]
+
+
 # A reload.
 
 

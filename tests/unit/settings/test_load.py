@@ -649,6 +649,18 @@ accounts:
             *common.thresholds.entries,
         )
 
+    def test_an_account_has_a_budget_of_its_own_for_the_month(self, write):
+        flag = write("""
+thresholds: [{monthly_budget_usd: 400}]
+accounts:
+  - {name: a, access_token_file: token, monthly_budget_usd: 2000}
+  - {name: b, access_token_file: token}
+""")
+        with_budget, without = load(flag).accounts
+
+        assert (with_budget.monthly_budget_usd, without.monthly_budget_usd) == (2000.0, None)
+        assert without.thresholds.entries == (Threshold(monthly_budget_usd=400.0),)
+
     def test_the_shards_together_read_every_account_once(self, write):
         accounts = ", ".join(f"{{name: account {n}, access_token_file: token}}" for n in range(20))
         flag = write(f"accounts: [{accounts}]")

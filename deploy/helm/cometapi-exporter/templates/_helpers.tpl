@@ -245,6 +245,7 @@ sampleLimit: {{ int64 . }}
 {{- with $account.baseUrl }}{{ $_ := set $entry "base_url" . }}{{ end }}
 {{- with $account.userId }}{{ $_ := set $entry "user_id" (int64 .) }}{{ end }}
 {{- with $account.quotaPerUsd }}{{ $_ := set $entry "quota_per_usd" . }}{{ end }}
+{{- with $account.monthlyBudgetUsd }}{{ $_ := set $entry "monthly_budget_usd" . }}{{ end }}
 {{- with $account.allowInsecureHttp }}{{ $_ := set $entry "allow_insecure_http" . }}{{ end }}
 {{- with $account.caSecret }}{{ $_ := set $entry "ca_file" (printf "/var/run/secrets/cometapi-exporter/%s/%s" .name (default "ca.crt" .key)) }}{{ end }}
 {{- range $section := list "collect" "keys" "thresholds" }}
