@@ -25,6 +25,7 @@ from exporter.logs import set_up_logs
 from exporter.server.listen import ListenError
 from exporter.settings.load import Settings, load_settings
 from exporter.settings.options import MODES, OPTIONS, TOKEN_VARIABLE, Option, mode_flag
+from exporter.workers import NoThread, Threads
 
 DONE, FAILED, WRONG_SETTINGS = 0, 1, 2
 
@@ -129,9 +130,11 @@ def _run(given: Mapping[str, Any], environ: Mapping[str, str], arguments: Sequen
         needs_every_token=chosen == ["config_check"],
     )
     try:
-        settings = workers.start(load, "configuration").result(workers.CALL_SECONDS)
+        settings = Threads(1, "configuration").submit(load).result(workers.CALL_SECONDS)
     except SettingsError as error:
         return _complain("\n  ".join(["Invalid configuration:", *error.problems]), WRONG_SETTINGS)
+    except NoThread as shortage:
+        return _complain(str(shortage.strerror))
     except TimeoutError:
         return _complain(
             "a file that the settings name could not be read in time: does its mount answer?"

@@ -12,10 +12,10 @@ from pathlib import Path
 import structlog
 
 from exporter.errors import SettingsError, StartError
-from exporter.files import Identity, identity
+from exporter.files import identity
 from exporter.settings.load import Settings
 from exporter.watch import Watch
-from exporter.workers import SingleFlight
+from exporter.workers import NoThread, SingleFlight
 
 Problems = tuple[str, ...]
 
@@ -25,7 +25,8 @@ log = structlog.get_logger()
 class Reloads:
     """The reloads of *watch*; *load* reads the settings again and raises SettingsError.
 
-    Mutable are the reload under way and the one that waits for its end.
+    Mutable are the reload under way, the one that waits for its end, and the problems of the last
+    one.
     """
 
     def __init__(self, watch: Watch, load: Callable[[], Settings]) -> None:
@@ -34,6 +35,7 @@ class Reloads:
         self._flight = SingleFlight("configuration")
         self._current: asyncio.Task[Problems] | None = None
         self._waiting: asyncio.Task[Problems] | None = None
+        self._problems: Problems = ()
 
     async def reload(self) -> Problems:
         """Apply what the configuration file says now; return every problem, none where that succeeded.
@@ -60,16 +62,19 @@ class Reloads:
                 "tokens and the web config are re-read as they change"
             )
             return ()
-        problems = await self._apply(file)
-        if problems:
-            self._watch.telemetry.reload_failed()
+        known = self._problems
+        self._problems = await self._apply(file)
+        if not self._problems:
+            log.info("configuration reloaded", file=str(file))
+            return ()
+        self._watch.telemetry.reload_failed()
+        # A file that stays broken is tried again and again, and logged once.
+        if self._problems != known:
             log.error(
                 "failed to reload configuration; keeping the previous one",
-                problems="; ".join(problems),
+                problems="; ".join(self._problems),
             )
-        else:
-            log.info("configuration reloaded", file=str(file))
-        return problems
+        return self._problems
 
     async def _apply(self, file: Path) -> Problems:
         try:
@@ -78,6 +83,8 @@ class Reloads:
             return error.problems
         except StartError as error:
             return (str(error),)
+        except NoThread as shortage:
+            return (str(shortage.strerror),)
         except TimeoutError:
             return (f"{file}: could not be read in time",)
         except Exception as bug:  # noqa: BLE001 - a bug in reloading may not end the process
@@ -85,25 +92,34 @@ class Reloads:
         return ()
 
     async def run(self, asked: asyncio.Event, seconds: float) -> None:
-        """Reload when *asked*, and when the file has changed, looked at every *seconds* unless 0, until cancelled."""
-        seen = await self._signature()
+        """Reload when *asked*, until cancelled.
+
+        Every *seconds*, unless 0, reload as well if the file has changed since it was read, or if
+        the last reload failed: what it lacked may be there now.
+        """
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(asked.wait(), seconds or None)
-            before = seen
-            seen = await self._signature()
-            if asked.is_set() or seen != before:
+            if asked.is_set():
                 asked.clear()
+                # Whoever asks wants to read the problems in the log, also if they are the same.
+                self._problems = ()
+                await self.reload()
+            elif self._problems or await self._has_changed():
                 await self.reload()
 
-    async def _signature(self) -> Identity:
-        file = self._watch.settings.config_file
+    async def _has_changed(self) -> bool:
+        settings = self._watch.settings
+        file = settings.config_file
         if file is None:
-            return None
+            return False
         try:
-            return await self._flight.run(lambda: identity(file))
+            return await self._flight.run(lambda: identity(file)) != settings.config_identity
+        except NoThread:
+            return False
         except TimeoutError:
-            return None
+            # The reload reports it.
+            return True
 
     async def close(self) -> None:
         """Give up what is under way."""

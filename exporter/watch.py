@@ -51,7 +51,6 @@ class Watch:
         self.refreshers: dict[str, Refresher] = {}
         self.snapshot = Snapshot()
         self._hosts = Hosts(runtime)
-        self._lock = asyncio.Lock()
         self._running: asyncio.TaskGroup | None = None
 
     @classmethod
@@ -65,22 +64,24 @@ class Watch:
     async def apply(self, settings: Settings) -> None:
         """Monitor the accounts of *settings* from now on; raises StartError, and changes nothing then.
 
+        The caller applies one at a time. Nothing else waits for it: a refresher that is closed
+        publishes nothing, so an account that is removed is not shown again.
+
         What did not change goes on undisturbed. A changed account goes on with what is remembered
         of it, unless its address or its user changed. A removed one vanishes.
         """
-        async with self._lock:
-            changes = compare(self.settings, settings)
-            opened = self._open((*changes.changed, *changes.added), settings)
-            for name in changes.removed:
-                await self.refreshers[name].close()
-            for account in changes.changed:
-                before = self.refreshers[account.name]
-                await before.close()
-                opened[account.name].take_over(before)
-            await self._show(opened, settings)
-            for name in changes.removed:
-                self.telemetry.forget(name)
-            self._start(list(opened.values()))
+        changes = compare(self.settings, settings)
+        opened = self._open((*changes.changed, *changes.added), settings)
+        for name in changes.removed:
+            await self.refreshers[name].close()
+        for account in changes.changed:
+            before = self.refreshers[account.name]
+            await before.close()
+            opened[account.name].take_over(before)
+        await self._show(opened, settings)
+        for name in changes.removed:
+            self.telemetry.forget(name)
+        self._start(list(opened.values()))
 
     def _open(self, accounts: Iterable[Account], settings: Settings) -> dict[str, Refresher]:
         return {account.name: self._refresher(account, settings) for account in accounts}
@@ -155,15 +156,13 @@ class Watch:
 
     async def age(self) -> None:
         """Stop showing what is too old, and render keys that expired."""
-        # No reload meanwhile, or an account that it removes would be shown again.
-        async with self._lock:
-            for refresher in self.refreshers.values():
-                await refresher.access.store.age()
-            try:
-                await self.exposition.catch_up()
-            except Exception as bug:  # noqa: BLE001 - a bug in rendering may not end the process
-                # Without its text, which may quote what was read.
-                log.error("rendering crashed (bug)", error=type(bug).__name__)  # noqa: TRY400
+        for refresher in list(self.refreshers.values()):
+            await refresher.access.store.age()
+        try:
+            await self.exposition.catch_up()
+        except Exception as bug:  # noqa: BLE001 - a bug in rendering may not end the process
+            # Without its text, which may quote what was read.
+            log.error("rendering crashed (bug)", error=type(bug).__name__)  # noqa: TRY400
 
     def _start(self, refreshers: list[Refresher]) -> None:
         if self._running is None:

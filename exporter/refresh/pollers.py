@@ -6,7 +6,6 @@ another one, nor for the listing of the keys.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -166,8 +165,8 @@ async def pause(seconds: float, woken: asyncio.Event, runtime: Runtime) -> None:
     finally:
         for wait in waits:
             wait.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.gather(*waits, return_exceptions=True)
+        # Nothing is suppressed here: a loop that loses its cancellation goes on for ever.
+        await asyncio.gather(*waits, return_exceptions=True)
 
 
 def of_same_account(before: AccountState, change: Change, path: ApiPath) -> Change:

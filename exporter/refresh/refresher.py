@@ -133,6 +133,7 @@ class Refresher:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        await self.access.store.close()
         await self.client.aclose()
 
     def _with_labels(self, state: AccountState) -> AccountState:

@@ -14,7 +14,7 @@ from exporter.errors import ApiError, Reason
 from exporter.refresh.log import RefreshLog
 from exporter.refresh.schedule import Runtime
 from exporter.snapshot import AccountState
-from exporter.workers import decode
+from exporter.workers import NoThread, decode
 
 Change = Callable[[AccountState], AccountState]
 """How what was read changes the state; returns the same object where it changes nothing."""
@@ -22,11 +22,13 @@ Change = Callable[[AccountState], AccountState]
 
 def internal_error(bug: Exception) -> ApiError:
     """Return the error of *bug*, without its text, which may quote what was read."""
+    if isinstance(bug, NoThread):
+        return ApiError(str(bug.strerror))
     return ApiError(f"a bug in the exporter: {type(bug).__name__}")
 
 
 class Store:
-    """The one door to the state of an account; mutable are *state* and *on_change*.
+    """The one door to the state of an account; mutable are *state*, *on_change*, whether it is closed.
 
     *publish* renders a state and makes it current. *count* counts the outcome and the seconds of a
     refresh. *on_change* gets the states before and after each change.
@@ -48,11 +50,14 @@ class Store:
         self._log = log
         self._runtime = runtime
         self._lock = asyncio.Lock()
+        self._is_closed = False
 
     async def change(self, change: Change) -> ApiError | None:
         """Change the state and publish it; return the `internal` failure if that crashed."""
         async with self._lock:
             before = self.state
+            if self._is_closed:
+                return None
             try:
                 after = await decode(lambda: change(before))
                 if after is before:
@@ -68,10 +73,17 @@ class Store:
     async def show(self) -> None:
         """Publish the state as it is."""
         async with self._lock:
+            if self._is_closed:
+                return
             try:
                 await self._publish(self.state)
             except Exception as bug:  # noqa: BLE001 - likewise
                 await self._fail(bug)
+
+    async def close(self) -> None:
+        """Wait for the change under way; change and publish nothing from then on."""
+        async with self._lock:
+            self._is_closed = True
 
     async def _fail(self, bug: Exception) -> ApiError:
         """Show what was shown before, as failing; where not even that can be published, the last rendering stays."""

@@ -4,9 +4,12 @@ Talks to: the token's file, in a thread of its own, since a file on a dead mount
 """
 
 from exporter.credentials import Secret
-from exporter.errors import TimedOut
+from exporter.errors import ApiError, TimedOut
 from exporter.settings.load import Account
-from exporter.workers import SingleFlight
+from exporter.workers import TOKEN_THREADS, NoThread, SingleFlight, Threads
+
+# Shared by all accounts: a thread for each would exceed the limit on tasks.
+_THREADS = Threads(TOKEN_THREADS, "tokens")
 
 
 class TokenReader:
@@ -14,12 +17,14 @@ class TokenReader:
 
     def __init__(self, account: Account) -> None:
         self._source = account.token
-        self._flight = SingleFlight(f"token of {account.name}")
+        self._flight = SingleFlight(f"token of {account.name}", _THREADS)
 
     async def read(self) -> Secret:
-        """Return the token; raises Unauthorized where there is none, TimedOut where it cannot be read in time."""
+        """Return the token; raises Unauthorized where there is none, TimedOut where it cannot be read in time, ApiError without a thread."""
         try:
             return await self._flight.run(self._source.read)
+        except NoThread as shortage:
+            raise ApiError(str(shortage.strerror)) from None
         except TimeoutError:
             raise TimedOut(
                 f"the access token in {self._source.origin} could not be read in time"

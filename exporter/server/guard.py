@@ -11,7 +11,6 @@ import hashlib
 import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import bcrypt
@@ -20,6 +19,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from exporter.server.web_config import WebConfig
+from exporter.workers import Threads
 
 OPEN_PATHS = frozenset({"/-/healthy", "/-/ready"})
 # Of the encoded user and password: far more than any password manager makes.
@@ -118,7 +118,7 @@ class Passwords:
         self._check_password = check_password
         self._secret = secrets.token_bytes(32)
         self._good: dict[bytes, None] = {}
-        self._thread = ThreadPoolExecutor(1, "passwords")
+        self._thread = Threads(1, "passwords")
         self._waiting: Counter[str] = Counter()
 
     async def accept(
@@ -139,7 +139,7 @@ class Passwords:
         self._waiting[client] += 1
         check = partial(self._check, digest, password, hashed, users)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, check)
+            return await asyncio.wrap_future(self._thread.submit(check))
         finally:
             # Counter subtraction drops addresses that have none left.
             self._waiting -= Counter([client])

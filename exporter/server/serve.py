@@ -25,7 +25,7 @@ from exporter.server.guard import Guard
 from exporter.server.limits import Limits
 from exporter.server.phase import Phase
 from exporter.server.tls import WebConfigFile
-from exporter.workers import SingleFlight
+from exporter.workers import NoThread, SingleFlight
 
 # How often deadlines are checked: no client notices half a second.
 TICK_SECONDS = 0.5
@@ -98,7 +98,7 @@ class _Server:
         reading = SingleFlight("web config")
         while self._web_config is not None:
             await asyncio.sleep(self._limits.reload_seconds)
-            with contextlib.suppress(TimeoutError):
+            with contextlib.suppress(TimeoutError, NoThread):
                 await reading.run(self._web_config.refresh)
 
     async def _end(self) -> None:
@@ -191,9 +191,12 @@ def readers_beyond(readers: Iterable[Connection], most_bytes: int) -> list[Conne
     """Choose the readers to cut, oldest first, so that the others have *most_bytes* unread.
 
     The newest is never among them. Four of the largest response are always allowed, so that large
-    accounts can have several scrapers.
+    accounts can have several scrapers. There may be none: a client that has just gone is no longer
+    counted, while its response is still being made.
     """
     by_age = sorted(readers, key=attrgetter("sending_since"))
+    if not by_age:
+        return []
     sizes = [reader.unread_bytes for reader in by_age]
     excess = sum(sizes) - max(most_bytes, 4 * max(sizes))
     chosen = []

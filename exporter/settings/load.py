@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from exporter.credentials import LiteralToken, Secret, TokenFile, TokenSource
 from exporter.errors import ApiError, SettingsError
-from exporter.files import read_certificates
+from exporter.files import Identity, identity, read_certificates
 from exporter.parsers import is_loopback
 from exporter.patterns import Pattern
 from exporter.problems import Problem
@@ -82,12 +82,14 @@ class Account:
 class Settings:
     """Everything one run needs to know: options by their keys; *accounts* are those of this shard.
 
-    Durations are in seconds.
+    Durations are in seconds. *config_identity* is that of the configuration file before it was
+    read, so that no change since is missed.
     """
 
     accounts: tuple[Account, ...]
     demo: bool
     config_file: Path | None = None
+    config_identity: Identity = None
     auto_reload_interval: float
     shards_total: int
     shards_index: int
@@ -152,6 +154,7 @@ class _Loading:
     ) -> None:
         self.problems: list[Problem] = []
         self._missing_tokens: list[tuple[RawValue, TokenFile]] = []
+        self._config_identity: Identity = None
         self._demo = demo
         self._environ = dict(environ)
         if demo:
@@ -178,6 +181,7 @@ class _Loading:
             accounts=tuple(each for each in accounts if shard_of(each.name, total) == index),
             demo=self._demo,
             config_file=values.optional(options.CONFIG_FILE),
+            config_identity=self._config_identity,
             auto_reload_interval=values.of(options.AUTO_RELOAD_INTERVAL),
             shards_total=total,
             shards_index=index,
@@ -203,6 +207,7 @@ class _Loading:
         path = values.optional(options.CONFIG_FILE)
         if path is None:
             return ConfigFile()
+        self._config_identity = identity(path)
         read = self._use(options.CONFIG_FILE.source, lambda: read_config_file(path, self.problems))
         return read or ConfigFile()
 

@@ -27,6 +27,8 @@ READY_PATH = "/-/ready"
 RELOAD_PATH = "/-/reload"
 # Long enough for the queue of expensive responses to drain.
 RETRY_SECONDS = 5
+# They share one reload. More connections that wait for it would leave none for scrapes.
+MOST_WAITING_FOR_RELOAD = 16
 FEW_PARTS = 200  # of a gzip scrape: more are not joined, so that many slow readers share them
 
 
@@ -47,6 +49,10 @@ class Site:
     in_file: bool = False
     reload: Callable[[], Awaitable[Sequence[str]]] | None = None
     limiter: ConcurrencyLimiter = field(default_factory=ConcurrencyLimiter)
+    # Apart from the other one: a reload waits for a file, which no page and no scrape may do.
+    reload_limiter: ConcurrencyLimiter = field(
+        default_factory=lambda: ConcurrencyLimiter(at_once=MOST_WAITING_FOR_RELOAD, queue=0)
+    )
 
     def application(self) -> Starlette:
         """Build the ASGI application."""
@@ -65,7 +71,9 @@ class Site:
 
     def probes(self) -> Starlette:
         """Build the ASGI application that answers the two probes alone."""
-        return Starlette(routes=self._probes())
+        application = Starlette(routes=self._probes())
+        application.router.redirect_slashes = False
+        return application
 
     def _probes(self) -> list[Route]:
         return [Route(HEALTHY_PATH, self.healthy), Route(READY_PATH, self.ready)]
@@ -132,10 +140,10 @@ class Site:
             return text_response(
                 "reloads by request are disabled: set --web.enable-lifecycle, or send SIGHUP", 403
             )
-        problems = await self.reload()
-        return (
-            text_response("\n".join(problems), 500) if problems else text_response("reloaded", 200)
-        )
+        problems = await self.reload_limiter.run(self.reload)
+        if problems:
+            return text_response("\n".join(problems), 500)
+        return text_response("reloaded", 200)
 
     async def no_page(self, _: Request) -> Response:
         """Tell where the metrics are, and nothing else."""

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from exporter.errors import SettingsError
 from exporter.exposition.telemetry import Telemetry
+from exporter.files import identity
 from exporter.reloading import Reloads
 from exporter.settings.load import load_settings
 from exporter.watch import Watch
@@ -72,6 +73,98 @@ def test_a_reload_goes_on_when_the_client_that_asked_for_it_leaves():
 
     with capture_logs():
         assert asyncio.run(play()) == ["a", "b"]
+
+
+async def looks(reloads, seconds=0.001):
+    """Look at the file again and again, as the program does, for the time of a test."""
+    asked = asyncio.Event()
+    looking = asyncio.create_task(reloads.run(asked, seconds))
+    await settle()
+    looking.cancel()
+    await asyncio.wait([looking])
+    await reloads.close()
+
+
+def problems_logged(logs):
+    return [entry["problems"] for entry in logs if entry["log_level"] == "error"]
+
+
+def test_a_reload_that_failed_is_tried_again_at_each_look_and_logged_once():
+    results = [SettingsError(["late"]), SettingsError(["late"]), SettingsError(["other"])]
+
+    def load():
+        if results:
+            raise results.pop(0)
+        return settings_of("a", "b")
+
+    async def play():
+        watch = Applied()
+        watch.go_on.set()
+        reloads = Reloads(watch, load)
+        await reloads.reload()
+        await looks(reloads)
+        return [account.name for account in watch.settings.accounts], watch.times
+
+    with capture_logs() as logs:
+        assert asyncio.run(play()) == (["a", "b"], 1)
+    assert problems_logged(logs) == ["late", "other"]
+
+
+def test_whoever_asks_finds_the_problems_in_the_log_again():
+    def load():
+        raise SettingsError(["broken"])
+
+    async def play():
+        reloads, asked = Reloads(Applied(), load), asyncio.Event()
+        running = asyncio.create_task(reloads.run(asked, 0))
+        for _ in range(2):
+            asked.set()
+            await settle()
+        running.cancel()
+        await asyncio.wait([running])
+
+    with capture_logs() as logs:
+        asyncio.run(play())
+    assert problems_logged(logs) == ["broken", "broken"]
+
+
+@pytest.mark.parametrize(("is_changed", "times"), [(True, 1), (False, 0)])
+def test_a_change_between_the_start_and_the_first_look_is_not_missed(tmp_path, is_changed, times):
+    file = tmp_path / "accounts.yml"
+    file.write_text("accounts: []")
+
+    def read():
+        return replace(settings_of("a"), config_file=file, config_identity=identity(file))
+
+    async def play():
+        watch = Applied()
+        watch.go_on.set()
+        watch.settings = read()
+        if is_changed:
+            file.write_text("accounts: [{name: b}]")
+        await looks(Reloads(watch, read))
+        return watch.times
+
+    with capture_logs():
+        assert asyncio.run(play()) == times
+
+
+def test_a_look_for_which_no_thread_starts_is_a_look_that_failed(monkeypatch, tmp_path):
+    def start(_):
+        raise RuntimeError("can't start new thread")
+
+    async def play():
+        watch = Applied()
+        watch.settings = replace(watch.settings, config_file=tmp_path / "accounts.yml")
+        reloads = Reloads(watch, lambda: settings_of("a"))
+        monkeypatch.setattr("threading.Thread.start", start)
+        await looks(reloads)
+        return await reloads.reload()
+
+    with capture_logs() as logs:
+        problems = asyncio.run(play())
+    assert problems == ("cannot start a thread: the limit on tasks is reached",)
+    assert problems_logged(logs) == list(problems)
 
 
 def wrong_settings():

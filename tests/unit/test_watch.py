@@ -77,19 +77,57 @@ def test_a_reload_that_cannot_begin_leaves_the_rate_limit(monkeypatch):
     assert asyncio.run(play()) == 50
 
 
-def test_no_reload_removes_an_account_while_its_values_are_aged():
+def shown(watch):
+    return list(watch.snapshot.accounts), list(watch.exposition._exposed.renderings)
+
+
+def test_an_account_that_is_removed_while_it_changes_is_not_shown_again():
     async def play():
-        seen = []
-        async with a_watch(settings_of("a")) as watch:
+        async with a_watch(settings_of("a", "b")) as watch:
+            removed = watch.refreshers["a"].access.store
+            render, go_on = watch.exposition._render, asyncio.Event()
+
+            async def render_late(state):
+                await go_on.wait()
+                return await render(state)
+
+            watch.exposition._render = render_late
+            changing = asyncio.create_task(removed.change(lambda state: replace(state, name="a")))
+            reloading = asyncio.create_task(watch.apply(settings_of("b")))
+            await asyncio.sleep(0)
+            go_on.set()
+            await asyncio.gather(changing, reloading)
+            await removed.change(lambda state: replace(state, name="a"))
+            await removed.show()
+            return shown(watch)
+
+    assert asyncio.run(play()) == (["b"], ["b"])
+
+
+def test_what_is_too_old_is_withdrawn_while_a_reload_is_under_way():
+    async def play():
+        aged = []
+        async with a_watch(settings_of("a", "b")) as watch:
+            reached, go_on = asyncio.Event(), asyncio.Event()
+
+            async def close_late():
+                reached.set()
+                await go_on.wait()
 
             async def age():
-                seen.append(watch._lock.locked())
+                aged.append("b")
 
-            watch.refreshers["a"].access.store.age = age
+            watch.refreshers["a"].close = close_late
+            watch.refreshers["b"].access.store.age = age
+            reloading = asyncio.create_task(watch.apply(settings_of("b")))
+            await reached.wait()
             await watch.age()
-        return seen
+            before_the_end = list(aged)
+            go_on.set()
+            await reloading
+        return before_the_end
 
-    assert asyncio.run(play()) == [True]
+    assert asyncio.run(play()) == ["b"]
 
 
 def test_a_bug_while_an_expired_key_is_rendered_ends_nothing_and_is_logged_without_its_text():

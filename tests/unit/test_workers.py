@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from exporter import workers
-from exporter.workers import ResolverExecutor, SingleFlight
+from exporter.workers import NoThread, ResolverExecutor, SingleFlight, Threads
 
 
 def test_a_single_flight_hands_over_results_and_errors():
@@ -121,3 +121,104 @@ def test_a_look_up_that_fails_is_an_error_and_the_next_one_asks_again():
                 await loop.run_in_executor(None, fail)
 
     asyncio.run(play())
+
+
+def test_a_single_flight_keeps_its_thread():
+    async def play():
+        calls = SingleFlight("test")
+        return {await calls.run(threading.get_ident) for _ in range(5)}
+
+    assert len(asyncio.run(play())) == 1
+
+
+class Silent:
+    """A resolver that does not respond until *end*; it remembers which names wait for it."""
+
+    def __init__(self):
+        self.end = threading.Event()
+        self.waiting = []
+
+    def look_up(self, name):
+        self.waiting.append(name)
+        self.end.wait(10)
+        return name
+
+
+def test_names_beyond_the_bound_wait_for_a_thread_and_their_callers_give_up_in_time():
+    async def play():
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ResolverExecutor(most=2))
+        resolver = Silent()
+        first = [loop.run_in_executor(None, resolver.look_up, name) for name in "ab"]
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await loop.run_in_executor(None, resolver.look_up, "c")
+        looked_up = sorted(resolver.waiting)
+        resolver.end.set()
+        await asyncio.gather(*first)
+        return looked_up, await loop.run_in_executor(None, resolver.look_up, "c")
+
+    assert asyncio.run(play()) == (["a", "b"], "c")
+
+
+def test_a_caller_that_gives_up_cancels_no_look_up_of_another():
+    async def play():
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ResolverExecutor(most=1))
+        resolver = Silent()
+        busy = loop.run_in_executor(None, resolver.look_up, "a")
+        impatient, patient = (loop.run_in_executor(None, resolver.look_up, "b") for _ in range(2))
+        impatient.cancel()
+        resolver.end.set()
+        return await busy, await patient
+
+    assert asyncio.run(play()) == ("a", "b")
+
+
+def test_work_that_nobody_waits_for_any_more_never_starts():
+    end = threading.Event()
+    started = []
+    threads = Threads(1, "test")
+    busy = threads.submit(lambda: end.wait(10))
+    abandoned = threads.submit(lambda: started.append("abandoned"))
+    last = threads.submit(lambda: started.append("last"))
+    abandoned.cancel()
+    end.set()
+    busy.result(10)
+    last.result(10)
+
+    assert started == ["last"]
+
+
+@pytest.fixture
+def no_threads(monkeypatch):
+    """Let the machine start no further thread."""
+
+    def start(_):
+        raise RuntimeError("can't start new thread")
+
+    def forbid():
+        monkeypatch.setattr("threading.Thread.start", start)
+
+    return forbid
+
+
+def test_without_a_thread_a_call_fails(no_threads):
+    no_threads()
+
+    async def play():
+        with pytest.raises(NoThread, match="cannot start a thread"):
+            await SingleFlight("test").run(lambda: 1)
+
+    asyncio.run(play())
+
+
+def test_where_no_further_thread_starts_work_waits_for_the_one_there_is(no_threads):
+    end = threading.Event()
+    threads = Threads(2, "test")
+    busy = threads.submit(lambda: end.wait(10))
+    no_threads()
+    second = threads.submit(lambda: "second")
+    end.set()
+
+    assert (busy.result(10), second.result(10)) == (True, "second")

@@ -1,6 +1,7 @@
 """Each endpoint beside the keys: its pace, its memory, and what a failure of it changes."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 from domain import NOW, a_balance, a_listing, failure, keys, not_offered
@@ -10,6 +11,7 @@ from exporter.credentials import TokenFile
 from exporter.endpoint import ApiPath, Failing, Known, NotOffered, Unknown
 from exporter.errors import RateLimited, Reason
 from exporter.model import GatewayStatus
+from exporter.refresh.pollers import pause
 
 GOOD = a_listing(*keys(2, 1))
 EMPTY_ACCOUNT = a_balance(remaining_quota=0)
@@ -306,3 +308,22 @@ def test_closed_while_everything_is_read_it_ends_at_once_and_publishes_nothing()
 
     assert again.run(close()) == []
     assert (again.published, again.counted, again.client.is_closed) == ([], [], True)
+
+
+@pytest.mark.parametrize("turns", range(6))
+def test_a_pause_that_is_cancelled_at_any_moment_ends_what_waits_for_it(turns):
+    """A loop that lost its cancellation would go on for ever, and a reload would wait for it."""
+
+    async def sleep(_seconds):
+        await asyncio.sleep(0)
+
+    async def play():
+        runtime = SimpleNamespace(sleep=sleep)
+        waiting = asyncio.create_task(pause(1.0, asyncio.Event(), runtime))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        was_under_way = waiting.cancel()
+        await asyncio.wait([waiting])
+        return not was_under_way or waiting.cancelled()
+
+    assert asyncio.run(play())

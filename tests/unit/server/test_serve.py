@@ -65,3 +65,7 @@ def test_four_of_the_largest_response_always_fit():
     ]
 
     assert readers_beyond(readers, 64 * MIB) == readers[:1]
+
+
+def test_where_no_client_reads_none_is_cut():
+    assert readers_beyond([], 64 * MIB) == []

@@ -19,7 +19,7 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 
 def a_site(exposition, **over):
-    """Build a site without a status page over *exposition*."""
+    """Describe a site without a status page over *exposition*."""
     facts = {
         "telemetry_path": "/metrics",
         "read_snapshot": a_snapshot,
@@ -27,14 +27,14 @@ def a_site(exposition, **over):
         "is_alive": lambda: True,
         "has_status_page": False,
     }
-    return Site(exposition=exposition, **facts | over).application()
+    return Site(exposition=exposition, **facts | over)
 
 
 def request(path, *, method="GET", ready=True, headers=None, **over):
     """Ask a site, accepting what *headers* say and nothing else; return the response, with what came on the wire."""
     exposition = Scraped(a_snapshot(an_api_key(name="ключ"))).exposition
     snapshot = Snapshot.of([a_read_state() if ready else a_state()])
-    site = a_site(exposition, read_snapshot=lambda: snapshot, **over)
+    site = a_site(exposition, read_snapshot=lambda: snapshot, **over).application()
 
     async def ask():
         transport = httpx.ASGITransport(site)
@@ -192,6 +192,42 @@ def test_a_reload_by_request_says_every_problem(method, problems, code, text):
     assert (response.status_code, raw.decode()) == (code, text)
 
 
+def test_sixteen_requests_share_a_reload_and_further_ones_are_rejected():
+    exposition = Scraped(a_snapshot()).exposition
+
+    async def play():
+        go_on = asyncio.Event()
+
+        async def reload():
+            await go_on.wait()
+            return ()
+
+        transport = httpx.ASGITransport(a_site(exposition, reload=reload).application())
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            asking = [asyncio.create_task(client.post("/-/reload")) for _ in range(20)]
+            done, _ = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
+            while len(done) < 4:
+                await asyncio.sleep(0)
+                done = {task for task in asking if task.done()}
+            go_on.set()
+            responses = await asyncio.gather(*asking)
+        return sorted(response.status_code for response in responses)
+
+    assert asyncio.run(play()) == [200] * 16 + [503] * 4
+
+
+@pytest.mark.parametrize("path", ["/-/healthy/", "/-/ready/"])
+def test_the_probe_address_redirects_nobody_to_the_host_of_the_request(path):
+    probes = a_site(Scraped(a_snapshot()).exposition).probes()
+
+    async def play():
+        transport = httpx.ASGITransport(probes)
+        async with httpx.AsyncClient(transport=transport, base_url="http://evil.example") as client:
+            return (await client.get(path)).status_code
+
+    assert asyncio.run(play()) == 404
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
 def test_other_methods_do_not_reload(method):
     assert status("/-/reload", method=method) == 405
@@ -232,7 +268,7 @@ def crowd(scenario):
 
     async def run():
         exposition = StuckExposition()
-        transport = httpx.ASGITransport(a_site(exposition, has_status_page=True))
+        transport = httpx.ASGITransport(a_site(exposition, has_status_page=True).application())
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             return await asyncio.wait_for(scenario(exposition, client), 10)
 
