@@ -1,4 +1,4 @@
-# The image of cometapi-exporter: no build tools, no installer, a numeric user without privileges, nothing written at run time.
+# The image of cometapi-exporter: an init, no build tools, no installer, a numeric user without privileges, nothing written at run time.
 #
 #   docker build --build-arg VERSION=0.1.0 --build-arg REVISION="$(git rev-parse HEAD)" -t cometapi-exporter:0.1.0 .
 #   docker run --rm --read-only --cap-drop=ALL --security-opt=no-new-privileges -p 127.0.0.1:10144:10144 cometapi-exporter:0.1.0 --demo
@@ -32,6 +32,12 @@ LABEL org.opencontainers.image.title="cometapi-exporter" \
       org.opencontainers.image.revision="${REVISION}"
 RUN python -m pip uninstall --yes --root-user-action=ignore pip \
     && rm -rf /usr/local/lib/python3.*/ensurepip
+# The first process of a container ignores signals that it does not handle: an init passes them on, and takes in orphans.
+# Not pinned: Debian keeps only the latest build of a package.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends tini \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt /var/log/apt /var/log/dpkg.log
 COPY --from=build /venv /venv
 # For another port or TLS (--web.config.file), set HEALTHCHECK_URL, for example to https://127.0.0.1:10144/-/healthy.
 # Where the web config requires client certificates, the check has none: run with --no-healthcheck.
@@ -43,4 +49,4 @@ USER 65532:65532
 EXPOSE 10144
 HEALTHCHECK --interval=30s --timeout=5s --start-period=15s --retries=3 \
     CMD ["python", "-c", "import os, ssl, urllib.request as u; u.build_opener(u.ProxyHandler({}), u.HTTPSHandler(context=ssl._create_unverified_context())).open(os.environ['HEALTHCHECK_URL'], timeout=4)"]
-ENTRYPOINT ["cometapi-exporter"]
+ENTRYPOINT ["tini", "--", "cometapi-exporter"]

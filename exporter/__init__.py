@@ -16,7 +16,7 @@ each other; import-linter enforces it:
     snapshot           what is known of each account
     key_filter, thresholds, shards  which keys are exposed, when to warn, who reads an account
     credentials, strict_yaml, parsers               the token; YAML; text to value
-    model, errors, files, formatting, workers       what a key is; what can go wrong; the ground
+    model, errors, files, formatting, workers, supervisor    what a key is; what can go wrong; the ground
 
 The path of data: bytes -> cometapi.connections -> answer, wire (Page) -> paging (Listing) ->
 refresh.refresher -> snapshot (AccountState) -> watch.publish -> exposition.rendering ->

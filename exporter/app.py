@@ -35,6 +35,7 @@ from exporter.server.serve import serve
 from exporter.settings.load import Settings
 from exporter.site.routes import Site
 from exporter.snapshot import AccountState
+from exporter.supervisor import READY, STOPPING, Supervisor, find_supervisor
 from exporter.watch import Watch
 from exporter.workers import ResolverExecutor
 
@@ -57,7 +58,8 @@ async def run(settings: Settings, *, load: Callable[[], Settings]) -> None:
     *load* reads the settings again for a reload; it raises SettingsError.
     """
     stop, reload = asyncio.Event(), asyncio.Event()
-    _end_in_time_on_signals(stop)
+    supervisor = find_supervisor(os.environ)
+    _end_in_time_on_signals(stop, supervisor)
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload.set)
     tune_the_interpreter()
     sockets = bind(settings.listen_address)
@@ -86,6 +88,7 @@ async def run(settings: Settings, *, load: Callable[[], Settings]) -> None:
         )
         async with asyncio.TaskGroup() as tasks:
             running = [
+                tasks.create_task(supervisor.show_life(lambda: watch.is_alive)),
                 tasks.create_task(watch.run_refreshes()),
                 tasks.create_task(reloads.run(reload, settings.auto_reload_interval)),
             ]
@@ -93,6 +96,7 @@ async def run(settings: Settings, *, load: Callable[[], Settings]) -> None:
                 tasks.create_task(
                     serve(site.probes(), probe_sockets, stop=stop, limits=Limits(connections=16))
                 )
+            supervisor.tell(READY)
             await serve(site.application(), sockets, stop=stop, web_config=web_config)
             log.info("stopping")
             for task in running:
@@ -100,7 +104,7 @@ async def run(settings: Settings, *, load: Callable[[], Settings]) -> None:
             await reloads.close()
 
 
-def _end_in_time_on_signals(stop: asyncio.Event) -> None:
+def _end_in_time_on_signals(stop: asyncio.Event, supervisor: Supervisor) -> None:
     """On SIGTERM and SIGINT set *stop*, and end the process before 5 s are over in any case.
 
     A plain handler runs also while the event loop is stuck; threads may hang in a resolver or on a
@@ -109,9 +113,14 @@ def _end_in_time_on_signals(stop: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
 
     def end(*_: object) -> None:
+        supervisor.tell(STOPPING)
         last_resort = threading.Timer(LAST_RESORT_SECONDS, os._exit, (0,))
         last_resort.daemon = True
-        last_resort.start()
+        try:
+            last_resort.start()
+        except RuntimeError:
+            # No thread starts any more. The kernel's timer needs none; its signal ends the process.
+            signal.setitimer(signal.ITIMER_REAL, LAST_RESORT_SECONDS)
         loop.call_soon_threadsafe(stop.set)
 
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -186,3 +186,12 @@ def test_the_health_check_passes_at_a_live_exporter_over_tls_too_and_fails_where
         ]
         assert [health_check(url) for url in healthy] == [0, 0, 1]
     assert health_check(f"{plain}/-/healthy") == 1
+
+
+def test_the_image_begins_with_an_init_that_it_installs():
+    *_, image = stages()
+    (entrypoint,) = image.all("ENTRYPOINT")
+    installed = [step for step in image.all("RUN") if "apt-get install" in step]
+
+    assert json.loads(entrypoint) == ["tini", "--", "cometapi-exporter"]
+    assert [step.count(" tini ") for step in installed] == [1]

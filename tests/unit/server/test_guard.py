@@ -259,14 +259,17 @@ def test_guesses_whose_clients_have_gone_are_not_hashed() -> None:
     """Only the one under way ends; the login behind thirty-two waits for that one alone."""
     check = HeldBcrypt()
     counted = []
+    began = threading.Event()
 
     def hash_password(password: bytes, hashed: bytes) -> bool:
         counted.append(password)
+        began.set()
         return check(password, hashed)
 
     async def run() -> bool:
         passwords = Passwords(hash_password)
         guesses = [each for n in range(8) for each in await guess(passwords, f"192.0.2.{n}")]
+        await asyncio.to_thread(began.wait, 10)
         for each in guesses:
             each.cancel()
         await asyncio.wait(guesses)
