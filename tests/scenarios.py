@@ -513,11 +513,9 @@ SCENARIOS = [
         {120: set()},
     ),
     Scenario(
-        "look-alike: it has 8 % of what it had an hour ago",
-        exporter()
-        | account()
-        | key(1, remaining_quota="5000000x60 400000x300", used_quota="500000000x60 504600000x300"),
-        {110: {"KeyQuotaLow 1"}},
+        "look-alike: it has spent 92 % of what it had",
+        exporter() | account() | key(1, **spending(5_000_000, 46_000, 100)),
+        {200: {"KeyQuotaLow 1"}},
     ),
     Scenario(
         "look-alike: its quota was lowered by hand",
