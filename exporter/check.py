@@ -67,7 +67,7 @@ def _balance(state: AccountState) -> str:
         "not available" if state.balance is None else _dollars(state, state.balance.remaining_quota)
     )
     paying = state.subscriptions
-    if paying is None:
+    if paying is None or not paying.is_any_running:
         return wallet
     left = paying.remaining_quota
     if left is None:

@@ -30,6 +30,7 @@ class UnusableReason(StrEnum):
     EXPIRED = "expired"
     EXHAUSTED = "exhausted"
     UNKNOWN_STATUS = "unknown_status"
+    ACCOUNT_DISABLED = "account_disabled"
     ACCOUNT_EXHAUSTED = "account_exhausted"
     GROUP_UNAVAILABLE = "group_unavailable"
 
@@ -88,18 +89,67 @@ def is_other_account(before: int | None, after: int | None) -> bool:
     return before is not None and after is not None and before != after
 
 
-class Subscriptions(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """All running subscriptions of an account taken together.
+class BillingPreference(StrEnum):
+    """Which purse an account pays with first, and whether the other one pays too."""
 
-    *remaining_quota* is None where one of them has no limit; *ends_at* and *resets_at* are the
-    first end and the first reset. *preference* is the account's: `subscription_first`,
-    `wallet_first`, `subscription_only` or `wallet_only`.
+    SUBSCRIPTION_FIRST = "subscription_first"
+    WALLET_FIRST = "wallet_first"
+    SUBSCRIPTION_ONLY = "subscription_only"
+    WALLET_ONLY = "wallet_only"
+
+
+class Subscription(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One running subscription; *remaining_quota* is None where it has no limit.
+
+    *allows_wallet_overflow* tells whether the wallet pays for what the subscription cannot, where
+    the account prefers its subscriptions.
     """
 
     remaining_quota: int | None
     ends_at: int | None = None
     resets_at: int | None = None
-    preference: str = "subscription_first"
+    allows_wallet_overflow: bool = True
+
+
+class Subscriptions(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The running subscriptions of an account, and how it prefers to pay.
+
+    *unreadable* counts the running ones that could not be read. *preference* is None where it is
+    none of the known ones. What is not known makes the sums unknown.
+    """
+
+    running: tuple[Subscription, ...] = ()
+    unreadable: int = 0
+    preference: BillingPreference | None = BillingPreference.SUBSCRIPTION_FIRST
+
+    @property
+    def is_any_running(self) -> bool:
+        """Whether a subscription is running, readable or not."""
+        return bool(self.running) or self.unreadable > 0
+
+    @property
+    def has_unlimited(self) -> bool:
+        """Whether one of them has no limit."""
+        return any(each.remaining_quota is None for each in self.running)
+
+    @property
+    def remaining_quota(self) -> int | None:
+        """What is left in all of them; None where one has no limit, or could not be read."""
+        if self.unreadable or self.has_unlimited:
+            return None
+        return sum(each.remaining_quota or 0 for each in self.running)
+
+    @property
+    def ends_at(self) -> int | None:
+        """When the first of them ends, None where none has an end that is known."""
+        ends = [each.ends_at for each in self.running if each.ends_at is not None]
+        return min(ends, default=None)
+
+    @property
+    def resets_at(self) -> int | None:
+        """When the quota of one is next reset, None where none has a reset that is known."""
+        resets = [each.resets_at for each in self.running if each.resets_at is not None]
+        return min(resets, default=None)
 
 
 class GatewayStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -225,6 +275,11 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     def skipped(self) -> int:
         """How many keys of this listing could not be read."""
         return len(self.unreadable) + self.nameless
+
+
+def group_names(group: str) -> list[str]:
+    """Return the names in a key's *group*: some gateways let a key have several, with commas."""
+    return [name.strip() for name in group.split(",")]
 
 
 def label_text(text: str) -> str:

@@ -4,7 +4,7 @@ Pure: no HTTP, no clock (times are arguments), no metric. Everything is immutabl
 new `Snapshot`, and whoever reads the old one keeps a consistent view.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -35,6 +35,7 @@ from exporter.model import (
     Usage,
     is_other_account,
 )
+from exporter.purses import largest, paying_purses, spendable
 from exporter.thresholds import COMMON, NO_THRESHOLDS, Threshold, Thresholds
 
 DEFAULT_UNITS_PER_USD = 500_000.0
@@ -99,14 +100,14 @@ class Endpoints:
     """What is known of each endpoint of an account.
 
     The value of *groups* maps the groups open to the account to their price factors, None where a
-    factor is not a number. The value of *subscriptions* is None where none is running.
+    factor is not a number.
     """
 
     keys: EndpointState[KeyList] = NOTHING_READ
     balance: EndpointState[Balance] = NOTHING_READ
     status: EndpointState[GatewayStatus] = NOTHING_READ
     groups: EndpointState[Mapping[str, float | None]] = NOTHING_READ
-    subscriptions: EndpointState[Subscriptions | None] = NOTHING_READ
+    subscriptions: EndpointState[Subscriptions] = NOTHING_READ
     usage: EndpointState[Usage] = NOTHING_READ
 
     def by_path(self) -> dict[ApiPath, EndpointState[Any]]:
@@ -144,7 +145,8 @@ class AccountState:
     *monthly_budget_usd* is the account's own, None where there is none.
     With *counts_only* no series per key is exposed. *clock_skew* is how many seconds this machine's
     clock is ahead of the gateway's. *first_refresh_ended* tells whether a refresh has ended, well
-    or badly. *next_refresh_at* is a unix time.
+    or badly. *next_refresh_at* is a unix time. *is_exhausted* tells whether the account can pay for
+    nothing more, whatever its keys have left.
     """
 
     name: str
@@ -160,20 +162,32 @@ class AccountState:
     clock_skew: float | None = None
     first_refresh_ended: bool = False
     next_refresh_at: float | None = None
+    # Computed once a state: it decides about every key.
+    is_exhausted: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        left = self.spendable_quota
+        object.__setattr__(self, "is_exhausted", left is not None and left <= 0)
 
     # How the state changes.
 
     def succeeded(self, reading: Reading) -> "AccountState":
-        """Take over what a refresh listed; what denied its endpoint meanwhile is not offered."""
+        """Take over what a refresh listed; what denied its endpoint meanwhile is not offered.
+
+        What was denied while the refreshes failed is asked for again first: it may have been denied
+        to a rejected token or a banned account.
+        """
         keys = merge(last_known(self.endpoints.keys), reading, self.stale_after_seconds)
         listed = replace(self.endpoints, keys=Known(keys, reading.began))
-        believed = {
-            each.name: endpoint.with_keys_listed(getattr(listed, each.name))
-            for each in fields(listed)
-        }
+        if self.failing is None:
+            believed = {
+                each.name: endpoint.with_keys_listed(getattr(listed, each.name))
+                for each in fields(listed)
+            }
+            listed = Endpoints(**believed)
         return replace(
             self,
-            endpoints=Endpoints(**believed),
+            endpoints=listed,
             key_thresholds=self.thresholds.by_key(keys.keys),
             first_refresh_ended=True,
         )
@@ -259,7 +273,7 @@ class AccountState:
 
     @property
     def subscriptions(self) -> Subscriptions | None:
-        """All running subscriptions taken together; None also where none is running."""
+        """The running subscriptions, and how the account prefers to pay."""
         return value_of(self.endpoints.subscriptions)
 
     @property
@@ -359,27 +373,26 @@ class AccountState:
         return units / self.quota_units_per_usd
 
     @property
-    def spendable_quota(self) -> int | None:
-        """What the account can still pay with, by its preference.
-
-        None where a subscription without limit pays, and where the balance or the subscriptions are
-        unknown: an empty wallet says nothing while a subscription may pay.
-        """
+    def purses(self) -> Sequence[int | None]:
+        """What is left in each purse that may pay for a request; None for no limit or unknown."""
         if is_unknown(self.endpoints.subscriptions):
-            return None
+            return [None]
         wallet = None if self.balance is None else self.balance.remaining_quota
-        paying = self.subscriptions
-        if paying is None or paying.preference == "wallet_only":
-            return wallet
-        if paying.preference == "subscription_only" or paying.remaining_quota is None:
-            return paying.remaining_quota
-        return None if wallet is None else max(wallet, 0) + paying.remaining_quota
+        return paying_purses(wallet, self.subscriptions)
 
     @property
-    def is_exhausted(self) -> bool:
-        """Whether the account can pay for nothing more, whatever its keys have left."""
-        spendable = self.spendable_quota
-        return spendable is not None and spendable <= 0
+    def spendable_quota(self) -> int | None:
+        """What the account can still pay with in all.
+
+        None where a subscription without limit pays, and where a purse that pays is not known: an
+        empty wallet says nothing while a subscription may pay.
+        """
+        return spendable(self.purses)
+
+    @property
+    def largest_purse_quota(self) -> int | None:
+        """What one request can cost at the most; None as for `spendable_quota`."""
+        return largest(self.purses)
 
     def threshold(self, key: ApiKey) -> Threshold:
         """Return what the user set for warnings about *key*."""
@@ -397,6 +410,12 @@ class AccountState:
             return UnusableReason.EXPIRED
         if key.remaining_quota is not None and key.remaining_quota <= 0:
             return UnusableReason.EXHAUSTED
+        return self._reason_of_account(key)
+
+    def _reason_of_account(self, key: ApiKey) -> UnusableReason | None:
+        """Return what stands in the way of a key with which nothing is wrong itself."""
+        if self.failing is Reason.ACCOUNT_DISABLED:
+            return UnusableReason.ACCOUNT_DISABLED
         if self.is_exhausted:
             return UnusableReason.ACCOUNT_EXHAUSTED
         open_groups = self.open_groups

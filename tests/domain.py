@@ -15,9 +15,11 @@ from exporter.model import (
     Amounts,
     ApiKey,
     Balance,
+    BillingPreference,
     GatewayStatus,
     Listing,
     Series,
+    Subscription,
     Subscriptions,
     Usage,
 )
@@ -59,6 +61,17 @@ def a_balance(**over: Any) -> Balance:
     return Balance(
         **({"remaining_quota": 24_997_909, "used_quota": 10_027_091, "requests": 339} | over)
     )
+
+
+def a_subscription(
+    remaining: int | None = 1_000_000,
+    *,
+    preference: BillingPreference | None = BillingPreference.SUBSCRIPTION_FIRST,
+    **over: Any,
+) -> Subscriptions:
+    """Build the subscriptions of an account that has one; *remaining* None is no limit."""
+    one = Subscription(remaining_quota=remaining, **over)
+    return Subscriptions(running=(one,), preference=preference)
 
 
 def a_listing(*listed: ApiKey, unreadable: Iterable[int] = (), **over: Any) -> Listing:

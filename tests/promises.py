@@ -40,6 +40,7 @@ METRICS: dict[str, tuple[str, tuple[str, ...]]] = {
     "cometapi_account_used_quota": ("gauge", ACCOUNT),
     "cometapi_account_requests_total": ("counter", ACCOUNT),
     "cometapi_account_spendable_quota": ("gauge", ACCOUNT),
+    "cometapi_account_largest_purse_quota": ("gauge", ACCOUNT),
     "cometapi_account_subscription_remaining_quota": ("gauge", ACCOUNT),
     "cometapi_account_subscription_end_timestamp_seconds": ("gauge", ACCOUNT),
     "cometapi_account_subscription_reset_timestamp_seconds": ("gauge", ACCOUNT),

@@ -127,8 +127,8 @@ class CometClient:
         """Read the groups open to the account, with their price factors; raises ApiError."""
         return await self._get(token, GROUPS)
 
-    async def read_subscriptions(self, token: Secret) -> Subscriptions | None:
-        """Read all running subscriptions taken together, None where none is running; raises ApiError."""
+    async def read_subscriptions(self, token: Secret) -> Subscriptions:
+        """Read the running subscriptions, and how the account prefers to pay; raises ApiError."""
         return await self._get(token, SUBSCRIPTIONS)
 
     async def read_usage(

@@ -9,14 +9,23 @@ Source: the API's public documentation and the published source of New API, the 
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 from exporter.cometapi.answer import UNDECODABLE, Answer, Envelope, Int64, content
 from exporter.errors import InvalidResponse
-from exporter.model import Amounts, Balance, GatewayStatus, Series, Subscriptions, label_text
+from exporter.model import (
+    Amounts,
+    Balance,
+    BillingPreference,
+    GatewayStatus,
+    Series,
+    Subscription,
+    Subscriptions,
+    label_text,
+)
 
 MOST_GROUPS = 1_000
 
@@ -53,8 +62,10 @@ class _Group(msgspec.Struct):
 class _Terms(msgspec.Struct):
     amount_total: Int64
     amount_used: Int64
-    end_time: Int64 = 0
-    next_reset_time: Int64 = 0
+    end_time: msgspec.Raw = msgspec.Raw()
+    next_reset_time: msgspec.Raw = msgspec.Raw()
+    # Gateways from before this field let the wallet pay.
+    allow_wallet_overflow: bool = True
 
 
 class _Subscription(msgspec.Struct):
@@ -62,10 +73,8 @@ class _Subscription(msgspec.Struct):
 
 
 class _Subscriptions(msgspec.Struct):
-    billing_preference: Literal[
-        "subscription_first", "wallet_first", "subscription_only", "wallet_only"
-    ]
-    subscriptions: Annotated[list[_Subscription], Meta(max_length=MOST_GROUPS)] | None
+    subscriptions: Annotated[list[msgspec.Raw], Meta(max_length=MOST_GROUPS)] | None
+    billing_preference: msgspec.Raw = msgspec.Raw()
 
 
 class _UsageRow(msgspec.Struct):
@@ -87,6 +96,9 @@ _decode_groups = msgspec.json.Decoder(
 _Factor = Annotated[float, Meta(ge=0, le=1e15)]
 _decode_factor: Callable[[msgspec.Raw], float] = msgspec.json.Decoder(_Factor).decode
 _decode_subscriptions = msgspec.json.Decoder(Envelope[_Subscriptions]).decode
+_decode_subscription = msgspec.json.Decoder(_Subscription).decode
+_decode_preference = msgspec.json.Decoder(BillingPreference).decode
+_decode_time = msgspec.json.Decoder(Int64).decode
 _decode_usage = msgspec.json.Decoder(
     Envelope[Annotated[list[_UsageRow], Meta(max_length=MOST_ROWS)] | None]
 ).decode
@@ -135,23 +147,49 @@ def _factor(ratio: msgspec.Raw) -> float | None:
         return None
 
 
-def parse_subscriptions(answer: Answer) -> Subscriptions | None:
-    """Read all running subscriptions taken together; None where none is running."""
+def parse_subscriptions(answer: Answer) -> Subscriptions:
+    """Read the running subscriptions, and how the account prefers to pay.
+
+    A subscription, a time or a preference that cannot be read costs nothing but itself.
+    """
     data = content(answer, _decode_subscriptions)
-    running = [each.subscription for each in data.subscriptions or ()]
-    if not running:
-        return None
-    is_unlimited = any(terms.amount_total == 0 for terms in running)
+    running, unreadable = [], 0
+    for row in data.subscriptions or ():
+        try:
+            running.append(_subscription(_decode_subscription(row).subscription))
+        except UNDECODABLE:
+            unreadable += 1
     return Subscriptions(
-        remaining_quota=None
-        if is_unlimited
-        else sum(max(0, t.amount_total - t.amount_used) for t in running),
-        ends_at=min((terms.end_time for terms in running if terms.end_time > 0), default=None),
-        resets_at=min(
-            (terms.next_reset_time for terms in running if terms.next_reset_time > 0), default=None
-        ),
-        preference=data.billing_preference,
+        running=tuple(running),
+        unreadable=unreadable,
+        preference=_preference(data.billing_preference),
     )
+
+
+def _subscription(terms: _Terms) -> Subscription:
+    # A total of 0 is no limit.
+    left = max(0, terms.amount_total - terms.amount_used) if terms.amount_total else None
+    return Subscription(
+        remaining_quota=left,
+        ends_at=_time(terms.end_time),
+        resets_at=_time(terms.next_reset_time),
+        allows_wallet_overflow=terms.allow_wallet_overflow,
+    )
+
+
+def _preference(raw: msgspec.Raw) -> BillingPreference | None:
+    try:
+        return _decode_preference(raw)
+    except UNDECODABLE:
+        return None
+
+
+def _time(raw: msgspec.Raw) -> int | None:
+    """Return a unix time; None where there is none, or none that can be read."""
+    try:
+        return max(0, _decode_time(raw)) or None
+    except UNDECODABLE:
+        return None
 
 
 def parse_usage(answer: Answer, *, first: int, last: int, by_key: bool) -> dict[Series, Amounts]:

@@ -256,8 +256,10 @@ def _subscriptions(name: str, text: str, read: Callable[[Subscriptions], Value])
     """Make a family of a figure of the account's running subscriptions."""
 
     def of_state(state: AccountState) -> Value:
-        running = state.subscriptions
-        return None if running is None else read(running)
+        found = state.subscriptions
+        if found is None or not found.is_any_running:
+            return None
+        return read(found)
 
     return _account(name, text, of_state)
 
@@ -341,6 +343,11 @@ ACCOUNT_FAMILIES = (
             "Quota units that the account can still spend: wallet, subscriptions or both, by its"
             " preference.",
             lambda state: state.spendable_quota,
+        ),
+        _account(
+            "account_largest_purse_quota",
+            "Quota units that one request can cost at the most: the fullest purse that may pay.",
+            lambda state: state.largest_purse_quota,
         ),
         _subscriptions(
             "account_subscription_remaining_quota",

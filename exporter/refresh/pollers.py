@@ -39,6 +39,23 @@ def slowly(_state: AccountState, _: Moment) -> float:
     return SLOW_SECONDS
 
 
+def with_subscriptions(state: AccountState, now: Moment) -> float:
+    """Read subscriptions with the balance where one is running, or where the account cannot pay.
+
+    The moment at which one ends or is reset is not missed. The times are the gateway's.
+    """
+    found = state.subscriptions
+    if found is None or not (found.is_any_running or state.is_exhausted):
+        return SLOW_SECONDS
+    pace = state.interval_seconds
+    gateway_now = now.unix - (state.clock_skew or 0.0)
+    for moment in (found.ends_at, found.resets_at):
+        if moment is not None and moment > gateway_now:
+            # A second later, so that the gateway has noticed it too.
+            pace = min(pace, moment - gateway_now + 1)
+    return pace
+
+
 class Poller(Protocol):
     """What reads one endpoint."""
 

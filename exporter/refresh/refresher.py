@@ -11,6 +11,7 @@ from dataclasses import replace
 from exporter.cometapi.client import CometClient
 from exporter.endpoint import ApiPath
 from exporter.model import is_other_account
+from exporter.refresh.groups_poller import GroupsPoller
 from exporter.refresh.listing import KeyLister, ListingLoop, without_excluded
 from exporter.refresh.log import RefreshLog
 from exporter.refresh.pollers import (
@@ -20,6 +21,7 @@ from exporter.refresh.pollers import (
     SimplePoller,
     each_interval,
     slowly,
+    with_subscriptions,
 )
 from exporter.refresh.schedule import Runtime
 from exporter.refresh.store import Store
@@ -67,8 +69,8 @@ class Refresher:
         pollers: list[Poller] = [
             SimplePoller(ApiPath.BALANCE, each_interval, client.read_balance),
             SimplePoller(ApiPath.STATUS, slowly, client.read_status),
-            SimplePoller(ApiPath.GROUPS, slowly, client.read_groups),
-            SimplePoller(ApiPath.SUBSCRIPTIONS, slowly, client.read_subscriptions),
+            GroupsPoller(client.read_groups),
+            SimplePoller(ApiPath.SUBSCRIPTIONS, with_subscriptions, client.read_subscriptions),
         ]
         if account.usage == "off":
             return pollers
@@ -136,6 +138,9 @@ class Refresher:
         await self.access.store.close()
         await self.client.aclose()
 
+    def _poll(self, path: ApiPath) -> PollLoop:
+        return next(poll for poll in self.polls if poll.poller.path is path)
+
     def _with_labels(self, state: AccountState) -> AccountState:
         for poll in self.polls:
             if isinstance(poll.poller, UsagePoller):
@@ -152,6 +157,8 @@ class Refresher:
             is_due_now = poll.poller.is_due(after) and not poll.poller.is_due(before)
             if has_recovered or is_other or is_due_now:
                 poll.wake()
+        if after.is_exhausted and not before.is_exhausted:
+            self._poll(ApiPath.SUBSCRIPTIONS).wake()
 
 
 def initial_state(account: Account) -> AccountState:

@@ -14,13 +14,14 @@ from domain import (
     a_read_state,
     a_reading,
     a_state,
+    a_subscription,
     an_api_key,
     failure,
 )
 
 from exporter.check import report as coloured
 from exporter.errors import Reason
-from exporter.model import GatewayStatus, Subscriptions
+from exporter.model import GatewayStatus
 
 
 def a_failed_state(reason, **over):
@@ -112,7 +113,7 @@ def test_a_subscription_pays_too_and_is_shown(left, shown):
     state = a_read_state(
         an_api_key(),
         balance=a_balance(remaining_quota=0),
-        subscriptions=Subscriptions(remaining_quota=left),
+        subscriptions=a_subscription(left),
     )
 
     assert cells(state, "balance", "usable", "result") == (f"0.00 USD + {shown}", "1", "up")

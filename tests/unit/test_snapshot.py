@@ -10,6 +10,7 @@ from domain import (
     a_read_state,
     a_reading,
     a_state,
+    a_subscription,
     an_api_key,
     failure,
     keys,
@@ -19,7 +20,7 @@ from domain import (
 
 from exporter.endpoint import ApiPath, NotOffered, Unknown
 from exporter.errors import Reason
-from exporter.model import GatewayStatus, Subscriptions, Usage
+from exporter.model import BillingPreference, GatewayStatus, Subscriptions, UnusableReason, Usage
 from exporter.snapshot import Snapshot
 
 
@@ -102,7 +103,7 @@ def test_the_users_factor_wins_then_the_gateways_then_the_familys(configured, re
 
 
 def paying(remaining, preference):
-    return Subscriptions(remaining_quota=remaining, preference=preference)
+    return a_subscription(remaining, preference=BillingPreference(preference))
 
 
 @pytest.mark.parametrize(
@@ -292,7 +293,7 @@ def test_every_value_grows_old_by_its_own_age():
 
 def test_with_unknown_subscriptions_an_empty_wallet_is_no_empty_account():
     never_read = a_state().answered(ApiPath.BALANCE, a_balance(remaining_quota=0), a_moment())
-    none_running = never_read.answered(ApiPath.SUBSCRIPTIONS, None, a_moment())
+    none_running = never_read.answered(ApiPath.SUBSCRIPTIONS, Subscriptions(), a_moment())
 
     assert (never_read.spendable_quota, never_read.is_exhausted) == (None, False)
     assert (none_running.spendable_quota, none_running.is_exhausted) == (0, True)
@@ -364,3 +365,16 @@ def test_a_changed_account_leaves_the_old_snapshot_and_the_order_as_they_were():
 
     assert list(later.accounts) == ["b", "a"]
     assert before.accounts["b"].keys == ()
+
+
+def test_keys_of_a_banned_account_are_not_usable_until_it_is_read_again():
+    """What is wrong with a key itself is said first."""
+    read = a_read_state(an_api_key(id=1), an_api_key(id=2, status=2), groups={})
+    banned = read.failed(failure(Reason.ACCOUNT_DISABLED), NOW + 60)
+    again = after(banned, a_listing(*banned.keys))
+
+    assert [banned.unusable_reason(key, NOW) for key in banned.keys] == [
+        UnusableReason.DISABLED,
+        UnusableReason.ACCOUNT_DISABLED,
+    ]
+    assert again.unusable_reason(again.keys[1], NOW) is None

@@ -26,7 +26,15 @@ from exporter.errors import (
     TooManyKeys,
     Unauthorized,
 )
-from exporter.model import Amounts, Balance, GatewayStatus, Listing, Series
+from exporter.model import (
+    Amounts,
+    Balance,
+    BillingPreference,
+    GatewayStatus,
+    Listing,
+    Series,
+    Subscriptions,
+)
 
 TOKEN = Secret(CANARY_TOKEN)
 NULL_PAGE = {"success": True, "message": "", "data": None}
@@ -471,7 +479,7 @@ def test_more_keys_than_allowed_fail_as_soon_as_they_have_come():
             CometClient.read_subscriptions,
             "/api/subscription/self",
             {"billing_preference": "wallet_first", "subscriptions": None},
-            None,
+            Subscriptions(preference=BillingPreference.WALLET_FIRST),
             id="no subscription",
         ),
     ],

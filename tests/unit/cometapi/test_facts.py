@@ -14,7 +14,14 @@ from exporter.cometapi.facts import (
     parse_usage,
 )
 from exporter.errors import InvalidResponse
-from exporter.model import Amounts, Balance, Series, Subscriptions
+from exporter.model import (
+    Amounts,
+    Balance,
+    BillingPreference,
+    Series,
+    Subscription,
+    Subscriptions,
+)
 
 MISSING = "(missing)"
 
@@ -89,7 +96,54 @@ def test_a_subscription_without_times_is_read_and_an_overdrawn_one_has_nothing_l
     )
 
     assert parse_subscriptions(an_answer(data)) == Subscriptions(
-        remaining_quota=0, preference="wallet_only"
+        running=(Subscription(remaining_quota=0),), preference=BillingPreference.WALLET_ONLY
+    )
+
+
+def subscriptions(*rows, preference='"subscription_first"'):
+    """Read the running subscriptions *rows*, each the JSON of its terms."""
+    shown = ", ".join(f'{{"subscription": {row}}}' for row in rows)
+    data = f'{{"billing_preference": {preference}, "subscriptions": [{shown}]}}'
+    return parse_subscriptions(an_answer(data))
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        '{"amount_total": 5.5, "amount_used": 1}',
+        '{"amount_total": 5, "amount_used": 0.25}',
+        '{"amount_total": null, "amount_used": 1}',
+        '{"amount_used": 1}',
+        "7",
+    ],
+    ids=["a fraction in all", "a fraction used", "null", "missing", "no object"],
+)
+def test_a_subscription_that_cannot_be_read_costs_itself_and_makes_the_sum_unknown(terms):
+    found = subscriptions('{"amount_total": 9, "amount_used": 2, "end_time": 70}', terms)
+
+    assert (len(found.running), found.unreadable, found.is_any_running) == (1, 1, True)
+    assert (found.remaining_quota, found.ends_at) == (None, 70)
+
+
+@pytest.mark.parametrize("time", ['"soon"', "null", "-1", "0", "[1]", "1.5"])
+def test_a_time_of_a_subscription_that_cannot_be_read_costs_itself(time):
+    terms = (
+        f'{{"amount_total": 9, "amount_used": 2, "end_time": {time}, "next_reset_time": {time}}}'
+    )
+
+    assert subscriptions(terms) == Subscriptions(running=(Subscription(remaining_quota=7),))
+
+
+@pytest.mark.parametrize("preference", ['"by_moon_phase"', "null", "7", '""', "{}"])
+def test_a_preference_that_is_none_of_the_known_ones_is_not_known(preference):
+    found = subscriptions('{"amount_total": 9, "amount_used": 2}', preference=preference)
+
+    assert found == Subscriptions(running=(Subscription(remaining_quota=7),), preference=None)
+
+
+def test_the_preference_is_kept_where_no_subscription_is_running():
+    assert subscriptions(preference='"subscription_only"') == Subscriptions(
+        preference=BillingPreference.SUBSCRIPTION_ONLY
     )
 
 

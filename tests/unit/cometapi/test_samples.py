@@ -60,7 +60,7 @@ def what_comes_of(case: Path, answer: Answer) -> dict:
     try:
         for prefix, parse in PARSERS.items():
             if case.name.startswith(prefix):
-                return {prefix: msgspec.to_builtins(parse(answer))}
+                return {prefix: json.loads(msgspec.json.encode(parse(answer)))}
         page = parse_page(answer)
     except ApiError as error:
         return {"reason": error.reason.value}

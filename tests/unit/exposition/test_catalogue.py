@@ -9,6 +9,7 @@ from domain import (
     a_reading,
     a_snapshot,
     a_state,
+    a_subscription,
     an_api_key,
     failure,
     withdrawn,
@@ -18,7 +19,7 @@ from scraped import Scraped
 
 from exporter.errors import Reason
 from exporter.exposition.catalogue import SNAPSHOT_FAMILIES
-from exporter.model import GatewayStatus, MonthRow, Subscriptions, Usage, UsageRow
+from exporter.model import GatewayStatus, MonthRow, Usage, UsageRow
 from exporter.patterns import Pattern
 from exporter.snapshot import Snapshot
 from exporter.thresholds import Threshold
@@ -29,7 +30,7 @@ ALWAYS = {
     "cometapi_exporter_skipped_keys",
     "cometapi_exporter_excluded_keys",
 }
-SUBSCRIPTIONS = Subscriptions(remaining_quota=70, ends_at=NOW + 80, resets_at=NOW + 90)
+SUBSCRIPTIONS = a_subscription(70, ends_at=NOW + 80, resets_at=NOW + 90)
 
 
 def a_full_state(name="main"):
@@ -94,6 +95,7 @@ def test_what_an_account_can_still_spend_and_the_facts_of_its_gateway_are_expose
     snapshot = Snapshot.of([a_full_state()])
     names = (
         "account_spendable_quota",
+        "account_largest_purse_quota",
         "account_subscription_remaining_quota",
         "account_subscription_end_timestamp_seconds",
         "account_subscription_reset_timestamp_seconds",
@@ -103,6 +105,7 @@ def test_what_an_account_can_still_spend_and_the_facts_of_its_gateway_are_expose
 
     assert [value(snapshot, f"cometapi_{name}") for name in names] == [
         24_997_979,
+        24_997_909,
         70,
         NOW + 80,
         NOW + 90,

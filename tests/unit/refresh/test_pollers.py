@@ -4,13 +4,14 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
-from domain import NOW, a_balance, a_listing, failure, keys, not_offered
+from domain import NOW, a_balance, a_listing, a_subscription, failure, keys, not_offered
 from stage import VirtualRuntime, asked, stage
 
 from exporter.credentials import TokenFile
 from exporter.endpoint import ApiPath, Failing, Known, NotOffered, Unknown
 from exporter.errors import RateLimited, Reason
-from exporter.model import GatewayStatus
+from exporter.model import GatewayStatus, Subscriptions
+from exporter.refresh.groups_poller import GroupsPoller
 from exporter.refresh.pollers import pause
 
 GOOD = a_listing(*keys(2, 1))
@@ -19,7 +20,7 @@ ALL = {
     ApiPath.BALANCE: a_balance(),
     ApiPath.STATUS: GatewayStatus(version="v1"),
     ApiPath.GROUPS: {"vip": 1.0},
-    ApiPath.SUBSCRIPTIONS: None,
+    ApiPath.SUBSCRIPTIONS: Subscriptions(),
 }
 
 
@@ -53,7 +54,7 @@ def test_each_endpoint_has_its_own_pace():
     played = stage(GOOD, values=dict(ALL), runtime=VirtualRuntime())
     played.run_for(1_199)
 
-    assert [asked(played, path) for path in ALL] == [20, 2, 2, 2]
+    assert [asked(played, path) for path in ALL] == [20, 2, 7, 2]
 
 
 def test_an_endpoint_that_is_not_offered_is_asked_for_again_after_an_hour():
@@ -143,7 +144,7 @@ def test_what_was_asked_for_another_account_changes_nothing():
         await played.refresher.polls[0].read()
         return {"of the former account": 1.0}
 
-    loop.poller = type(loop.poller)(ApiPath.GROUPS, loop.poller.pace, read_groups)
+    loop.poller = GroupsPoller(read_groups)
     played.run(loop.read())
 
     assert isinstance(played.state.endpoints.groups, Unknown)
@@ -327,3 +328,65 @@ def test_a_pause_that_is_cancelled_at_any_moment_ends_what_waits_for_it(turns):
         return not was_under_way or waiting.cancelled()
 
     assert asyncio.run(play())
+
+
+def test_subscriptions_are_read_with_the_balance_while_one_is_running():
+    values = {**ALL, ApiPath.SUBSCRIPTIONS: a_subscription(5)}
+    played = stage(GOOD, values=values, runtime=VirtualRuntime())
+    played.run_for(599)
+
+    assert asked(played, ApiPath.SUBSCRIPTIONS) == asked(played, ApiPath.BALANCE) == 10
+
+
+def test_subscriptions_of_an_account_that_cannot_pay_are_read_with_the_balance():
+    """So that a new subscription counts within an interval."""
+    runtime = VirtualRuntime()
+    played = stage(GOOD, values=dict(ALL), runtime=runtime)
+    began, was_empty = runtime.ticks, []
+
+    def run_empty(at):
+        if at > began + 100:
+            played.client.values[ApiPath.BALANCE] = EMPTY_ACCOUNT
+        if at > began + 250:
+            was_empty.append(played.state.is_exhausted)
+            played.client.values[ApiPath.SUBSCRIPTIONS] = a_subscription(5)
+
+    runtime.on_wake = run_empty
+    played.run_for(310)
+
+    assert was_empty[0]
+    assert not played.state.is_exhausted
+
+
+@pytest.mark.parametrize("moment", ["ends_at", "resets_at"])
+@pytest.mark.parametrize("skew", [None, 0.0, 40.0, -40.0])
+def test_subscriptions_are_read_at_the_moment_at_which_one_ends_or_is_reset(moment, skew):
+    """The moment is one of the gateway's clock."""
+    values = {**ALL, ApiPath.SUBSCRIPTIONS: a_subscription(5, **{moment: NOW + 100})}
+    played = stage(GOOD, values=values, runtime=VirtualRuntime(), interval=600.0)
+    played.client.dialect.clock_skew = skew
+    played.refreshes(1)
+    played.runtime.pass_by(-60)
+
+    assert played.poll(ApiPath.SUBSCRIPTIONS) == 101 + (skew or 0.0)
+
+
+def test_a_moment_that_has_passed_does_not_hurry():
+    values = {**ALL, ApiPath.SUBSCRIPTIONS: a_subscription(5, ends_at=NOW - 1, resets_at=NOW)}
+    played = stage(GOOD, values=values, interval=600.0)
+
+    assert played.poll(ApiPath.SUBSCRIPTIONS) == 600
+
+
+def test_what_was_denied_to_a_rejected_token_is_asked_for_again_before_it_is_believed():
+    """Older gateways deny everything to a wrong token by `success: false`."""
+    refused = failure(Reason.REJECTED)
+    played = stage(refused, GOOD, values=dict.fromkeys(ALL, refused))
+    played.refreshes(1)
+    played.poll_all()
+    played.client.values = {**ALL, ApiPath.BALANCE: EMPTY_ACCOUNT}
+    played.poll(ApiPath.BALANCE)
+    played.refreshes(1)
+
+    assert isinstance(played.state.endpoints.subscriptions, Unknown)
+    assert not played.state.is_exhausted

@@ -15,6 +15,7 @@ from domain import (
     a_read_state,
     a_snapshot,
     a_state,
+    a_subscription,
     an_api_key,
     failure,
     withdrawn,
@@ -22,7 +23,7 @@ from domain import (
 from starlette.applications import Starlette
 
 from exporter.errors import Reason
-from exporter.model import Spending, Subscriptions, Usage
+from exporter.model import Spending, Usage
 from exporter.site.api_endpoint import KeysApi
 from exporter.site.concurrency import ConcurrencyLimiter
 from exporter.site.status_page import StatusPage, static_files
@@ -158,7 +159,7 @@ def test_the_name_of_a_key_leads_to_its_view():
 
 
 def with_subscriptions(remaining):
-    return a_read_state(subscriptions=Subscriptions(remaining_quota=remaining))
+    return a_read_state(subscriptions=a_subscription(remaining))
 
 
 def test_an_account_says_its_gateway_money_age_and_next_refresh():
@@ -183,11 +184,11 @@ def test_an_account_says_its_gateway_money_age_and_next_refresh():
             ["not available", "0 of 0", "0 seconds ago", "in progress"],
         ),
         (
-            a_read_state(subscriptions=Subscriptions(remaining_quota=500_000)),
+            a_read_state(subscriptions=a_subscription(500_000)),
             ["subscriptions: $1.00 left"],
         ),
         (
-            a_read_state(subscriptions=Subscriptions(remaining_quota=None)),
+            a_read_state(subscriptions=a_subscription(None)),
             ["subscriptions: no limit"],
         ),
     ],
