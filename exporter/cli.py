@@ -1,4 +1,6 @@
-"""Read the command line, run, and return an exit code: 0 success, 1 runtime error, 2 invalid configuration.
+"""Read the command line, run, and return an exit code.
+
+0 is success, 1 a runtime error, 2 an invalid configuration.
 
 Talks to: click and the terminal. What an option means is for `settings`, what is done for `app`.
 """
@@ -28,11 +30,18 @@ from exporter.settings.options import MODES, OPTIONS, TOKEN_VARIABLE, Option, mo
 from exporter.workers import NoThread, Threads
 
 DONE, FAILED, WRONG_SETTINGS = 0, 1, 2
+# With the dashes, shorter than any access token.
+LONGEST_QUOTED = 20
+NO_TOKEN_HERE = (
+    "a token never belongs on the command line, where ps shows it: set the variable "
+    f"{TOKEN_VARIABLE}, or --cometapi.access-token-file to the file that has it"
+)
 
 INTRODUCTION = f"""Prometheus exporter for the API keys of CometAPI and New API accounts.
 
-The access token comes from the variable {TOKEN_VARIABLE} or from a file, never from a flag, because flags are visible
-in ps. All other options can be set by flag or environment variable (in brackets); flags take precedence."""
+The access token comes from the variable {TOKEN_VARIABLE} or from a file, never from a flag,
+because flags are visible in ps. All other options can be set by flag or environment variable (in
+brackets); flags take precedence."""
 
 
 class _Command(click.Command):
@@ -83,7 +92,7 @@ def command() -> click.Command:
                 for name, text in MODES.items()
             ),
         ],
-        context_settings={"max_content_width": 100, "help_option_names": ["--help"]},
+        context_settings={"max_content_width": 100, "help_option_names": ["--help", "-h"]},
     )
     python = sys.version.split()[0]
     return click.version_option(__version__, message=f"%(prog)s %(version)s (Python {python})")(
@@ -98,11 +107,7 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
             list(arguments), prog_name="cometapi-exporter", standalone_mode=False
         )
     except click.ClickException as error:
-        # What was written is not quoted: it may be a token that was pasted.
-        if "extra argument" in error.format_message():
-            error = click.UsageError(
-                "only flags are expected; a token never belongs on the command line"
-            )
+        error = _without_secrets(error)
         with contextlib.suppress(OSError):
             error.show()
         return WRONG_SETTINGS
@@ -112,6 +117,18 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     if not isinstance(given, dict):
         return DONE
     return _run(given, environ, arguments)
+
+
+def _without_secrets(error: click.ClickException) -> click.ClickException:
+    """Return *error*, or one that does not quote what may be a token."""
+    if isinstance(error, click.NoSuchOption):
+        if "token" in error.option_name:
+            return click.UsageError(NO_TOKEN_HERE)
+        if not error.possibilities and len(error.option_name) > LONGEST_QUOTED:
+            return click.UsageError("No such option. --help lists all.")
+    if "extra argument" in error.format_message():
+        return click.UsageError(f"only flags are expected; {NO_TOKEN_HERE}")
+    return error
 
 
 def _run(given: Mapping[str, Any], environ: Mapping[str, str], arguments: Sequence[str]) -> int:
@@ -140,11 +157,22 @@ def _run(given: Mapping[str, Any], environ: Mapping[str, str], arguments: Sequen
             "a file that the settings name could not be read in time: does its mount answer?"
         )
     set_up_logs("error" if chosen == ["check"] else settings.log_level, settings.log_format)
+    _warn(settings, in_log=not chosen)
     try:
         return _do(chosen, settings, load, arguments)
     except (StartError, ListenError) as error:
         structlog.get_logger().error("cannot start", error=str(error))
         return FAILED
+
+
+def _warn(settings: Settings, *, in_log: bool) -> None:
+    """Tell what is probably a mistake: in the log of a server, else on standard error."""
+    for warning in settings.warnings:
+        if in_log:
+            log = structlog.get_logger()
+            log.warning("check this setting", setting=warning.source, detail=warning.text)
+        else:
+            _complain(f"Warning: {warning}")
 
 
 def _do(
@@ -173,7 +201,7 @@ def _complain(text: str, code: int = FAILED) -> int:
 
 
 def _write(text: str) -> int:
-    """Write *text* to standard output, in UTF-8 whatever the locale says, and return the exit code."""
+    """Write *text* to standard output and return the exit code; UTF-8 whatever the locale is."""
     try:
         click.echo(text.encode(errors="replace"), nl=not text.endswith("\n"))
         os.fstat(1)
@@ -183,7 +211,10 @@ def _write(text: str) -> int:
 
 
 def _cannot_write(error: OSError) -> int:
-    """Say why, unless the reader has seen enough, and keep Python from complaining about it again at the end."""
+    """Say why, unless the reader has seen enough.
+
+    Standard output is closed, so that Python does not complain about it again at its end.
+    """
     if not isinstance(error, BrokenPipeError):
         _complain(f"cannot write to standard output: {error.strerror}")
     with contextlib.suppress(OSError):
@@ -213,7 +244,7 @@ def _check(settings: Settings, arguments: Sequence[str]) -> int:
 
 
 def _page_counter() -> Callable[[], None]:
-    """Return what shows on a terminal how many pages were read so far; elsewhere it shows nothing."""
+    """Return a function to call for each page, which counts them on a terminal."""
     pages = itertools.count(1)
     if not os.isatty(2):
         return lambda: None

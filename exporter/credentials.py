@@ -7,7 +7,7 @@ here quotes what was read.
 
 import errno
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
@@ -50,9 +50,9 @@ class Secret:
 
 
 def checked_token(text: str, where: str) -> Secret:
-    """Return the token in *text*, without the white space and the byte order mark that editors leave around it.
+    """Return the token in *text*, without the white space and the byte order mark around it.
 
-    Raises Unauthorized, naming *where* but never the text, for one that is empty, is no access
+    Editors leave these there. Raises Unauthorized for one that is empty, is no access
     token by its looks or cannot be sent in a header.
     """
     token = text.removeprefix("\ufeff").strip()
@@ -66,9 +66,15 @@ def checked_token(text: str, where: str) -> Secret:
     elif _NAME_BEFORE.match(token):
         problem = "begins with NAME=: leave the name out, the file is the token alone"
     elif not _FIT_FOR_A_HEADER.fullmatch(token):
-        problem = "contains spaces, line breaks, control or non-ASCII characters: copy it again, as one line"
+        problem = (
+            "contains spaces, line breaks, control or non-ASCII characters: "
+            "copy it again, as one line"
+        )
     elif token.startswith("sk-"):
-        problem = "starts with sk-: that looks like an API key; the exporter needs the account's personal access token"
+        problem = (
+            "starts with sk-: that looks like an API key; "
+            "the exporter needs the account's personal access token"
+        )
     if problem:
         raise Unauthorized(f"the access token in {where} {problem}")
     return Secret(token)
@@ -88,17 +94,24 @@ class LiteralToken:
 
 @dataclass(frozen=True, slots=True)
 class TokenFile:
-    """A token in a file, re-read on every refresh so that it can be rotated without a restart."""
+    """A token in a file, read again at every refresh so that you can rotate it without a restart.
+
+    *shown* is how messages name the file, "" for its path.
+    """
 
     path: Path
+    shown: str = field(default="", compare=False)
 
     @property
     def origin(self) -> str:
         """Where the token comes from, for messages."""
-        return f"the file {self.path}"
+        return f"the file {self.shown or self.path}"
 
     def read(self) -> Secret:
-        """Return the token; raises Unauthorized where it cannot be used, ApiError where the machine has a shortage."""
+        """Return the token.
+
+        Raises Unauthorized where it cannot be used, ApiError where this machine has a shortage.
+        """
         try:
             text = read_file(self.path, _LARGEST_TOKEN_FILE).decode("utf-8")
         except OSError as error:

@@ -24,7 +24,7 @@ _FLAG = re.compile(r"--(?:cometapi\.|(collect\.|keys\.))([a-z-]+)(?: \([A-Z_]+\)
 
 
 class Reason(StrEnum):
-    """Why a refresh did not succeed; *advice* says what to do about it, for people, and names flags."""
+    """Why a refresh did not succeed; *advice* tells people what to do, and names flags."""
 
     advice: str
 
@@ -87,7 +87,7 @@ class Reason(StrEnum):
 
 
 def fix(reason: Reason, *, in_file: bool) -> str:
-    """Return what to do about *reason*; *in_file* names the settings of the file instead of flags."""
+    """Return what to do about *reason*; *in_file* names settings of the file instead of flags."""
     if not in_file:
         return reason.advice
     return _FLAG.sub(lambda flag: (flag[1] or "") + flag[2].replace("-", "_"), reason.advice)
@@ -114,7 +114,9 @@ class StartError(ExporterError):
 
 
 class ApiError(ExporterError):
-    """A failed exchange with the API; its text never holds anything the API or the user sent as free text.
+    """A failed exchange with the API.
+
+    Its text never holds anything that the API or the user sent as free text.
 
     *retry_after* is the pause that the gateway asked for in seconds, None where it asked for none.
     *denies_endpoint* tells whether gateways respond like this for an endpoint that they do not
@@ -140,7 +142,10 @@ class ApiError(ExporterError):
         self.denies_endpoint = denies_endpoint
 
     def without_traceback(self) -> Self:
-        """Let go of the frames it came through: they hold whole answers, in cycles that only a full collection ends."""
+        """Return the error without the frames that it passed through.
+
+        These hold whole responses, in cycles that only a full garbage collection ends.
+        """
         self.__context__ = None
         return self.with_traceback(None)
 

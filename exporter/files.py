@@ -15,7 +15,23 @@ LARGEST_TEXT = 1024 * 1024
 # A bundle of all public certificate authorities has about a quarter of a megabyte.
 LARGEST_CERTIFICATES = 16 * 1024 * 1024
 
+# Shorter than any access token of a gateway, longer than most names of files.
+LONGEST_SHOWN_NAME = 20
+
 Identity = tuple[int, ...] | None
+
+
+def shown_path(path: Path, written: str) -> str:
+    """Return *path* for a message, or only its length where *written* may be a token.
+
+    *written* is what the user wrote for it. A path whose file or folder exists is shown, so that a
+    typing error can be seen.
+    """
+    names_a_folder = str(Path(written).parent) != "." and path.parent != Path("/")
+    is_near = names_a_folder and os.path.isdir(path.parent)  # noqa: PTH112 - Path raises for long names
+    if len(written) < LONGEST_SHOWN_NAME or is_near or os.path.lexists(path):
+        return str(path)
+    return f"(a path of {len(written)} characters, not shown because it may be a token)"
 
 
 def read_file(path: Path, limit: int) -> bytes:
@@ -24,13 +40,16 @@ def read_file(path: Path, limit: int) -> bytes:
     Raises OSError, with `strerror` for people.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         mode = os.fstat(descriptor).st_mode
         if stat.S_ISDIR(mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if not stat.S_ISREG(mode):
             raise OSError(errno.EINVAL, "not a regular file", str(path))
-        return file.read(limit)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(limit)
+    finally:
+        os.close(descriptor)
 
 
 def read_text(path: Path) -> str:

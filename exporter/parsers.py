@@ -29,6 +29,8 @@ _SECONDS = {
 }
 # An access token has 28 characters or more, and nobody takes a password this short for safe.
 LONGEST_QUOTED = 12
+# Long enough for every name that a person gives, short enough for a table.
+LONGEST_ACCOUNT_NAME = 100
 # Longer than any duration that a person writes; bounds the numbers that are multiplied.
 LONGEST_DURATION_TEXT = 30
 _DURATION = re.compile("".join(rf"(?:(?P<{unit}>[0-9]+){unit})?" for unit in _SECONDS))
@@ -56,6 +58,15 @@ def path(text: str) -> Path:
             "expected the path of a file, got none or characters that a path cannot contain"
         )
     return Path(text)
+
+
+def account_name(text: str) -> str:
+    """Return the name of an account, which becomes a label and a column of tables."""
+    if not text or len(text) > LONGEST_ACCOUNT_NAME or not text.isprintable():
+        raise ValueError(
+            f"expected 1 to {LONGEST_ACCOUNT_NAME} printable characters: it becomes a label"
+        )
+    return text
 
 
 def pattern(text: str) -> Pattern:

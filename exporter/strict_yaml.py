@@ -16,12 +16,37 @@ from exporter.problems import Problem
 
 T = TypeVar("T")
 
-# The longest field has 23 characters. What is much longer may be a token in the wrong place.
-LONGEST_KEY = 60
+# The longest field has 27 characters.
+LONGEST_FIELD = 30
+# A field, or what somebody took for one: words. A token has no parts of this length in letters.
+FIELD = re.compile(r"[A-Za-z]{1,16}([_-][A-Za-z]{1,16})*")
+# What is shorter than this is no token.
+LONGEST_HARMLESS = 12
 NULLS = frozenset({"", "~", "null", "Null", "NULL"})
-# A name from the file. PyYAML's '<token>' and single characters may be shown.
-QUOTED_WORD = re.compile(r"'[\w!-]{2,}'")
+MERGE = "<<"
 NOTHING_REFUSED: Mapping[str, str] = MappingProxyType({})
+# How PyYAML begins to say what is wrong, and what that means. Source: yaml/scanner.py, parser.py
+# and composer.py of PyYAML 6.
+MISTAKES = (
+    ("found character '\\t'", "a tab: indent with blanks"),
+    ("found character", "a value that begins with a reserved character: put it in quotes"),
+    ("could not find expected ':'", "no value: write a blank after the colon"),
+    (
+        "mapping values are not allowed",
+        "a colon too many: put the value in quotes, or check the indentation and the line before",
+    ),
+    ("sequence entries are not allowed", "a list in the line of its name: begin it on a new line"),
+    ("expected <block end>", "the indentation does not fit the lines before"),
+    ("expected ',' or", "a bracket that begins here does not end"),
+    ("found unexpected end of stream", "a quote that begins here does not end"),
+    ("found undefined alias", "an alias (*) whose anchor (&) does not exist"),
+    ("second occurrence", "an anchor (&) that exists already"),
+    ("found unconstructable recursive node", "an alias inside of its own anchor"),
+    ("found unknown escape", "no such escape sequence: use single quotes"),
+    ("but found another document", "a second document: write everything into the first"),
+)
+# PyYAML notices these only after the place where they begin.
+BEGINS_EARLIER = ("could not find expected ':'", "expected ',' or", "found unexpected end")
 
 
 class YamlError(Exception):
@@ -33,20 +58,44 @@ class YamlError(Exception):
 
 
 class _Loader(yaml.BaseLoader):
-    """YAML where every scalar is text and no key comes twice."""
+    """YAML where every scalar is text, no field is set twice, and mappings can be merged."""
 
     def construct_mapping(
         self,
         node: yaml.MappingNode,
         deep: bool = False,  # noqa: FBT001, FBT002 - PyYAML's signature
     ) -> dict[Any, Any]:
-        """Construct as PyYAML does, but reject a key that comes twice."""
-        mapping = super().construct_mapping(node, deep)
-        if len(mapping) < len(node.value):
-            raise yaml.constructor.ConstructorError(
-                None, None, "a key comes twice", node.start_mark
-            )
-        return mapping
+        """Construct a mapping; its own fields take precedence over those of a merge key (<<)."""
+        own: dict[Any, Any] = {}
+        inherited: dict[Any, Any] = {}
+        for field, value_node in node.value:
+            name = self.construct_object(field, deep=deep)
+            if not isinstance(name, str):
+                raise _at("the name of a field must be text", field)
+            if name in own or (name == MERGE and inherited):
+                raise _at(f"{shown_field(name)} is set twice", field)
+            value = self.construct_object(value_node, deep=deep)
+            if name == MERGE:
+                inherited = _merged(value, value_node)
+            else:
+                own[name] = value
+        return {**inherited, **own}
+
+
+def _merged(value: object, node: yaml.Node) -> dict[Any, Any]:
+    """Return the fields of the mapping, or the list of mappings, after a merge key."""
+    merged: dict[Any, Any] = {}
+    mappings = value if isinstance(value, list) else [value]
+    # Of a list, the first mapping takes precedence.
+    for mapping in reversed(mappings):
+        if not isinstance(mapping, dict):
+            raise _at("a merge key (<<) requires a mapping, or a list of them", node)
+        merged.update(mapping)
+    return merged
+
+
+def _at(text: str, node: yaml.Node) -> YamlError:
+    return YamlError([f"not valid YAML: line {node.start_mark.line + 1}: {text}"])
 
 
 def load_yaml(text: str) -> object:
@@ -54,14 +103,36 @@ def load_yaml(text: str) -> object:
     try:
         # The base loader makes nothing but texts, lists and mappings.
         return yaml.load(text, Loader=_Loader)  # noqa: S506
-    except yaml.MarkedYAMLError as exc:
-        # str(exc) would quote the line, with its secrets.
-        mark = exc.problem_mark or exc.context_mark
-        where = f" near line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        what = QUOTED_WORD.sub("…", exc.problem or exc.context or "")
-        raise YamlError([f"not valid YAML: {what}{where}"]) from None
+    except yaml.MarkedYAMLError as error:
+        raise YamlError([f"not valid YAML: {_mistake(error)}"]) from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise YamlError([f"not valid YAML: line {line}: a control character"]) from None
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError):
-        raise YamlError(["not valid YAML: a character or a nesting that cannot be read"]) from None
+        raise YamlError(["not valid YAML: nested too deeply, or a number out of range"]) from None
+
+
+def _mistake(error: yaml.MarkedYAMLError) -> str:
+    """Say what is wrong and where; str(error) would quote the line, with its secrets."""
+    reason = error.problem or ""
+    words = "this cannot be read"
+    for beginning, meaning in MISTAKES:
+        if reason.startswith(beginning):
+            words = meaning
+            break
+    mark = error.problem_mark or error.context_mark
+    if reason.startswith(BEGINS_EARLIER) and error.context_mark is not None:
+        mark = error.context_mark
+    return words if mark is None else f"line {mark.line + 1}: {words}"
+
+
+def shown_field(name: str) -> str:
+    """Return *name* as messages show it: not if it may be a token in the place of a field."""
+    is_field = len(name) <= LONGEST_FIELD and FIELD.fullmatch(name) is not None
+    is_short = 0 < len(name) <= LONGEST_HARMLESS and name.isprintable()
+    if is_field or is_short:
+        return name
+    return f"(a field whose name has {len(name)} characters)"
 
 
 class Section:
@@ -114,16 +185,15 @@ class Section:
         for key in self.values:
             if key not in keys:
                 similar = get_close_matches(key, keys, n=1)
-                unknown = f"unknown key; did you mean {similar[0]}?" if similar else "unknown key"
+                unknown = (
+                    f"unknown field; did you mean {similar[0]}?" if similar else "unknown field"
+                )
                 self.complain(key, refused.get(key, unknown))
         return self
 
     def at(self, key: str) -> str:
         """Return the place of *key* in the file, such as `tls_server_config.key`."""
-        is_a_name = 0 < len(key) <= LONGEST_KEY and key.isprintable()
-        if not is_a_name:
-            key = "(a key that is not a name)"
-        return f"{self._prefix}{key}"
+        return f"{self._prefix}{shown_field(key)}"
 
     def complain(self, key: str, problem: str) -> None:
         """Add a problem at *key*, unless there is one already: what follows from it is no news."""

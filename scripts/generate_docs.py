@@ -61,7 +61,9 @@ def account_keys() -> str:
     """Return the table of the configuration file's fields that are options too."""
     rows = []
     for option in OPTIONS:
-        if option.group == "cometapi":
+        if option.key == "account_name":
+            rows.append(("`accounts[].name`", f"`{option.flag}`", ""))
+        elif option.group == "cometapi":
             rows.append((f"`accounts[].{option.key}`", f"`{option.flag}`", ""))
         elif option.group in ("collect", "keys"):
             key = f"{option.group}.{option.key.removeprefix('keys_')}"

@@ -83,6 +83,7 @@ SERIES = {
 FLAGS = {
     "--cometapi.access-token-file": ("COMETAPI_ACCESS_TOKEN_FILE", None),
     "--cometapi.base-url": ("COMETAPI_BASE_URL", "https://api.cometapi.com"),
+    "--cometapi.account-name": ("COMETAPI_ACCOUNT_NAME", "default"),
     "--cometapi.user-id": ("COMETAPI_USER_ID", None),
     "--cometapi.quota-per-usd": ("COMETAPI_QUOTA_PER_USD", None),
     "--cometapi.ca-file": ("COMETAPI_CA_FILE", None),

@@ -46,6 +46,8 @@ BAN_MESSAGE = "用户已被封禁"
 
 # The longest code is a tenth of this, and the message of a ban has 18 bytes, 36 with escapes.
 _LONGEST_WORD = 300
+# Labels of host names are shorter than this, access tokens longer.
+LONGEST_LABEL = 20
 _ORIGIN = re.compile(r"(https?://)(?:[^/?#]*@)?([a-z0-9.-]{1,253}(?::[0-9]{1,5})?)(?:[/?#]|$)")
 _BEGINNING_OF_A_PAGE = re.compile(
     rb"[\s\xef\xbb\xbf]*<(?:!doctype|html|head|script)", re.IGNORECASE
@@ -332,7 +334,10 @@ def _kind(answer: Answer) -> str:
 def _origin_of(answer: Answer) -> str:
     location = answer.headers.get("location", "").lower()
     if origin := _ORIGIN.match(location):
-        return origin[1] + origin[2]
+        labels = origin[2].split(".")
+        # A gateway may put the token that it received into the name of a host.
+        shown = [label if len(label) <= LONGEST_LABEL else "…" for label in labels]
+        return origin[1] + ".".join(shown)
     return (
         "an unreadable address"
         if re.match(r"[a-z]*:|//", location)

@@ -67,6 +67,7 @@ class KeyLister:
             listing = await self._list(token)
             is_suspicious = await self._loses_too_many(listing)
         self._access.log.skipped(listing)
+        self._access.log.excluded(listing)
         return Reading(listing=listing, began=began, is_suspicious=is_suspicious)
 
     @property

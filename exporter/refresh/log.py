@@ -29,6 +29,7 @@ class LogMemory:
 
     skipped: frozenset[int] = frozenset()
     has_nameless: bool = False
+    excludes_all: bool = False
     failing: dict[ApiPath, Reason] = field(default_factory=dict)
     last_failure: float = float("-inf")
 
@@ -112,6 +113,17 @@ class RefreshLog:
             )
         self.memory.skipped = listing.unreadable
         self.memory.has_nameless = listing.nameless > 0
+
+    def excluded(self, listing: Listing) -> None:
+        """Log that the filters leave no key of an account that has some, when that begins."""
+        excludes_all = listing.excluded > 0 and not listing.keys
+        if excludes_all and not self.memory.excludes_all:
+            self._log.warning(
+                "every key is excluded",
+                count=listing.excluded,
+                advice="keys.include and keys.exclude must match the whole of <group>/<name>",
+            )
+        self.memory.excludes_all = excludes_all
 
 
 def _seems_absent(endpoint: EndpointState[Any]) -> bool:

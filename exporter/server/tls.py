@@ -3,13 +3,14 @@
 Talks to: the web config file and the certificates that it names. Knows no sockets, no HTTP.
 """
 
+import os
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
 import structlog
 
-from exporter.files import Identity, identity, read_pem, read_text
+from exporter.files import Identity, identity, read_pem, read_text, shown_path
 from exporter.server.web_config import TlsSettings, WebConfig, parse_web_config
 from exporter.strict_yaml import YamlError
 
@@ -19,14 +20,17 @@ PLACE = "tls_server_config"
 log = structlog.get_logger(__name__)
 
 
-def build_context(tls: TlsSettings) -> ssl.SSLContext:
-    """Make a server's TLS context; raises YamlError with every problem of the files."""
+def build_context(tls: TlsSettings, folder: Path) -> ssl.SSLContext:
+    """Make a server's TLS context; raises YamlError with every problem of the files.
+
+    Relative paths start from *folder*.
+    """
     problems = [
-        *_problems(tls.cert_file, "cert_file", CERTIFICATE),
-        *_problems(tls.key_file, "key_file", KEY),
+        *_problems(tls.cert_file, folder, "cert_file", CERTIFICATE),
+        *_problems(tls.key_file, folder, "key_file", KEY),
     ]
     if tls.client_ca_file is not None:
-        problems += _problems(tls.client_ca_file, "client_ca_file", CERTIFICATE)
+        problems += _problems(tls.client_ca_file, folder, "client_ca_file", CERTIFICATE)
     if problems:
         raise YamlError(problems)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -45,11 +49,12 @@ def build_context(tls: TlsSettings) -> ssl.SSLContext:
     return context
 
 
-def _problems(path: Path, key: str, mark: str) -> Iterator[str]:
+def _problems(path: Path, folder: Path, key: str, mark: str) -> Iterator[str]:
     try:
         text = read_pem(path)
     except OSError as exc:
-        yield f"{PLACE}.{key}: cannot read {path}: {exc.strerror}"
+        shown = shown_path(path, os.path.relpath(path, folder))
+        yield f"{PLACE}.{key}: cannot read {shown}: {exc.strerror}"
         return
     if mark not in text:
         yield f"{PLACE}.{key}: expected PEM with a line that holds {mark!r}"
@@ -77,7 +82,7 @@ class WebConfigFile:
 
     *context* is None for plain HTTP; TLS is switched on and off only by a restart. A reload that
     fails is logged once and changes nothing. The constructor raises YamlError if the file is
-    invalid.
+    invalid, and OSError if it cannot be read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -91,7 +96,7 @@ class WebConfigFile:
             return
         try:
             self.config, self.context = self._load(with_tls=self.context is not None)
-        except YamlError as exc:
+        except (OSError, YamlError) as exc:
             message = "failed to reload web config; keeping the previous one"
             log.warning(message, file=str(self._path), problems=str(exc))
         else:
@@ -100,14 +105,12 @@ class WebConfigFile:
     def _load(self, *, with_tls: bool | None = None) -> tuple[WebConfig, ssl.SSLContext | None]:
         # Before reading, so that a change in between is noticed by the next refresh.
         self._watched = {path: identity(path) for path in self._watched}
-        try:
-            config = parse_web_config(read_text(self._path), folder=self._path.parent)
-        except OSError as exc:
-            raise YamlError([f"cannot read {self._path}: {exc.strerror}"]) from exc
+        folder = self._path.parent
+        config = parse_web_config(read_text(self._path), folder=folder)
         pems = config.tls.paths() if config.tls else ()
         self._watched = {self._path: self._watched[self._path]} | {
             path: identity(path) for path in pems
         }
         if with_tls not in {None, config.tls is not None}:
             raise YamlError([f"{PLACE}: TLS is switched on and off by a restart only"])
-        return config, build_context(config.tls) if config.tls else None
+        return config, build_context(config.tls, folder) if config.tls else None

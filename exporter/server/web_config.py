@@ -60,6 +60,8 @@ TLS_REFUSED = MappingProxyType(
     )
     | {"client_allowed_sans": "not supported: use a client CA that signs only your scrapers"}
 )
+# In deploy/web-config/basic-auth.yml, together with its password.
+EXAMPLE_HASH = "$2b$10$DP5KNq6hPGQDuGH09dEHb.Evv97soRy1D.Ic1CkgxVxTbSDk5uVsG"
 # Cost 4 to 16: more would keep one processor busy for seconds at each login.
 BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|1[0-6])\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}")
 
@@ -87,6 +89,11 @@ class WebConfig:
     tls: TlsSettings | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     users: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def has_example_password(self) -> bool:
+        """Whether a user has the password of the bundled example, which everybody can read."""
+        return EXAMPLE_HASH in self.users.values()
 
 
 def parse_web_config(text: str, *, folder: Path) -> WebConfig:

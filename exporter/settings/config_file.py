@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from exporter.files import read_text
+from exporter.parsers import account_name
 from exporter.problems import Problem
 from exporter.settings.options import FILE_ACCOUNT_OPTIONS, OPTIONS, THRESHOLD_OPTIONS
 from exporter.settings.values import RawValue, RawValues
-from exporter.strict_yaml import Section, load_yaml
+from exporter.strict_yaml import Section, YamlError, load_yaml
 
 
 def _keys_of(group: str) -> tuple[str, ...]:
@@ -21,7 +22,11 @@ def _keys_of(group: str) -> tuple[str, ...]:
 
 
 PER_HOST = "max_requests_per_minute"
-GATEWAY_KEYS = ("access_token_env", *_keys_of("cometapi"))
+GATEWAY_KEYS = (
+    "access_token_env",
+    # The name of an account in the file is its field `name`.
+    *(key for key in _keys_of("cometapi") if key != "account_name"),
+)
 BUDGET_KEYS = tuple(option.key for option in FILE_ACCOUNT_OPTIONS)
 COLLECT_KEYS = _keys_of("collect")
 OWN_COLLECT_KEYS = tuple(key for key in COLLECT_KEYS if key != PER_HOST)
@@ -37,8 +42,6 @@ REFUSED = {
     ),
     PER_HOST: "belongs to the host: set it at the top, under collect",
 }
-# Long enough for every name that a person gives, short enough for a label and a table's column.
-LONGEST_NAME = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,9 +71,14 @@ class ConfigFile:
 def read_config_file(path: Path, problems: list[Problem]) -> ConfigFile:
     """Read the file at *path*; what is wrong is left out and added to *problems*.
 
-    Raises OSError and YamlError if the file cannot be read at all.
+    Raises OSError if the file cannot be read at all.
     """
-    return parse_config(load_yaml(read_text(path)), path, problems)
+    try:
+        document = load_yaml(read_text(path))
+    except YamlError as error:
+        problems.extend(Problem(str(path), problem) for problem in error.problems)
+        return ConfigFile()
+    return parse_config(document, path, problems)
 
 
 def parse_config(document: object, path: Path, problems: list[Problem]) -> ConfigFile:
@@ -97,7 +105,7 @@ def _account(section: Section, folder: Path, names: set[str]) -> Entry:
     section.only(ACCOUNT_KEYS, REFUSED)
     return Entry(
         name=_name(section, names),
-        token_place=section.at("access_token_file or access_token_env"),
+        token_place=f"{section.at('access_token_file')} or access_token_env",
         names_a_token=any(section.has(key) for key in TOKEN_KEYS),
         options={
             **_raw_values(section, folder, (*GATEWAY_KEYS, *BUDGET_KEYS)),
@@ -110,12 +118,12 @@ def _account(section: Section, folder: Path, names: set[str]) -> Entry:
 def _name(section: Section, names: set[str]) -> str:
     """Return the account's name, which must not be among *names* yet."""
     name = section.text("name")
-    if not name or len(name) > LONGEST_NAME or not name.isprintable():
-        section.complain(
-            "name", f"expected 1 to {LONGEST_NAME} printable characters: it becomes a label"
-        )
-    elif name in names:
-        section.complain("name", f"{name!r} is taken: each account requires a unique name")
+    try:
+        account_name(name)
+    except ValueError as error:
+        section.complain("name", str(error))
+    if name in names:
+        section.complain("name", "taken by an account before: each requires a unique name")
     names.add(name)
     return name
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from exporter.credentials import LiteralToken, Secret, TokenFile, TokenSource
 from exporter.errors import ApiError, SettingsError
-from exporter.files import Identity, identity, read_certificates
+from exporter.files import Identity, identity, read_certificates, shown_path
 from exporter.parsers import is_loopback
 from exporter.patterns import Pattern
 from exporter.problems import Problem
@@ -26,7 +26,8 @@ from exporter.settings.options import (
     THRESHOLD_OPTIONS,
     TOKEN_VARIABLE,
 )
-from exporter.settings.values import RawValue, RawValues, Values, default_values
+from exporter.settings.values import Parsed, RawValue, RawValues, Values, default_values
+from exporter.settings.variables import unknown_variables
 from exporter.shards import shard_of
 from exporter.strict_yaml import YamlError
 from exporter.thresholds import EVERY_KEY, NO_THRESHOLDS, Threshold, Thresholds
@@ -37,8 +38,10 @@ ACCOUNT_OPTIONS = (
     *(option for option in OPTIONS if option.group in ("cometapi", "collect", "keys")),
     *FILE_ACCOUNT_OPTIONS,
 )
-ONLY_FOR_ONE_ACCOUNT = ("access_token_file", "access_token_env", "user_id")
-NOT_FOR_THE_DEMO = ("access_token_file", "user_id", "base_url", "ca_file")
+ONLY_FOR_ONE_ACCOUNT = ("access_token_file", "access_token_env", "user_id", "account_name")
+NOT_FOR_THE_DEMO = ("account_name", "access_token_file", "user_id", "base_url", "ca_file")
+# Where the field of an account is not called like the option.
+FIELDS_OF_ONE_ACCOUNT = {"account_name": "name"}
 # Stands in for a token that a problem was reported about.
 NO_TOKEN = LiteralToken(Secret(""), "")
 MISSING = (
@@ -83,7 +86,8 @@ class Settings:
     """Everything one run needs to know: options by their keys; *accounts* are those of this shard.
 
     Durations are in seconds. *config_identity* is that of the configuration file before it was
-    read, so that no change since is missed.
+    read, so that no change since is missed. *warnings* are about what is probably a mistake, but
+    can be used.
     """
 
     accounts: tuple[Account, ...]
@@ -102,6 +106,7 @@ class Settings:
     web_config: WebConfigFile | None = None
     log_level: str
     log_format: str
+    warnings: tuple[Problem, ...] = ()
 
 
 def load_settings(
@@ -175,6 +180,7 @@ class _Loading:
         if needs_every_token or len(self._missing_tokens) == len(accounts):
             self._complain_of_missing_tokens()
 
+        web_config = self._web_config(values)
         total = values.of(options.SHARDS_TOTAL)
         index = values.of(options.SHARDS_INDEX)
         return Settings(
@@ -191,16 +197,17 @@ class _Loading:
             telemetry_path=values.of(options.TELEMETRY_PATH),
             no_status_page=values.of(options.NO_STATUS_PAGE),
             enable_lifecycle=values.of(options.ENABLE_LIFECYCLE),
-            web_config=self._web_config(values),
+            web_config=web_config,
             log_level=values.of(options.LOG_LEVEL),
             log_format=values.of(options.LOG_FORMAT),
+            warnings=(*unknown_variables(self._environ), *_example_password(web_config)),
         )
 
     def _config_file(self) -> ConfigFile:
         """Return what the file says; without one, the one account of flags and variables."""
         if not self._has_file:
             place = f"{TOKEN_VARIABLE} or {options.ACCESS_TOKEN_FILE.source}"
-            name = "demo" if self._demo else "default"
+            name = "demo" if self._demo else self._account_name()
             return ConfigFile(accounts=(Entry(name=name, token_place=place),))
         # The problem of a path that means nothing is reported with the other options.
         values = Values([options.CONFIG_FILE], self._written, [])
@@ -208,14 +215,21 @@ class _Loading:
         if path is None:
             return ConfigFile()
         self._config_identity = identity(path)
-        read = self._use(options.CONFIG_FILE.source, lambda: read_config_file(path, self.problems))
+        setting = values.parsed(options.CONFIG_FILE)
+        read = self._use(setting, lambda: read_config_file(path, self.problems))
         return read or ConfigFile()
+
+    def _account_name(self) -> str:
+        # The problem of a wrong name is reported with the other options.
+        raw_values = {**default_values(), **self._written}
+        return Values([options.ACCOUNT_NAME], raw_values, []).of(options.ACCOUNT_NAME)
 
     def _web_config(self, values: Values) -> WebConfigFile | None:
         path = values.optional(options.WEB_CONFIG_FILE)
         if path is None:
             return None
-        return self._use(options.WEB_CONFIG_FILE.source, lambda: WebConfigFile(path))
+        setting = values.parsed(options.WEB_CONFIG_FILE)
+        return self._use(setting, lambda: WebConfigFile(path))
 
     def _written_for_accounts(self) -> RawValues:
         """Return what flags and variables set for the accounts."""
@@ -306,11 +320,11 @@ class _Loading:
     def _token_file(self, raw: RawValue, path: Path | None) -> TokenSource:
         if path is None:
             return NO_TOKEN
-        source = TokenFile(path)
+        source = TokenFile(path, shown_path(path, raw.text))
         if _is_missing(path):
             self._missing_tokens.append((raw, source))
         else:
-            self._use(raw.source, source.read)
+            self._use(raw, source.read)
         return source
 
     def _complain_of_missing_tokens(self) -> None:
@@ -320,7 +334,7 @@ class _Loading:
         The refreshes of its account fail then, and name the file, until it exists.
         """
         for raw, source in self._missing_tokens:
-            self._use(raw.source, source.read)
+            self._use(raw, source.read)
 
     def _token_variable(self, raw: RawValue) -> TokenSource:
         if raw.text not in self._environ:
@@ -328,7 +342,7 @@ class _Loading:
             self._complain(raw.source, "no environment variable of that name is set")
             return NO_TOKEN
         source = LiteralToken(Secret(self._environ[raw.text]), raw.text)
-        self._use(raw.source, source.read)
+        self._use(raw, source.read)
         return source
 
     def _check_transport(self, values: Values) -> None:
@@ -346,15 +360,15 @@ class _Loading:
         if stale_after.value < 2 * interval.value:
             self._complain(
                 stale_after.source,
-                f"expected at least two intervals, got {stale_after.text}: data would disappear after "
-                f"one failed refresh; the interval is {interval.text}, from {interval.source}",
+                f"expected at least two intervals, got {stale_after.text}: data would disappear "
+                f"after one failed refresh; the interval is {interval.text}, "
+                f"from {interval.source}",
             )
 
     def _check_certificates(self, values: Values) -> None:
         path = values.optional(options.CA_FILE)
         if path is not None:
-            source = values.parsed(options.CA_FILE).source
-            self._use(source, lambda: read_certificates(path))
+            self._use(values.parsed(options.CA_FILE), lambda: read_certificates(path))
 
     def _check_demo(self) -> None:
         if self._demo and "config_file" in self._written:
@@ -370,9 +384,10 @@ class _Loading:
             is_token_variable = key == "access_token_env"
             if key not in self._written or (is_token_variable and _may_use_variable(file)):
                 continue
+            field = FIELDS_OF_ONE_ACCOUNT.get(key, key)
             self._complain(
                 self._written[key].source,
-                f"set together with --config.file: unset it, or set {key} of the account there",
+                f"set together with --config.file: unset it, or set {field} of the account there",
             )
 
     def _check_options_of_a_file(self, values: Values) -> None:
@@ -396,17 +411,18 @@ class _Loading:
                 "indexes count from 0",
             )
 
-    def _use(self, source: str, read: Callable[[], T]) -> T | None:
-        """Return what *read* returns, or complain that the file at *source* cannot be used."""
+    def _use(self, setting: RawValue | Parsed[Path], read: Callable[[], T]) -> T | None:
+        """Return what *read* returns, or complain that the file of *setting* cannot be used."""
         try:
             return read()
         except YamlError as error:
             for problem in error.problems:
-                self._complain(source, problem)
+                self._complain(setting.source, problem)
         except OSError as error:
-            self._complain(source, f"cannot read {error.filename}: {error.strerror}")
+            shown = shown_path(Path(error.filename or setting.text), setting.text)
+            self._complain(setting.source, f"cannot read {shown}: {error.strerror}")
         except ApiError as error:
-            self._complain(source, str(error))
+            self._complain(setting.source, str(error))
         return None
 
     def _complain(self, source: str, text: str) -> None:
@@ -422,6 +438,16 @@ def _is_missing(path: Path) -> bool:
     except OSError:
         return False
     return False
+
+
+def _example_password(web_config: WebConfigFile | None) -> list[Problem]:
+    if web_config is None or not web_config.config.has_example_password:
+        return []
+    text = (
+        "a user has the password of the example, which everybody can read: replace its hash by "
+        "what `htpasswd -nBC 10 NAME` prints after the colon"
+    )
+    return [Problem(options.WEB_CONFIG_FILE.source, text)]
 
 
 def _may_use_variable(file: ConfigFile) -> bool:

@@ -84,6 +84,10 @@ BASE_URL = Option(
     "cometapi.base-url", "base_url", "URL", parsers.base_url, "https://api.cometapi.com",
     "Base URL of the gateway. A trailing /v1 is removed.",
 )
+ACCOUNT_NAME = Option(
+    "cometapi.account-name", "account_name", "NAME", parsers.account_name, "default",
+    "Name of the account, its label in the metrics. With --config.file, each account has its own.",
+)
 USER_ID = Option(
     "cometapi.user-id", "user_id", "NUMBER", parsers.whole_number(), None,
     "Numeric user ID, sent as New-Api-User and its variants; required by self-hosted gateways.",
@@ -224,6 +228,7 @@ ACCOUNT_MONTHLY_BUDGET_USD = Option(
 OPTIONS: tuple[Option[Any], ...] = (
     ACCESS_TOKEN_FILE,
     BASE_URL,
+    ACCOUNT_NAME,
     USER_ID,
     QUOTA_PER_USD,
     CA_FILE,

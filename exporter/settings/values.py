@@ -14,6 +14,9 @@ from exporter.settings.options import OPTIONS, Option
 
 T = TypeVar("T")
 
+# Without this, an expression in quotes would be valid, and match no key.
+QUOTED = "in quotes: leave them out; a file of variables passes them on to the program"
+
 
 @dataclass(frozen=True, slots=True)
 class RawValue:
@@ -83,6 +86,9 @@ class Values:
 
 
 def _parse(option: Option[Any], raw: RawValue, problems: list[Problem]) -> Parsed[Any]:
+    if is_quoted(raw.text):
+        problems.append(Problem(raw.source, QUOTED))
+        return Parsed(option.default_value, raw.text, raw.source, is_valid=False)
     try:
         value = option.parse(raw.text)
     except ValueError as error:
@@ -91,6 +97,11 @@ def _parse(option: Option[Any], raw: RawValue, problems: list[Problem]) -> Parse
     if isinstance(value, Path):
         value = raw.folder / value
     return Parsed(value, raw.text, raw.source)
+
+
+def is_quoted(text: str) -> bool:
+    """Whether *text* is in quotes."""
+    return len(text) > 1 and text[0] in "'\"" and text[-1] == text[0]
 
 
 def default_values() -> RawValues:

@@ -203,3 +203,16 @@ def test_a_hundred_reloads_under_load_leave_no_descriptor_and_no_gap(fleet, tmp_
         # One query, so that no scrape comes between the two counts.
         assert prometheus.value(f"{scrapes} - {seen}") == 0
         assert prometheus.value("min_over_time(up[1m])") == 1
+
+
+def test_a_token_in_a_wrong_place_is_not_in_the_response_to_a_reload(fleet):
+    """Anyone who may ask for a reload reads the response, the log keeps it."""
+    running = fleet("a", flags=("--web.enable-lifecycle",))
+    for field in ("access_token_file", "user_id", "ca_file", "base_url", "interval", CANARY_TOKEN):
+        running.accounts["a"] = {**running.account("a"), field: CANARY_TOKEN}
+        running.write()
+        response = httpx.post(f"{running.exporter.url}/-/reload", trust_env=False, timeout=10)
+
+        assert response.status_code == 500
+        assert CANARY_TOKEN not in response.text
+    assert CANARY_TOKEN not in "".join([*running.exporter.lines, *running.exporter.output])

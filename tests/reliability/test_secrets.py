@@ -61,6 +61,10 @@ FAULTS = {
     "redirect to nonsense": answer(
         302, SPOKEN, {"Location": f"https://{CANARY_TOKEN}:{CANARY_KEY}@[{MESSAGE}"}
     ),
+    "redirect to a host": answer(302, SPOKEN, {"Location": f"https://{CANARY_TOKEN}.example.org/"}),
+    "redirect to a host in small letters": answer(
+        302, SPOKEN, {"Location": f"https://{CANARY_TOKEN.lower()}.example/{CANARY_TOKEN}"}
+    ),
     "html": answer(
         200,
         f"<title>{MESSAGE} {CANARY_TOKEN}</title>".encode(),
@@ -105,7 +109,11 @@ def leaks(*texts: str) -> list[str]:
         canary: (canary, base64.b64encode(canary.encode()).decode().rstrip("="))
         for canary in CANARIES
     }
-    return [canary for canary, forms in wanted.items() if any(form in everything for form in forms)]
+    found = [
+        canary for canary, forms in wanted.items() if any(form in everything for form in forms)
+    ]
+    # Host names come in small letters.
+    return found + [canary for canary in (CANARY_TOKEN, CANARY_KEY) if canary.lower() in everything]
 
 
 @pytest.fixture

@@ -68,6 +68,30 @@ def test_a_token_pasted_as_an_argument_is_refused_and_not_quoted(call):
     assert "only flags are expected" in said
 
 
+@pytest.mark.parametrize("flag", ["--token", "--token=x", "--access-token=x", "--cometapi.token"])
+def test_a_flag_for_the_token_is_refused_with_the_two_ways_to_set_it(flag, call):
+    code, _, said = call(flag)
+
+    assert code == 2
+    assert "set the variable COMETAPI_ACCESS_TOKEN, or --cometapi.access-token-file" in said
+    assert "--once" not in said
+
+
+def test_the_short_flag_shows_the_help_too(call):
+    assert call("-h") == call("--help")
+    assert call("-h")[0] == 0
+
+
+def test_a_warning_is_printed_where_the_configuration_is_validated(call):
+    code, text, said = call("--config.check", COMETAPI_EXPORTER_INTERVALL="5s", **TOKEN)
+
+    assert (code, text) == (0, "The configuration is valid. Accounts: 1.\n")
+    assert said == (
+        "Warning: COMETAPI_EXPORTER_INTERVALL: unknown variable, which has no effect; "
+        "did you mean COMETAPI_EXPORTER_INTERVAL?\n"
+    )
+
+
 def test_invalid_settings_are_listed_below_one_another(call):
     code, text, said = call("--collect.interval=soon", "--log.level=loud", **TOKEN)
 

@@ -47,15 +47,68 @@ def test_what_is_not_yaml_is_one_problem_that_quotes_nothing(text):
     assert "CANARY" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a:\n\tb: 1", "line 2: a tab: indent with blanks"),
+        ("a: 1\nb:\n  - x\n c: 2", "line 4: the indentation does not fit the lines before"),
+        ("- name: a\n  base_url:https://x\n  user_id: 7", "line 2: no value: write a blank aft"),
+        ("a: b: c", "line 1: a colon too many: put the value in quotes"),
+        ("a: [1, 2\nb: 3", "line 1: a bracket that begins here does not end"),
+        ("b: 1\na: 'x\nc: 3\n", "line 2: a quote that begins here does not end"),
+        ("a: 1\nb: @x", "line 2: a value that begins with a reserved character: put it in quotes"),
+        ("a: *x", "line 1: an alias (*) whose anchor (&) does not exist"),
+        ("a: &x [*x]", "line 1: an alias inside of its own anchor"),
+        ("a: 1\n---\nb: 2", "line 2: a second document: write everything into the first"),
+        ("a: - b", "line 1: a list in the line of its name: begin it on a new line"),
+        ("a: 1\nb: \x01", "line 2: a control character"),
+        ("x: {name: a, url: b}\ny:\n  name: a\n  url: b\n  name: c", "line 5: name is set twice"),
+        ("? [a]\n: b", "line 1: the name of a field must be text"),
+        ("a: 1\n<<: [b]", "line 2: a merge key (<<) requires a mapping, or a list of them"),
+        ("x: &x {a: 1}\n<<: *x\n<<: *x", "line 3: << is set twice"),
+        ("CANARYaccessTokenMustNeverBeSeen: 1\nCANARYaccessTokenMustNeverBeSeen: 2", "line 2: (a"),
+    ],
+)
+def test_a_mistake_in_yaml_is_named_with_its_line_and_in_plain_words(text, problem):
+    with pytest.raises(YamlError) as caught:
+        load_yaml(text)
+
+    (found,) = caught.value.problems
+    assert found.startswith(f"not valid YAML: {problem}")
+    assert "CANARY" not in found
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}", {"x": "1", "y": "3"}),
+        ("a: &a {x: 1, y: 2}\nb: {y: 3, <<: *a}", {"x": "1", "y": "3"}),
+        ("a: [&a {x: 1}, &c {x: 2, z: 4}]\nb: {<<: [*a, *c]}", {"x": "1", "z": "4"}),
+        ("b: {<<: {}}", {}),
+    ],
+)
+def test_a_merge_key_takes_over_fields_and_those_written_beside_it_win(text, expected):
+    assert load_yaml(text)["b"] == expected
+
+
+def test_mappings_that_merge_each_other_many_times_take_no_time():
+    lines = ["x0: &x0 {a: 1}"]
+    for number in range(1, 40):
+        before = f"*x{number - 1}"
+        lines.append(f"x{number}: &x{number} {{<<: [{before}, {before}, {before}]}}")
+
+    assert load_yaml("\n".join(lines))["x39"] == {"a": "1"}
+
+
 def test_an_unknown_key_is_named_with_its_place_and_the_similar_one():
     top, problems = section("{interval: 1, intervall: 2, x: 3, old: 4, '': 5}", "collect.")
     top.only(["interval"], {"old": "no longer supported"})
 
     assert texts(problems) == [
-        "collect.intervall: unknown key; did you mean interval?",
-        "collect.x: unknown key",
+        "collect.intervall: unknown field; did you mean interval?",
+        "collect.x: unknown field",
         "collect.old: no longer supported",
-        "collect.(a key that is not a name): unknown key",
+        "collect.(a field whose name has 0 characters): unknown field",
     ]
 
 

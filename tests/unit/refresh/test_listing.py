@@ -349,3 +349,15 @@ def test_the_clock_skew_is_known_after_a_failure_too():
     played.refreshes(1)
 
     assert played.published[0].clock_skew == 90.0
+
+
+def test_a_filter_that_leaves_no_key_is_logged_once_until_it_leaves_one_again():
+    tests = a_listing(an_api_key(id=1, group="test"), an_api_key(id=2, group="test"))
+    mixed = a_listing(an_api_key(id=1, group="test"), an_api_key(id=3, group="web"))
+    # The last is read twice, since a key is lost.
+    listings = [tests, tests, mixed, tests, tests]
+    _, logs = stage(*listings, keys_exclude=Pattern("test/.*")).refreshes(4)
+
+    excluded = [line for line in logs if line["event"] == "every key is excluded"]
+    assert [line["count"] for line in excluded] == [2, 2]
+    assert all("the whole of <group>/<name>" in line["advice"] for line in excluded)

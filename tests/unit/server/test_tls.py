@@ -109,9 +109,8 @@ def test_everything_wrong_with_the_files_is_said_at_once(tmp_path: Path) -> None
             b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
             "tls_server_config: OpenSSL cannot read a certificate or the key",
         ),
-        ("web.yml", b"\xff\xfe", "cannot read {}/web.yml: not UTF-8 text"),
     ],
-    ids=["foreign-key", "encrypted-key", "broken-certificate", "binary-config"],
+    ids=["foreign-key", "encrypted-key", "broken-certificate"],
 )
 def test_a_broken_file_is_said_with_its_place(
     tmp_path: Path, name: str, content: bytes, complaint: str
@@ -120,6 +119,14 @@ def test_a_broken_file_is_said_with_its_place(
     (tmp_path / name).write_bytes(content)
 
     assert problems(path) == [complaint.format(tmp_path)]
+
+
+def test_a_file_that_cannot_be_read_is_an_error_that_says_why(tmp_path: Path) -> None:
+    path = lay_out(tmp_path, TLS)
+    path.write_bytes(b"\xff\xfe")
+
+    with pytest.raises(OSError, match="not UTF-8 text"):
+        WebConfigFile(path)
 
 
 def test_unchanged_files_are_not_read_again(tmp_path: Path) -> None:

@@ -29,11 +29,13 @@ NO_NAME = "F: accounts[0].name: expected 1 to 100 printable characters: it becom
     [
         pytest.param(
             "accounts: [{name: a}]\ninterwal: 60s",
-            ["F: interwal: unknown key; did you mean interval?"],
+            ["F: interwal: unknown field; did you mean interval?"],
             id="unknown at the top",
         ),
         pytest.param(
-            "accounts: [{name: a, q: 1}]", ["F: accounts[0].q: unknown key"], id="like no other key"
+            "accounts: [{name: a, q: 1}]",
+            ["F: accounts[0].q: unknown field"],
+            id="like no other key",
         ),
         pytest.param(
             "accounts: [{name: a, access_token: CANARY}]",
@@ -47,18 +49,18 @@ NO_NAME = "F: accounts[0].name: expected 1 to 100 printable characters: it becom
         ),
         pytest.param(
             "accounts: [{name: a}]\ncollect: {intervall: 60s}",
-            ["F: collect.intervall: unknown key; did you mean interval?"],
+            ["F: collect.intervall: unknown field; did you mean interval?"],
             id="unknown among the collect options",
         ),
         pytest.param(
             "accounts: [{name: a}]\nkeys: {includes: x}",
-            ["F: keys.includes: unknown key; did you mean include?"],
+            ["F: keys.includes: unknown field; did you mean include?"],
             id="unknown among the keys options",
         ),
         pytest.param(
             "accounts: [{name: a, thresholds: [{daily_budget: 1}]}]",
             [
-                "F: accounts[0].thresholds[0].daily_budget: unknown key; did you mean daily_budget_usd?"
+                "F: accounts[0].thresholds[0].daily_budget: unknown field; did you mean daily_budget_usd?"
             ],
             id="unknown in a threshold",
         ),
@@ -76,7 +78,7 @@ NO_NAME = "F: accounts[0].name: expected 1 to 100 printable characters: it becom
         ),
         pytest.param(
             "accounts: [{name: a}, {name: b}, {name: a}]",
-            ["F: accounts[2].name: 'a' is taken: each account requires a unique name"],
+            ["F: accounts[2].name: taken by an account before: each requires a unique name"],
             id="a name twice",
         ),
         pytest.param("accounts: [{}]", [NO_NAME], id="no name"),
@@ -107,7 +109,7 @@ NO_NAME = "F: accounts[0].name: expected 1 to 100 printable characters: it becom
             "accounts: [{name: a, !!python/object/apply:os.system [CANARY]: x}]".replace(
                 "[CANARY]", "CANARY"
             ),
-            ["F: accounts[0].CANARY: unknown key"],
+            ["F: accounts[0].CANARY: unknown field"],
             id="what YAML could do elsewhere",
         ),
         pytest.param("- a", ["F: expected a mapping"], id="a list at the top"),
@@ -131,7 +133,7 @@ def test_every_problem_of_every_account_is_reported():
 def test_a_token_written_in_place_of_a_key_is_not_quoted_at_length():
     *_, (problem,) = read(f"accounts: [{{name: a, '{CANARY_TOKEN * 9}': x}}]")
 
-    assert problem == "F: accounts[0].(a key that is not a name): unknown key"
+    assert problem == "F: accounts[0].(a field whose name has 288 characters): unknown field"
 
 
 def test_collect_options_may_be_beside_collect_too():

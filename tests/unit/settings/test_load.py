@@ -531,7 +531,7 @@ accounts:
         } == {
             "--log.level (COMETAPI_EXPORTER_LOG_LEVEL)",
             "/etc/accounts.yml: collect.timeout",
-            "/etc/accounts.yml: accounts[0].intervall: unknown key; did you mean interval?",
+            "/etc/accounts.yml: accounts[0].intervall: unknown field; did you mean interval?",
         }
 
     @pytest.mark.parametrize(
@@ -540,7 +540,7 @@ accounts:
             (None, "cannot read {}: No such file or directory"),
             (
                 "accounts: [CANARY",
-                "not valid YAML: expected ',' or ']', but got '<stream end>' near line 1, column 18",
+                "not valid YAML: line 1: a bracket that begins here does not end",
             ),
         ],
     )
@@ -549,9 +549,10 @@ accounts:
         if text is not None:
             path.write_text(text)
 
-        assert problems(f"--config.file={path}") == [
-            f"{BY_KEY['config_file'].source}: {problem.format(path)}"
-        ]
+        (found,) = problems(f"--config.file={path}")
+
+        assert found.endswith(problem.format(path))
+        assert str(path) in found
 
     @pytest.mark.parametrize("text", [None, "[", "accounts: 7"])
     def test_a_token_variable_is_no_second_problem_of_a_file_that_cannot_be_used(
@@ -715,3 +716,32 @@ accounts:
         ]
 
         assert counts == [1, 1]
+
+
+def test_the_single_account_has_a_name_that_you_choose():
+    assert account(**TOKEN).name == "default"
+    assert account("--cometapi.account-name=team a", **TOKEN).name == "team a"
+    assert account(COMETAPI_ACCOUNT_NAME="by variable ", **TOKEN).name == "by variable"
+
+
+def test_a_name_that_is_no_label_is_one_problem():
+    for name in ("x" * 101, "two\nlines"):
+        (problem,) = problems(f"--cometapi.account-name={name}", **TOKEN)
+
+        assert problem.startswith("--cometapi.account-name (COMETAPI_ACCOUNT_NAME): expected 1 to")
+
+
+def test_the_name_of_the_single_account_is_wrong_beside_a_configuration_file(tmp_path):
+    (tmp_path / "token").write_text(CANARY_TOKEN)
+    (tmp_path / "a.yml").write_text("accounts: [{name: a, access_token_file: token}]")
+    (problem,) = problems(f"--config.file={tmp_path}/a.yml", "--cometapi.account-name=b")
+
+    assert problem.endswith("unset it, or set name of the account there")
+
+
+def test_the_password_of_the_example_is_a_warning():
+    example = Path(__file__).parents[3] / "deploy/web-config/basic-auth.yml"
+    (warning,) = load(f"--web.config.file={example}", **TOKEN).warnings
+
+    assert warning.source == "--web.config.file (COMETAPI_EXPORTER_WEB_CONFIG_FILE)"
+    assert "the password of the example" in warning.text

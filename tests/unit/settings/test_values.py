@@ -60,3 +60,21 @@ def test_every_default_is_valid():
     Values(options.OPTIONS, default_values(), problems)
 
     assert problems == []
+
+
+@pytest.mark.parametrize("text", ['"production/.*"', "'production/.*'", '""', ' "a" \r'])
+def test_a_value_in_quotes_is_wrong_since_they_would_count(text):
+    problems = []
+    values = Values([options.KEYS_INCLUDE], {"keys_include": RawValue(text, "S")}, problems)
+
+    assert values.optional(options.KEYS_INCLUDE) is None
+    (problem,) = problems
+    assert str(problem).startswith("S: in quotes: leave them out")
+
+
+@pytest.mark.parametrize("text", ['"', 'a/"b"', '"a/b', "it's"])
+def test_a_quote_inside_a_value_counts(text):
+    problems = []
+    Values([options.KEYS_INCLUDE], {"keys_include": RawValue(text, "S")}, problems)
+
+    assert problems == []
