@@ -59,3 +59,36 @@ def test_a_shard_without_accounts_prints_its_own_metrics(tmp_path):
 
     assert done.returncode == 0
     assert samples_of(done.stdout)["cometapi_exporter_accounts"] == 0
+
+
+def test_names_that_hang_other_engines_are_matched_at_once(tmp_path):
+    """Each expression with a name that it takes a backtracking engine for ever to reject."""
+    hostile = [
+        a_wire_key(3, name="a" * 40 + "!", group="x"),
+        a_wire_key(2, name="test" * 30, group="x"),
+        a_wire_key(1, name="a-" * 60, group="x"),
+    ]
+    with Gateway(keys=hostile) as gateway:
+        file = tmp_path / "accounts.yml"
+        file.write_text(
+            f"accounts: [{{name: a, base_url: '{gateway.url}', access_token_env: TOKEN}}]\n"
+            "keys: {include: '.*/(.*a.*-?)+|.*/(\\w+-?)+', exclude: '.*/(test.*)+-tmp'}\n"
+            "thresholds: [{keys: '(.*-)*prod', low_quota_usd: 1}]\n"
+        )
+        done = run_exporter("--once", f"--config.file={file}", TOKEN=CANARY_TOKEN)
+
+    assert done.returncode == 0
+    assert sorted(shown(done.stdout)) == ["a-" * 60, "a" * 40 + "!", "test" * 30]
+
+
+def test_a_single_account_has_the_name_that_was_chosen_and_white_space_does_not_count():
+    with Gateway(keys=KEYS) as gateway:
+        done = run_exporter(
+            "--once",
+            "--cometapi.account-name=team a",
+            gateway=gateway,
+            COMETAPI_EXPORTER_KEYS_INCLUDE="production/.*\r",
+        )
+
+    assert samples_of(done.stdout)['cometapi_up{account="team a"}'] == 1
+    assert shown(done.stdout) == ["web"]
