@@ -91,6 +91,7 @@ class Watch:
             base_url=account.base_url,
             user_id=account.user_id,
             ca_file=account.ca_file,
+            proxy=account.proxy,
             timeout=account.timeout,
             concurrency=account.concurrency,
             max_keys=account.keys_max,

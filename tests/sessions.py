@@ -13,6 +13,7 @@ import stamina
 from builders import CANARY_TOKEN
 
 from exporter.cometapi.client import CometClient
+from exporter.cometapi.proxies import Proxy
 from exporter.cometapi.rate_limit import RateLimit
 from exporter.credentials import Secret
 from exporter.errors import ApiError
@@ -31,6 +32,7 @@ class Session:
     max_keys: int = 100_000
     user_id: int | None = None
     ca_file: Path | None = None
+    proxy: Proxy | None = None
     token: str = CANARY_TOKEN
     counted: list[str] = field(default_factory=list)
     pages_seen: int = 0
@@ -57,6 +59,7 @@ class Session:
                 base_url=self.url,
                 user_id=self.user_id,
                 ca_file=self.ca_file,
+                proxy=self.proxy,
                 timeout=self.timeout,
                 concurrency=self.concurrency,
                 max_keys=self.max_keys,

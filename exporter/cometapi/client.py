@@ -25,6 +25,7 @@ from exporter.cometapi.facts import (
     parse_usage,
 )
 from exporter.cometapi.paging.walks import MOST_KEYS, listing_of, union, walk
+from exporter.cometapi.proxies import Proxy
 from exporter.cometapi.rate_limit import LONGEST_WAIT_SECONDS, RateLimit
 from exporter.cometapi.wire import Page, parse_page
 from exporter.credentials import Secret
@@ -82,7 +83,7 @@ def _is_worth_another_try(error: Exception) -> bool:
 
 
 class CometClient:
-    """The API of one account; raises StartError where certificates or proxy cannot be used.
+    """The API of one account; raises StartError where certificates cannot be read.
 
     *timeout* is of each request; *rate_limit* is shared by all accounts of one host. *on_request*
     gets the path of every request, and the HTTP status, `none` where no answer came, or
@@ -95,6 +96,7 @@ class CometClient:
         base_url: str,
         user_id: int | None,
         ca_file: Path | None,
+        proxy: Proxy | None = None,
         timeout: float,
         concurrency: int,
         max_keys: int = MOST_KEYS,
@@ -103,7 +105,12 @@ class CometClient:
     ) -> None:
         stamina.instrumentation.set_on_retry_hooks([])
         self._connections = Connections(
-            base_url, user_id=user_id, ca_file=ca_file, timeout=timeout, at_once=concurrency + 1
+            base_url,
+            user_id=user_id,
+            ca_file=ca_file,
+            proxy=proxy,
+            timeout=timeout,
+            at_once=concurrency + 1,
         )
         self._rate_limit = rate_limit
         self._concurrency = concurrency

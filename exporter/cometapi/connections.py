@@ -12,14 +12,13 @@ closed when its last request has ended.
 """
 
 import asyncio
-import functools
-import itertools
-import socket
+import os
 import ssl
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 
@@ -27,10 +26,11 @@ import httpx
 
 from exporter import __version__
 from exporter.cometapi.answer import Answer
+from exporter.cometapi.faults import Route, causes_of, describe, describe_refusal
+from exporter.cometapi.proxies import Proxy
+from exporter.cometapi.trust import GivenFile, Trust, system_store, trust_in
 from exporter.credentials import Secret
 from exporter.errors import ApiError, InvalidResponse, StartError, TimedOut, Unreachable
-from exporter.files import Identity, identity, read_certificates
-from exporter.parsers import is_loopback
 
 HEADERS = {
     "User-Agent": f"cometapi-exporter/{__version__}",
@@ -51,23 +51,25 @@ USER_HEADERS = (
 """The names under which gateways of the family ask for the user ID; each ignores the others."""
 KEEP_CONNECTIONS_SECONDS = 120.0
 LARGEST_BODY = 8 * 1024 * 1024
-MOST_CAUSES = 20
 _GZIP = 16 + zlib.MAX_WBITS
 _UNREADABLE_ADDRESS = (httpx.InvalidURL, UnicodeError)
-_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST")
 
 
 @dataclass(slots=True)
 class _Pool:
+    """The library's pool, the certificates that it trusts, and how many requests use it."""
+
     http: httpx.AsyncClient
+    context: ssl.SSLContext
     users: int = 0
 
 
 class Connections:
     """Up to *at_once* connections of one account, none of them open yet.
 
-    Each whole exchange has *timeout* seconds. Raises StartError where certificates or proxy cannot
-    be used. Mutable are the pool in use, and the old ones that are being closed.
+    They go through *proxy*, None for the direct way; the library reads no variables itself. Each
+    whole exchange has *timeout* seconds. Raises StartError where certificates cannot be read.
+    Mutable are the pool in use, and the old ones that are being closed.
     """
 
     def __init__(
@@ -76,12 +78,14 @@ class Connections:
         *,
         user_id: int | None,
         ca_file: Path | None,
+        proxy: Proxy | None = None,
         timeout: float,
         at_once: int,
     ) -> None:
         self._base_url = base_url
         self._user_id = user_id
-        self._trust = _trust(ca_file, ca_file and identity(ca_file))
+        self._proxy = proxy
+        self._trust = _open_trust(ca_file)
         self._timeout = timeout
         self._limits = httpx.Limits(
             max_connections=at_once,
@@ -89,16 +93,11 @@ class Connections:
             keepalive_expiry=KEEP_CONNECTIONS_SECONDS,
         )
         self._closing: set[asyncio.Task[None]] = set()
-        try:
-            self._pool = self._open_pool()
-        except (ImportError, ValueError):
-            raise StartError(
-                "the proxy that HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names cannot be used: expected http:// or "
-                "https:// and a host (or set NO_PROXY)"
-            ) from None
+        self._pool = self._open_pool()
 
     async def fetch(self, path: str, params: Mapping[str, str], token: Secret) -> Answer:
         """GET *path*; raises TimedOut, Unreachable or InvalidResponse (too large)."""
+        self._follow_trust()
         pool = self._pool
         pool.users += 1
         try:
@@ -110,21 +109,44 @@ class Connections:
         finally:
             pool.users -= 1
             if pool is not self._pool and pool.users == 0:
-                closing = asyncio.create_task(pool.http.aclose())
-                self._closing.add(closing)
-                closing.add_done_callback(self._closing.discard)
-                await asyncio.shield(closing)
+                await asyncio.shield(self._start_closing(pool))
+
+    def _follow_trust(self) -> None:
+        """Let the next requests go through a new pool where other certificates are trusted now."""
+        self._trust.follow()
+        old = self._pool
+        if old.context is self._trust.context:
+            return
+        self._pool = self._open_pool()
+        if old.users == 0:
+            self._start_closing(old)
+
+    def _start_closing(self, pool: _Pool) -> asyncio.Task[None]:
+        closing = asyncio.create_task(pool.http.aclose())
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+        return closing
 
     async def _exchange(
         self, http: httpx.AsyncClient, path: str, params: Mapping[str, str], token: Secret
     ) -> Answer:
+        route = Route(str(http.base_url), self._proxy)
         try:
             async with (
                 asyncio.timeout(self._timeout),
                 http.stream(
-                    "GET", path, params=params, headers={"Authorization": token.reveal()}
+                    "GET",
+                    path,
+                    params=params,
+                    headers={"Authorization": token.reveal()},
+                    extensions=_extensions(route),
                 ) as response,
             ):
+                if (
+                    route.is_forwarded
+                    and response.status_code == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED
+                ):
+                    raise Unreachable(describe_refusal(response.status_code, route))
                 return Answer(
                     status=response.status_code,
                     headers=dict(response.headers),
@@ -134,43 +156,64 @@ class Connections:
                 )
         except (TimeoutError, httpx.TimeoutException):
             raise TimedOut(
-                f"no complete response from {_address(http.base_url)} within {self._timeout:g} s"
+                f"no complete response from {route.place} within {self._timeout:g} s"
             ) from None
         except (httpx.HTTPError, *_UNREADABLE_ADDRESS) as error:
-            raise _no_answer(error, http.base_url) from None
+            raise _no_answer(error, route) from None
 
     def _open_pool(self) -> _Pool:
-        """Make a pool that follows no redirects and keeps no cookies."""
+        """Make a pool that follows no redirects, keeps no cookies and reads no variables."""
+        context = self._trust.context
+        user_headers = {}
+        if self._user_id is not None:
+            user_headers = dict.fromkeys(USER_HEADERS, str(self._user_id))
         http = httpx.AsyncClient(
             base_url=self._base_url,
-            verify=self._trust,
+            verify=context,
+            proxy=None if self._proxy is None else _proxy_of(self._proxy, context),
             follow_redirects=False,
-            trust_env=not is_loopback(
-                self._base_url
-            ),  # a proxy has no business between this machine and itself
+            trust_env=False,
             timeout=None,  # noqa: S113 - each whole exchange has a deadline of its own
             limits=self._limits,
-            headers=HEADERS
-            | ({} if self._user_id is None else dict.fromkeys(USER_HEADERS, str(self._user_id))),
+            headers=HEADERS | user_headers,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         )
-        return _Pool(http)
+        return _Pool(http, context)
 
     async def aclose(self) -> None:
         """Close all."""
         await asyncio.gather(self._pool.http.aclose(), *self._closing)
 
 
-@functools.lru_cache
-def _trust(ca_file: Path | None, _: Identity) -> ssl.SSLContext:
-    """Read the trusted certificates, once for all accounts that share them, and again for a file that has changed."""
+def _open_trust(ca_file: Path | None) -> Trust:
+    """Return what to trust, which all accounts with the same certificates share."""
+    if ca_file is None:
+        return trust_in(system_store(os.environ))
     try:
-        if ca_file is not None:
-            return ssl.create_default_context(cadata=read_certificates(ca_file))
-        return httpx.create_ssl_context()
+        return trust_in(GivenFile(ca_file))
     except OSError as error:
-        place = ca_file or "SSL_CERT_FILE or SSL_CERT_DIR"
-        raise StartError(f"{place} cannot be read: {error.strerror or error}") from None
+        raise StartError(f"{ca_file} cannot be read: {error.strerror or error}") from None
+
+
+def _proxy_of(proxy: Proxy, context: ssl.SSLContext) -> httpx.Proxy:
+    """Return the proxy as the library wants it: no context where the way to it is plain."""
+    auth = None
+    if proxy.login is not None:
+        user, _, password = proxy.login.reveal().partition(":")
+        auth = (user, password)
+    is_tls = proxy.scheme == "https"
+    return httpx.Proxy(proxy.url, ssl_context=context if is_tls else None, auth=auth)
+
+
+def _extensions(route: Route) -> dict[str, object]:
+    """Have the library tell *route* how far a request has come, which matters with a proxy alone."""
+    if route.proxy is None:
+        return {}
+
+    async def record(event: str, _: object) -> None:
+        route.record(event)
+
+    return {"trace": record}
 
 
 async def _read_body(response: httpx.Response) -> bytes:
@@ -204,58 +247,18 @@ def _too_large() -> InvalidResponse:
     return InvalidResponse(f"the answer is larger than {LARGEST_BODY >> 20} MiB")
 
 
-def _address(url: httpx.URL) -> str:
-    host = f"[{url.host}]" if ":" in url.host else url.host
-    return f"{host}:{url.port or (443 if url.scheme == 'https' else 80)}"
-
-
-def _no_answer(error: Exception, url: httpx.URL) -> ApiError:
+def _no_answer(error: Exception, route: Route) -> ApiError:
     """Say why there is no answer, from the causes that the library kept.
 
     The library reads the target of a redirect even where it does not follow it, and may stumble
     over it.
     """
-    causes = tuple(itertools.islice(_causes(error), MOST_CAUSES))
-    if any(isinstance(cause, _UNREADABLE_ADDRESS) for cause in causes):
+    if any(isinstance(cause, _UNREADABLE_ADDRESS) for cause in causes_of(error)):
         return InvalidResponse("the base URL, or where it redirects to, is no address")
-    address = _address(url)
-    known = (
-        fault for cause in causes if (fault := _fault_of(cause, url.host, address)) is not None
-    )
-    broke = f"the connection to {address} broke before the response was complete"
-    return Unreachable(
-        next(
-            known,
-            f"cannot connect to {address}" if isinstance(error, httpx.ConnectError) else broke,
-        )
-    )
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield *error* and what led to it; of several failed attempts at one host the first."""
-    cause: BaseException | None = error
-    while cause is not None:
-        yield cause
-        first = cause.exceptions[0] if isinstance(cause, BaseExceptionGroup) else None
-        cause = first or cause.__cause__ or cause.__context__
-
-
-def _fault_of(cause: BaseException, host: str, address: str) -> str | None:
-    match cause:
-        case ssl.SSLCertVerificationError():
-            return f"TLS: the certificate of {address} is not trusted: {cause.verify_message}"
-        case ssl.SSLError():
-            is_plain = cause.reason in _NO_TLS
-            broken = f"TLS: no secure connection to {address}: {cause.reason or 'broken off'}"
-            return (
-                f"{address} does not speak TLS: is the base URL http:// instead?"
-                if is_plain
-                else broken
-            )
-        case socket.gaierror():
-            return f"cannot resolve {host}"
-        case ConnectionRefusedError():
-            return f"cannot connect to {address}: connection refused"
-        case ConnectionResetError():
-            return f"the connection to {address} was reset"
-    return None
+    if isinstance(error, httpx.ProxyError) and route.proxy is not None:
+        # The library's text begins with the status of the proxy's response to CONNECT.
+        status = str(error)[:3]
+        if status.isdigit():
+            return Unreachable(describe_refusal(int(status), route))
+    is_connected = not isinstance(error, httpx.ConnectError)
+    return Unreachable(describe(error, route, is_connected=is_connected))

@@ -43,6 +43,9 @@ def build_context(tls: TlsSettings, folder: Path) -> ssl.SSLContext:
         context.load_cert_chain(tls.cert_file, tls.key_file, password="")
         if tls.client_ca_file is not None:
             context.load_verify_locations(tls.client_ca_file)
+            # As for the exporters in Go, any certificate of the file is an anchor: without this,
+            # OpenSSL takes an intermediate authority only together with its root.
+            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     except (OSError, ValueError) as exc:
         raise YamlError([f"{PLACE}: {_openssl_reason(exc)}"]) from exc
     context.verify_mode = ssl.VerifyMode[tls.client_auth]

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from exporter.cometapi.proxies import Proxy, parse_proxy, variable_for
+from exporter.cometapi.trust import system_store
 from exporter.credentials import LiteralToken, Secret, TokenFile, TokenSource
 from exporter.errors import ApiError, SettingsError
 from exporter.files import Identity, identity, read_certificates, shown_path
@@ -52,6 +54,10 @@ INSECURE_HTTP = (
     "plain HTTP to a non-loopback host would expose the token on the network: use https, or allow "
     "it with --cometapi.allow-insecure-http (allow_insecure_http: true in the file)"
 )
+NO_CERTIFICATES = (
+    "the system's certificates (install the package ca-certificates, or set SSL_CERT_FILE, "
+    f"SSL_CERT_DIR or {options.CA_FILE.source})"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +74,7 @@ class Account:
     quota_per_usd: float | None = None
     ca_file: Path | None = None
     monthly_budget_usd: float | None = None
+    proxy: Proxy | None = None
     interval: float
     timeout: float
     stale_after: float
@@ -265,6 +272,7 @@ class _Loading:
             quota_per_usd=values.optional(options.QUOTA_PER_USD),
             ca_file=values.optional(options.CA_FILE),
             monthly_budget_usd=values.optional(options.ACCOUNT_MONTHLY_BUDGET_USD),
+            proxy=self._proxy(values),
             interval=values.of(options.INTERVAL),
             timeout=values.of(options.TIMEOUT),
             stale_after=values.of(options.STALE_AFTER),
@@ -365,10 +373,29 @@ class _Loading:
                 f"from {interval.source}",
             )
 
+    def _proxy(self, values: Values) -> Proxy | None:
+        """Return the proxy that the variables name for the account's gateway, None for no proxy."""
+        url = values.parsed(options.BASE_URL)
+        # The caller fills in the URL of the demo, which is on this machine.
+        if self._demo or not url.is_valid:
+            return None
+        variable = variable_for(url.value, self._environ)
+        if variable is None:
+            return None
+        try:
+            return parse_proxy(self._environ[variable], variable)
+        except ValueError as error:
+            self._complain(variable, str(error))
+            return None
+
     def _check_certificates(self, values: Values) -> None:
         path = values.optional(options.CA_FILE)
         if path is not None:
             self._use(values.parsed(options.CA_FILE), lambda: read_certificates(path))
+        elif values.of(options.BASE_URL).startswith("https:") and not self._demo:
+            chosen = self._environ.get("SSL_CERT_FILE", "")
+            source = "SSL_CERT_FILE" if chosen else NO_CERTIFICATES
+            self._use(RawValue(chosen, source), system_store(self._environ).check)
 
     def _check_demo(self) -> None:
         if self._demo and "config_file" in self._written:

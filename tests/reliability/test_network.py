@@ -90,6 +90,9 @@ def test_the_proxy_variables_are_honoured(proxy):
     assert set(asked) == {"CONNECT gateway.invalid:443 HTTP/1.1"}
     assert done.returncode == 1
     assert "reason=unreachable" in done.stderr
+    address = url.removeprefix("http://")
+    said = f"the proxy {address} (HTTPS_PROXY) does not connect to gateway.invalid:443: HTTP 503"
+    assert said in done.stderr
 
 
 @pytest.mark.parametrize("exception", ["127.0.0.1", ""], ids=["by NO_PROXY", "by itself"])

@@ -115,6 +115,20 @@ def test_old_tls_is_refused(start: Start, example: Any) -> None:
         context.wrap_socket(sock, server_hostname="127.0.0.1")
 
 
+def test_an_intermediate_authority_alone_admits_its_clients(
+    start: Start, example: Any, tmp_path: Path
+) -> None:
+    """As with the exporters in Go, which take any certificate of the file as an anchor."""
+    intermediate = CA.create_child_ca(key_type=trustme.KeyType.ECDSA)
+    config = example("mtls.yml")
+    intermediate.cert_pem.write_to_path(tmp_path / "client-ca.crt")
+    config.refresh()
+    scraper = intermediate.issue_cert("prometheus.example", key_type=trustme.KeyType.ECDSA)
+    server = start(web_config=config)
+
+    assert get(server, certificate=scraper).text == "up 1\n"
+
+
 def test_the_mtls_example_admits_its_own_certificates_only(start: Start, example: Any) -> None:
     """Not those without one, not those of another authority, and the probes are no exception."""
     server = start(web_config=example("mtls.yml"))

@@ -2,7 +2,6 @@
 
 import asyncio
 import gzip
-import ssl
 import time
 import tracemalloc
 import zlib
@@ -250,47 +249,6 @@ def test_an_error_in_the_middle_of_the_body_is_unreachable():
         fetch(lambda _: httpx.Response(200, stream=Pieces(b"{", error=httpx.ReadError("x"))))
 
 
-def a_tls_error(reason):
-    error = ssl.SSLError()
-    error.reason = reason
-    return error
-
-
-@pytest.mark.parametrize(
-    ("cause", "message"),
-    [
-        (ConnectionResetError("x"), "the connection to gateway.example:443 was reset"),
-        (
-            a_tls_error("UNEXPECTED_EOF"),
-            "TLS: no secure connection to gateway.example:443: UNEXPECTED_EOF",
-        ),
-        (
-            ExceptionGroup("all addresses", [ConnectionRefusedError("::1"), OSError("127.0.0.1")]),
-            "cannot connect to gateway.example:443: connection refused",
-        ),
-    ],
-    ids=["reset", "tls", "several addresses"],
-)
-def test_an_error_of_the_network_names_the_host_and_what_happened(cause, message):
-    between = OSError("all failed")
-    between.__cause__ = cause
-    error = httpx.ReadError("x")
-    error.__context__ = between
-
-    assert str(connections._no_answer(error, httpx.URL("https://gateway.example"))) == message
-
-
-@pytest.mark.parametrize(
-    ("url", "address"),
-    [("http://gateway.example", "gateway.example:80"), ("https://[::1]:8443", "[::1]:8443")],
-)
-def test_an_error_names_the_address_with_its_port(url, address):
-    assert (
-        str(connections._no_answer(httpx.ConnectError("x"), httpx.URL(url)))
-        == f"cannot connect to {address}"
-    )
-
-
 # Pools
 
 
@@ -327,25 +285,36 @@ def test_after_a_broken_request_the_next_ones_go_through_a_new_pool_and_the_old_
         asyncio.run(play())
 
 
-def trusted_by(ca_file) -> list[str]:
-    opened = Connections(
-        "https://gateway.example", user_id=None, ca_file=ca_file, timeout=1.0, at_once=1
-    )
-    return [
-        dict(pair[0] for pair in found["subject"])["organizationName"]
-        for found in opened._trust.get_ca_certs()
-    ]
-
-
-def test_a_file_of_authorities_that_changed_is_read_again(tmp_path):
-    ca_file, seen = tmp_path / "ca.pem", []
-    for name in ("One", "Another"):
-        trustme.CA(organization_name=name).cert_pem.write_to_path(ca_file)
-        seen += trusted_by(ca_file)
-
-    assert seen == ["One", "Another"]
+def connections_to(url: str, ca_file=None) -> Connections:
+    return Connections(url, user_id=None, ca_file=ca_file, timeout=1.0, at_once=1)
 
 
 def test_a_file_of_authorities_that_is_gone_cannot_be_started_with(tmp_path):
     with pytest.raises(StartError, match=r"/ca\.pem cannot be read: No such file"):
-        trusted_by(tmp_path / "ca.pem")
+        connections_to("https://gateway.example", tmp_path / "ca.pem")
+
+
+def test_renewed_authorities_are_trusted_from_the_next_request_on(tmp_path):
+    ca_file = tmp_path / "ca.pem"
+    trustme.CA().cert_pem.write_to_path(ca_file)
+
+    async def play():
+        async with aclosing(connections_to("https://gateway.example", ca_file)) as opened:
+            first = opened._pool
+            trustme.CA().cert_pem.write_to_path(ca_file)
+            opened._trust.look()
+            await opened.fetch("/", {}, Secret("x"))
+            assert opened._pool.context is opened._trust.context
+        assert first.http.is_closed
+
+    with respx.mock as gateway:
+        gateway.route().mock(side_effect=lambda _: httpx.Response(200, stream=Pieces(b"{}")))
+        asyncio.run(play())
+
+
+def test_the_library_reads_no_proxy_variable(monkeypatch):
+    """It stumbles over exceptions that are valid elsewhere."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.invalid:3128")
+    monkeypatch.setenv("NO_PROXY", "fd00::/8,[::1]")
+
+    assert fetch(lambda _: httpx.Response(200, stream=Pieces(b"{}"))).status == 200

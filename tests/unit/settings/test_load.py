@@ -8,6 +8,7 @@ from builders import CANARY_TOKEN
 
 from exporter import parsers
 from exporter.cli import command
+from exporter.cometapi.trust import SystemStore
 from exporter.credentials import LiteralToken, Secret, TokenFile
 from exporter.errors import SettingsError
 from exporter.server.listen import ListenAddress
@@ -745,3 +746,72 @@ def test_the_password_of_the_example_is_a_warning():
 
     assert warning.source == "--web.config.file (COMETAPI_EXPORTER_WEB_CONFIG_FILE)"
     assert "the password of the example" in warning.text
+
+
+# Proxies and trust
+
+
+def test_the_proxy_of_a_gateway_is_taken_from_the_variables():
+    found = account(HTTPS_PROXY="http://me:CANARY@proxy.example:3128", NO_PROXY="fd00::/8,[::1]")
+
+    assert str(found.proxy) == "the proxy proxy.example:3128 (HTTPS_PROXY)"
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"HTTPS_PROXY": "socks5://proxy.example", "NO_PROXY": "cometapi.com"},
+        {"HTTPS_PROXY": "nonsense:", "COMETAPI_BASE_URL": "http://127.0.0.1:3000"},
+        {"HTTP_PROXY": "socks5://proxy.example"},
+    ],
+    ids=["excepted", "this machine", "for another scheme"],
+)
+def test_a_proxy_that_no_gateway_needs_is_not_judged(environ):
+    assert account(**environ).proxy is None
+
+
+def test_the_demo_has_no_proxy():
+    (found,) = load(demo=True, HTTPS_PROXY="socks5://proxy.example").accounts
+
+    assert found.proxy is None
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        (
+            {"all_proxy": "socks5://me:CANARY@proxy.example"},
+            (
+                "all_proxy: SOCKS proxies are not supported: set an HTTP proxy, or name the "
+                "gateway's host in NO_PROXY"
+            ),
+        ),
+        (
+            {"HTTPS_PROXY": "http://me:CANARY#1@proxy.example"},
+            (
+                "HTTPS_PROXY: expected an HTTP proxy such as http://proxy.example.org:3128 (in a "
+                "user and a password, write special characters as %XX)"
+            ),
+        ),
+        (
+            {"SSL_CERT_FILE": "/nowhere/ca.pem"},
+            "SSL_CERT_FILE: cannot read /nowhere/ca.pem: No such file or directory",
+        ),
+    ],
+    ids=["socks", "password", "certificates"],
+)
+def test_a_proxy_or_a_store_that_cannot_be_used_is_a_problem_of_its_variable(environ, said):
+    assert problems(**TOKEN, **environ) == [said]
+
+
+def test_a_machine_without_certificates_is_told_for_gateways_with_tls_alone(monkeypatch, tmp_path):
+    empty = SystemStore(None, (tmp_path,))
+    monkeypatch.setattr("exporter.settings.load.system_store", lambda _: empty)
+
+    said = (
+        "the system's certificates (install the package ca-certificates, or set SSL_CERT_FILE, "
+        f"SSL_CERT_DIR or --cometapi.ca-file (COMETAPI_CA_FILE)): cannot read {tmp_path}: no "
+        "certificates found"
+    )
+    assert problems(**TOKEN) == [said]
+    assert account(COMETAPI_BASE_URL="http://127.0.0.1:3000").proxy is None
