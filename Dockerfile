@@ -33,10 +33,11 @@ LABEL org.opencontainers.image.title="cometapi-exporter" \
 RUN python -m pip uninstall --yes --root-user-action=ignore pip \
     && rm -rf /usr/local/lib/python3.*/ensurepip
 # The first process of a container ignores signals that it does not handle: an init passes them on, and takes in orphans.
+# Without the system's certificates no gateway could be verified; the base image has them today.
 # Not pinned: Debian keeps only the latest build of a package.
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends tini \
+    && apt-get install --yes --no-install-recommends ca-certificates tini \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt /var/log/apt /var/log/dpkg.log
 COPY --from=build /venv /venv
 # For another port or TLS (--web.config.file), set HEALTHCHECK_URL, for example to https://127.0.0.1:10144/-/healthy.

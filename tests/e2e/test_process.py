@@ -68,7 +68,7 @@ def test_it_serves_on_ipv4_and_ipv6_at_once(gateway):
 def test_a_variable_of_the_network_that_cannot_be_used_is_a_clear_error(variable, value):
     done = run_exporter("--once", COMETAPI_ACCESS_TOKEN=CANARY_TOKEN, **{variable: value})
 
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert variable in done.stderr
     assert "Traceback" not in done.stderr
     assert "hidden" not in done.stderr
