@@ -1,6 +1,6 @@
 """Trust certificates: those of one file, or those of the machine; follow both as they change.
 
-Talks to: the file system, and a thread of its own, since a mount may hang. Knows no sockets, no
+Talks to: the file system, in threads of its own, since a mount may hang. Knows no sockets, no
 proxies and no accounts. Every certificate that is found is an anchor, as for Go and curl: an
 intermediate authority alone is enough, and so is the certificate of a server itself.
 """
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from exporter.files import Identity, identity, read_certificates, read_pem
-from exporter.workers import start
+from exporter.workers import NoThread, Threads
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -38,6 +38,8 @@ BUNDLES = (
 FOLDERS = ("/etc/ssl/certs", "/etc/pki/tls/certs")
 # As often as the web config's files are looked at.
 LOOK_SECONDS = 5.0
+# A file on a mount that hangs occupies one; the other looks at the files of other accounts.
+_LOOKING = Threads(2, "certificates")
 
 _CERTIFICATE = re.compile(
     "-----BEGIN (?:X509 )?CERTIFICATE-----.+?-----END (?:X509 )?CERTIFICATE-----", re.DOTALL
@@ -195,8 +197,8 @@ class Trust:
             return
         self._next_look = now + LOOK_SECONDS
         # Where no thread can be started, the next look tries again.
-        with contextlib.suppress(RuntimeError):
-            self._looking = start(self.look, "certificates")
+        with contextlib.suppress(NoThread):
+            self._looking = _LOOKING.submit(self.look)
 
     def look(self) -> None:
         """Make a new context if the files have changed; one that cannot be used changes nothing."""
