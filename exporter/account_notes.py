@@ -3,11 +3,17 @@
 Pure: an account's state in, words out. The status page and `--check` both show them.
 """
 
-from exporter.formatting import duration
+from collections.abc import Callable
+
+from exporter.endpoint import ApiPath, EndpointWord, Failure, Unknown, word_of
+from exporter.errors import Reason, fix
+from exporter.formatting import count, duration
 from exporter.snapshot import AccountState
 
 # Clocks that NTP keeps differ by less than a second; a minute is noticeable in expiries.
 LARGEST_SKEW_SECONDS = 60
+# Their advice is about the token and the URL.
+REASONS_OF_SETTINGS = (Reason.UNAUTHORIZED, Reason.REJECTED, Reason.INVALID_RESPONSE)
 
 
 def state_word(state: AccountState) -> str:
@@ -26,12 +32,73 @@ def state_word(state: AccountState) -> str:
 def units_note(state: AccountState) -> str:
     """Say that the gateway reports other quota units per dollar than are configured, or ""."""
     configured = state.quota_units_per_usd
-    reported = None if state.status is None else state.status.quota_units_per_usd
+    reported = state.reported_units_per_usd
     if reported is None or reported == configured:
         return ""
     return (
         f"{configured:,.9g} quota units per USD are configured, the gateway reports {reported:,.9g}"
     )
+
+
+def assumed_note(state: AccountState) -> str:
+    """Say that the quota units of a dollar are assumed, and why; "" if they are not."""
+    if state.configured_units_per_usd is not None or state.reported_units_per_usd is not None:
+        return ""
+    status = state.endpoints.status
+    if isinstance(status, Unknown) and status.failure is None:
+        return ""
+    word = word_of(status)
+    why = (
+        "the gateway does not tell" if word is EndpointWord.KNOWN else f"{ApiPath.STATUS} is {word}"
+    )
+    return f"assumed {state.quota_units_per_usd:,.9g} quota units per USD: {why}"
+
+
+def unreadable_note(state: AccountState) -> str:
+    """Say how many running subscriptions could not be read, or ""."""
+    found = state.subscriptions
+    if found is None or not found.unreadable:
+        return ""
+    return f"{count(found.unreadable, 'subscription')} could not be read: what is left is unknown"
+
+
+def endpoint_note(state: AccountState, path: ApiPath) -> str:
+    """Say what a failure of the endpoint at *path* means for what is shown of it."""
+    word = word_of(state.endpoints.at(path))
+    if word is EndpointWord.FAILING:
+        return f"{path} is failing; its last known value is shown"
+    return f"{path} is unknown; what it tells is not shown"
+
+
+def endpoint_advice(state: AccountState, failure: Failure, *, in_file: bool) -> str:
+    """Say what to do about an endpoint beside the keys; where those come, token and URL are right."""
+    if state.lists_keys and failure.reason in REASONS_OF_SETTINGS:
+        return (
+            "ask the gateway's operator why this path is rejected; the keys are read, so leave "
+            "the access token and the URL as they are"
+        )
+    return fix(failure.reason, in_file=in_file)
+
+
+def balance_text(state: AccountState, money: Callable[[float], str]) -> str:
+    """Write what the wallet has left, or in one word why that cannot be said."""
+    if state.balance is None:
+        return word_of(state.endpoints.balance)
+    return money(state.usd(state.balance.remaining_quota))
+
+
+def subscriptions_text(state: AccountState, money: Callable[[float], str]) -> str:
+    """Write what the running subscriptions have left; "" where none is running or offered."""
+    found = state.subscriptions
+    if found is None:
+        is_unknown = word_of(state.endpoints.subscriptions) is EndpointWord.UNKNOWN
+        return "unknown" if is_unknown else ""
+    if not found.is_any_running:
+        return ""
+    if found.has_unlimited:
+        return "no limit"
+    left = found.remaining_quota
+    return "unknown" if left is None else f"{money(state.usd(left))} left"
 
 
 def skew_note(state: AccountState) -> str:

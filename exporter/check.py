@@ -3,18 +3,51 @@
 Pure: states in, text out.
 """
 
+import textwrap
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import click
 
-from exporter.account_notes import skew_note, state_word, units_note
+from exporter.account_notes import (
+    assumed_note,
+    balance_text,
+    endpoint_advice,
+    endpoint_note,
+    skew_note,
+    state_word,
+    subscriptions_text,
+    units_note,
+    unreadable_note,
+)
 from exporter.errors import SUCCESS, fix
-from exporter.formatting import count
-from exporter.model import STATUS_LABELS, ApiKey, UnusableReason
+from exporter.formatting import DAY, count
+from exporter.model import STATUS_LABELS, ApiKey, KeyStatus, UnusableReason
 from exporter.snapshot import AccountState
 
 MOST_NAMES = 5
+# What a terminal shows without wrapping inside a word.
+LINE_LENGTH = 100
+
+UNUSABLE: Mapping[UnusableReason, tuple[str, str]] = {
+    UnusableReason.EXHAUSTED: (
+        "no quota left, though reported as enabled",
+        "top up these keys, or disable them",
+    ),
+    UnusableReason.EXPIRED: (
+        "expired, though reported as enabled",
+        "extend these keys, or disable them",
+    ),
+    UnusableReason.ACCOUNT_EXHAUSTED: (
+        "not usable, because the account cannot pay",
+        "top up the account",
+    ),
+    UnusableReason.GROUP_UNAVAILABLE: (
+        "cannot be used: their group is not open to the account",
+        "choose another group for these keys, or have the gateway's operator open it",
+    ),
+}
+"""For each reason why an enabled key is not usable: what is found, and what to do."""
 
 _HEADERS = ("account", "gateway", "keys", *STATUS_LABELS, "usable", "skipped", "balance", "result")
 _COLOURS = {_HEADERS[-1]: "bright_black", "up": "green"}
@@ -36,10 +69,25 @@ def report(states: Sequence[AccountState], now: float, *, in_file: bool = False)
         lines.append("  ".join([*padded, click.style(result, fg=_COLOURS.get(result, "red"))]))
     for state in states:
         for colour, found, advice in _remarks(state, now, in_file=in_file):
-            lines += ["", f"{state.name}: {click.style(found, fg=colour)}"]
+            lines.append("")
+            lines += _wrapped(f"{state.name}: ", found, colour)
             if advice:
-                lines.append(f"  what to do: {advice}")
+                lines += _wrapped("  what to do: ", advice, None)
     return "\n".join(lines)
+
+
+def _wrapped(label: str, text: str, colour: str | None) -> list[str]:
+    """Return *text* after *label*, in lines that fit, each coloured by itself."""
+    first, *rest = textwrap.wrap(
+        label + text,
+        width=LINE_LENGTH,
+        subsequent_indent="    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    lines = [label + click.style(first.removeprefix(label), fg=colour)]
+    lines += [click.style(line, fg=colour) for line in rest]
+    return lines
 
 
 def _row(state: AccountState, now: float) -> tuple[str, ...]:
@@ -63,67 +111,87 @@ def _result(state: AccountState) -> str:
 
 def _balance(state: AccountState) -> str:
     """Write the wallet, and what subscriptions add to it."""
-    wallet = (
-        "not available" if state.balance is None else _dollars(state, state.balance.remaining_quota)
-    )
-    paying = state.subscriptions
-    if paying is None or not paying.is_any_running:
-        return wallet
-    left = paying.remaining_quota
-    if left is None:
-        return f"{wallet} + subscription"
-    return f"{wallet} + subscription {_dollars(state, left)}"
+    wallet = balance_text(state, _dollars)
+    paying = subscriptions_text(state, _dollars)
+    return f"{wallet} + subscriptions {paying}" if paying else wallet
 
 
-def _dollars(state: AccountState, units: float) -> str:
-    return f"{state.usd(units):,.2f} USD"
+def _dollars(usd: float) -> str:
+    return f"{usd:,.2f} USD"
 
 
 def _remarks(state: AccountState, now: float, *, in_file: bool) -> Iterator[Remark]:
     if state.failing is not None:
         yield "red", state.error, fix(state.failing, in_file=in_file)
     else:
+        yield from _remarks_on_account(state)
         yield from _remarks_on_keys(state, now)
+        yield from _remarks_on_endpoints(state, in_file=in_file)
         yield from _remarks_on_settings(state, in_file=in_file)
     if found := skew_note(state):
         yield "yellow", found, "set this machine's clock (NTP); expiry is judged by it"
 
 
-def _remarks_on_keys(state: AccountState, now: float) -> Iterator[Remark]:
+def _remarks_on_account(state: AccountState) -> Iterator[Remark]:
     if state.is_exhausted:
         yield (
             "red",
             "the account cannot pay for any request, whatever its keys have left",
             "top up the account",
         )
-    closed = [
-        key
-        for key in state.keys
-        if state.unusable_reason(key, now) is UnusableReason.GROUP_UNAVAILABLE
-    ]
-    if closed:
-        groups = ", ".join(sorted({repr(key.group) for key in closed})[:MOST_NAMES])
-        found = f"{_names(closed)} cannot be used: not open to the account: group {groups}"
-        yield (
-            "red",
-            found,
-            "choose another group for these keys, or have the gateway's operator open it",
-        )
+
+
+def _remarks_on_keys(state: AccountState, now: float) -> Iterator[Remark]:
+    reasons: dict[UnusableReason, list[ApiKey]] = {}
+    for key in state.keys:
+        reason = state.unusable_reason(key, now)
+        if key.status == KeyStatus.ENABLED and reason is not None:
+            reasons.setdefault(reason, []).append(key)
+    for reason, (what, advice) in UNUSABLE.items():
+        keys = reasons.get(reason, [])
+        if keys:
+            yield "red", f"{count(len(keys), 'key')}: {what}: {_names(keys)}", advice
+    expiring = [key for key in state.keys if _expires_soon(state, key, now)]
+    if expiring:
+        found = f"{count(len(expiring), 'key')}: expires within a day: {_names(expiring)}"
+        yield "yellow", found, "extend these keys, or replace them"
     dry = [key for key in state.keys if state.is_probably_dry(key, now)]
     if dry:
         found = (
-            f"{_names(dry)} probably ran dry: less is left than a usual request costs, "
-            "and nothing was spent lately"
+            f"{count(len(dry), 'key')}: probably ran dry: less is left than a usual request costs, "
+            f"and nothing was spent lately: {_names(dry)}"
         )
         yield "yellow", found, "raise the quota of these keys, or disable them"
 
 
+def _expires_soon(state: AccountState, key: ApiKey, now: float) -> bool:
+    if key.expires_at is None or state.unusable_reason(key, now) is not None:
+        return False
+    return key.expires_at - now < DAY
+
+
 def _names(keys: Sequence[ApiKey]) -> str:
     """Name a few keys; names are written so that nothing in them can act on a terminal."""
-    names = [f"{key.name!r} (id {key.id})" for key in keys[:MOST_NAMES]]
+    names = [_name(key) for key in keys[:MOST_NAMES]]
     if len(keys) > MOST_NAMES:
         names.append(f"{len(keys) - MOST_NAMES} more")
-    return f"{count(len(keys), 'key')}: {', '.join(names)}:"
+    return ", ".join(names)
+
+
+def _name(key: ApiKey) -> str:
+    group = f", group {key.group!r}" if key.group else ""
+    return f"{key.name!r} (id {key.id}{group})"
+
+
+def _remarks_on_endpoints(state: AccountState, *, in_file: bool) -> Iterator[Remark]:
+    for path, failure in state.endpoint_failures.items():
+        found = f"{endpoint_note(state, path)}: {failure.text}"
+        yield "yellow", found, endpoint_advice(state, failure, in_file=in_file)
+    if found := unreadable_note(state):
+        yield "yellow", found, "please report the gateway and its version"
+    if found := assumed_note(state):
+        option = "quota_per_usd" if in_file else "--cometapi.quota-per-usd"
+        yield "yellow", found, f"set {option} to what the gateway's operator tells you"
 
 
 def _remarks_on_settings(state: AccountState, *, in_file: bool) -> Iterator[Remark]:

@@ -128,6 +128,24 @@ def is_unknown(state: EndpointState[Value]) -> bool:
     return known is None or known.is_stale
 
 
+class EndpointWord(StrEnum):
+    """What is known of an endpoint, in one word; a value that is too old is not known any more."""
+
+    KNOWN = "known"
+    FAILING = "failing"
+    UNKNOWN = "unknown"
+    NOT_OFFERED = "not offered"
+
+
+def word_of(state: EndpointState[Value]) -> EndpointWord:
+    """Say in one word what is known of an endpoint."""
+    if isinstance(state, NotOffered):
+        return EndpointWord.NOT_OFFERED
+    if is_unknown(state):
+        return EndpointWord.UNKNOWN
+    return EndpointWord.FAILING if isinstance(state, Failing) else EndpointWord.KNOWN
+
+
 def failed(state: EndpointState[Value], error: ApiError, at: float) -> EndpointState[Value]:
     """Return what is known after *error* at unix time *at*; a failure begins with its first error."""
     if isinstance(state, NotOffered):

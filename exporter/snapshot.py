@@ -365,8 +365,25 @@ class AccountState:
     @property
     def quota_units_per_usd(self) -> float:
         """Quota units of one US dollar: the user's value, else the gateway's, else the family's default."""
-        reported = None if self.status is None else self.status.quota_units_per_usd
-        return self.configured_units_per_usd or reported or DEFAULT_UNITS_PER_USD
+        return self.configured_units_per_usd or self.reported_units_per_usd or DEFAULT_UNITS_PER_USD
+
+    @property
+    def reported_units_per_usd(self) -> float | None:
+        """What the gateway said last of the units of a dollar, however old: a guess is no better."""
+        known = last_known(self.endpoints.status)
+        return None if known is None else known.value.quota_units_per_usd
+
+    @property
+    def endpoint_failures(self) -> Mapping[ApiPath, Failure]:
+        """Why endpoints beside the keys fail, but for those that fail as the refreshes do."""
+        found: dict[ApiPath, Failure] = {}
+        for path, state in self.endpoints.by_path().items():
+            failure = failure_of(state)
+            if failure is None or path is ApiPath.KEYS:
+                continue
+            if failure.reason is not self.failing:
+                found[path] = failure
+        return found
 
     def usd(self, units: float) -> float:
         """Return the money that *units* of quota are."""

@@ -54,6 +54,7 @@ METRICS: dict[str, tuple[str, tuple[str, ...]]] = {
     "cometapi_exporter_refresh_interval_seconds": ("gauge", ACCOUNT),
     "cometapi_exporter_skipped_keys": ("gauge", ACCOUNT),
     "cometapi_exporter_excluded_keys": ("gauge", ACCOUNT),
+    "cometapi_exporter_api_up": ("gauge", ("account", "path")),
     "cometapi_exporter_refreshes_total": ("counter", ACCOUNT),
     "cometapi_exporter_refresh_failures_total": ("counter", ("account", "reason")),
     "cometapi_usage_quota_total": ("counter", ("account", "model", "key_id", "key_name", "group")),

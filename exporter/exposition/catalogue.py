@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from exporter.endpoint import Known, NotOffered, Unknown
 from exporter.model import (
     STATUS_LABELS,
     ApiKey,
@@ -300,6 +301,17 @@ def _monthly_budget(state: AccountState) -> Value:
     return None if usd is None else usd * state.quota_units_per_usd
 
 
+def _api_up(state: AccountState, _: Tally) -> Series:
+    for path, endpoint in state.endpoints.by_path().items():
+        match endpoint:
+            case Known():
+                yield (path,), 1
+            case Unknown(failure=None) | NotOffered():
+                yield (path,), None
+            case _:
+                yield (path,), 0
+
+
 def _folded_series(state: AccountState) -> Value:
     return None if state.usage is None else state.usage.folded
 
@@ -413,6 +425,12 @@ ACCOUNT_FAMILIES = (
             "exporter_excluded_keys",
             "Keys left out by include and exclude filters.",
             lambda state: state.excluded,
+        ),
+        _series(
+            "exporter_api_up",
+            "Whether the last request to this path was answered with what it is for.",
+            _api_up,
+            "path",
         ),
     ),
 )

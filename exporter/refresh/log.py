@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+from exporter.account_notes import assumed_note
 from exporter.endpoint import ApiPath, EndpointState, Failure, Unknown, failure_of
 from exporter.errors import SUCCESS, ApiError, Reason
 from exporter.model import Listing
@@ -25,12 +26,17 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class LogMemory:
-    """What was logged of an account: *skipped* keys, *failing* endpoints, and the *last_failure* in monotonic seconds."""
+    """What was logged of an account.
+
+    That is *skipped* keys, *failing* endpoints, the note on *assumed_units*, and the *last_failure*
+    in monotonic seconds.
+    """
 
     skipped: frozenset[int] = frozenset()
     has_nameless: bool = False
     excludes_all: bool = False
     failing: dict[ApiPath, Reason] = field(default_factory=dict)
+    assumed_units: str = ""
     last_failure: float = float("-inf")
 
 
@@ -90,6 +96,13 @@ class RefreshLog:
                 self._answers_again(path)
             elif failure.reason is not state.failing and not _seems_absent(endpoint):
                 self._fails(path, failure)
+        if state.failing is None:
+            self._assumes_units(assumed_note(state))
+
+    def _assumes_units(self, note: str) -> None:
+        if note and not self.memory.assumed_units:
+            self._log.warning("quota units per USD assumed", detail=note)
+        self.memory.assumed_units = note
 
     def _fails(self, path: ApiPath, failure: Failure) -> None:
         if self.memory.failing.get(path) is not failure.reason:

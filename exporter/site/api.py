@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from exporter.account_notes import assumed_note
+from exporter.endpoint import ApiPath, EndpointState, failure_of, last_known, word_of
 from exporter.site.choose import Choice, Entry
 from exporter.snapshot import AccountState, Snapshot
 
@@ -48,12 +50,31 @@ def account_item(state: AccountState, now: float) -> dict[str, Any]:
         "stale_after_seconds": state.stale_after_seconds,
         "stale": state.is_withdrawn,
         "quota_units_per_usd": state.quota_units_per_usd,
+        "quota_units_per_usd_assumed": bool(assumed_note(state)),
         "balance": balance_item(state),
+        "spendable_quota": state.spendable_quota,
+        "largest_purse_quota": state.largest_purse_quota,
+        "endpoints": [
+            endpoint_item(path, endpoint) for path, endpoint in state.endpoints.by_path().items()
+        ],
         "spending": spending_item(state),
         "keys": len(keys),
         "usable_keys": state.usable_keys(now) if state.serves_data else 0,
         "skipped_keys": state.skipped,
         "excluded_keys": state.excluded,
+    }
+
+
+def endpoint_item(path: ApiPath, endpoint: EndpointState[Any]) -> dict[str, Any]:
+    """Describe what is known of one endpoint, and why its last request failed."""
+    failure, known = failure_of(endpoint), last_known(endpoint)
+    return {
+        "path": path,
+        "state": word_of(endpoint).replace(" ", "_"),
+        "read_at": None if known is None else known.read_at.unix,
+        "reason": None if failure is None else failure.reason,
+        "failing_since": None if failure is None else failure.since,
+        "error": None if failure is None else failure.text,
     }
 
 

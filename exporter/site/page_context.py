@@ -10,7 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from exporter.account_notes import skew_note, units_note
+from exporter.account_notes import (
+    assumed_note,
+    balance_text,
+    endpoint_note,
+    skew_note,
+    subscriptions_text,
+    units_note,
+    unreadable_note,
+)
+from exporter.endpoint import Failure
 from exporter.formatting import YEAR, count, duration, money, percent, short, utc
 from exporter.model import ApiKey, UnusableReason
 from exporter.site.choose import NO_GROUP, WORST, Choice, Entry, Query, choose
@@ -200,6 +209,25 @@ def trouble(state: AccountState, now: float) -> str:
     return f"{since}; showing the last known data."
 
 
+def balance(state: AccountState) -> str:
+    """Write what the wallet has left, or why that cannot be said."""
+    return balance_text(state, money)
+
+
+def subscriptions(state: AccountState) -> str:
+    """Write what the running subscriptions have left; "" where none is running or offered."""
+    return subscriptions_text(state, money)
+
+
+def endpoint_troubles(state: AccountState, now: float) -> list[tuple[str, Failure]]:
+    """Say since when which endpoints beside the keys fail, and why."""
+    found = []
+    for path, failure in state.endpoint_failures.items():
+        since = f"for {duration(now - failure.since)}, since {utc(failure.since)}"
+        found.append((f"{endpoint_note(state, path)}: {failure.reason} {since}.", failure))
+    return found
+
+
 def notes(state: AccountState) -> list[str]:
     """Say what is odd about an account, although its refreshes succeed."""
     found = []
@@ -207,7 +235,12 @@ def notes(state: AccountState) -> list[str]:
         found.append(f"{count(state.skipped, 'key')} could not be read")
     if state.excluded:
         found.append(f"{count(state.excluded, 'key')} excluded by filters")
-    found += [units_note(state), skew_note(state)]
+    found += [
+        unreadable_note(state),
+        assumed_note(state),
+        units_note(state),
+        skew_note(state),
+    ]
     return [note for note in found if note]
 
 

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from exporter import __version__, formatting
-from exporter.account_notes import state_word
+from exporter.account_notes import endpoint_advice, state_word
 from exporter.errors import fix
 from exporter.model import STATUS_LABELS
 from exporter.site import page_context, verdict
@@ -46,8 +46,10 @@ HEADERS = {
 
 FILTERS: Mapping[str, Callable[..., object]] = {
     "badge": page_context.badge,
+    "balance": page_context.balance,
     "count": formatting.count,
     "moment": formatting.moment,
+    "endpoint_troubles": page_context.endpoint_troubles,
     "money": formatting.money,
     "notes": page_context.notes,
     "percent": formatting.percent,
@@ -55,6 +57,7 @@ FILTERS: Mapping[str, Callable[..., object]] = {
     "selector": page_context.selector,
     "share_left": verdict.share_left,
     "state_word": state_word,
+    "subscriptions": page_context.subscriptions,
     "total_quota": verdict.total_quota,
     "trouble": page_context.trouble,
     "utc": formatting.utc,
@@ -85,6 +88,7 @@ class StatusPage:
             static={name: f".{address}" for name, (address, _) in self._static.items()},
             telemetry_path=f".{telemetry_path}",
             fix=partial(fix, in_file=in_file),
+            endpoint_fix=partial(endpoint_advice, in_file=in_file),
         )
 
     def routes(self) -> list[Route]:

@@ -11,6 +11,7 @@ from domain import (
     NOW,
     a_balance,
     a_listing,
+    a_moment,
     a_read_state,
     a_reading,
     a_state,
@@ -20,8 +21,9 @@ from domain import (
 )
 
 from exporter.check import report as coloured
+from exporter.endpoint import ApiPath, Unknown
 from exporter.errors import Reason
-from exporter.model import GatewayStatus
+from exporter.model import GatewayStatus, Subscriptions
 
 
 def a_failed_state(reason, **over):
@@ -61,17 +63,18 @@ def test_the_table_says_what_was_found_and_what_to_do():
     private = a_read_state(name="private", gateway="https://b")
     dead = a_failed_state(Reason.UNREACHABLE, name="dead", gateway="https://c")
 
-    assert (
-        report([found, private, dead], NOW)
-        == dedent("""\
-        account  gateway       keys  enabled  disabled  expired  exhausted  unknown  usable  skipped  balance        result
-        work     https://gate  6     2        1         1        1          1        1       0        1,235.00 USD   up
-        private  https://b     0     0        0         0        0          0        0       0        not available  up
-        dead     https://c     -     -        -         -        -          -        -       -        -              failing: unreachable
+    assert report([found, private, dead], NOW) == dedent("""\
+        account  gateway       keys  enabled  disabled  expired  exhausted  unknown  usable  skipped  balance       result
+        work     https://gate  6     2        1         1        1          1        1       0        1,235.00 USD  up
+        private  https://b     0     0        0         0        0          0        0       0        not offered   up
+        dead     https://c     -     -        -         -        -          -        -       -        -             failing: unreachable
+
+        work: 1 key: no quota left, though reported as enabled: 'key 2' (id 2)
+          what to do: top up these keys, or disable them
 
         dead: it went wrong
-          what to do: check --cometapi.base-url, the network, proxies; --cometapi.ca-file trusts a private CA""")
-    )
+          what to do: check --cometapi.base-url, the network, proxies; --cometapi.ca-file trusts a private
+            CA""")
 
 
 def test_an_inconsistent_listing_is_named_as_such():
@@ -99,6 +102,11 @@ def test_an_account_that_cannot_pay_is_not_ok_and_leaves_no_key_usable():
     assert remarks(state) == [
         "main: the account cannot pay for any request, whatever its keys have left",
         "  what to do: top up the account",
+        "",
+        (
+            "main: 2 keys: not usable, because the account cannot pay: 'key 2' (id 2), 'key 1' (id 1)"
+        ),
+        "  what to do: top up the account",
     ]
 
 
@@ -107,7 +115,8 @@ def test_one_unit_is_not_empty():
 
 
 @pytest.mark.parametrize(
-    ("left", "shown"), [(1_000_000, "subscription 2.00 USD"), (None, "subscription")]
+    ("left", "shown"),
+    [(1_000_000, "subscriptions 2.00 USD left"), (None, "subscriptions no limit")],
 )
 def test_a_subscription_pays_too_and_is_shown(left, shown):
     state = a_read_state(
@@ -129,12 +138,124 @@ def test_keys_of_a_group_that_is_not_open_are_named():
 
     assert cells(state, "usable") == ("1",)
     assert remarks(state) == [
-        (
-            "main: 2 keys: '\\x1b[31mjob' (id 2), 'web' (id 1): cannot be used: not open to the account: "
-            "group 'gone', 'vip'"
-        ),
+        "main: 2 keys: cannot be used: their group is not open to the account: '\\x1b[31mjob' (id 2, group",
+        "    'gone'), 'web' (id 1, group 'vip')",
         "  what to do: choose another group for these keys, or have the gateway's operator open it",
     ]
+
+
+def test_every_enabled_key_that_is_not_usable_is_explained_by_its_reason():
+    state = a_read_state(
+        an_api_key(id=1, remaining_quota=0),
+        an_api_key(id=2, remaining_quota=-7),
+        an_api_key(id=3, expires_at=NOW - 1),
+        an_api_key(id=4, status=2, remaining_quota=0),
+        an_api_key(id=5, group="gone"),
+        groups={},
+    )
+    told = [line for line in remarks(state) if line.startswith("main: ")]
+
+    assert [line.split(": ")[1:3] for line in told] == [
+        ["2 keys", "no quota left, though reported as enabled"],
+        ["1 key", "expired, though reported as enabled"],
+        ["1 key", "cannot be used"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "is_told"), [(1, True), (DAY - 1, True), (DAY, False), (-5, False), (None, False)]
+)
+def test_keys_that_expire_within_a_day_are_named(seconds, is_told):
+    expires_at = None if seconds is None else NOW + seconds
+    found = "main: 1 key: expires within a day: 'key 1' (id 1)"
+
+    assert (found in remarks(a_read_state(an_api_key(expires_at=expires_at)))) is is_told
+
+
+@pytest.mark.parametrize("count", [1, 5, 6, 200])
+def test_no_line_below_the_table_is_longer_than_a_terminal(count):
+    keys = [
+        an_api_key(id=id_, name="a name of a usual length", group="gone", expires_at=NOW + 5)
+        for id_ in range(1, count + 1)
+    ]
+    closed = a_read_state(*keys, groups={})
+    for path in ApiPath:
+        if path not in (ApiPath.KEYS, ApiPath.USAGE_BY_KEY):
+            failed = closed.not_offered(path)
+            failed = replace(failed, endpoints=failed.endpoints.changed(path, Unknown()))
+            failed = failed.endpoint_failed(path, failure(Reason.TIMEOUT, "word " * 60), NOW)
+
+            assert max(map(len, remarks(failed))) <= 100
+
+
+@pytest.mark.parametrize(
+    ("reason", "advice"),
+    [
+        (Reason.BLOCKED, "let the exporter's address or user agent through"),
+        (Reason.RATE_LIMITED, "--collect.max-requests-per-minute"),
+        (Reason.UNAUTHORIZED, "leave the access token and the URL as they are"),
+        (Reason.INVALID_RESPONSE, "leave the access token and the URL as they are"),
+    ],
+)
+def test_an_endpoint_that_was_never_read_is_unknown_and_its_advice_fits(reason, advice):
+    state = a_read_state(an_api_key())
+    state = replace(state, endpoints=replace(state.endpoints, groups=Unknown()))
+    state = state.endpoint_failed(ApiPath.GROUPS, failure(reason), NOW)
+    text = " ".join(line.strip() for line in remarks(state))
+
+    assert text.startswith(
+        "main: /api/user/self/groups is unknown; what it tells is not shown: it went wrong"
+    )
+    assert advice in text
+
+
+def test_an_endpoint_that_answered_before_is_failing_and_what_is_not_offered_is_no_remark():
+    state = a_read_state(an_api_key(), groups={"": 1.0})
+    failing = state.endpoint_failed(ApiPath.GROUPS, failure(Reason.TIMEOUT), NOW)
+
+    assert remarks(state) == []
+    assert remarks(failing)[0] == (
+        "main: /api/user/self/groups is failing; its last known value is shown: it went wrong"
+    )
+
+
+def test_unknown_not_offered_and_zero_are_three_words():
+    offered = a_read_state(balance=a_balance(remaining_quota=0), subscriptions=a_subscription())
+    unknown = replace(
+        offered, endpoints=replace(offered.endpoints, balance=Unknown(), subscriptions=Unknown())
+    )
+    none_running = a_read_state(balance=a_balance(), subscriptions=Subscriptions())
+
+    assert cells(a_read_state(), "balance") == ("not offered",)
+    assert cells(offered, "balance") == ("0.00 USD + subscriptions 2.00 USD left",)
+    assert cells(unknown, "balance") == ("unknown + subscriptions unknown",)
+    assert cells(none_running, "balance") == ("50.00 USD",)
+
+
+@pytest.mark.parametrize(
+    ("status", "why"),
+    [
+        (None, "/api/status is not offered"),
+        (GatewayStatus(), "the gateway does not tell"),
+        (failure(Reason.BLOCKED), "/api/status is unknown"),
+    ],
+)
+def test_an_assumed_money_factor_is_named_with_its_cause(status, why):
+    state = a_read_state(configured_units_per_usd=None)
+    if isinstance(status, Exception):
+        state = replace(state, endpoints=replace(state.endpoints, status=Unknown()))
+        state = state.endpoint_failed(ApiPath.STATUS, status, NOW)
+    elif status is not None:
+        state = state.answered(ApiPath.STATUS, status, a_moment())
+
+    assert f"main: assumed 500,000 quota units per USD: {why}" in remarks(state)
+
+
+def test_a_subscription_that_cannot_be_read_is_told():
+    state = a_read_state(balance=a_balance(), subscriptions=Subscriptions(unreadable=1))
+
+    assert cells(state, "balance") == ("50.00 USD + subscriptions unknown",)
+    assert remarks(state)[0] == "main: 1 subscription could not be read: what is left is unknown"
 
 
 def test_keys_that_probably_ran_dry_are_named_a_few_of_them():
@@ -145,21 +266,12 @@ def test_keys_that_probably_ran_dry_are_named_a_few_of_them():
         for id_ in range(1, 8)
     ]
     state = a_read_state(*dry, balance=a_balance(used_quota=10_000, requests=100))
-    found, advice = remarks(state)
+    text = " ".join(line.strip() for line in remarks(state))
 
-    assert found == (
-        "main: 7 keys: 'job 7' (id 7), 'job 6' (id 6), 'job 5' (id 5), 'job 4' (id 4), 'job 3' (id 3), 2 more: "
-        "probably ran dry: less is left than a usual request costs, and nothing was spent lately"
+    assert text.startswith(
+        "main: 7 keys: probably ran dry: less is left than a usual request costs"
     )
-    assert advice == "  what to do: raise the quota of these keys, or disable them"
-
-
-def test_a_single_key_is_counted_in_the_singular():
-    dry = an_api_key(remaining_quota=90, used_quota=900, last_used_at=NOW - 3600)
-
-    assert remarks(a_read_state(dry, balance=a_balance(used_quota=10_000, requests=100)))[
-        0
-    ].startswith("main: 1 key: 'key 1' (id 1): probably ran dry")
+    assert "'job 3' (id 3), 2 more what to do: raise the quota of these keys" in text
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,16 @@ def test_the_users_factor_wins_then_the_gateways_then_the_familys(configured, re
     assert state.quota_units_per_usd == units
 
 
+def test_the_gateways_factor_holds_however_old_it_is():
+    """No guess is better: /api/status alone may fail for days."""
+    state = a_read_state(
+        configured_units_per_usd=None, status=GatewayStatus(quota_units_per_usd=1_000.0)
+    )
+    failing = state.endpoint_failed(ApiPath.STATUS, failure(Reason.BLOCKED), NOW)
+
+    assert withdrawn(failing).quota_units_per_usd == 1_000.0
+
+
 def paying(remaining, preference):
     return a_subscription(remaining, preference=BillingPreference(preference))
 

@@ -1,5 +1,7 @@
 """Which series a snapshot has in the exposition, with which values, and which are absent."""
 
+from dataclasses import replace
+
 import pytest
 from domain import (
     NOW,
@@ -17,6 +19,7 @@ from domain import (
 from prometheus_client.parser import text_string_to_metric_families
 from scraped import Scraped
 
+from exporter.endpoint import ApiPath, Unknown
 from exporter.errors import Reason
 from exporter.exposition.catalogue import SNAPSHOT_FAMILIES
 from exporter.model import GatewayStatus, MonthRow, Usage, UsageRow
@@ -223,6 +226,7 @@ def test_past_stale_after_keys_counts_and_balance_go_and_our_own_series_stay():
         "cometapi_up",
         "cometapi_exporter_last_success_timestamp_seconds",
         "cometapi_gateway_clock_skew_seconds",
+        "cometapi_exporter_api_up",
         "cometapi_account_monthly_budget_quota",
     }
     assert len(served(stale)) == len(SNAPSHOT_FAMILIES)
@@ -236,3 +240,19 @@ def test_every_family_is_served_with_the_labels_of_its_row():
     assert {
         family.name: sorted(family.labels) for family in SNAPSHOT_FAMILIES
     }.items() <= found.items()
+
+
+def test_each_path_says_whether_its_last_request_was_answered():
+    state = a_read_state(an_api_key(), balance=a_balance(), groups={}, status=GatewayStatus())
+    state = state.endpoint_failed(ApiPath.GROUPS, failure(Reason.BLOCKED), NOW)
+    never = replace(state.endpoints, status=Unknown(), subscriptions=Unknown())
+    state = replace(state, endpoints=never)
+    state = state.endpoint_failed(ApiPath.SUBSCRIPTIONS, failure(Reason.BLOCKED), NOW)
+    shown = samples(Snapshot.of([state]), "cometapi_exporter_api_up")
+
+    assert {sample.labels["path"]: sample.value for sample in shown} == {
+        "/api/token/": 1,
+        "/api/user/self": 1,
+        "/api/user/self/groups": 0,
+        "/api/subscription/self": 0,
+    }

@@ -17,6 +17,7 @@ from domain import (
     withdrawn,
 )
 
+from exporter.endpoint import ApiPath
 from exporter.errors import Reason
 from exporter.model import Spending, Usage
 from exporter.site.api import document
@@ -75,6 +76,29 @@ def test_a_key_is_reported_whole_and_in_numbers():
     ]
 
 
+def endpoint(path, word, **over):
+    """Write what is said of one endpoint."""
+    facts = {"read_at": None, "reason": None, "failing_since": None, "error": None}
+    return {"path": path, "state": word, **facts, **over}
+
+
+def known_endpoint(path):
+    return endpoint(path, "known", read_at=NOW - 9)
+
+
+def test_an_endpoint_that_fails_says_since_when_and_why():
+    state = a_read_state(balance=a_balance()).endpoint_failed(
+        ApiPath.BALANCE, failure(Reason.BLOCKED), NOW + 60
+    )
+    failing = {"reason": "blocked", "failing_since": NOW + 60, "error": "it went wrong"}
+    shown = [answered(Snapshot.of([each]))["accounts"][0] for each in (state, withdrawn(state))]
+
+    assert [each["endpoints"][1] for each in shown] == [
+        endpoint("/api/user/self", "failing", read_at=NOW, **failing),
+        endpoint("/api/user/self", "unknown", read_at=NOW, **failing),
+    ]
+
+
 def test_an_account_is_reported_whole():
     spending = Spending(read_at=NOW - 99, models=(("small", 500_000, 1_500_000),))
     state = a_read_state(
@@ -101,6 +125,17 @@ def test_an_account_is_reported_whole():
             "stale_after_seconds": 3600.0,
             "stale": False,
             "quota_units_per_usd": 500_000.0,
+            "quota_units_per_usd_assumed": False,
+            "spendable_quota": 24_997_909,
+            "largest_purse_quota": 24_997_909,
+            "endpoints": [
+                known_endpoint("/api/token/"),
+                known_endpoint("/api/user/self"),
+                endpoint("/api/status", "not_offered"),
+                endpoint("/api/user/self/groups", "not_offered"),
+                endpoint("/api/subscription/self", "not_offered"),
+                known_endpoint("/api/data/self"),
+            ],
             "balance": {
                 "remaining_quota": 24_997_909,
                 "used_quota": 10_027_091,

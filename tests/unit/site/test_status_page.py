@@ -22,6 +22,7 @@ from domain import (
 )
 from starlette.applications import Starlette
 
+from exporter.endpoint import ApiPath, Unknown
 from exporter.errors import Reason
 from exporter.model import Spending, Usage
 from exporter.site.api_endpoint import KeysApi
@@ -158,6 +159,33 @@ def test_the_name_of_a_key_leads_to_its_view():
 # An account.
 
 
+def test_an_endpoint_that_fails_has_a_row_with_its_age_cause_and_advice():
+    state = a_read_state(an_api_key(), balance=a_balance())
+    state = state.endpoint_failed(ApiPath.BALANCE, failure(Reason.BLOCKED), NOW - 600)
+    never = replace(state, endpoints=replace(state.endpoints, groups=Unknown()))
+    never = never.endpoint_failed(ApiPath.GROUPS, failure(Reason.TIMEOUT), NOW - 60)
+    rows = texts(request("/", never).text, "p", **{"class": "trouble endpoint"})
+
+    assert [row.split(" Fix: ")[0] for row in rows] == [
+        (
+            "/api/user/self is failing; its last known value is shown: blocked for 10 minutes, "
+            "since 2025-06-15 14:56:40 UTC. it went wrong"
+        ),
+        (
+            "/api/user/self/groups is unknown; what it tells is not shown: timeout for 60 seconds, "
+            "since 2025-06-15 15:05:40 UTC. it went wrong"
+        ),
+    ]
+
+
+def test_what_is_unknown_is_not_shown_as_none():
+    state = a_read_state(an_api_key())
+    unknown = replace(state.endpoints, balance=Unknown(), subscriptions=Unknown())
+    found = texts(request("/", replace(state, endpoints=unknown)).text, "dd")
+
+    assert found[0] == "unknown subscriptions: unknown"
+
+
 def with_subscriptions(remaining):
     return a_read_state(subscriptions=a_subscription(remaining))
 
@@ -181,7 +209,7 @@ def test_an_account_says_its_gateway_money_age_and_next_refresh():
         (a_state(), ["no data", "no data", "no data yet", "in progress"]),
         (
             replace(a_read_state(), next_refresh_at=NOW),
-            ["not available", "0 of 0", "0 seconds ago", "in progress"],
+            ["not offered", "0 of 0", "0 seconds ago", "in progress"],
         ),
         (
             a_read_state(subscriptions=a_subscription(500_000)),
@@ -196,7 +224,7 @@ def test_an_account_says_its_gateway_money_age_and_next_refresh():
 def test_an_account_says_what_is_not_known_yet_and_what_its_subscriptions_have_left(state, facts):
     found = texts(request("/", state).text, "dd")[: len(facts)]
 
-    assert [text.removeprefix("not available ") for text in found] == facts
+    assert [text.removeprefix("not offered ") for text in found] == facts
 
 
 def test_an_account_that_fails_says_the_last_error_and_the_fix_with_flags_or_keys_whole():
