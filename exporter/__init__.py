@@ -6,6 +6,7 @@ each other; import-linter enforces it:
 
     __main__, cli      signals during the start; argv to exit code
     app                the composition root
+    backfill/          the past, as a file for Prometheus to import
     watch              all accounts: refreshers, the current snapshot; what a reload changes
     refresh/, check    the life of one account; the report of --check
     settings/          what the user writes, or everything that is wrong with it

@@ -21,8 +21,11 @@ from dataclasses import replace
 import structlog
 
 from exporter import __version__
+from exporter.backfill.history import Period
+from exporter.backfill.run import write_history
 from exporter.credentials import LiteralToken, Secret
 from exporter.demo.server import demo_gateway
+from exporter.errors import SettingsError
 from exporter.exposition.rendering import Format
 from exporter.exposition.scrape import Exposition
 from exporter.exposition.telemetry import Telemetry
@@ -32,6 +35,7 @@ from exporter.reloading import Reloads
 from exporter.server.limits import Limits
 from exporter.server.listen import ListenAddress, bind, urls
 from exporter.server.serve import serve
+from exporter.settings import options
 from exporter.settings.load import Settings
 from exporter.site.routes import Site
 from exporter.snapshot import AccountState
@@ -44,6 +48,10 @@ LAST_RESORT_SECONDS = 4.9
 # times over; Python's usual 5 ms let requests wait 50 ms and more at 100,000 keys, this about 20
 # ms, at no cost that could be measured.
 SWITCH_SECONDS = 0.0002
+
+# Prometheus holds the samples of its last two to three hours in memory and accepts no older ones
+# there: a block that overlaps them would be compacted together with them.
+BEFORE_THE_HEAD_SECONDS = 3 * 3_600
 
 RUNTIME = Runtime(
     clock=time.time, monotonic=time.monotonic, sleep=asyncio.sleep, random=random.random
@@ -188,6 +196,26 @@ async def read_once(settings: Settings) -> str | None:
         once = Exposition(telemetry=watch.telemetry, process=(), clock=RUNTIME.clock)
         await once.renew(*states)
         return b"".join([chunk async for chunk in once.plain(Format.TEXT)]).decode()
+
+
+async def backfill(
+    settings: Settings, *, write: Callable[[bytes], object], say: Callable[[str], None]
+) -> None:
+    """Write what every account used in the past; *say* gets lines for people.
+
+    Raises BackfillError, and SettingsError for an end in the future.
+    """
+    asyncio.get_running_loop().set_default_executor(ResolverExecutor())
+    now = RUNTIME.clock()
+    end = settings.backfill_end
+    if end is None:
+        end = now - BEFORE_THE_HEAD_SECONDS
+    if end > now:
+        source = options.BACKFILL_END.source
+        raise SettingsError([f"{source}: expected a time in the past, got one in the future"])
+    period = Period.until(end, settings.backfill_days, now)
+    async with simulated(settings) if settings.demo else contextlib.nullcontext(settings) as real:
+        await write_history(real, period=period, runtime=RUNTIME, write=write, say=say)
 
 
 async def try_accounts(settings: Settings, *, on_page: Callable[[], None]) -> list[AccountState]:

@@ -22,7 +22,7 @@ import structlog
 
 from exporter import __version__, app, workers
 from exporter.check import report
-from exporter.errors import SettingsError, StartError
+from exporter.errors import BackfillError, SettingsError, StartError
 from exporter.logs import set_up_logs
 from exporter.server.listen import ListenError
 from exporter.settings.load import Settings, load_settings
@@ -156,7 +156,8 @@ def _run(given: Mapping[str, Any], environ: Mapping[str, str], arguments: Sequen
         return _complain(
             "a file that the settings name could not be read in time: does its mount answer?"
         )
-    set_up_logs("error" if chosen == ["check"] else settings.log_level, settings.log_format)
+    is_for_people = chosen in (["check"], ["backfill"])
+    set_up_logs("error" if is_for_people else settings.log_level, settings.log_format)
     _warn(settings, in_log=not chosen)
     try:
         return _do(chosen, settings, load, arguments)
@@ -189,6 +190,8 @@ def _do(
             return _once(settings)
         case ["check"]:
             return _check(settings, arguments)
+        case ["backfill"]:
+            return _backfill(settings)
         case _:
             return _serve(settings, load)
 
@@ -225,6 +228,24 @@ def _cannot_write(error: OSError) -> int:
 def _once(settings: Settings) -> int:
     exposition = asyncio.run(app.read_once(settings))
     return FAILED if exposition is None else _write(exposition)
+
+
+def _backfill(settings: Settings) -> int:
+    try:
+        with open(1, "wb", closefd=False) as output:
+            asyncio.run(app.backfill(settings, write=output.write, say=_say))
+    except SettingsError as error:
+        return _complain(str(error), WRONG_SETTINGS)
+    except BackfillError as error:
+        return _complain(str(error))
+    except OSError as error:
+        return _cannot_write(error)
+    return DONE
+
+
+def _say(text: str) -> None:
+    """Write a line for people to standard error."""
+    _complain(text)
 
 
 def _serve(settings: Settings, load: Callable[[], Settings]) -> int:

@@ -7,6 +7,7 @@ of them.
     ExporterError
     ├── SettingsError     wrong settings, all of them at once               exit code 2
     ├── StartError        cannot begin to work (certificates, a proxy)      exit code 1
+    ├── BackfillError     there is no history to write                      exit code 1
     └── ApiError          the API, or the way to it, failed: one kind for each reason
 
 Two reasons have no kind: `internal` is ApiError itself, `inconsistent` is no error. What knows
@@ -111,6 +112,10 @@ class SettingsError(ExporterError):
 
 class StartError(ExporterError):
     """The settings are right, but the machine does not let us start."""
+
+
+class BackfillError(ExporterError):
+    """The past cannot be written, with the reason for people; nothing was written yet."""
 
 
 class ApiError(ExporterError):

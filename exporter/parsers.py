@@ -7,7 +7,8 @@ expected and got. It takes a text without white space around it: `settings.value
 import ipaddress
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -31,6 +32,8 @@ _SECONDS = {
 LONGEST_QUOTED = 12
 # Long enough for every name that a person gives, short enough for a table.
 LONGEST_ACCOUNT_NAME = 100
+# The labels of the exporter's own series of usage.
+OWN_LABELS = ("account", "model", "key_id", "key_name", "group")
 # Longer than any duration that a person writes; bounds the numbers that are multiplied.
 LONGEST_DURATION_TEXT = 30
 _DURATION = re.compile("".join(rf"(?:(?P<{unit}>[0-9]+){unit})?" for unit in _SECONDS))
@@ -202,6 +205,35 @@ def url_path(text: str) -> str:
     if not _URL_PATH.fullmatch(text) or text.startswith(("/-/", "/api/")):
         raise _wrong("a path such as /metrics, but not /, /-/… or /api/…", text)
     return text
+
+
+def moment(text: str) -> float:
+    """Return the unix time of an RFC 3339 time, which names its zone, or of a number of seconds."""
+    expected = "a time such as 2026-06-30T18:00:00Z or 1782842400"
+    try:
+        if re.fullmatch(r"[0-9]{1,11}(\.[0-9]{1,9})?", text):
+            return float(text)
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise _wrong(expected, text) from None
+    if at.tzinfo is None:
+        raise _wrong(f"{expected}, with its time zone", text)
+    return at.timestamp()
+
+
+def labels(text: str) -> Mapping[str, str]:
+    """Return labels of `NAME=VALUE` by name; a comma separates them where a name follows it."""
+    found: dict[str, str] = {}
+    for part in re.split(r",(?=[^,=]*=)", text):
+        name, equals, value = part.partition("=")
+        if not equals or not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", name):
+            raise _wrong("NAME=VALUE with the name of a label", part)
+        if name in OWN_LABELS or name.startswith("__"):
+            raise ValueError(f"the label {name} is not free: the exporter or Prometheus sets it")
+        if name in found:
+            raise ValueError(f"the label {name} is given twice")
+        found[name] = value
+    return found
 
 
 def one_of(words: tuple[str, ...], **synonyms: str) -> Callable[[str], str]:

@@ -112,8 +112,11 @@ FLAGS = {
     "--probe.listen-address": ("COMETAPI_EXPORTER_PROBE_LISTEN_ADDRESS", None),
     "--log.level": ("COMETAPI_EXPORTER_LOG_LEVEL", "info"),
     "--log.format": ("COMETAPI_EXPORTER_LOG_FORMAT", "logfmt"),
+    "--backfill.days": ("COMETAPI_EXPORTER_BACKFILL_DAYS", "30"),
+    "--backfill.end": ("COMETAPI_EXPORTER_BACKFILL_END", None),
+    "--backfill.label": ("COMETAPI_EXPORTER_BACKFILL_LABEL", None),
 }
 """Each flag that sets something, with its variable and its default."""
 
 VARIABLES = ("COMETAPI_ACCESS_TOKEN", *(variable for variable, _ in FLAGS.values()))
-MODES = ("--demo", "--once", "--check", "--config.check", "--version", "--help")
+MODES = ("--demo", "--once", "--check", "--backfill", "--config.check", "--version", "--help")

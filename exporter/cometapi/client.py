@@ -23,6 +23,7 @@ from exporter.cometapi.facts import (
     parse_status,
     parse_subscriptions,
     parse_usage,
+    parse_usage_by_hour,
 )
 from exporter.cometapi.paging.walks import MOST_KEYS, listing_of, union, walk
 from exporter.cometapi.proxies import Proxy
@@ -146,6 +147,13 @@ class CometClient:
             ApiPath.USAGE_BY_KEY if by_key else ApiPath.USAGE,
             partial(parse_usage, first=first, last=last, by_key=by_key),
         )
+        return await self._get(token, endpoint, start_timestamp=str(first), end_timestamp=str(last))
+
+    async def read_usage_by_hour(
+        self, token: Secret, first: int, last: int
+    ) -> Mapping[int, Mapping[Series, Amounts]]:
+        """Read what models used in each of the hours from unix time *first* to *last*; raises ApiError."""
+        endpoint = Endpoint(ApiPath.USAGE, partial(parse_usage_by_hour, first=first, last=last))
         return await self._get(token, endpoint, start_timestamp=str(first), end_timestamp=str(last))
 
     async def list_keys(

@@ -33,6 +33,8 @@ MOST_GROUPS = 1_000
 # are used in every hour of it. By key it has a row for each key and model.
 # Decoding and summing as many rows takes about 20 ms and 10 MiB.
 MOST_ROWS = 10_000
+# A backfill reads 30 days at once. The largest response that is taken, 8 MiB, has about 50,000 rows.
+MOST_ROWS_BY_HOUR = 60_000
 
 HOUR = 3_600
 
@@ -101,6 +103,9 @@ _decode_preference = msgspec.json.Decoder(BillingPreference).decode
 _decode_time = msgspec.json.Decoder(Int64).decode
 _decode_usage = msgspec.json.Decoder(
     Envelope[Annotated[list[_UsageRow], Meta(max_length=MOST_ROWS)] | None]
+).decode
+_decode_usage_by_hour = msgspec.json.Decoder(
+    Envelope[Annotated[list[_UsageRow], Meta(max_length=MOST_ROWS_BY_HOUR)] | None]
 ).decode
 
 
@@ -207,11 +212,32 @@ def parse_usage(answer: Answer, *, first: int, last: int, by_key: bool) -> dict[
             model=label_text(row.model_name),
             key_id=row.token_id if by_key else 0,
         )
-        amounts = Amounts(
-            quota=max(0, row.quota),
-            tokens=max(0, row.token_used),
-            requests=max(0, row.count),
-        )
-        known = sums.get(series)
-        sums[series] = amounts if known is None else known.plus(amounts)
+        _add(sums, series, row)
     return sums
+
+
+def parse_usage_by_hour(
+    answer: Answer, *, first: int, last: int
+) -> dict[int, dict[Series, Amounts]]:
+    """Sum what models used by the beginning of the hour, in the hours from *first* to *last*.
+
+    Rows of other hours are left out. A row that does not say its hour is an InvalidResponse.
+    """
+    hours: dict[int, dict[Series, Amounts]] = {}
+    for row in content(answer, _decode_usage_by_hour) or ():
+        if row.created_at <= 0:
+            raise InvalidResponse("expected rows of usage by hour, got one without its hour")
+        hour = row.created_at // HOUR * HOUR
+        if first <= hour <= last:
+            _add(hours.setdefault(hour, {}), Series(model=label_text(row.model_name)), row)
+    return hours
+
+
+def _add(sums: dict[Series, Amounts], series: Series, row: _UsageRow) -> None:
+    amounts = Amounts(
+        quota=max(0, row.quota),
+        tokens=max(0, row.token_used),
+        requests=max(0, row.count),
+    )
+    known = sums.get(series)
+    sums[series] = amounts if known is None else known.plus(amounts)

@@ -40,6 +40,8 @@ ACCOUNT_OPTIONS = (
     *(option for option in OPTIONS if option.group in ("cometapi", "collect", "keys")),
     *FILE_ACCOUNT_OPTIONS,
 )
+# As deploy/prometheus/prometheus.yml names the target.
+TARGET_LABELS = {"job": "cometapi-exporter", "instance": "127.0.0.1:10144"}
 ONLY_FOR_ONE_ACCOUNT = ("access_token_file", "access_token_env", "user_id", "account_name")
 NOT_FOR_THE_DEMO = ("account_name", "access_token_file", "user_id", "base_url", "ca_file")
 # Where the field of an account is not called like the option.
@@ -111,6 +113,9 @@ class Settings:
     no_status_page: bool
     enable_lifecycle: bool
     web_config: WebConfigFile | None = None
+    backfill_days: int = 30
+    backfill_end: float | None = None
+    backfill_label: Mapping[str, str]
     log_level: str
     log_format: str
     warnings: tuple[Problem, ...] = ()
@@ -208,6 +213,9 @@ class _Loading:
             log_level=values.of(options.LOG_LEVEL),
             log_format=values.of(options.LOG_FORMAT),
             warnings=(*unknown_variables(self._environ), *_example_password(web_config)),
+            backfill_days=values.of(options.BACKFILL_DAYS),
+            backfill_end=values.optional(options.BACKFILL_END),
+            backfill_label=_with_target(values.optional(options.BACKFILL_LABEL)),
         )
 
     def _config_file(self) -> ConfigFile:
@@ -454,6 +462,12 @@ class _Loading:
 
     def _complain(self, source: str, text: str) -> None:
         self.problems.append(Problem(source, text))
+
+
+def _with_target(labels: Mapping[str, str] | None) -> Mapping[str, str]:
+    """Return *labels* with those that Prometheus gives to the bundled target; an empty one is none."""
+    every = {**TARGET_LABELS, **(labels or {})}
+    return {name: value for name, value in every.items() if value}
 
 
 def _is_missing(path: Path) -> bool:

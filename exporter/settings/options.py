@@ -71,7 +71,7 @@ class Option(Generic[T]):
     @property
     def is_repeatable(self) -> bool:
         """Whether it takes several values, separated by commas in the variable."""
-        return self.parse is parse_listen_addresses
+        return self.parse in (parse_listen_addresses, parsers.labels)
 
 
 # fmt: off
@@ -198,6 +198,19 @@ LOG_FORMAT = Option(
     "log.format", "log_format", "FORMAT", parsers.one_of(FORMATS), "logfmt",
     f"Output format of log messages. One of: {', '.join(FORMATS)}.",
 )
+BACKFILL_DAYS = Option(
+    "backfill.days", "backfill_days", "NUMBER", parsers.whole_number(most=30), "30",
+    "With --backfill: how many days to write. Gateways keep and return at most 30.",
+)
+BACKFILL_END = Option(
+    "backfill.end", "backfill_end", "TIME", parsers.moment, None,
+    "With --backfill: when the history ends, as RFC 3339 or unix time. Not set: three hours ago.",
+)
+BACKFILL_LABEL = Option(
+    "backfill.label", "backfill_label", "NAME=VALUE", parsers.labels, None,
+    "With --backfill: a label of every series, as Prometheus adds it. Repeatable. Default: "
+    "job=cometapi-exporter and instance=127.0.0.1:10144.",
+)
 THRESHOLD_KEYS = Option(
     "thresholds.keys", "keys", "REGEX", parsers.pattern, None,
     "RE2 expression that must match the whole of <group>/<name>. Not set: every key.",
@@ -256,6 +269,9 @@ OPTIONS: tuple[Option[Any], ...] = (
     PROBE_LISTEN_ADDRESS,
     LOG_LEVEL,
     LOG_FORMAT,
+    BACKFILL_DAYS,
+    BACKFILL_END,
+    BACKFILL_LABEL,
 )
 """Every option of the command line, in the order of --help."""
 
@@ -278,6 +294,8 @@ MODES: Mapping[str, str] = MappingProxyType(
         "demo": "Serve a simulated account. Needs no credentials.",
         "once": "Collect once, print the metrics to stdout and exit.",
         "check": "Validate the configuration, query each account once, print the result and exit.",
+        "backfill": "Write the usage of the last 30 days to stdout as OpenMetrics, for import into "
+        "Prometheus, and exit.",
         "config_check": "Validate the configuration without network access and exit.",
     }
 )

@@ -217,3 +217,42 @@ def test_any_text_is_a_duration_or_refused(text):
 def test_a_wrong_pattern_is_rejected_with_its_fault():
     with pytest.raises(ValueError, match=r"expected a regular expression of RE2: a \( without"):
         parsers.pattern("(")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1782842400", 1_782_842_400.0),
+        ("1782842400.5", 1_782_842_400.5),
+        ("2026-06-30T18:00:00Z", 1_782_842_400.0),
+        ("2026-06-30T20:00:00+02:00", 1_782_842_400.0),
+    ],
+)
+def test_a_moment_is_a_unix_time_or_rfc_3339(text, expected):
+    assert parsers.moment(text) == expected
+
+
+@pytest.mark.parametrize("text", ["2026-06-30T18:00:00", "yesterday", "-5", "", "1e9"])
+def test_a_moment_without_its_zone_or_of_another_form_is_refused(text):
+    with pytest.raises(ValueError, match="expected a time such as"):
+        parsers.moment(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("job=a", {"job": "a"}),
+        ("job=a,team=b", {"job": "a", "team": "b"}),
+        ("team=a, b", {"team": "a, b"}),
+        ("query=a=b", {"query": "a=b"}),
+        ("instance=", {"instance": ""}),
+    ],
+)
+def test_labels_are_read_by_name(text, expected):
+    assert parsers.labels(text) == expected
+
+
+@pytest.mark.parametrize("text", ["job", "9=a", "a b=c", "__name__=x", "model=x", "a=1,a=2", ""])
+def test_a_label_that_cannot_be_added_is_refused(text):
+    with pytest.raises(ValueError, match="label"):
+        parsers.labels(text)

@@ -12,6 +12,7 @@ from exporter.cometapi.facts import (
     parse_status,
     parse_subscriptions,
     parse_usage,
+    parse_usage_by_hour,
 )
 from exporter.errors import InvalidResponse
 from exporter.model import (
@@ -230,3 +231,23 @@ def test_the_units_of_a_dollar_are_a_sane_number_or_not_said(factor, expected):
 def test_units_of_a_dollar_that_no_sum_can_be_divided_by_are_rejected(factor):
     with pytest.raises(InvalidResponse):
         parse_status(an_answer(f'{{"quota_per_unit": {factor}}}'))
+
+
+def usage_by_hour(*rows: dict[str, object]) -> dict[int, dict[Series, Amounts]]:
+    """Read the response to a request for two hours."""
+    return parse_usage_by_hour(an_answer(json.dumps(rows)), first=HOUR, last=HOUR + 3_600)
+
+
+def test_usage_by_hour_is_summed_by_the_hour_and_rows_of_other_hours_are_left_out():
+    rows = [a_usage_row(created_at=HOUR + second) for second in (-1, 0, 60, 3_600, 7_200)]
+    small = Series(model="small")
+
+    assert usage_by_hour(*rows) == {
+        HOUR: {small: Amounts(quota=10, tokens=18, requests=2)},
+        HOUR + 3_600: {small: Amounts(quota=5, tokens=9, requests=1)},
+    }
+
+
+def test_usage_by_hour_without_its_hour_is_an_error():
+    with pytest.raises(InvalidResponse, match="without its hour"):
+        usage_by_hour(a_usage_row(created_at=0))

@@ -68,6 +68,7 @@ def test_with_a_token_alone_everything_has_its_default():
         enable_lifecycle=False,
         log_level="info",
         log_format="logfmt",
+        backfill_label={"job": "cometapi-exporter", "instance": "127.0.0.1:10144"},
     )
 
 
