@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 import idna
 
 from exporter.credentials import Secret
+from exporter.files import LONGEST_SHOWN_NAME
 from exporter.parsers import is_loopback
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -59,7 +60,11 @@ class Proxy:
         return f"{self.scheme}://{host}:{self.port}"
 
     def __str__(self) -> str:
-        return f"the proxy {self.url.partition('://')[2]} ({self.variable})"
+        address = self.url.partition("://")[2]
+        # One long label may be a token that was pasted in the wrong place.
+        if len(self.host) >= LONGEST_SHOWN_NAME and not re.search("[.:]", self.host):
+            address = f"with a name of {len(self.host)} characters"
+        return f"the proxy {address} ({self.variable})"
 
 
 def variable_for(base_url: str, environ: Mapping[str, str]) -> str | None:

@@ -201,3 +201,9 @@ def test_a_proxy_shows_its_address_and_variable_and_no_password():
     assert str(shown) == "the proxy [fd00::1]:3128 (HTTPS_PROXY)"
     assert shown.url == "http://[fd00::1]:3128"
     assert "CANARY" not in repr(shown)
+
+
+def test_a_name_that_may_be_a_token_is_not_shown():
+    pasted = parse_proxy("sk-CANARY0123456789012345678901234567890123456789", "HTTPS_PROXY")
+
+    assert str(pasted) == "the proxy with a name of 49 characters (HTTPS_PROXY)"
