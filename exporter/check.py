@@ -105,6 +105,8 @@ def _row(state: AccountState, now: float) -> tuple[str, ...]:
 
 def _result(state: AccountState) -> str:
     """Write the account's state, and the reason if the refresh did not simply succeed."""
+    if state.reads_no_key:
+        return "no key could be read"
     word = state_word(state)
     return word if state.outcome == SUCCESS else f"{word}: {state.outcome}"
 
@@ -125,11 +127,30 @@ def _remarks(state: AccountState, now: float, *, in_file: bool) -> Iterator[Rema
         yield "red", state.error, fix(state.failing, in_file=in_file)
     else:
         yield from _remarks_on_account(state)
+        yield from _remarks_on_unread(state)
         yield from _remarks_on_keys(state, now)
         yield from _remarks_on_endpoints(state, in_file=in_file)
         yield from _remarks_on_settings(state, in_file=in_file)
     if found := skew_note(state):
         yield "yellow", found, "set this machine's clock (NTP); expiry is judged by it"
+
+
+def _remarks_on_unread(state: AccountState) -> Iterator[Remark]:
+    advice = "if the gateway documents these fields like this, please report it as a bug"
+    costly = [str(unread) for unread in state.unread if unread.costs_key]
+    if state.skipped:
+        found = f"{count(state.skipped, 'key')} could not be read and left out: {_some(costly)}"
+        yield "red", found, advice
+    others = [str(unread) for unread in state.unread if not unread.costs_key]
+    if others:
+        yield "yellow", f"could not be read, and is not known: {_some(others)}", advice
+    for path, fields in state.unread_of_endpoints.items():
+        yield "yellow", f"could not be read in {path.value}: {_some(fields)}", advice
+
+
+def _some(names: Sequence[str]) -> str:
+    some = ", ".join(names[:MOST_NAMES])
+    return f"{some}, ..." if len(names) > MOST_NAMES else some
 
 
 def _remarks_on_account(state: AccountState) -> Iterator[Remark]:

@@ -256,7 +256,7 @@ def _serve(settings: Settings, load: Callable[[], Settings]) -> int:
 def _check(settings: Settings, arguments: Sequence[str]) -> int:
     states = asyncio.run(app.try_accounts(settings, on_page=_page_counter()))
     text = report(states, time.time(), in_file=settings.config_file is not None)
-    has_failed = any(state.failing is not None for state in states)
+    has_failed = any(state.failing is not None or state.reads_no_key for state in states)
     if not has_failed:
         words = [word for word in arguments if word != mode_flag("check")]
         text += f"\n\nServe: {shlex.join(['cometapi-exporter', *words])}"

@@ -1,12 +1,13 @@
-"""Keep the access token secret.
+"""Keep secret the access token, and the headers that the user adds to requests.
 
-Talks to: the token's file, if there is one. Knows nothing of HTTP, settings or metrics. Only
+Talks to: the files that hold them. Knows nothing of HTTP, settings or metrics. Only
 `Secret.reveal` returns the token's text; every other way of looking at it shows stars. No error
 here quotes what was read.
 """
 
 import errno
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
@@ -19,6 +20,27 @@ _OWN_SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO)
 _QUOTES = "\"'`"
 # As in a file of variables. A base64 text ends with =, so something else must come after it.
 _NAME_BEFORE = re.compile(r"(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*=(?!=*$)")
+# Source: RFC 9110 section 5.6.2 and 5.5.
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")
+_HEADER_VALUE = re.compile(r"[\x20-\x7e\t]+")
+# The token, the address and the length are the exporter's to say; the others concern one connection
+# alone (RFC 9110 section 7.6.1).
+_REFUSED_HEADERS = frozenset(
+    (
+        "authorization",
+        "connection",
+        "content-length",
+        "host",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    )
+)
 _FIT_FOR_A_HEADER = re.compile(r"[\x21-\x7e]+")
 
 
@@ -122,6 +144,65 @@ class TokenFile:
         except UnicodeDecodeError:
             raise Unauthorized(f"the access token in {self.origin} is not UTF-8 text") from None
         return checked_token(text, self.origin)
+
+
+@dataclass(frozen=True, slots=True)
+class HeadersFile:
+    """A file of headers, read again with every request: `Name: value` lines; `#` begins a comment.
+
+    *shown* is how messages name the file, "" for its path.
+    """
+
+    path: Path
+    shown: str = field(default="", compare=False)
+
+    @property
+    def origin(self) -> str:
+        """Where the headers come from, for messages."""
+        return f"the file of headers {self.shown or self.path}"
+
+    def read(self) -> Mapping[str, Secret]:
+        """Return the values by the names of the headers, in lower case.
+
+        Raises Unauthorized where they cannot be used; the text names the line and quotes nothing.
+        """
+        try:
+            text = read_file(self.path, _LARGEST_TOKEN_FILE + 1).decode("utf-8-sig")
+        except OSError as error:
+            failure = ApiError if error.errno in _OWN_SHORTAGES else Unauthorized
+            raise failure(f"cannot read {self.origin}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise Unauthorized(f"{self.origin} is not UTF-8 text") from None
+        if len(text) > _LARGEST_TOKEN_FILE:
+            raise Unauthorized(f"{self.origin} is larger than 64 KiB")
+        return self._parsed(text)
+
+    def _parsed(self, text: str) -> Mapping[str, Secret]:
+        headers: dict[str, Secret] = {}
+        for number, line in enumerate(text.split("\n"), start=1):
+            written = line.strip()
+            if not written or written.startswith("#"):
+                continue
+            name, _, value = written.partition(":")
+            name = name.strip().lower()
+            problem = _problem_of_header(name, value.strip())
+            if name in headers and not problem:
+                problem = "names a header that stands in an earlier line: keep one of the two"
+            if problem:
+                raise Unauthorized(f"{self.origin}: line {number} {problem}")
+            headers[name] = Secret(value.strip())
+        return headers
+
+
+def _problem_of_header(name: str, value: str) -> str:
+    """Return what is wrong with a header, "" for nothing."""
+    if not _HEADER_NAME.fullmatch(name) or not value:
+        return "is not written as Name: value"
+    if not _HEADER_VALUE.fullmatch(value):
+        return "has control or non-ASCII characters in its value"
+    if name in _REFUSED_HEADERS:
+        return f"sets {name}, which the exporter sets itself: remove the line"
+    return ""
 
 
 TokenSource = LiteralToken | TokenFile

@@ -45,7 +45,9 @@ STATUS_LABELS = (*STATUS_WORDS.values(), UNKNOWN_STATUS)
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One key of an account, without its secret.
 
-    A msgspec struct, not a dataclass: half the memory, and an account may have 100,000 of them.
+    *used_quota* is None where the gateway does not tell it, and the three restrictions are None
+    where they could not be read. A msgspec struct, not a dataclass: half the memory, and an account
+    may have 100,000 of them.
     """
 
     id: int
@@ -53,13 +55,13 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     group: str
     status: int
     remaining_quota: int | None
-    used_quota: int
+    used_quota: int | None
     expires_at: int | None
     created_at: int | None
     last_used_at: int | None
-    has_model_limits: bool
-    has_ip_allowlist: bool
-    has_cross_group_retry: bool
+    has_model_limits: bool | None
+    has_ip_allowlist: bool | None
+    has_cross_group_retry: bool | None
 
     @property
     def status_word(self) -> str:
@@ -73,15 +75,17 @@ def full_name(key: ApiKey) -> str:
 
 
 class Balance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What the account's wallet has left and the account has spent, in quota units, and how many requests it has sent.
+    """What the account's wallet has left and the account has spent, in quota units.
 
-    *account_id* tells one account of a gateway from another.
+    *requests* counts what it has sent. *account_id* tells one account of a gateway from another.
+    What the gateway does not tell is None; *unread* names the fields that could not be read.
     """
 
     remaining_quota: int
-    used_quota: int
+    used_quota: int | None
     requests: int | None = None
     account_id: int | None = None
+    unread: tuple[str, ...] = ()
 
 
 def is_other_account(before: int | None, after: int | None) -> bool:
@@ -115,12 +119,14 @@ class Subscriptions(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The running subscriptions of an account, and how it prefers to pay.
 
     *unreadable* counts the running ones that could not be read. *preference* is None where it is
-    none of the known ones. What is not known makes the sums unknown.
+    none of the known ones. *unread* names the fields that could not be read. What is not known makes
+    the sums unknown.
     """
 
     running: tuple[Subscription, ...] = ()
     unreadable: int = 0
     preference: BillingPreference | None = BillingPreference.SUBSCRIPTION_FIRST
+    unread: tuple[str, ...] = ()
 
     @property
     def is_any_running(self) -> bool:
@@ -155,12 +161,14 @@ class Subscriptions(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class GatewayStatus(msgspec.Struct, frozen=True, kw_only=True):
     """What a gateway says of itself; None for what it does not say.
 
-    *has_usage* tells whether it records usage by model.
+    *has_usage* tells whether it records usage by model, *unread* names the fields that could not be
+    read.
     """
 
     version: str | None = None
     quota_units_per_usd: float | None = None
     has_usage: bool = False
+    unread: tuple[str, ...] = ()
 
 
 class Series(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -249,19 +257,35 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     month: tuple[MonthRow, ...] | None = None
 
 
+class Unread(msgspec.Struct, frozen=True, kw_only=True, gc=False, order=True):
+    """A field of a key that could not be read, by its name in the API.
+
+    *key_id* is None where the id itself could not be read. *costs_key* tells whether the key is
+    left out for it.
+    """
+
+    field: str
+    key_id: int | None = None
+    costs_key: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.field} of key {'?' if self.key_id is None else self.key_id}"
+
+
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
     """All keys of one account as one refresh read them.
 
     *unreadable* holds the ids of keys that came but could not be read, *nameless* counts those
-    whose id could not be read either. *is_complete* tells whether every key that existed during the
-    whole listing is in it. *changed_while_read* tells whether keys were created or deleted
-    meanwhile, None where the gateway's answers cannot show it. *excluded* counts keys left out by
-    filters.
+    whose id could not be read either. *unread* names the fields that could not be read, some
+    thousand at most. *is_complete* tells whether every key that existed during the whole listing
+    is in it. *changed_while_read* tells whether keys were created or deleted meanwhile, None where
+    the gateway's responses cannot show it. *excluded* counts keys left out by filters.
     """
 
     keys: tuple[ApiKey, ...]
     unreadable: frozenset[int] = frozenset()
     nameless: int = 0
+    unread: frozenset[Unread] = frozenset()
     is_complete: bool = True
     changed_while_read: bool | None = False
     excluded: int = 0

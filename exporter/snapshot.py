@@ -31,8 +31,10 @@ from exporter.model import (
     KeyStatus,
     Listing,
     Subscriptions,
+    Unread,
     UnusableReason,
     Usage,
+    group_names,
     is_other_account,
 )
 from exporter.purses import largest, paying_purses, spendable
@@ -43,7 +45,8 @@ DRY_AFTER_SECONDS = 25 * 60
 UNUSED_AFTER_SECONDS = 7 * 86_400
 MOST_LOST = 10
 LARGEST_SHARE_LOST = 0.2
-ALWAYS_OPEN_GROUPS = ("", "auto")
+# A report names some; the metric has the number.
+MOST_UNREAD = 20
 STATUS_REASONS: Mapping[int, UnusableReason] = {
     KeyStatus.DISABLED: UnusableReason.DISABLED,
     KeyStatus.EXPIRED: UnusableReason.EXPIRED,
@@ -82,6 +85,7 @@ class KeyList:
     a key, so that counts fall to zero before they go. *missing* maps the ids of keys that the last
     listing did not show, without proving them gone, to the monotonic second in which they were last
     seen. *skipped* counts keys that could not be read, *excluded* those that filters left out.
+    *unread* names some of the fields that could not be read.
     """
 
     keys: tuple[ApiKey, ...] = ()
@@ -90,6 +94,7 @@ class KeyList:
     is_complete: bool = True
     skipped: int = 0
     excluded: int = 0
+    unread: tuple[Unread, ...] = ()
 
 
 NOTHING_READ = Unknown()
@@ -355,6 +360,27 @@ class AccountState:
         return 0 if known is None else known.value.skipped
 
     @property
+    def unread(self) -> tuple[Unread, ...]:
+        """Some of the fields of keys that the last listing could not read, those that cost a key first."""
+        known = last_known(self.endpoints.keys)
+        return () if known is None else known.value.unread
+
+    @property
+    def reads_no_key(self) -> bool:
+        """Whether keys came with the last listing, and none of them could be read."""
+        return self.lists_keys and self.skipped > 0 and not self.keys and not self.excluded
+
+    @property
+    def unread_of_endpoints(self) -> dict[ApiPath, tuple[str, ...]]:
+        """The fields that could not be read beside the keys, by the path that returned them."""
+        found: dict[ApiPath, tuple[str, ...]] = {}
+        for path, state in self.endpoints.by_path().items():
+            unread = getattr(value_of(state), "unread", ())
+            if unread and path is not ApiPath.KEYS:
+                found[path] = unread
+        return found
+
+    @property
     def excluded(self) -> int:
         """How many keys of the last listing filters left out."""
         known = last_known(self.endpoints.keys)
@@ -435,12 +461,7 @@ class AccountState:
             return UnusableReason.ACCOUNT_DISABLED
         if self.is_exhausted:
             return UnusableReason.ACCOUNT_EXHAUSTED
-        open_groups = self.open_groups
-        if (
-            open_groups is not None
-            and key.group not in open_groups
-            and key.group not in ALWAYS_OPEN_GROUPS
-        ):
+        if self.open_groups is not None and not _is_open(key.group, self.open_groups):
             return UnusableReason.GROUP_UNAVAILABLE
         return None
 
@@ -455,9 +476,11 @@ class AccountState:
         a small rest for ever. Here less is left than a usual request costs, and nothing was spent
         for 25 minutes, but within a week.
         """
-        if self.balance is None or not self.balance.requests:
+        if self.balance is None or not self.balance.requests or self.balance.used_quota is None:
             return False
-        if key.remaining_quota is None or key.last_used_at is None or key.used_quota <= 0:
+        if key.remaining_quota is None or key.last_used_at is None or not key.used_quota:
+            return False
+        if key.used_quota < 0:
             return False
         usual_price = self.balance.used_quota / self.balance.requests
         is_resting = DRY_AFTER_SECONDS <= now - key.last_used_at < UNUSED_AFTER_SECONDS
@@ -481,6 +504,18 @@ class AccountState:
         if lost == len(before.keys):
             return lost > 0
         return lost > MOST_LOST and lost > len(before.keys) * LARGEST_SHARE_LOST
+
+
+def _is_open(group: str, open_groups: Collection[str]) -> bool:
+    """Whether a key of *group* may use one of *open_groups*.
+
+    A group may name several, separated by commas: one that is open is enough. A key without a group
+    uses the account's own.
+    """
+    if group in open_groups:
+        return True
+    named = [name for name in group_names(group) if name]
+    return not named or any(name in open_groups for name in named)
 
 
 def merge(before: Known[KeyList] | None, reading: Reading, stale_after_seconds: float) -> KeyList:
@@ -511,7 +546,12 @@ def merge(before: Known[KeyList] | None, reading: Reading, stale_after_seconds: 
         is_complete=reading.is_complete,
         skipped=listing.skipped,
         excluded=listing.excluded,
+        unread=tuple(sorted(listing.unread, key=_costly_first)[:MOST_UNREAD]),
     )
+
+
+def _costly_first(unread: Unread) -> tuple[bool, int, str]:
+    return not unread.costs_key, unread.key_id or 0, unread.field
 
 
 def _newest_first(key: ApiKey) -> int:

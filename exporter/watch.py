@@ -92,6 +92,8 @@ class Watch:
             user_id=account.user_id,
             ca_file=account.ca_file,
             proxy=account.proxy,
+            auth_scheme=account.auth_scheme,
+            headers_file=account.headers_file,
             timeout=account.timeout,
             concurrency=account.concurrency,
             max_keys=account.keys_max,

@@ -21,6 +21,7 @@ from exporter.model import (
     Series,
     Subscription,
     Subscriptions,
+    Unread,
     Usage,
 )
 from exporter.settings.load import Account
@@ -75,8 +76,14 @@ def a_subscription(
 
 
 def a_listing(*listed: ApiKey, unreadable: Iterable[int] = (), **over: Any) -> Listing:
-    """Build what a refresh reads: complete, and proof of absence unless told otherwise."""
-    return Listing(keys=listed, unreadable=frozenset(unreadable), **over)
+    """Build what a refresh reads: complete, and proof of absence unless told otherwise.
+
+    Of *unreadable* keys the status could not be read.
+    """
+    costly = [Unread(field="status", key_id=key_id, costs_key=True) for key_id in unreadable]
+    nameless = [Unread(field="id", costs_key=True)] if over.get("nameless") else []
+    facts: dict[str, Any] = {"unread": frozenset([*costly, *nameless])}
+    return Listing(keys=listed, unreadable=frozenset(unreadable), **(facts | over))
 
 
 def an_account(**over: Any) -> Account:

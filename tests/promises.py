@@ -85,6 +85,8 @@ FLAGS = {
     "--cometapi.access-token-file": ("COMETAPI_ACCESS_TOKEN_FILE", None),
     "--cometapi.base-url": ("COMETAPI_BASE_URL", "https://api.cometapi.com"),
     "--cometapi.account-name": ("COMETAPI_ACCOUNT_NAME", "default"),
+    "--cometapi.auth-scheme": ("COMETAPI_AUTH_SCHEME", "raw"),
+    "--cometapi.headers-file": ("COMETAPI_HEADERS_FILE", None),
     "--cometapi.user-id": ("COMETAPI_USER_ID", None),
     "--cometapi.quota-per-usd": ("COMETAPI_QUOTA_PER_USD", None),
     "--cometapi.ca-file": ("COMETAPI_CA_FILE", None),

@@ -15,7 +15,7 @@ from builders import CANARY_TOKEN
 from exporter.cometapi.client import CometClient
 from exporter.cometapi.proxies import Proxy
 from exporter.cometapi.rate_limit import RateLimit
-from exporter.credentials import Secret
+from exporter.credentials import HeadersFile, Secret
 from exporter.errors import ApiError
 from exporter.model import Listing
 
@@ -33,6 +33,8 @@ class Session:
     user_id: int | None = None
     ca_file: Path | None = None
     proxy: Proxy | None = None
+    auth_scheme: str = "raw"
+    headers_file: Path | None = None
     token: str = CANARY_TOKEN
     counted: list[str] = field(default_factory=list)
     pages_seen: int = 0
@@ -60,6 +62,8 @@ class Session:
                 user_id=self.user_id,
                 ca_file=self.ca_file,
                 proxy=self.proxy,
+                auth_scheme=self.auth_scheme,
+                headers_file=None if self.headers_file is None else HeadersFile(self.headers_file),
                 timeout=self.timeout,
                 concurrency=self.concurrency,
                 max_keys=self.max_keys,

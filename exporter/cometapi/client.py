@@ -7,7 +7,7 @@ is kept nowhere.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -16,7 +16,7 @@ import stamina
 import stamina.instrumentation
 
 from exporter.cometapi.answer import Answer, clock_skew
-from exporter.cometapi.connections import Connections
+from exporter.cometapi.connections import RAW, Connections
 from exporter.cometapi.facts import (
     parse_balance,
     parse_groups,
@@ -29,7 +29,7 @@ from exporter.cometapi.paging.walks import MOST_KEYS, listing_of, union, walk
 from exporter.cometapi.proxies import Proxy
 from exporter.cometapi.rate_limit import LONGEST_WAIT_SECONDS, RateLimit
 from exporter.cometapi.wire import Page, parse_page
-from exporter.credentials import Secret
+from exporter.credentials import HeadersFile, Secret
 from exporter.endpoint import ApiPath
 from exporter.errors import ApiError, InvalidResponse
 from exporter.model import Amounts, Balance, GatewayStatus, Listing, Series, Subscriptions
@@ -66,12 +66,13 @@ class Dialect:
     *first_page* is the number of the first page of keys, 0 for older gateways. *is_moving* tells
     whether the last listing changed while it was read. *clock_skew* is how many seconds this
     machine's clock was ahead of the gateway's at the last response, None before any and where it
-    had no date.
+    had no date. *unread_rows* counts the rows of usage that the last response left unread, by path.
     """
 
     first_page: int = 1
     is_moving: bool = False
     clock_skew: float | None = None
+    unread_rows: dict[ApiPath, int] = field(default_factory=dict)
 
 
 def _is_worth_another_try(error: Exception) -> bool:
@@ -101,6 +102,8 @@ class CometClient:
         timeout: float,
         concurrency: int,
         max_keys: int = MOST_KEYS,
+        auth_scheme: str = RAW,
+        headers_file: HeadersFile | None = None,
         rate_limit: RateLimit,
         on_request: Callable[[str, str], None],
     ) -> None:
@@ -112,6 +115,8 @@ class CometClient:
             proxy=proxy,
             timeout=timeout,
             at_once=concurrency + 1,
+            auth_scheme=auth_scheme,
+            headers_file=headers_file,
         )
         self._rate_limit = rate_limit
         self._concurrency = concurrency
@@ -147,7 +152,11 @@ class CometClient:
             ApiPath.USAGE_BY_KEY if by_key else ApiPath.USAGE,
             partial(parse_usage, first=first, last=last, by_key=by_key),
         )
-        return await self._get(token, endpoint, start_timestamp=str(first), end_timestamp=str(last))
+        usage = await self._get(
+            token, endpoint, start_timestamp=str(first), end_timestamp=str(last)
+        )
+        self.dialect.unread_rows[endpoint.path] = usage.unread_rows
+        return usage.sums
 
     async def read_usage_by_hour(
         self, token: Secret, first: int, last: int
@@ -165,11 +174,13 @@ class CometClient:
         """
 
         async def read(index: int) -> Page:
-            """Read page *index*, counted from 0; some gateways read the one name of the size, some the other."""
+            """Read page *index*, counted from 0; each gateway reads one of the names and ignores the other."""
+            number = str(index + self.dialect.first_page)
             page = await self._get(
                 token,
                 KEYS,
-                p=str(index + self.dialect.first_page),
+                p=number,
+                page=number,
                 page_size=str(PAGE_SIZE),
                 size=str(PAGE_SIZE),
             )

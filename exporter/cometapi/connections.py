@@ -29,8 +29,9 @@ from exporter.cometapi.answer import Answer
 from exporter.cometapi.faults import Route, causes_of, describe, describe_refusal
 from exporter.cometapi.proxies import Proxy
 from exporter.cometapi.trust import GivenFile, Trust, system_store, trust_in
-from exporter.credentials import Secret
+from exporter.credentials import HeadersFile, Secret
 from exporter.errors import ApiError, InvalidResponse, StartError, TimedOut, Unreachable
+from exporter.workers import SingleFlight
 
 HEADERS = {
     "User-Agent": f"cometapi-exporter/{__version__}",
@@ -49,9 +50,32 @@ USER_HEADERS = (
     "neo-api-user",
 )
 """The names under which gateways of the family ask for the user ID; each ignores the others."""
+RAW = "raw"
+BEARER = "bearer"
 KEEP_CONNECTIONS_SECONDS = 120.0
 LARGEST_BODY = 8 * 1024 * 1024
+# What follows a member is copied to read the next one: a hundred copies of 8 MiB take 0.1 s.
+MOST_MEMBERS = 100
 _GZIP = 16 + zlib.MAX_WBITS
+# Source: the registry of HTTP content codings, and formats that servers are known to send.
+_COMPRESSIONS = frozenset(
+    [
+        "gzip",
+        "x-gzip",
+        "br",
+        "zstd",
+        "deflate",
+        "compress",
+        "x-compress",
+        "dcb",
+        "dcz",
+        "exi",
+        "pack200-gzip",
+        "bzip2",
+        "xz",
+        "lzma",
+    ]
+)
 _UNREADABLE_ADDRESS = (httpx.InvalidURL, UnicodeError)
 
 
@@ -68,8 +92,10 @@ class Connections:
     """Up to *at_once* connections of one account, none of them open yet.
 
     They go through *proxy*, None for the direct way; the library reads no variables itself. Each
-    whole exchange has *timeout* seconds. Raises StartError where certificates cannot be read.
-    Mutable are the pool in use, and the old ones that are being closed.
+    whole exchange has *timeout* seconds. With the *auth_scheme* `bearer` the word Bearer is sent
+    before the token; what *headers_file* holds is sent with every request, and read each time.
+    Raises StartError where certificates cannot be read. Mutable are the pool in use, and the old
+    ones that are being closed.
     """
 
     def __init__(
@@ -81,9 +107,14 @@ class Connections:
         proxy: Proxy | None = None,
         timeout: float,
         at_once: int,
+        auth_scheme: str = RAW,
+        headers_file: HeadersFile | None = None,
     ) -> None:
         self._base_url = base_url
         self._user_id = user_id
+        self._auth_scheme = auth_scheme
+        self._headers = headers_file
+        self._headers_flight = SingleFlight(f"headers of {base_url}")
         self._proxy = proxy
         self._trust = _open_trust(ca_file)
         self._timeout = timeout
@@ -97,11 +128,12 @@ class Connections:
 
     async def fetch(self, path: str, params: Mapping[str, str], token: Secret) -> Answer:
         """GET *path*; raises TimedOut, Unreachable or InvalidResponse (too large)."""
+        headers = await self._request_headers(token)
         self._follow_trust()
         pool = self._pool
         pool.users += 1
         try:
-            return await self._exchange(pool.http, path, params, token)
+            return await self._exchange(pool.http, path, params, headers)
         except BaseException:
             if pool is self._pool:
                 self._pool = self._open_pool()
@@ -128,7 +160,11 @@ class Connections:
         return closing
 
     async def _exchange(
-        self, http: httpx.AsyncClient, path: str, params: Mapping[str, str], token: Secret
+        self,
+        http: httpx.AsyncClient,
+        path: str,
+        params: Mapping[str, str],
+        headers: Mapping[str, str],
     ) -> Answer:
         route = Route(str(http.base_url), self._proxy)
         try:
@@ -138,7 +174,7 @@ class Connections:
                     "GET",
                     path,
                     params=params,
-                    headers={"Authorization": token.reveal()},
+                    headers=headers,
                     extensions=_extensions(route),
                 ) as response,
             ):
@@ -160,6 +196,23 @@ class Connections:
             ) from None
         except (httpx.HTTPError, *_UNREADABLE_ADDRESS) as error:
             raise _no_answer(error, route) from None
+
+    async def _request_headers(self, token: Secret) -> dict[str, str]:
+        """Return the headers of one request; the user's own replace those of the same name.
+
+        Raises Unauthorized where they cannot be read, TimedOut where not in time.
+        """
+        authorization = token.reveal()
+        if self._auth_scheme == BEARER:
+            authorization = f"Bearer {authorization}"
+        headers = {"Authorization": authorization}
+        if self._headers is None:
+            return headers
+        try:
+            own = await self._headers_flight.run(self._headers.read)
+        except TimeoutError:
+            raise TimedOut(f"{self._headers.origin} could not be read in time") from None
+        return headers | {name: value.reveal() for name, value in own.items()}
 
     def _open_pool(self) -> _Pool:
         """Make a pool that follows no redirects, keeps no cookies and reads no variables."""
@@ -222,29 +275,40 @@ async def _read_body(response: httpx.Response) -> bytes:
         body += piece
         if len(body) > LARGEST_BODY:
             raise _too_large()
-    encoding = response.headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in {"identity", "gzip"}:
-        raise InvalidResponse("the answer is compressed in a way that was not asked for")
-    return _unpacked(body) if body and encoding == "gzip" else bytes(body)
+    codings = response.headers.get("content-encoding", "").lower().split(",")
+    compressions = [coding.strip() for coding in codings if coding.strip() in _COMPRESSIONS]
+    # A label that is no compression (a charset, none) stands on plain bodies.
+    if not body or not compressions:
+        return bytes(body)
+    if compressions not in (["gzip"], ["x-gzip"]):
+        raise InvalidResponse("the response is compressed in a way that was not asked for")
+    return _unpacked(bytes(body))
 
 
-def _unpacked(body: bytearray) -> bytes:
-    inflate = zlib.decompressobj(wbits=_GZIP)
-    try:
-        unpacked = inflate.decompress(body, LARGEST_BODY + 1)
-    except zlib.error:
-        raise InvalidResponse("the answer's gzip is broken") from None
-    if len(unpacked) > LARGEST_BODY:
-        raise _too_large()
-    if inflate.unused_data:
-        raise InvalidResponse("the answer goes on after its gzip")
-    if not inflate.eof:
-        raise Unreachable("the answer's gzip broke off")
-    return unpacked
+def _unpacked(body: bytes) -> bytes:
+    """Return the content of a gzip stream, of all its members."""
+    unpacked = bytearray()
+    members = 0
+    while body:
+        members += 1
+        if members > MOST_MEMBERS:
+            raise InvalidResponse(f"the response's gzip has more than {MOST_MEMBERS} members")
+        inflate = zlib.decompressobj(wbits=_GZIP)
+        try:
+            unpacked += inflate.decompress(body, LARGEST_BODY + 1 - len(unpacked))
+        except zlib.error:
+            raise InvalidResponse("the response's gzip is broken") from None
+        if len(unpacked) > LARGEST_BODY:
+            raise _too_large()
+        if not inflate.eof:
+            raise Unreachable("the response's gzip broke off")
+        # Zeros after a member are padding.
+        body = inflate.unused_data.lstrip(b"\0")
+    return bytes(unpacked)
 
 
 def _too_large() -> InvalidResponse:
-    return InvalidResponse(f"the answer is larger than {LARGEST_BODY >> 20} MiB")
+    return InvalidResponse(f"the response is larger than {LARGEST_BODY >> 20} MiB")
 
 
 def _no_answer(error: Exception, route: Route) -> ApiError:

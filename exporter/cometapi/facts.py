@@ -1,13 +1,12 @@
 """Read what a gateway reports besides keys: balance, groups, subscriptions, usage, its status.
 
-Pure: knows no HTTP client, no clock, no keys. Not every gateway has all of these endpoints:
-anything of another shape is an InvalidResponse, which the client takes for "not reported" where the
-endpoint is optional.
+Pure: knows no HTTP client, no clock, no keys. A field that cannot be read costs itself and is named
+in *unread*; anything of another shape as a whole is an InvalidResponse.
 
 Source: the API's public documentation and the published source of New API, the gateway behind it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated
 
@@ -15,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from exporter.cometapi.answer import UNDECODABLE, Answer, Envelope, Int64, content
+from exporter.cometapi.fields import Fields
 from exporter.errors import InvalidResponse
 from exporter.model import (
     Amounts,
@@ -44,39 +44,8 @@ LEAST_UNITS_PER_USD = 1e-3
 MOST_UNITS_PER_USD = 1e15
 
 
-class _Account(msgspec.Struct):
-    quota: Int64
-    used_quota: Int64
-    request_count: Int64 | None = None
-    id: Int64 | None = None
-
-
-class _Status(msgspec.Struct):
-    quota_per_unit: float = 0.0
-    version: str = ""
-    enable_data_export: bool = False
-
-
-class _Group(msgspec.Struct):
-    ratio: msgspec.Raw = msgspec.Raw()
-
-
-class _Terms(msgspec.Struct):
-    amount_total: Int64
-    amount_used: Int64
-    end_time: msgspec.Raw = msgspec.Raw()
-    next_reset_time: msgspec.Raw = msgspec.Raw()
-    # Gateways from before this field let the wallet pay.
-    allow_wallet_overflow: bool = True
-
-
-class _Subscription(msgspec.Struct):
-    subscription: _Terms
-
-
-class _Subscriptions(msgspec.Struct):
-    subscriptions: Annotated[list[msgspec.Raw], Meta(max_length=MOST_GROUPS)] | None
-    billing_preference: msgspec.Raw = msgspec.Raw()
+# A price factor is about 1; what is beyond this is a mistake.
+LARGEST_FACTOR = 1e15
 
 
 class _UsageRow(msgspec.Struct):
@@ -89,67 +58,70 @@ class _UsageRow(msgspec.Struct):
     created_at: Int64 = 0
 
 
-_decode_account = msgspec.json.Decoder(Envelope[_Account]).decode
-_decode_status = msgspec.json.Decoder(Envelope[_Status]).decode
-_decode_groups = msgspec.json.Decoder(
-    Envelope[Annotated[dict[str, _Group], Meta(max_length=MOST_GROUPS)]]
+_decode_any = msgspec.json.Decoder(Envelope[msgspec.Raw]).decode
+_decode_objects = msgspec.json.Decoder(
+    Annotated[list[msgspec.Raw], Meta(max_length=MOST_GROUPS)]
 ).decode
-# A price factor multiplies what a request costs: it is about 1, and never below 0.
-_Factor = Annotated[float, Meta(ge=0, le=1e15)]
-_decode_factor: Callable[[msgspec.Raw], float] = msgspec.json.Decoder(_Factor).decode
-_decode_subscriptions = msgspec.json.Decoder(Envelope[_Subscriptions]).decode
-_decode_subscription = msgspec.json.Decoder(_Subscription).decode
-_decode_preference = msgspec.json.Decoder(BillingPreference).decode
-_decode_time = msgspec.json.Decoder(Int64).decode
 _decode_usage = msgspec.json.Decoder(
-    Envelope[Annotated[list[_UsageRow], Meta(max_length=MOST_ROWS)] | None]
+    Envelope[Annotated[list[msgspec.Raw], Meta(max_length=MOST_ROWS)] | None]
 ).decode
 _decode_usage_by_hour = msgspec.json.Decoder(
-    Envelope[Annotated[list[_UsageRow], Meta(max_length=MOST_ROWS_BY_HOUR)] | None]
+    Envelope[Annotated[list[msgspec.Raw], Meta(max_length=MOST_ROWS_BY_HOUR)] | None]
 ).decode
+_decode_row = msgspec.json.Decoder(_UsageRow).decode
 
 
 def parse_balance(answer: Answer) -> Balance:
-    """Read what the account has left."""
-    account = content(answer, _decode_account)
+    """Read what the account has left; only its quota is indispensable."""
+    fields = _fields(answer)
+    quota = fields.whole_number("quota")
+    if quota is None:
+        raise InvalidResponse("not the expected JSON: no whole number - at `$.data.quota`")
     return Balance(
-        remaining_quota=account.quota,
-        used_quota=account.used_quota,
-        requests=account.request_count,
-        account_id=account.id,
+        remaining_quota=quota,
+        used_quota=fields.whole_number("used_quota"),
+        requests=fields.whole_number("request_count"),
+        account_id=fields.whole_number("id"),
+        unread=tuple(fields.unread),
     )
 
 
 def parse_status(answer: Answer) -> GatewayStatus:
     """Read the gateway's version, its quota units per US dollar, and whether it records usage."""
-    status = content(answer, _decode_status)
-    factor = status.quota_per_unit
+    fields = _fields(answer)
+    factor = fields.number("quota_per_unit")
     # 0 is what a gateway says that has no factor.
     if factor and not LEAST_UNITS_PER_USD <= factor <= MOST_UNITS_PER_USD:
-        raise InvalidResponse("the quota units of one US dollar are not between 0.001 and 1e15")
+        factor = None
+        fields.unread.append("quota_per_unit")
     return GatewayStatus(
-        version=label_text(status.version) or None,
+        version=label_text(fields.text("version") or "") or None,
         quota_units_per_usd=factor or None,
-        has_usage=status.enable_data_export,
+        has_usage=fields.flag("enable_data_export") or False,
+        unread=tuple(fields.unread),
     )
 
 
 def parse_groups(answer: Answer) -> Mapping[str, float | None]:
     """Read the groups open to the account with their price factors.
 
-    None for a factor that is no number.
+    None for a factor that is no number; some gateways describe a group by a text alone.
     """
-    groups = content(answer, _decode_groups)
-    return MappingProxyType(
-        {label_text(name): _factor(group.ratio) for name, group in groups.items()}
-    )
+    groups = _fields(answer).raw
+    if len(groups) > MOST_GROUPS:
+        raise InvalidResponse(f"not the expected JSON: expected length <= {MOST_GROUPS} groups")
+    return MappingProxyType({label_text(name): _factor(raw) for name, raw in groups.items()})
 
 
-def _factor(ratio: msgspec.Raw) -> float | None:
+def _factor(group: msgspec.Raw) -> float | None:
     try:
-        return _decode_factor(ratio)
+        factor = Fields(group).number("ratio")
     except UNDECODABLE:
         return None
+    # A price factor multiplies what a request costs: it is about 1, and never below 0.
+    if factor is None or not 0 <= factor <= LARGEST_FACTOR:
+        return None
+    return factor
 
 
 def parse_subscriptions(answer: Answer) -> Subscriptions:
@@ -157,47 +129,94 @@ def parse_subscriptions(answer: Answer) -> Subscriptions:
 
     A subscription, a time or a preference that cannot be read costs nothing but itself.
     """
-    data = content(answer, _decode_subscriptions)
-    running, unreadable = [], 0
-    for row in data.subscriptions or ():
-        try:
-            running.append(_subscription(_decode_subscription(row).subscription))
-        except UNDECODABLE:
-            unreadable += 1
+    fields = _fields(answer)
+    running: list[Subscription] = []
+    unread: list[str] = []
+    entries = _subscription_entries(fields)
+    for entry in entries:
+        subscription = _subscription(entry, unread)
+        if subscription is not None:
+            running.append(subscription)
+    preference = _preference(fields)
     return Subscriptions(
         running=tuple(running),
-        unreadable=unreadable,
-        preference=_preference(data.billing_preference),
+        unreadable=len(entries) - len(running),
+        preference=preference,
+        unread=(*fields.unread, *unread),
     )
 
 
-def _subscription(terms: _Terms) -> Subscription:
+def _subscription_entries(fields: Fields) -> list[msgspec.Raw]:
+    raw = fields.raw.get("subscriptions")
+    if raw is None:
+        raise InvalidResponse("not the expected JSON: missing - at `$.data.subscriptions`")
+    if bytes(memoryview(raw)[:5]) == b"null":
+        return []
+    try:
+        entries: list[msgspec.Raw] = _decode_objects(raw)
+    except UNDECODABLE as error:
+        raise InvalidResponse(f"not the expected JSON: {_what(error)} in `subscriptions`") from None
+    return entries
+
+
+def _subscription(entry: msgspec.Raw, unread: list[str]) -> Subscription | None:
+    """Return one subscription, None where its amounts cannot be read; *unread* gets the names."""
+    try:
+        terms = Fields(entry).inner("subscription")
+    except UNDECODABLE:
+        terms = None
+    if terms is None:
+        unread.append("subscription")
+        return None
+    total = terms.whole_number("amount_total")
+    used = terms.whole_number("amount_used")
+    ends_at = terms.whole_number("end_time") or 0
+    resets_at = terms.whole_number("next_reset_time") or 0
+    # Gateways from before this field let the wallet pay.
+    allows_overflow = terms.flag("allow_wallet_overflow")
+    unread += terms.unread
+    unread += [name for name in ("amount_total", "amount_used") if not terms.has(name)]
+    if total is None or used is None:
+        return None
     # A total of 0 is no limit.
-    left = max(0, terms.amount_total - terms.amount_used) if terms.amount_total else None
+    left = max(0, total - used) if total else None
     return Subscription(
         remaining_quota=left,
-        ends_at=_time(terms.end_time),
-        resets_at=_time(terms.next_reset_time),
-        allows_wallet_overflow=terms.allow_wallet_overflow,
+        ends_at=max(0, ends_at) or None,
+        resets_at=max(0, resets_at) or None,
+        allows_wallet_overflow=allows_overflow is not False,
     )
 
 
-def _preference(raw: msgspec.Raw) -> BillingPreference | None:
+def _preference(fields: Fields) -> BillingPreference | None:
+    text = fields.text("billing_preference")
+    if text in list(BillingPreference):
+        return BillingPreference(text)
+    if text is not None:
+        fields.unread.append("billing_preference")
+    return None
+
+
+def _what(error: Exception) -> str:
+    """Say what is wrong with JSON, as far as that quotes none of it."""
+    return str(error) if isinstance(error, msgspec.ValidationError) else "broken"
+
+
+def _fields(answer: Answer) -> Fields:
     try:
-        return _decode_preference(raw)
+        return Fields(content(answer, _decode_any))
     except UNDECODABLE:
-        return None
+        raise InvalidResponse("not the expected JSON: no object - at `$.data`") from None
 
 
-def _time(raw: msgspec.Raw) -> int | None:
-    """Return a unix time; None where there is none, or none that can be read."""
-    try:
-        return max(0, _decode_time(raw)) or None
-    except UNDECODABLE:
-        return None
+class UsageSums(msgspec.Struct, frozen=True, kw_only=True):
+    """What was used by each series; *unread_rows* counts rows that could not be read."""
+
+    sums: dict[Series, Amounts]
+    unread_rows: int = 0
 
 
-def parse_usage(answer: Answer, *, first: int, last: int, by_key: bool) -> dict[Series, Amounts]:
+def parse_usage(answer: Answer, *, first: int, last: int, by_key: bool) -> UsageSums:
     """Sum what models used, *by_key* what each key used with each model.
 
     The request was for the hours that begin from unix time *first* to *last*. Rows of other hours
@@ -205,7 +224,13 @@ def parse_usage(answer: Answer, *, first: int, last: int, by_key: bool) -> dict[
     negative amount counts as 0.
     """
     sums: dict[Series, Amounts] = {}
-    for row in content(answer, _decode_usage) or ():
+    unread_rows = 0
+    rows = content(answer, _decode_usage) or ()
+    for raw in rows:
+        row = _usage_row(raw)
+        if row is None:
+            unread_rows += 1
+            continue
         if row.created_at and not first <= row.created_at < last + HOUR:
             continue
         series = Series(
@@ -213,7 +238,9 @@ def parse_usage(answer: Answer, *, first: int, last: int, by_key: bool) -> dict[
             key_id=row.token_id if by_key else 0,
         )
         _add(sums, series, row)
-    return sums
+    if rows and unread_rows == len(rows):
+        raise InvalidResponse("not the expected JSON: no row can be read - at `$.data`")
+    return UsageSums(sums=sums, unread_rows=unread_rows)
 
 
 def parse_usage_by_hour(
@@ -221,10 +248,14 @@ def parse_usage_by_hour(
 ) -> dict[int, dict[Series, Amounts]]:
     """Sum what models used by the beginning of the hour, in the hours from *first* to *last*.
 
-    Rows of other hours are left out. A row that does not say its hour is an InvalidResponse.
+    Rows of other hours are left out. A row that does not say its hour, or cannot be read, is an
+    InvalidResponse: a history is whole, or it is none.
     """
     hours: dict[int, dict[Series, Amounts]] = {}
-    for row in content(answer, _decode_usage_by_hour) or ():
+    for raw in content(answer, _decode_usage_by_hour) or ():
+        row = _usage_row(raw)
+        if row is None:
+            raise InvalidResponse("expected rows of usage by hour, got one that cannot be read")
         if row.created_at <= 0:
             raise InvalidResponse("expected rows of usage by hour, got one without its hour")
         hour = row.created_at // HOUR * HOUR
@@ -241,3 +272,31 @@ def _add(sums: dict[Series, Amounts], series: Series, row: _UsageRow) -> None:
     )
     known = sums.get(series)
     sums[series] = amounts if known is None else known.plus(amounts)
+
+
+def _usage_row(raw: msgspec.Raw) -> _UsageRow | None:
+    """Return a row, None where one of its fields is missing or cannot be read."""
+    try:
+        return _decode_row(raw)
+    except UNDECODABLE:
+        pass
+    try:
+        fields = Fields(raw)
+    except UNDECODABLE:
+        return None
+    model = fields.text("model_name")
+    quota = fields.whole_number("quota")
+    tokens = fields.whole_number("token_used")
+    requests = fields.whole_number("count")
+    key_id = fields.whole_number("token_id") or 0
+    created_at = fields.whole_number("created_at") or 0
+    if model is None or quota is None or tokens is None or requests is None or fields.unread:
+        return None
+    return _UsageRow(
+        model_name=model,
+        quota=quota,
+        token_used=tokens,
+        count=requests,
+        token_id=key_id,
+        created_at=created_at,
+    )

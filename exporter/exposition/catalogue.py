@@ -138,9 +138,13 @@ def _one(_state: AccountState, _key: ApiKey, _now: float) -> Value:
     return 1
 
 
+# An empty label is what Prometheus takes for an absent one: not known.
+_RESTRICTION_WORDS: Mapping[bool | None, str] = {True: "true", False: "false", None: ""}
+
+
 def _restrictions(key: ApiKey) -> tuple[str, ...]:
     facts = (key.has_model_limits, key.has_ip_allowlist, key.has_cross_group_retry)
-    return tuple("true" if fact else "false" for fact in facts)
+    return tuple(_RESTRICTION_WORDS[fact] for fact in facts)
 
 
 KEY_FAMILIES = (

@@ -66,8 +66,10 @@ class KeyLister:
         if is_suspicious:
             listing = await self._list(token)
             is_suspicious = await self._loses_too_many(listing)
-        self._access.log.skipped(listing)
+        self._access.log.unread_of_keys(listing)
         self._access.log.excluded(listing)
+        for path, rows in self._client.dialect.unread_rows.items():
+            self._access.log.unread_rows(path, rows)
         return Reading(listing=listing, began=began, is_suspicious=is_suspicious)
 
     @property

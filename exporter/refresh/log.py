@@ -13,27 +13,29 @@ import structlog
 from exporter.account_notes import assumed_note
 from exporter.endpoint import ApiPath, EndpointState, Failure, Unknown, failure_of
 from exporter.errors import SUCCESS, ApiError, Reason
-from exporter.model import Listing
+from exporter.model import Listing, Unread
 from exporter.snapshot import AccountState
 
 # Who looks at the log of a day sees that trouble lasts, and the log does not grow by it.
 REPEAT_AFTER_SECONDS = 3600.0
 # Enough to find what the keys have in common; the metric has the number.
-MOST_IDS = 20
+MOST_UNREAD = 20
 
 log = structlog.get_logger()
 
 
 @dataclass(slots=True)
 class LogMemory:
-    """What was logged of an account.
+    """What was logged of an account, so that nothing is logged twice.
 
-    That is *skipped* keys, *failing* endpoints, the note on *assumed_units*, and the *last_failure*
-    in monotonic seconds.
+    That is *unread* fields of keys and of *endpoints*, paths with *unread_rows*, whether the filters
+    exclude all keys, *failing* endpoints, the note on *assumed_units*, and the *last_failure* in
+    monotonic seconds.
     """
 
-    skipped: frozenset[int] = frozenset()
-    has_nameless: bool = False
+    unread: frozenset[Unread] = frozenset()
+    endpoints: dict[ApiPath, tuple[str, ...]] = field(default_factory=dict)
+    unread_rows: set[ApiPath] = field(default_factory=set)
     excludes_all: bool = False
     failing: dict[ApiPath, Reason] = field(default_factory=dict)
     assumed_units: str = ""
@@ -91,6 +93,7 @@ class RefreshLog:
         for path, endpoint in state.endpoints.by_path().items():
             if path is ApiPath.KEYS:
                 continue
+            self.unread_of_endpoint(path, state.unread_of_endpoints.get(path, ()))
             failure = failure_of(endpoint)
             if failure is None:
                 self._answers_again(path)
@@ -115,17 +118,37 @@ class RefreshLog:
         if self.memory.failing.pop(path, None) is not None:
             self._log.info("endpoint recovered", path=path.value)
 
-    def skipped(self, listing: Listing) -> None:
-        """Log which keys cannot be parsed, when they are new."""
-        news = listing.unreadable - self.memory.skipped
-        if news or (listing.nameless and not self.memory.has_nameless):
+    def unread_of_keys(self, listing: Listing) -> None:
+        """Log which fields of keys could not be read, when they are new."""
+        news = sorted(listing.unread - self.memory.unread)
+        self.memory.unread = listing.unread
+        costly = [str(unread) for unread in news if unread.costs_key]
+        others = [str(unread) for unread in news if not unread.costs_key]
+        if costly:
             self._log.warning(
-                "some keys could not be parsed",
-                key_ids=sorted(news)[:MOST_IDS],
-                count=listing.skipped,
+                "some keys could not be parsed", count=listing.skipped, fields=costly[:MOST_UNREAD]
             )
-        self.memory.skipped = listing.unreadable
-        self.memory.has_nameless = listing.nameless > 0
+        if others:
+            self._log.warning(
+                "some fields of keys could not be parsed", fields=others[:MOST_UNREAD]
+            )
+
+    def unread_of_endpoint(self, path: ApiPath, fields: tuple[str, ...]) -> None:
+        """Log which fields of an endpoint's response could not be read, when they are others."""
+        if fields and fields != self.memory.endpoints.get(path, ()):
+            self._log.warning(
+                "some fields could not be parsed", path=path.value, fields=fields[:MOST_UNREAD]
+            )
+        self.memory.endpoints[path] = fields
+
+    def unread_rows(self, path: ApiPath, rows: int) -> None:
+        """Log how many rows of usage could not be read, once until all can."""
+        had_some = path in self.memory.unread_rows
+        if rows and not had_some:
+            self.memory.unread_rows.add(path)
+            self._log.warning("some rows could not be parsed", path=path.value, count=rows)
+        if not rows:
+            self.memory.unread_rows.discard(path)
 
     def excluded(self, listing: Listing) -> None:
         """Log that the filters leave no key of an account that has some, when that begins."""

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from exporter.cometapi.proxies import Proxy, parse_proxy, variable_for
 from exporter.cometapi.trust import system_store
-from exporter.credentials import LiteralToken, Secret, TokenFile, TokenSource
+from exporter.credentials import HeadersFile, LiteralToken, Secret, TokenFile, TokenSource
 from exporter.errors import ApiError, SettingsError
 from exporter.files import Identity, identity, read_certificates, shown_path
 from exporter.parsers import is_loopback
@@ -43,7 +43,14 @@ ACCOUNT_OPTIONS = (
 # As deploy/prometheus/prometheus.yml names the target.
 TARGET_LABELS = {"job": "cometapi-exporter", "instance": "127.0.0.1:10144"}
 ONLY_FOR_ONE_ACCOUNT = ("access_token_file", "access_token_env", "user_id", "account_name")
-NOT_FOR_THE_DEMO = ("account_name", "access_token_file", "user_id", "base_url", "ca_file")
+NOT_FOR_THE_DEMO = (
+    "account_name",
+    "access_token_file",
+    "user_id",
+    "base_url",
+    "ca_file",
+    "headers_file",
+)
 # Where the field of an account is not called like the option.
 FIELDS_OF_ONE_ACCOUNT = {"account_name": "name"}
 # Stands in for a token that a problem was reported about.
@@ -77,6 +84,8 @@ class Account:
     ca_file: Path | None = None
     monthly_budget_usd: float | None = None
     proxy: Proxy | None = None
+    auth_scheme: str = "raw"
+    headers_file: HeadersFile | None = None
     interval: float
     timeout: float
     stale_after: float
@@ -281,6 +290,8 @@ class _Loading:
             ca_file=values.optional(options.CA_FILE),
             monthly_budget_usd=values.optional(options.ACCOUNT_MONTHLY_BUDGET_USD),
             proxy=self._proxy(values),
+            auth_scheme=values.of(options.AUTH_SCHEME),
+            headers_file=self._headers_file(values),
             interval=values.of(options.INTERVAL),
             timeout=values.of(options.TIMEOUT),
             stale_after=values.of(options.STALE_AFTER),
@@ -395,6 +406,16 @@ class _Loading:
         except ValueError as error:
             self._complain(variable, str(error))
             return None
+
+    def _headers_file(self, values: Values) -> HeadersFile | None:
+        """Return the account's file of headers, after reading it once."""
+        path = values.optional(options.HEADERS_FILE)
+        if path is None:
+            return None
+        setting = values.parsed(options.HEADERS_FILE)
+        file = HeadersFile(path, shown_path(path, setting.text))
+        self._use(setting, file.read)
+        return file
 
     def _check_certificates(self, values: Values) -> None:
         path = values.optional(options.CA_FILE)

@@ -21,6 +21,7 @@ TOKEN_VARIABLE = "COMETAPI_ACCESS_TOKEN"  # noqa: S105 - the variable's name, no
 # An amount in US dollars; beyond this, the product with any factor is no sane number.
 MONEY = parsers.number(1e-6, 1e12, zero=True)
 UNITS = parsers.number(LEAST_UNITS_PER_USD, MOST_UNITS_PER_USD)
+AUTH_SCHEMES = ("raw", "bearer")
 USAGES = ("off", "model", "key-model")
 
 
@@ -87,6 +88,14 @@ BASE_URL = Option(
 ACCOUNT_NAME = Option(
     "cometapi.account-name", "account_name", "NAME", parsers.account_name, "default",
     "Name of the account, its label in the metrics. With --config.file, each account has its own.",
+)
+AUTH_SCHEME = Option(
+    "cometapi.auth-scheme", "auth_scheme", "WORD", parsers.one_of(AUTH_SCHEMES), "raw",
+    "How to send the access token: raw, or bearer (with Bearer before it).",
+)
+HEADERS_FILE = Option(
+    "cometapi.headers-file", "headers_file", "FILE", parsers.path, None,
+    "Path to a file of Name: value lines to send with every request; re-read like the token.",
 )
 USER_ID = Option(
     "cometapi.user-id", "user_id", "NUMBER", parsers.whole_number(), None,
@@ -242,6 +251,8 @@ OPTIONS: tuple[Option[Any], ...] = (
     ACCESS_TOKEN_FILE,
     BASE_URL,
     ACCOUNT_NAME,
+    AUTH_SCHEME,
+    HEADERS_FILE,
     USER_ID,
     QUOTA_PER_USD,
     CA_FILE,

@@ -82,11 +82,12 @@ def balance_item(state: AccountState) -> dict[str, Any] | None:
     """Describe the account's balance; None where it is not reported."""
     if state.balance is None:
         return None
+    used = state.balance.used_quota
     return {
         "remaining_quota": state.balance.remaining_quota,
-        "used_quota": state.balance.used_quota,
+        "used_quota": used,
         "remaining_usd": state.usd(state.balance.remaining_quota),
-        "used_usd": state.usd(state.balance.used_quota),
+        "used_usd": None if used is None else state.usd(used),
         "requests": state.balance.requests,
     }
 
@@ -121,7 +122,7 @@ def key_item(entry: Entry) -> dict[str, Any]:
         "remaining_quota": key.remaining_quota,
         "used_quota": key.used_quota,
         "remaining_usd": entry.remaining_usd,
-        "used_usd": entry.account.usd(key.used_quota),
+        "used_usd": entry.used_usd,
         "created_at": key.created_at,
         "last_used_at": key.last_used_at,
         "expires_at": key.expires_at,

@@ -35,6 +35,12 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
         left = self.key.remaining_quota
         return None if left is None else self.account.usd(left)
 
+    @property
+    def used_usd(self) -> float | None:
+        """The money that the key has spent; None where the gateway does not tell."""
+        used = self.key.used_quota
+        return None if used is None else self.account.usd(used)
+
 
 SORTS: Mapping[str, Callable[[Entry], Any]] = {
     WORST: lambda entry: (RANKS[entry.verdict.health], entry.verdict.urgency),
@@ -44,7 +50,7 @@ SORTS: Mapping[str, Callable[[Entry], Any]] = {
     "group": lambda entry: entry.key.group,
     "status": lambda entry: entry.key.status_word,
     "remaining": lambda entry: entry.remaining_usd,
-    "used": lambda entry: entry.account.usd(entry.key.used_quota),
+    "used": lambda entry: entry.used_usd,
     "expires": lambda entry: entry.key.expires_at,
     "last_used": lambda entry: entry.key.last_used_at,
 }

@@ -277,7 +277,9 @@ def runway(entry: Entry, now: float) -> str:
     key = entry.key
     if entry.verdict.unusable_reason is not None or key.remaining_quota is None:
         return ""
-    if key.created_at is None or key.created_at >= now or key.used_quota <= 0:
+    if key.created_at is None or key.created_at >= now:
+        return ""
+    if key.used_quota is None or key.used_quota <= 0:
         return ""
     seconds = key.remaining_quota / key.used_quota * (now - key.created_at)
     if seconds >= LONGEST_FORECAST:

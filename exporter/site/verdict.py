@@ -82,18 +82,21 @@ def _health_of_unusable(key: ApiKey, reason: UnusableReason, idle: float, now: f
 
 def is_never_funded(key: ApiKey) -> bool:
     """Whether *key* never had quota nor was used, as a key that only queries the balance."""
-    return key.remaining_quota == 0 and key.used_quota <= 0 and key.last_used_at is None
+    return key.remaining_quota == 0 and (key.used_quota or 0) <= 0 and key.last_used_at is None
 
 
 def total_quota(key: ApiKey) -> int | None:
-    """Return all the quota that the key ever had, in quota units; None for an unlimited key."""
-    if key.remaining_quota is None:
+    """Return all the quota that the key ever had, in quota units.
+
+    None for an unlimited key, and where the gateway does not tell what was used.
+    """
+    if key.remaining_quota is None or key.used_quota is None:
         return None
     return max(key.remaining_quota, 0) + max(key.used_quota, 0)
 
 
 def share_left(key: ApiKey) -> float | None:
-    """Return which part of all its quota the key still has, 0 to 1; None for an unlimited key."""
+    """Return which part of all its quota the key still has, 0 to 1; None where that is unknown."""
     total = total_quota(key)
     if key.remaining_quota is None or not total:
         return total

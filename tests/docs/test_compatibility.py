@@ -4,14 +4,21 @@
 fragment `changelog.d/*.removed.md` that names it, or together with a new major version.
 """
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
+from builders import wire_keys
 from dashboards.committed import BOTH
 from dashboards.queries import all_expressions
+from edges import bearer_only, numbers, on, with_exponent
+from gateway import GROUPS_PATH, KEYS_PATH, Answer, Gateway, PassOn, Request
 from promises import FLAGS, METRICS, MODES, SERIES
+from sessions import Session
+from variants import an_aihubmix_key, groups_as_texts
 
 from exporter import parsers
 from exporter.exposition.catalogue import EXPERIMENTAL, SNAPSHOT_FAMILIES
@@ -31,6 +38,59 @@ RELEASED = [
 REMOVED = "\n".join(
     path.read_text(encoding="utf-8") for path in ROOT.glob("changelog.d/*.removed.md")
 )
+
+
+OPEN = {"default": {"desc": "x", "ratio": 1}, "vip": {"desc": "x", "ratio": 0.8}}
+
+
+def in_group(group: str) -> list[dict[str, Any]]:
+    return [key | {"group": group} for key in wire_keys(130)]
+
+
+def documented_numbers(_: Request, pass_on: PassOn) -> Answer:
+    """Send the keys as AIHubMix documents them."""
+    page = json.loads(pass_on().body)
+    page["data"]["items"] = [an_aihubmix_key(key) for key in page["data"]["items"]]
+    return Answer(body=json.dumps(page).encode())
+
+
+# Each row of the table with a gateway as it is documented, and how the exporter is set.
+RELATIVES: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
+    "one-hub, done-hub": ({"variant": "one-hub"}, {}),
+    "one-api": ({"variant": "one-api"}, {}),
+    "APIYI, laozhang.ai, yelinai": ({"variant": "apiyi"}, {}),
+    "AIHubMix": ({"edges": [on(KEYS_PATH, documented_numbers)]}, {}),
+    "V-API": ({"offers": {GROUPS_PATH: groups_as_texts("default", "vip")}}, {}),
+    "Crazyrouter": ({"edges": [bearer_only()]}, {"auth_scheme": "bearer"}),
+    "AIOHub, fast-token, aimanyi": (
+        {"keys": in_group("gone, vip"), "offers": {GROUPS_PATH: OPEN}},
+        {},
+    ),
+    "gateways behind a proxy that encodes JSON again": (
+        {"edges": [numbers(with_exponent, "id", "remain_quota", "used_quota", "total", "quota")]},
+        {},
+    ),
+}
+
+
+def documented() -> list[str]:
+    text = (ROOT / "docs/compatibility.md").read_text(encoding="utf-8")
+    table = text.partition("<!-- begin relatives -->")[2].partition("<!-- end relatives -->")[0]
+    return [line.split("|")[1].strip() for line in table.strip().splitlines()[2:]]
+
+
+def test_every_relative_in_the_table_is_run():
+    assert documented() == list(RELATIVES)
+
+
+@pytest.mark.parametrize("name", RELATIVES)
+def test_every_key_of_a_relative_is_listed_as_it_is_documented(name):
+    described, settings = RELATIVES[name]
+    with Gateway(**({"keys": wire_keys(130)} | described)) as gateway:
+        listing = Session(url=gateway.url, **settings).keys()
+
+    assert sorted(key.id for key in listing.keys) == list(range(1, 131))
+    assert (listing.skipped, listing.unread) == (0, frozenset())
 
 
 @pytest.mark.parametrize(("name", "kind", "labels"), RELEASED, ids=[name for name, *_ in RELEASED])

@@ -121,6 +121,6 @@ def test_the_largest_sums_fit_a_float():
     largest = ROW | {"quota": 2**63 - 1, "token_used": 2**63 - 1, "count": 2**63 - 1}
     body = json.dumps({"success": True, "data": [largest] * 10_000}).encode()
     answer = Answer(status=200, headers={}, body=body, received_at=0.0)
-    (amounts,) = parse_usage(answer, first=HOUR, last=HOUR, by_key=False).values()
+    (amounts,) = parse_usage(answer, first=HOUR, last=HOUR, by_key=False).sums.values()
 
     assert float(amounts.quota) == pytest.approx(9.223372036854776e22)

@@ -38,8 +38,18 @@ from processes import (
 
 MASKED_KEY = "CANA**********aryZ"
 PASSWORD = "CANARYpasswordOfTheWebPage"
+HEADER = "CANARYheaderOfTheAccessProxy"
 MESSAGE = "CANARYmessageFromTheApi"
-CANARIES = (CANARY_TOKEN, CANARY_KEY, MASKED_KEY, PASSWORD, MESSAGE, CANARY_EMAIL, "canary-owner")
+CANARIES = (
+    CANARY_TOKEN,
+    CANARY_KEY,
+    MASKED_KEY,
+    PASSWORD,
+    HEADER,
+    MESSAGE,
+    CANARY_EMAIL,
+    "canary-owner",
+)
 JSON = {"Content-Type": "application/json"}
 SPOKEN = f'{{"success": false, "code": "AUTH_{MESSAGE}", "message": "{MESSAGE} {CANARY_TOKEN} {CANARY_KEY}"}}'.encode()
 BROKEN = (
@@ -130,6 +140,14 @@ def accounts(tmp_path):
 
 
 @pytest.fixture
+def headers_file(tmp_path):
+    """Return the flag for a file of headers."""
+    path = tmp_path / "headers"
+    path.write_text(f"CF-Access-Client-Secret: {HEADER}\n")
+    return f"--cometapi.headers-file={path}"
+
+
+@pytest.fixture
 def web_config(tmp_path):
     path = tmp_path / "web.yml"
     hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
@@ -162,8 +180,8 @@ def pages_of(exporter: Exporter) -> list[str]:
     return texts
 
 
-def test_no_canary_leaves_the_process_whatever_the_api_does(accounts, web_config):
-    flags = (*LOUDLY, *QUICKLY, f"--web.config.file={web_config}", accounts)
+def test_no_canary_leaves_the_process_whatever_the_api_does(accounts, headers_file, web_config):
+    flags = (*LOUDLY, *QUICKLY, f"--web.config.file={web_config}", headers_file, accounts)
     with Exporter(*flags, TOKEN=CANARY_TOKEN) as exporter:
         exporter.wait_ready()
         wait_until(lambda: len(reasons(exporter)) == len(REASONS))
@@ -175,8 +193,8 @@ def test_no_canary_leaves_the_process_whatever_the_api_does(accounts, web_config
 
 
 @pytest.mark.parametrize(("mode", "code"), [("--check", 1), ("--once", 0)])
-def test_no_canary_is_printed(mode, code, accounts):
-    done = run_exporter(mode, *LOUDLY, accounts, TOKEN=CANARY_TOKEN)
+def test_no_canary_is_printed(mode, code, accounts, headers_file):
+    done = run_exporter(mode, *LOUDLY, headers_file, accounts, TOKEN=CANARY_TOKEN)
 
     assert done.returncode == code
     assert all(name in done.stdout for name in FAULTS)

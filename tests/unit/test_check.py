@@ -23,7 +23,7 @@ from domain import (
 from exporter.check import report as coloured
 from exporter.endpoint import ApiPath, Unknown
 from exporter.errors import Reason
-from exporter.model import GatewayStatus, Subscriptions
+from exporter.model import GatewayStatus, Subscriptions, Unread
 
 
 def a_failed_state(reason, **over):
@@ -46,6 +46,38 @@ def cells(state, *headers, now=NOW):
     return tuple(
         row[titles.index(header) - len(titles)] for header in headers
     )  # the gateway may be empty
+
+
+def test_keys_that_could_not_be_read_are_named_with_their_fields():
+    unread = frozenset(
+        {
+            Unread(field="remain_quota", key_id=2, costs_key=True),
+            Unread(field="name", key_id=1),
+        }
+    )
+    listing = a_listing(an_api_key(id=1), unreadable=[2], unread=unread)
+    state = a_state().succeeded(a_reading(listing))
+
+    assert cells(state, "keys", "skipped", "result") == ("1", "1", "up")
+    assert remarks(state)[0] == (
+        "main: 1 key could not be read and left out: remain_quota of key 2"
+    )
+    assert "main: could not be read, and is not known: name of key 1" in remarks(state)
+
+
+def test_where_no_key_could_be_read_the_result_says_so():
+    state = a_state().succeeded(a_reading(a_listing(unreadable=[2])))
+
+    assert cells(state, "keys", "skipped", "result") == ("0", "1", "no key could be read")
+    assert state.reads_no_key
+
+
+def test_fields_beside_the_keys_that_could_not_be_read_are_named_with_their_path():
+    status = GatewayStatus(quota_units_per_usd=500_000.0, unread=("version",))
+
+    assert "main: could not be read in /api/status: version" in remarks(
+        a_read_state(an_api_key(), status=status)
+    )
 
 
 def test_the_table_says_what_was_found_and_what_to_do():

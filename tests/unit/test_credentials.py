@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import pickle
+import re
 import resource
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from builders import CANARY_TOKEN
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.credentials import LiteralToken, Secret, TokenFile, checked_token
+from exporter.credentials import HeadersFile, LiteralToken, Secret, TokenFile, checked_token
 from exporter.errors import ApiError, Reason, Unauthorized
 
 WAYS_OF_LOOKING = {
@@ -150,6 +151,111 @@ def test_a_token_file_that_cannot_be_used_is_named_and_not_quoted(tmp_path, make
     assert str(caught.value).startswith(message.format(path))
     assert "CANARY" not in str(caught.value)
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+# Headers
+
+
+def headers_in(tmp_path, text: str | bytes) -> dict[str, str]:
+    path = tmp_path / "headers"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return {name: value.reveal() for name, value in HeadersFile(path).read().items()}
+
+
+@pytest.mark.parametrize(
+    ("text", "headers"),
+    [
+        ("", {}),
+        ("# nothing\n\n  # more\n", {}),
+        ("X-Team: web\n", {"x-team": "web"}),
+        (
+            "\ufeffX-Team: web\r\nUser-Agent: mine/1.0 (x; y)\r\n",
+            {"x-team": "web", "user-agent": "mine/1.0 (x; y)"},
+        ),
+        ("  CF-Access-Client-Id :  a:b=c#d  ", {"cf-access-client-id": "a:b=c#d"}),
+        ("x: 1\n#x: 2", {"x": "1"}),
+    ],
+)
+def test_headers_are_read_from_lines_and_a_number_sign_begins_a_comment(tmp_path, text, headers):
+    assert headers_in(tmp_path, text) == headers
+
+
+REFUSED = (
+    "Host",
+    "Authorization",
+    "authorization",
+    "Connection",
+    "Keep-Alive",
+    "Proxy-Authenticate",
+    "Proxy-Authorization",
+    "Proxy-Connection",
+    "TE",
+    "Trailer",
+    "Transfer-Encoding",
+    "Upgrade",
+    "Content-Length",
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("CANARY", "line 1 is not written as Name: value"),
+        ("X: 1\nCANARY=2", "line 2 is not written as Name: value"),
+        ("X:", "line 1 is not written as Name: value"),
+        (": CANARY", "line 1 is not written as Name: value"),
+        ("X CANARY: 1", "line 1 is not written as Name: value"),
+        ("\n\nX: CANARY\x01", "line 3 has control or non-ASCII characters in its value"),
+        ("X: CANARYé", "line 1 has control or non-ASCII characters in its value"),
+        ("X: CANARY\ry: 2", "line 1 has control or non-ASCII characters in its value"),
+        (
+            "X: CANARY\nx: 2",
+            "line 2 names a header that stands in an earlier line: keep one of the two",
+        ),
+        *(
+            (
+                f"{name}: CANARY",
+                f"line 1 sets {name.lower()}, which the exporter sets itself: remove the line",
+            )
+            for name in REFUSED
+        ),
+    ],
+)
+def test_a_line_that_cannot_be_sent_is_named_by_its_number_and_not_quoted(tmp_path, text, problem):
+    with pytest.raises(Unauthorized) as caught:
+        headers_in(tmp_path, text)
+
+    assert str(caught.value) == f"the file of headers {tmp_path}/headers: {problem}"
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"X: CANARY\xff", "is not UTF-8 text"),
+        (b"X: " + b"CANARY" * 20_000, "is larger than 64 KiB"),
+    ],
+)
+def test_a_file_of_headers_that_cannot_be_used_is_named_and_not_quoted(tmp_path, content, problem):
+    with pytest.raises(Unauthorized) as caught:
+        headers_in(tmp_path, content)
+
+    assert str(caught.value) == f"the file of headers {tmp_path}/headers {problem}"
+
+
+def test_a_file_of_headers_that_is_missing_is_named(tmp_path):
+    with pytest.raises(Unauthorized, match=r"cannot read the file of headers .*: No such file"):
+        HeadersFile(tmp_path / "nowhere").read()
+
+
+@given(st.text())
+def test_any_header_that_is_read_is_fit_to_be_sent(text):
+    try:
+        headers = HeadersFile(Path("x"))._parsed(text)
+    except Unauthorized:
+        return
+    for name, value in headers.items():
+        assert re.fullmatch(r"[\x21-\x7e]+", name)
+        assert re.fullmatch(r"[\x20-\x7e\t]+", value.reveal())
 
 
 @pytest.mark.timeout(5)

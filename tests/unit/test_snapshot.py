@@ -174,7 +174,13 @@ def test_what_the_account_can_spend_follows_its_preference(wallet, subscriptions
         ),
         pytest.param(10, {"vip": 2.0}, {"group": "vip"}, None, id="an open group"),
         pytest.param(10, {}, {"group": ""}, None, id="no group chosen"),
-        pytest.param(10, {}, {"group": "auto"}, None, id="the automatic group"),
+        pytest.param(10, {}, {"group": "auto"}, "group_unavailable", id="auto, not listed"),
+        pytest.param(10, {"auto": None}, {"group": "auto"}, None, id="auto, listed"),
+        pytest.param(10, {"vip": 1.0}, {"group": "default,vip"}, None, id="one of two is open"),
+        pytest.param(10, {"vip": 1.0}, {"group": "x , vip ,"}, None, id="blanks around it"),
+        pytest.param(10, {"a": 1.0}, {"group": "b, c"}, "group_unavailable", id="neither is"),
+        pytest.param(10, {"a, b": 1.0}, {"group": "a, b"}, None, id="a comma in a name"),
+        pytest.param(10, {"vip": 1.0}, {"group": " , "}, None, id="commas alone"),
     ],
 )
 def test_a_request_fails_by_what_is_wrong_with_the_key_else_with_its_account(

@@ -5,14 +5,17 @@ Pure: no HTTP, no JSON, no clock. Knows pages, not their order and not which pag
 
 from exporter.cometapi.wire import Page
 from exporter.errors import TooManyKeys
-from exporter.model import ApiKey, Listing
+from exporter.model import ApiKey, Listing, Unread
+
+# Enough to see what they have in common; a page of 10,000 keys can have as many of each field.
+MOST_UNREAD = 1_000
 
 
 class KeysRead:
     """Every key of the pages read so far, each once, as it was read last.
 
     *unreadable* are the ids of keys that could not be read, *nameless* counts those without even
-    an id, and *totals* holds each total that a page named, None for a page that named none.
+    an id, *unread* names fields that could not be read, and *totals* holds each total that a page named, None for a page that named none.
     *newest_of_page_one* is None where page one is empty or not sorted from the newest key down.
     """
 
@@ -20,6 +23,7 @@ class KeysRead:
         self.keys: dict[int, ApiKey] = {}
         self.unreadable: set[int] = set()
         self.nameless = 0
+        self.unread: set[Unread] = set()
         self.totals: set[int | None] = set()
         self.newest_of_page_one = _newest(first)
         self._is_page_one_empty = first.length == 0
@@ -35,6 +39,8 @@ class KeysRead:
         # A key that was read on another page stays readable.
         self.unreadable.update(key_id for key_id in page.unreadable if key_id not in self.keys)
         self.nameless += page.nameless
+        if len(self.unread) < MOST_UNREAD:
+            self.unread.update(page.unread[:MOST_UNREAD])
         if self.count > self._max_keys:
             raise TooManyKeys(f"the account has more than {self._max_keys} keys")
         return self.count - count_before
@@ -81,6 +87,7 @@ class KeysRead:
             keys=tuple(self.keys.values()),
             unreadable=frozenset(self.unreadable),
             nameless=self.nameless,
+            unread=frozenset(self.unread),
             is_complete=is_complete,
             changed_while_read=self.changed_while_read,
         )

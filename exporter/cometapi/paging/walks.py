@@ -12,7 +12,7 @@ from exporter.cometapi.paging.careful_walk import CarefulWalk
 from exporter.cometapi.paging.keys_read import KeysRead
 from exporter.cometapi.paging.quick_walk import QuickWalk
 from exporter.cometapi.wire import Page
-from exporter.model import ApiKey, Listing
+from exporter.model import ApiKey, Listing, Unread
 
 # The default of --keys.max: a list of this length is what docs/performance.md measures.
 MOST_KEYS = 100_000
@@ -65,11 +65,14 @@ def union(listings: Sequence[Listing]) -> Listing:
     """Join listings none of which is complete: of a key in two of them the later reading counts."""
     keys: dict[int, ApiKey] = {}
     unreadable: set[int] = set()
+    unread: set[Unread] = set()
     for listing in listings:
         keys.update((key.id, key) for key in listing.keys)
         unreadable |= listing.unreadable
+        unread |= listing.unread
     return msgspec.structs.replace(
         listings[-1],
         keys=tuple(keys.values()),
         unreadable=frozenset(unreadable - keys.keys()),
+        unread=frozenset(unread),
     )

@@ -36,7 +36,9 @@ def test_a_gateway_with_a_lower_cap_is_believed(cap):
     assert sorted(gateway.pages_asked()) == list(range(1, 40 // cap + 2))
 
 
-@pytest.mark.parametrize("variant", ["june-2025", "veloera", "older", "one-api"])
+@pytest.mark.parametrize(
+    "variant", ["june-2025", "veloera", "older", "one-api", "one-hub", "apiyi"]
+)
 @pytest.mark.parametrize(
     ("count", "null_items"),
     [
@@ -56,7 +58,7 @@ def test_every_variant_is_listed_whole(variant, count, null_items):
 
     assert ids_of(listing) == list(range(1, count + 1))
     assert listing.is_complete
-    assert listing.proves_absence is (variant == "june-2025")
+    assert listing.proves_absence is (variant in {"june-2025", "one-hub"})
 
 
 @pytest.mark.parametrize("variant", ["new-api", "veloera"])

@@ -266,8 +266,8 @@ def test_pages_are_asked_for_by_number_from_one_a_hundred_at_a_time():
 
     assert ids_of(session.keys()) == [3, 2, 1]
     assert [(request.url.path, request.url.query) for request in session.asked] == [
-        ("/api/token/", b"p=1&page_size=100&size=100"),
-        ("/api/token/", b"p=2&page_size=100&size=100"),
+        ("/api/token/", b"p=1&page=1&page_size=100&size=100"),
+        ("/api/token/", b"p=2&page=2&page_size=100&size=100"),
     ]
 
 

@@ -19,6 +19,7 @@ from exporter.model import (
     Amounts,
     Balance,
     BillingPreference,
+    GatewayStatus,
     Series,
     Subscription,
     Subscriptions,
@@ -53,12 +54,9 @@ def test_an_account_without_a_count_of_requests_is_read():
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("quota", "1"),
         ("quota", 1.5),
         ("quota", 2**63),
         ("quota", MISSING),
-        ("used_quota", None),
-        ("request_count", True),
     ],
 )
 def test_an_account_that_cannot_be_read_names_the_path(field, value):
@@ -73,7 +71,10 @@ def test_an_account_that_cannot_be_read_names_the_path(field, value):
     [
         ('{"ratio": 2}', 2.0),
         ('{"ratio": 0.5}', 0.5),
-        ('{"ratio": "2"}', None),
+        ('{"ratio": "2"}', 2.0),
+        ('{"ratio": "自动"}', None),
+        ('"a text in place of a description"', None),
+        ("7", None),
         ('{"ratio": true}', None),
         ('{"ratio": null}', None),
         ('{"ratio": [2]}', None),
@@ -132,14 +133,14 @@ def test_a_time_of_a_subscription_that_cannot_be_read_costs_itself(time):
         f'{{"amount_total": 9, "amount_used": 2, "end_time": {time}, "next_reset_time": {time}}}'
     )
 
-    assert subscriptions(terms) == Subscriptions(running=(Subscription(remaining_quota=7),))
+    assert subscriptions(terms).running == (Subscription(remaining_quota=7),)
 
 
 @pytest.mark.parametrize("preference", ['"by_moon_phase"', "null", "7", '""', "{}"])
 def test_a_preference_that_is_none_of_the_known_ones_is_not_known(preference):
     found = subscriptions('{"amount_total": 9, "amount_used": 2}', preference=preference)
 
-    assert found == Subscriptions(running=(Subscription(remaining_quota=7),), preference=None)
+    assert (found.running, found.preference) == ((Subscription(remaining_quota=7),), None)
 
 
 def test_the_preference_is_kept_where_no_subscription_is_running():
@@ -158,7 +159,8 @@ def a_usage_row(**over: object) -> dict[str, object]:
 
 def usage(*rows: dict[str, object], by_key: bool = False) -> dict[Series, Amounts]:
     """Read the response to a request for two hours."""
-    return parse_usage(an_answer(json.dumps(rows)), first=HOUR, last=HOUR + 3_600, by_key=by_key)
+    answer = an_answer(json.dumps(rows))
+    return parse_usage(answer, first=HOUR, last=HOUR + 3_600, by_key=by_key).sums
 
 
 def test_rows_of_one_model_are_summed_and_a_negative_amount_counts_as_none():
@@ -227,10 +229,121 @@ def test_the_units_of_a_dollar_are_a_sane_number_or_not_said(factor, expected):
     assert parse_status(an_answer(data)).quota_units_per_usd == expected
 
 
-@pytest.mark.parametrize("factor", ["5e-324", "0.00099", "1.1e15", "-500000", "1e400"])
-def test_units_of_a_dollar_that_no_sum_can_be_divided_by_are_rejected(factor):
-    with pytest.raises(InvalidResponse):
-        parse_status(an_answer(f'{{"quota_per_unit": {factor}}}'))
+@pytest.mark.parametrize(
+    "factor", ["5e-324", "0.00099", "1.1e15", "-500000", "1e400", '"many"', "[1]", "true"]
+)
+def test_units_of_a_dollar_that_no_sum_can_be_divided_by_cost_only_themselves(factor):
+    status = parse_status(an_answer(f'{{"version": "v1", "quota_per_unit": {factor}}}'))
+
+    assert status == GatewayStatus(version="v1", unread=("quota_per_unit",))
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ('"version": null, "quota_per_unit": 1000', GatewayStatus(quota_units_per_usd=1000.0)),
+        (
+            '"version": 7, "quota_per_unit": "1000.5"',
+            GatewayStatus(quota_units_per_usd=1000.5, unread=("version",)),
+        ),
+        ('"enable_data_export": 1', GatewayStatus(has_usage=True)),
+        ('"enable_data_export": "yes"', GatewayStatus(unread=("enable_data_export",))),
+        ("", GatewayStatus()),
+    ],
+)
+def test_a_field_of_the_status_costs_only_itself(fields, expected):
+    assert parse_status(an_answer(f"{{{fields}}}")) == expected
+
+
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [("500000", 500_000), ("500000.0", 500_000), ("5e+05", 500_000), ('"500000"', 500_000)],
+)
+def test_the_balance_is_read_in_any_notation(written, number):
+    account = f'{{"id": {written}, "quota": {written}, "used_quota": {written}}}'
+
+    assert parse_balance(an_answer(account)) == Balance(
+        remaining_quota=number, used_quota=number, account_id=number
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "unread"),
+    [
+        ("used_quota", 1.5, ("used_quota",)),
+        ("used_quota", None, ()),
+        ("used_quota", MISSING, ()),
+    ],
+)
+def test_what_an_account_has_spent_costs_only_itself(field, value, unread):
+    balance = read(**{field: value})
+
+    assert (balance.used_quota, balance.remaining_quota) == (None, 24_997_909)
+    assert balance.unread == unread
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ({"quota": "5", "count": 1.0}, 10),
+        ({"quota": 1.5}, 5),
+        ({"model_name": None}, 5),
+        ({"created_at": "soon"}, 5),
+        ({"token_used": [9]}, 5),
+    ],
+)
+def test_a_row_of_usage_costs_only_itself(row, expected):
+    rows = [a_usage_row(), a_usage_row(**row)]
+
+    assert usage(*rows)[Series(model="small")].quota == expected
+
+
+def test_rows_none_of_which_can_be_read_are_not_taken_for_no_usage():
+    with pytest.raises(InvalidResponse, match="no row can be read"):
+        usage(a_usage_row(quota=1.5), a_usage_row(quota={}))
+
+
+def read_subscriptions(*terms: object, preference: object = "wallet_first") -> Subscriptions:
+    data = {
+        "billing_preference": preference,
+        "subscriptions": [{"subscription": each} for each in terms],
+    }
+    return parse_subscriptions(an_answer(json.dumps(data)))
+
+
+@pytest.mark.parametrize(
+    ("terms", "unread"),
+    [
+        ({"amount_total": "many", "amount_used": 1}, ("amount_total",)),
+        ({"amount_total": 9}, ("amount_used",)),
+        ([], ("subscription",)),
+    ],
+)
+def test_a_subscription_that_cannot_be_read_spares_the_others_and_is_named(terms, unread):
+    found = read_subscriptions({"amount_total": "5", "amount_used": 1.0}, terms)
+
+    assert found == Subscriptions(
+        running=(Subscription(remaining_quota=4),),
+        unreadable=1,
+        preference=BillingPreference.WALLET_FIRST,
+        unread=unread,
+    )
+    assert found.remaining_quota is None
+
+
+def test_a_time_of_a_subscription_costs_only_itself():
+    terms = {"amount_total": 5, "amount_used": 1, "end_time": "soon", "next_reset_time": "9"}
+    found = read_subscriptions(terms)
+
+    assert found.running == (Subscription(remaining_quota=4, resets_at=9),)
+    assert found.unread == ("end_time",)
+
+
+@pytest.mark.parametrize("preference", ["gift_first", 7, CANARY_EMAIL])
+def test_a_preference_that_is_not_known_is_named_and_not_quoted(preference):
+    found = read_subscriptions(preference=preference)
+
+    assert (found.preference, found.unread) == (None, ("billing_preference",))
 
 
 def usage_by_hour(*rows: dict[str, object]) -> dict[int, dict[Series, Amounts]]:
@@ -251,3 +364,8 @@ def test_usage_by_hour_is_summed_by_the_hour_and_rows_of_other_hours_are_left_ou
 def test_usage_by_hour_without_its_hour_is_an_error():
     with pytest.raises(InvalidResponse, match="without its hour"):
         usage_by_hour(a_usage_row(created_at=0))
+
+
+def test_usage_by_hour_with_a_row_that_cannot_be_read_is_an_error():
+    with pytest.raises(InvalidResponse, match="cannot be read"):
+        usage_by_hour(a_usage_row(), a_usage_row(quota=1.5))

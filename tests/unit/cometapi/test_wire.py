@@ -10,9 +10,15 @@ from exporter.cometapi.answer import Answer
 from exporter.cometapi.facts import parse_balance
 from exporter.cometapi.wire import Page, parse_page
 from exporter.errors import Blocked, InvalidResponse, Rejected, Unauthorized
-from exporter.model import ApiKey
+from exporter.model import ApiKey, Unread
 
 MISSING = "(missing)"
+HUB_LIMITS = {
+    "limits": {
+        "limit_model_setting": {"enabled": True, "models": ["gpt-5"]},
+        "limits_ip_setting": {"enabled": False, "whitelist": []},
+    }
+}
 
 
 def an_answer(body: object, *, status: int = 200, **headers: str) -> Answer:
@@ -109,12 +115,39 @@ def test_every_field_of_a_key_is_read():
         ("has_model_limits", {"model_limits_enabled": None}, False),
         ("has_model_limits", {"models": "gpt-4o"}, True),
         ("has_model_limits", {"models": ""}, False),
-        ("has_model_limits", {"models": ["another", "type"]}, False),
+        ("has_model_limits", {"models": ["another", "type"]}, None),
+        ("has_model_limits", {"models": 7, "model_limits_enabled": True}, True),
+        ("has_model_limits", {"model_limits_enabled": "maybe"}, None),
+        ("has_model_limits", {"model_limits_enabled": 1}, True),
         ("has_ip_allowlist", {"allow_ips": None}, False),
         ("has_ip_allowlist", {"allow_ips": " \n"}, False),
         ("has_ip_allowlist", {"allow_ips": "192.0.2.7"}, True),
         ("has_ip_allowlist", {"subnet": "192.0.2.0/24"}, True),
-        ("has_ip_allowlist", {"subnet": 7}, False),
+        ("has_ip_allowlist", {"subnet": 7}, None),
+        ("has_ip_allowlist", {"subnet": 7, "allow_ips": "192.0.2.7"}, True),
+        ("has_cross_group_retry", {"cross_group_retry": "maybe"}, None),
+        ("has_model_limits", {"setting": HUB_LIMITS}, True),
+        ("has_ip_allowlist", {"setting": HUB_LIMITS}, False),
+        ("has_ip_allowlist", {"setting": {"limits": {"limits_ip_setting": 7}}}, None),
+        ("has_model_limits", {"setting": {"limits": {"limits_ip_setting": 7}}}, False),
+        ("has_model_limits", {"setting": {"limits": []}}, None),
+        ("has_model_limits", {"setting": {}}, False),
+        ("has_model_limits", {"setting": "off"}, None),
+        ("used_quota", {"used_quota": MISSING}, None),
+        ("last_used_at", {"created_time": 9, "accessed_time": 9, "used_quota": MISSING}, None),
+        ("remaining_quota", {"unlimited_quota": True, "remain_quota": "many"}, None),
+        ("remaining_quota", {"unlimited_quota": "true", "remain_quota": 5}, None),
+        ("remaining_quota", {"unlimited_quota": MISSING}, 500_000),
+        ("remaining_quota", {"remain_quota": "500000"}, 500_000),
+        ("remaining_quota", {"remain_quota": 500_000.0}, 500_000),
+        ("status", {"status": "2"}, 2),
+        ("id", {"id": "7"}, 7),
+        ("expires_at", {"expired_time": "1800000000"}, 1_800_000_000),
+        ("expires_at", {"expired_time": "-1"}, None),
+        ("expires_at", {"expired_time": "soon"}, None),
+        ("created_at", {"created_time": [7]}, None),
+        ("name", {"name": 7}, ""),
+        ("group", {"group": ["vip"]}, ""),
     ],
     ids=str,
 )
@@ -122,7 +155,7 @@ def test_a_field_is_read_as_it_is_meant(field, sent, read_as):
     assert getattr(read(**sent), field) == read_as
 
 
-# One bad key
+# One bad field
 
 
 WRONG_VALUES = {
@@ -130,29 +163,59 @@ WRONG_VALUES = {
     "below 64 bits": b"-9223372036854775809",
     "5000 digits": b"1" * 5000,
     "1e400": b"1e400",
-    "a float": b"1.5",
-    "a whole float": b"1.0",
-    "text": b'"12"',
+    "a fraction": b"1.5",
+    "text": b'"many"',
     "true": b"true",
-    "null": b"null",
     "an object": b"{}",
 }
 
 
-@pytest.mark.parametrize("raw", WRONG_VALUES.values(), ids=WRONG_VALUES.keys())
-@pytest.mark.parametrize("field", ["remain_quota", "used_quota", "status", "expired_time", "id"])
-def test_one_bad_value_sets_its_key_aside_and_spares_the_others(field, raw):
+@pytest.mark.parametrize("raw", [*WRONG_VALUES.values(), b"null"], ids=[*WRONG_VALUES, "null"])
+@pytest.mark.parametrize("field", ["remain_quota", "used_quota", "status", "id"])
+def test_a_value_without_which_a_key_is_none_sets_it_aside_and_spares_the_others(field, raw):
     page = read_beside_key_3(field, raw)
 
     assert [key.id for key in page.keys] == [3]
     assert (page.unreadable, page.nameless, page.length) == (
         ((), 1, 2) if field == "id" else ((7,), 0, 2)
     )
+    key_id = None if field == "id" else 7
+    assert page.unread == (Unread(field=field, key_id=key_id, costs_key=True),)
+
+
+@pytest.mark.parametrize("raw", WRONG_VALUES.values(), ids=WRONG_VALUES)
+@pytest.mark.parametrize("field", ["expired_time", "created_time", "accessed_time"])
+def test_a_time_costs_only_itself_and_is_named(field, raw):
+    page = read_beside_key_3(field, raw)
+
+    assert [key.id for key in page.keys] == [7, 3]
+    assert page.unread == (Unread(field=field, key_id=7),)
 
 
 @pytest.mark.parametrize(
-    "field", ["status", "expired_time", "remain_quota", "unlimited_quota", "used_quota"]
+    ("fields", "unread"),
+    [
+        ({"name": 7, "group": 8}, ["group", "name"]),
+        ({"models": 7}, ["models"]),
+        ({"unlimited_quota": "maybe"}, ["unlimited_quota"]),
+        ({"expired_time": MISSING}, ["expired_time"]),
+        ({"setting": {"limits": 7}}, ["setting"]),
+        ({"name": MISSING, "group": MISSING, "used_quota": MISSING}, []),
+        ({"unlimited_quota": True, "remain_quota": "many"}, []),
+        ({"remain_quota": "500000", "used_quota": 1e5, "status": 1.0}, []),
+        ({"of_another_kind": {"x": [1]}, "Key": "other case"}, []),
+    ],
+    ids=str,
 )
+def test_every_field_that_is_left_out_is_named(fields, unread):
+    page = parse_page(an_answer(envelope(key_with(**fields))))
+
+    assert len(page.keys) == 1
+    assert sorted(each.field for each in page.unread) == unread
+    assert {each.key_id for each in page.unread} <= {7}
+
+
+@pytest.mark.parametrize("field", ["status", "remain_quota"])
 def test_a_key_without_a_field_that_matters_is_set_aside(field):
     page = parse_page(an_answer(success([key_with(**{field: MISSING}), a_wire_key(3)])))
 
@@ -169,13 +232,14 @@ def test_an_item_that_is_no_key_at_all_is_counted_without_a_name(item):
 
 
 @pytest.mark.parametrize(
-    "raw", [b'"\xff\xfe"', b'"\xed\xa0\x80"'], ids=["no UTF-8", "a surrogate in UTF-8"]
+    ("raw", "name"),
+    [(b'"\xff\xfe"', "\ufffd\ufffd"), (b'"\xed\xa0\x80"', "\ufffd\ufffd\ufffd")],
+    ids=["no UTF-8", "a surrogate in UTF-8"],
 )
-def test_a_name_that_is_no_text_sets_its_key_aside(raw):
+def test_a_name_that_is_no_utf_8_costs_no_key(raw, name):
     page = read_beside_key_3("name", raw)
 
-    assert [key.id for key in page.keys] == [3]
-    assert page.unreadable == (7,)
+    assert {key.id: key.name for key in page.keys} == {7: name, 3: "key 3"}
 
 
 @pytest.mark.parametrize(
@@ -207,10 +271,22 @@ def test_half_a_surrogate_pair_as_an_escape_becomes_the_replacement_character(wr
         ({"items": [], "total": 3, "page_size": 50}, Page(keys=(), total=3, size=50)),
         ({"items": None, "total": 3, "page_size": 50}, Page(keys=(), total=3, size=50)),
         ({"items": None}, Page(keys=())),
+        ({"items": [], "total": "3", "page_size": 5e1}, Page(keys=(), total=3, size=50)),
+        ({"data": [], "total_count": 3, "size": 50}, Page(keys=(), total=3, size=50)),
+        ({"data": None, "page": 2, "total_count": 3}, Page(keys=(), total=3)),
         ([], Page(keys=(), is_bare_list=True)),
         (None, Page(keys=(), is_bare_list=True, is_null=True)),
     ],
-    ids=["empty items", "null items", "no figures", "empty list", "null"],
+    ids=[
+        "empty items",
+        "null items",
+        "no figures",
+        "figures in other notations",
+        "one-hub",
+        "null on one-hub",
+        "empty list",
+        "null",
+    ],
 )
 def test_the_page_after_the_last_is_empty_in_every_spelling(data, page):
     assert parse_page(an_answer(success(data))) == page

@@ -18,6 +18,7 @@ from structlog.testing import capture_logs
 
 from exporter.credentials import TokenFile
 from exporter.errors import RateLimited, Reason
+from exporter.model import Unread
 from exporter.patterns import Pattern
 
 GOOD = a_listing(*keys(2, 1))
@@ -202,10 +203,13 @@ def test_only_wanted_keys_are_shown_and_the_others_counted():
     [
         (
             [a_listing(*keys(1), unreadable=ids) for ids in ([7], [7], [7, 8], [], [7])],
-            [([7], 1), ([8], 2), ([7], 1)],
+            [(["status of key 7"], 1), (["status of key 8"], 2), (["status of key 7"], 1)],
         ),
-        ([a_listing(*keys(1), nameless=2)] * 3, [([], 2)]),
-        ([a_listing(unreadable=range(1000))], [(list(range(20)), 1000)]),
+        ([a_listing(*keys(1), nameless=2)] * 3, [(["id of key ?"], 2)]),
+        (
+            [a_listing(unreadable=range(1000))],
+            [([f"status of key {id_}" for id_ in range(20)], 1000)],
+        ),
     ],
     ids=["news", "without an id", "twenty of a thousand"],
 )
@@ -214,10 +218,19 @@ def test_keys_that_cannot_be_parsed_are_said_when_they_are_news(listings, said):
     _, logs = played.refreshes(len(listings))
 
     found = [entry for entry in logs if entry["event"] == "some keys could not be parsed"]
-    assert [(entry["key_ids"], entry["count"]) for entry in found] == said
+    assert [(entry["fields"], entry["count"]) for entry in found] == said
     assert [state.skipped for state in played.published] == [
         listing.skipped for listing in listings
     ]
+
+
+def test_fields_that_cost_no_key_are_said_when_they_are_news():
+    unread = frozenset({Unread(field="name", key_id=1)})
+    played = stage(a_listing(*keys(1)), *[a_listing(*keys(1), unread=unread)] * 2)
+    _, logs = played.refreshes(3)
+
+    found = [entry for entry in logs if entry["event"] == "some fields of keys could not be parsed"]
+    assert [entry["fields"] for entry in found] == [["name of key 1"]]
 
 
 def test_the_token_goes_to_the_reader_and_into_no_log_or_state():

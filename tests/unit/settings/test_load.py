@@ -194,6 +194,11 @@ def test_files_that_cannot_be_used_are_reported(tmp_path):
 
 WRONG = {
     "base_url": ("api.cometapi.com", "expected a URL such as https://api.cometapi.com"),
+    "auth_scheme": ("basic", "expected one of raw, bearer, got 'basic'"),
+    "headers_file": (
+        " ",
+        "expected the path of a file, got none or characters that a path cannot contain",
+    ),
     "user_id": ("me", "expected a whole number from 1 to 999999999, got 'me'"),
     "quota_per_usd": ("0", "expected a number from 0.001 to 1e+15, got '0'"),
     "ca_file": (
@@ -228,8 +233,8 @@ WRONG = {
 
 def test_all_wrong_settings_are_reported_at_once_each_by_flag_and_variable_with_the_fix():
     wrong = [(BY_KEY[key], *row) for key, row in WRONG.items()]
-    flags = [f"{option.flag}={text}" for option, text, _ in wrong[:7]]
-    variables = {option.variable: text for option, text, _ in wrong[7:]}
+    flags = [f"{option.flag}={text}" for option, text, _ in wrong[:9]]
+    variables = {option.variable: text for option, text, _ in wrong[9:]}
 
     assert problems(*flags, **variables) == [
         *(f"{option.flag} ({option.variable}): {problem}" for option, _, problem in wrong),
