@@ -20,7 +20,7 @@ from dataclasses import replace
 
 import structlog
 
-from exporter import __version__
+from exporter import __version__, descriptors
 from exporter.backfill.history import Period
 from exporter.backfill.run import write_history
 from exporter.credentials import LiteralToken, Secret
@@ -144,6 +144,7 @@ def tune_the_interpreter() -> None:
 @contextlib.asynccontextmanager
 async def monitoring(settings: Settings) -> AsyncIterator[Watch]:
     """Monitor the accounts of *settings*, or the demo's, by the real clocks; nothing runs yet."""
+    descriptors.raise_limit()
     asyncio.get_running_loop().set_default_executor(ResolverExecutor())
     telemetry = Telemetry(version=__version__, dropped_lines=dropped_lines)
     async with simulated(settings) if settings.demo else contextlib.nullcontext(settings) as real:

@@ -84,7 +84,10 @@ class Reason(StrEnum):
             "leave the access token as it is"
         ),
     )
-    INTERNAL = "internal", "a bug in the exporter: please report it and include the log line"
+    INTERNAL = (
+        "internal",
+        "see the log line: raise the limit of this machine that it names, or report a bug and include it",
+    )
 
 
 def fix(reason: Reason, *, in_file: bool) -> str:

@@ -12,6 +12,8 @@ from types import MappingProxyType
 import msgspec
 
 LONGEST_LABEL = 200
+# 64 characters of four bytes, or 200 Latin and 28 others.
+LONGEST_LABEL_BYTES = 256
 
 
 class KeyStatus(IntEnum):
@@ -307,5 +309,8 @@ def group_names(group: str) -> list[str]:
 
 
 def label_text(text: str) -> str:
-    """Make decoded *text* fit to be a label value: at most 200 characters."""
-    return text[:LONGEST_LABEL]
+    """Make decoded *text* fit to be a label value: at most 200 characters and 256 bytes of UTF-8."""
+    text = text[:LONGEST_LABEL]
+    if text.isascii():
+        return text
+    return text.encode()[:LONGEST_LABEL_BYTES].decode(errors="ignore")

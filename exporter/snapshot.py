@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from exporter import endpoint
+from exporter.bounds import counted_groups, longest_label
 from exporter.endpoint import (
     ApiPath,
     EndpointState,
@@ -25,6 +26,7 @@ from exporter.endpoint import (
 )
 from exporter.errors import SUCCESS, ApiError, Reason
 from exporter.model import (
+    LONGEST_LABEL_BYTES,
     ApiKey,
     Balance,
     GatewayStatus,
@@ -86,9 +88,12 @@ class KeyList:
     listing did not show, without proving them gone, to the monotonic second in which they were last
     seen. *skipped* counts keys that could not be read, *excluded* those that filters left out.
     *unread* names some of the fields that could not be read.
+    *groups* has `OTHER_GROUPS` for those beyond `MOST_GROUPS`. Labels have at most *longest_label*
+    bytes of a name or a group.
     """
 
     keys: tuple[ApiKey, ...] = ()
+    longest_label: int = LONGEST_LABEL_BYTES
     groups: Mapping[str, float] = field(default_factory=dict)
     missing: Mapping[int, float] = field(default_factory=dict)
     is_complete: bool = True
@@ -260,6 +265,11 @@ class AccountState:
     def key_groups(self) -> Mapping[str, float]:
         """The groups that have keys, or had some within stale-after."""
         return {} if self._key_list is None else self._key_list.groups
+
+    @property
+    def longest_label(self) -> int:
+        """How many bytes of its name and group the labels of a key have at most."""
+        return LONGEST_LABEL_BYTES if self._key_list is None else self._key_list.longest_label
 
     @property
     def balance(self) -> Balance | None:
@@ -539,9 +549,11 @@ def merge(before: Known[KeyList] | None, reading: Reading, stale_after_seconds: 
             shown.update((key.id, key) for key in kept)
     keys = tuple(sorted(shown.values(), key=_newest_first))
     groups = {**known.groups, **dict.fromkeys((key.group for key in keys), began)}
+    recent = {group: at for group, at in groups.items() if at > began - stale_after_seconds}
     return KeyList(
         keys=keys,
-        groups={group: at for group, at in groups.items() if at > began - stale_after_seconds},
+        groups=counted_groups(recent, began),
+        longest_label=longest_label(keys),
         missing=missing,
         is_complete=reading.is_complete,
         skipped=listing.skipped,

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
+from exporter import descriptors
 from exporter.cometapi.client import CometClient
 from exporter.cometapi.rate_limit import RateLimit
 from exporter.exposition.scrape import Exposition
@@ -51,6 +52,8 @@ class Watch:
         self.refreshers: dict[str, Refresher] = {}
         self.snapshot = Snapshot()
         self._hosts = Hosts(runtime)
+        self._most_connections = descriptors.for_gateways()
+        self._free_connections = asyncio.Semaphore(self._most_connections)
         self._running: asyncio.TaskGroup | None = None
 
     @classmethod
@@ -99,6 +102,7 @@ class Watch:
             max_keys=account.keys_max,
             rate_limit=self._hosts.limit(account, settings.max_requests_per_minute),
             on_request=functools.partial(self.telemetry.request_sent, account.name),
+            free_connections=self._free_connections,
         )
         return Refresher(
             account,
@@ -116,6 +120,7 @@ class Watch:
         self._hosts.allow(settings)
         known = {**self.refreshers, **opened}
         self.refreshers = {account.name: known[account.name] for account in settings.accounts}
+        self._share_connections()
         for refresher in opened.values():
             await refresher.access.store.show()
         self.snapshot = Snapshot.of(each.state for each in self.refreshers.values())
@@ -126,6 +131,11 @@ class Watch:
             accounts=len(settings.accounts),
             at=self.runtime.clock(),
         )
+
+    def _share_connections(self) -> None:
+        share = self._most_connections // max(1, len(self.refreshers))
+        for refresher in self.refreshers.values():
+            refresher.client.share_connections(share)
 
     async def close(self) -> None:
         """End the monitoring of every account."""

@@ -20,8 +20,8 @@ from typing import Any, TypeVar
 CALL_SECONDS = 5.0
 # A crowd of clients delays a rendering by no more than this.
 GIVE_WAY_SECONDS = 0.1
-# Token files are read within moments: eight on mounts that hang still let others be read.
-TOKEN_THREADS = 8
+# Tokens and headers are read within moments: eight on mounts that hang still let others be read.
+FILE_THREADS = 8
 # Names that do not resolve take seconds each. With all other threads, this fits into the 64 tasks
 # that the systemd unit allows.
 LOOK_UP_THREADS = 16
@@ -138,6 +138,10 @@ async def render(function: Callable[[], Result]) -> Result:
 async def decode(function: Callable[[], Result]) -> Result:
     """Run *function*, which decodes a response of a gateway."""
     return await asyncio.wrap_future(_DECODING.submit(function))
+
+
+# For the files of all accounts: a thread for each would exceed the limit on tasks.
+ACCOUNT_FILES = Threads(FILE_THREADS, "account files")
 
 
 class SingleFlight:

@@ -89,7 +89,7 @@ class CometClient:
 
     *timeout* is of each request; *rate_limit* is shared by all accounts of one host. *on_request*
     gets the path of every request, and the HTTP status, `none` where no answer came, or
-    `cancelled`. Mutable is *dialect*.
+    `cancelled`. *free_connections* limits those of all accounts. Mutable is *dialect*.
     """
 
     def __init__(
@@ -106,6 +106,7 @@ class CometClient:
         headers_file: HeadersFile | None = None,
         rate_limit: RateLimit,
         on_request: Callable[[str, str], None],
+        free_connections: asyncio.Semaphore | None = None,
     ) -> None:
         stamina.instrumentation.set_on_retry_hooks([])
         self._connections = Connections(
@@ -117,6 +118,7 @@ class CometClient:
             at_once=concurrency + 1,
             auth_scheme=auth_scheme,
             headers_file=headers_file,
+            free=free_connections,
         )
         self._rate_limit = rate_limit
         self._concurrency = concurrency
@@ -131,6 +133,10 @@ class CometClient:
     async def read_balance(self, token: Secret) -> Balance:
         """Read the account's own quota; raises ApiError."""
         return await self._get(token, BALANCE)
+
+    def share_connections(self, most: int) -> None:
+        """Open at most *most* connections; where that is 0, one at a time, and keep none open."""
+        self._connections.share(most)
 
     async def read_status(self, token: Secret) -> GatewayStatus:
         """Read what the gateway says of itself; raises ApiError."""

@@ -26,12 +26,12 @@ import httpx
 
 from exporter import __version__
 from exporter.cometapi.answer import Answer
-from exporter.cometapi.faults import Route, causes_of, describe, describe_refusal
+from exporter.cometapi.faults import Route, causes_of, describe, describe_refusal, describe_shortage
 from exporter.cometapi.proxies import Proxy
 from exporter.cometapi.trust import GivenFile, Trust, system_store, trust_in
 from exporter.credentials import HeadersFile, Secret
 from exporter.errors import ApiError, InvalidResponse, StartError, TimedOut, Unreachable
-from exporter.workers import SingleFlight
+from exporter.workers import ACCOUNT_FILES, NoThread, SingleFlight
 
 HEADERS = {
     "User-Agent": f"cometapi-exporter/{__version__}",
@@ -92,10 +92,11 @@ class Connections:
     """Up to *at_once* connections of one account, none of them open yet.
 
     They go through *proxy*, None for the direct way; the library reads no variables itself. Each
-    whole exchange has *timeout* seconds. With the *auth_scheme* `bearer` the word Bearer is sent
-    before the token; what *headers_file* holds is sent with every request, and read each time.
-    Raises StartError where certificates cannot be read. Mutable are the pool in use, and the old
-    ones that are being closed.
+    whole exchange has *timeout* seconds, from the moment a connection is free: *free* limits those
+    of all accounts, `share` how many of them are this account's. With the *auth_scheme* `bearer`
+    the word Bearer is sent before the token; what *headers_file* holds is sent with every request,
+    and read each time. Raises StartError where certificates cannot be read. Mutable are the share,
+    the pool in use, and the old ones that are being closed.
     """
 
     def __init__(
@@ -109,26 +110,43 @@ class Connections:
         at_once: int,
         auth_scheme: str = RAW,
         headers_file: HeadersFile | None = None,
+        free: asyncio.Semaphore | None = None,
     ) -> None:
         self._base_url = base_url
         self._user_id = user_id
         self._auth_scheme = auth_scheme
         self._headers = headers_file
-        self._headers_flight = SingleFlight(f"headers of {base_url}")
+        self._headers_flight = SingleFlight(f"headers of {base_url}", ACCOUNT_FILES)
         self._proxy = proxy
         self._trust = _open_trust(ca_file)
         self._timeout = timeout
-        self._limits = httpx.Limits(
-            max_connections=at_once,
-            max_keepalive_connections=at_once,
-            keepalive_expiry=KEEP_CONNECTIONS_SECONDS,
-        )
+        self._free = free or asyncio.Semaphore(at_once)
+        self._at_once = at_once
+        self._share = at_once
+        self._own_free = asyncio.Semaphore(at_once)
         self._closing: set[asyncio.Task[None]] = set()
         self._pool = self._open_pool()
 
     async def fetch(self, path: str, params: Mapping[str, str], token: Secret) -> Answer:
-        """GET *path*; raises TimedOut, Unreachable or InvalidResponse (too large)."""
+        """GET *path*; raises TimedOut, Unreachable or InvalidResponse (too large).
+
+        Raises ApiError itself where this machine lacks something.
+        """
         headers = await self._request_headers(token)
+        async with self._own_free, self._free:
+            return await self._fetch(path, params, headers)
+
+    def share(self, most: int) -> None:
+        """Open at most *most* connections; where that is 0, one at a time, and keep none open."""
+        most = min(self._at_once, most)
+        if most != self._share:
+            self._share = most
+            self._own_free = asyncio.Semaphore(max(1, most))
+            self._replace_pool()
+
+    async def _fetch(
+        self, path: str, params: Mapping[str, str], headers: Mapping[str, str]
+    ) -> Answer:
         self._follow_trust()
         pool = self._pool
         pool.users += 1
@@ -146,9 +164,12 @@ class Connections:
     def _follow_trust(self) -> None:
         """Let the next requests go through a new pool where other certificates are trusted now."""
         self._trust.follow()
+        if self._pool.context is not self._trust.context:
+            self._replace_pool()
+
+    def _replace_pool(self) -> None:
+        """Let the next requests go through a new pool; the old one is closed when its last request has ended."""
         old = self._pool
-        if old.context is self._trust.context:
-            return
         self._pool = self._open_pool()
         if old.users == 0:
             self._start_closing(old)
@@ -210,6 +231,8 @@ class Connections:
             return headers
         try:
             own = await self._headers_flight.run(self._headers.read)
+        except NoThread as shortage:
+            raise ApiError(str(shortage.strerror)) from None
         except TimeoutError:
             raise TimedOut(f"{self._headers.origin} could not be read in time") from None
         return headers | {name: value.reveal() for name, value in own.items()}
@@ -227,7 +250,11 @@ class Connections:
             follow_redirects=False,
             trust_env=False,
             timeout=None,  # noqa: S113 - each whole exchange has a deadline of its own
-            limits=self._limits,
+            limits=httpx.Limits(
+                max_connections=max(1, self._share),
+                max_keepalive_connections=self._share,
+                keepalive_expiry=KEEP_CONNECTIONS_SECONDS,
+            ),
             headers=HEADERS | user_headers,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         )
@@ -319,6 +346,9 @@ def _no_answer(error: Exception, route: Route) -> ApiError:
     """
     if any(isinstance(cause, _UNREADABLE_ADDRESS) for cause in causes_of(error)):
         return InvalidResponse("the base URL, or where it redirects to, is no address")
+    shortage = describe_shortage(error)
+    if shortage is not None:
+        return ApiError(shortage)
     if isinstance(error, httpx.ProxyError) and route.proxy is not None:
         # The library's text begins with the status of the proxy's response to CONNECT.
         status = str(error)[:3]

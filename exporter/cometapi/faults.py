@@ -1,10 +1,11 @@
 """Say in words why a request got no response, and whose fault that is: the gateway's or the proxy's.
 
-Talks to: nothing; it knows the errors of sockets, of TLS and of HTTP/1.1, but not the HTTP client.
+Talks to: the kernel, to see whether descriptors are left. It knows the errors of sockets, of TLS and of HTTP/1.1, but not the HTTP client.
 No text of an error is quoted, since it may hold a secret: the words come from its type, or from
 OpenSSL's closed sets.
 """
 
+import errno
 import itertools
 import socket
 import ssl
@@ -15,11 +16,17 @@ from urllib.parse import urlsplit
 
 import h11
 
+from exporter import descriptors
 from exporter.cometapi.proxies import Proxy
+from exporter.workers import NoThread
 
 # Causes may form a circle.
 MOST_CAUSES = 20
 _NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST")
+_SHORTAGES = {
+    errno.EMFILE: "no file descriptor is left: raise the limit (LimitNOFILE, ulimit -n)",
+    errno.ENFILE: "this machine has no file descriptor left",
+}
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -84,6 +91,19 @@ def describe(error: BaseException, route: Route, *, is_connected: bool) -> str:
     if is_connected:
         return f"the connection to {route.place} broke before the response was complete"
     return f"cannot connect to {route.place}"
+
+
+def describe_shortage(error: BaseException) -> str | None:
+    """Return what this machine lacked, None if the fault is elsewhere."""
+    for cause in causes_of(error):
+        if isinstance(cause, NoThread):
+            return str(cause.strerror)
+        if isinstance(cause, OSError) and cause.errno in _SHORTAGES:
+            return _SHORTAGES[cause.errno]
+        # The resolver's own error looks like a name that does not exist.
+        if isinstance(cause, socket.gaierror) and descriptors.are_used_up():
+            return _SHORTAGES[errno.EMFILE]
+    return None
 
 
 def describe_refusal(status: int, route: Route) -> str:

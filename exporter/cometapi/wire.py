@@ -7,13 +7,14 @@ What a gateway sends is bounded before it is decoded: a page holds at most 10,00
 Source: the API's public documentation and the published source of New API, the gateway behind it.
 """
 
+import functools
 import re
-import sys
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
+from exporter.bounds import MOST_GROUPS
 from exporter.cometapi.answer import UNDECODABLE, Answer, Envelope, Int64, content
 from exporter.cometapi.fields import Fields, whole_number
 from exporter.errors import InvalidResponse
@@ -263,6 +264,12 @@ def _has_text(value: str | None) -> bool:
     return value is not None and bool(value.strip())
 
 
+@functools.lru_cache(maxsize=MOST_GROUPS)
+def _group(text: str) -> str:
+    """Return the label of a group: one text for many keys, and not kept for ever as by sys.intern."""
+    return label_text(text)
+
+
 def _api_key(wire: _Key) -> ApiKey:
     used_quota = None if wire.used_quota is msgspec.UNSET else wire.used_quota
     is_unused = wire.accessed_time == wire.created_time and (used_quota or 0) <= 0
@@ -275,7 +282,7 @@ def _api_key(wire: _Key) -> ApiKey:
     return ApiKey(
         id=wire.id,
         name=label_text(wire.name or ""),
-        group=sys.intern(label_text(wire.group or "")),
+        group=_group(wire.group or ""),
         status=wire.status,
         remaining_quota=None if wire.unlimited_quota else wire.remain_quota,
         used_quota=used_quota,

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from exporter.bounds import OTHER_GROUPS, first_groups
 from exporter.endpoint import Known, NotOffered, Unknown
 from exporter.model import (
     STATUS_LABELS,
@@ -50,8 +51,12 @@ class Tally:
 
     def add(self, state: AccountState, keys: Sequence[ApiKey], now: float) -> None:
         """Count *keys* of the account *state* as of unix time *now*."""
-        self.statuses.update([(key.group, key.status_word) for key in keys])
-        self.reasons.update([(key.group, state.unusable_reason(key, now)) for key in keys])
+        counted = state.key_groups
+        groups = [key.group if key.group in counted else OTHER_GROUPS for key in keys]
+        words = [key.status_word for key in keys]
+        reasons = [state.unusable_reason(key, now) for key in keys]
+        self.statuses.update(zip(groups, words, strict=True))
+        self.reasons.update(zip(groups, reasons, strict=True))
 
 
 OfKey = Callable[[AccountState, ApiKey, float], Value]
@@ -287,8 +292,9 @@ def _unusable_keys(state: AccountState, tally: Tally) -> Series:
 
 
 def _price_factors(state: AccountState, _: Tally) -> Series:
-    for group, factor in sorted((state.open_groups or {}).items()):
-        yield (group,), factor
+    factors = state.open_groups or {}
+    for group in first_groups(factors):
+        yield (group,), factors[group]
 
 
 def _gateway(state: AccountState, _: Tally) -> Series:

@@ -14,6 +14,7 @@ from functools import cache
 
 from prometheus_client.utils import floatToGoString
 
+from exporter.bounds import cut
 from exporter.exposition.catalogue import (
     ACCOUNT_FAMILIES,
     COUNTDOWN,
@@ -155,7 +156,8 @@ def _append(texts: defaultdict[str, list[bytes]], family: Family, text: str) -> 
 
 def _key_labels(family: Family, state: AccountState, key: ApiKey) -> str:
     more = family.more(key) if family.more else ()
-    return label_set(family.labels, (state.name, str(key.id), key.name, key.group, *more))
+    name, group = (cut(text, state.longest_label) for text in (key.name, key.group))
+    return label_set(family.labels, (state.name, str(key.id), name, group, *more))
 
 
 def _key_lines(

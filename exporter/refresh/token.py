@@ -6,10 +6,7 @@ Talks to: the token's file, in a thread of its own, since a file on a dead mount
 from exporter.credentials import Secret
 from exporter.errors import ApiError, TimedOut
 from exporter.settings.load import Account
-from exporter.workers import TOKEN_THREADS, NoThread, SingleFlight, Threads
-
-# Shared by all accounts: a thread for each would exceed the limit on tasks.
-_THREADS = Threads(TOKEN_THREADS, "tokens")
+from exporter.workers import ACCOUNT_FILES, NoThread, SingleFlight
 
 
 class TokenReader:
@@ -17,7 +14,7 @@ class TokenReader:
 
     def __init__(self, account: Account) -> None:
         self._source = account.token
-        self._flight = SingleFlight(f"token of {account.name}", _THREADS)
+        self._flight = SingleFlight(f"token of {account.name}", ACCOUNT_FILES)
 
     async def read(self) -> Secret:
         """Return the token; raises Unauthorized where there is none, TimedOut where it cannot be read in time, ApiError without a thread."""

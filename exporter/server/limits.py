@@ -1,18 +1,15 @@
 """Bound how long and how much clients may ask of the server; docs/web-config.md lists the defaults.
 
-Talks to: the kernel, for the limit on file descriptors.
+Talks to: nothing but `descriptors`, for the limit on connections.
 """
 
 import math
-import resource
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from exporter import descriptors
 from exporter.server.phase import Phase
-
-# More connections than any sensible number of scrapers and browsers; each costs memory.
-MOST_CONNECTIONS = 256
 
 DEADLINES: Mapping[Phase, float] = MappingProxyType(
     {
@@ -29,14 +26,6 @@ DEADLINES: Mapping[Phase, float] = MappingProxyType(
 """How many seconds a connection may stay in each phase."""
 
 
-def connection_limit() -> int:
-    """Return how many connections leave enough file descriptors for everything else."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY:
-        return MOST_CONNECTIONS
-    return min(MOST_CONNECTIONS, soft // 2)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """How long a connection may be in each phase, and how much clients may ask of the server."""
@@ -49,7 +38,7 @@ class Limits:
     reload_seconds: float = 5.0
     """Between two checks whether the web config or its certificates changed."""
     head_bytes: int = 16 * 1024
-    connections: int = field(default_factory=connection_limit)
+    connections: int = field(default_factory=descriptors.for_clients)
     handshakes: int = 32
     """TLS handshakes at a time: each takes a quarter of a megabyte."""
     unread_bytes: int = 64 * 1024 * 1024

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from exporter.bounds import first_groups
 from exporter.model import LONGEST_LABEL, STATUS_LABELS, ApiKey
 from exporter.site.verdict import RANKS, Health, Verdict, judge
 from exporter.snapshot import AccountState, Snapshot
@@ -163,7 +164,7 @@ def choose(snapshot: Snapshot, query: Query, now: float) -> Choice:
         matched=len(matching),
         total=sum(len(state.keys) for state in served),
         tally={health: tally[health] for health in Health},
-        groups=sorted({key.group for state in served for key in state.keys}),
+        groups=first_groups({key.group for state in served for key in state.keys}),
     )
 
 

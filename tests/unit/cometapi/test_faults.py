@@ -1,13 +1,15 @@
 """The words for a request without a response, and what they blame."""
 
+import errno
 import socket
 import ssl
 
 import pytest
 
-from exporter.cometapi.faults import Route, describe, describe_refusal
+from exporter.cometapi.faults import Route, describe, describe_refusal, describe_shortage
 from exporter.cometapi.proxies import Proxy
 from exporter.credentials import Secret
+from exporter.workers import NoThread
 
 PROXY = Proxy(scheme="http", host="proxy.example", port=3128, variable="https_proxy")
 
@@ -111,4 +113,37 @@ def test_a_rejected_login_of_the_proxy_is_told_from_a_missing_one():
     assert missing == (
         "the proxy proxy.example:3128 (https_proxy) requires a user and a password in its URL "
         "(HTTP 407)"
+    )
+
+
+def caused_by(cause):
+    """Wrap *cause* as the HTTP client does."""
+    error = RuntimeError("All connection attempts failed")
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("cause", "text"),
+    [
+        (
+            OSError(errno.EMFILE, "Too many open files"),
+            "no file descriptor is left: raise the limit (LimitNOFILE, ulimit -n)",
+        ),
+        (OSError(errno.ENFILE, "x"), "this machine has no file descriptor left"),
+        (NoThread(), "cannot start a thread: the limit on tasks is reached"),
+        (OSError(errno.ECONNREFUSED, "Connection refused"), None),
+        (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), None),
+    ],
+)
+def test_what_this_machine_lacks_is_told_apart_from_faults_of_the_network(cause, text):
+    assert describe_shortage(caused_by(cause)) == text
+
+
+def test_a_name_that_cannot_be_resolved_without_descriptors_is_a_shortage(monkeypatch):
+    monkeypatch.setattr("exporter.descriptors.are_used_up", lambda: True)
+    unresolved = socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    assert describe_shortage(caused_by(unresolved)) == (
+        "no file descriptor is left: raise the limit (LimitNOFILE, ulimit -n)"
     )
