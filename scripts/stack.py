@@ -1,21 +1,23 @@
 """Run the exporter, Prometheus and Alertmanager from local programs with the bundled files, all on loopback.
 
 `python scripts/stack.py` serves the demo; with `--real` the exporter takes its settings from the
-environment. Data and logs are kept in .stack/. Ctrl-C or SIGTERM stops everything that was started,
+environment. A new Prometheus begins with the demo's last 30 days. Data and logs are kept in .stack/. Ctrl-C or SIGTERM stops everything that was started,
 and nothing else.
 """
 
 import argparse
 import contextlib
 import os
+import shlex
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
-from typing import NoReturn
+from typing import IO, NoReturn
 
 import yaml
 from notifications import receiving
@@ -29,6 +31,10 @@ ACCOUNT_VARIABLES = (
     "COMETAPI_ACCESS_TOKEN_FILE",
     "COMETAPI_EXPORTER_CONFIG_FILE",
 )
+# Two full months and what is in progress: the dashboards compare a month with the one before.
+RETENTION = "70d"
+# Ten times what it takes on a slow machine.
+BACKFILL_SECONDS = 120
 DEBIAN_NAMES = {"alertmanager": "prometheus-alertmanager"}
 
 
@@ -71,11 +77,12 @@ def find_programs() -> dict[str, str]:
     found = {
         "cometapi-exporter": shutil.which(Path(sys.executable).with_name("cometapi-exporter")),
         "prometheus": shutil.which("prometheus"),
+        "promtool": shutil.which("promtool"),
         "alertmanager": shutil.which("alertmanager") or shutil.which(DEBIAN_NAMES["alertmanager"]),
     }
     missing = [name for name, path in found.items() if path is None]
     if missing:
-        fix = "`make test` or `make stack` installs the exporter, scripts/install-test-tools the other two"
+        fix = "`make test` or `make stack` installs the exporter, scripts/install-test-tools the others"
         raise StackError(f"not installed: {', '.join(missing)} ({fix})")
     return {name: str(path) for name, path in found.items()}
 
@@ -169,11 +176,62 @@ def plan(options: argparse.Namespace) -> list[Part]:
             options.prometheus_port,
             f"--config.file={write_prometheus_config(options, folder)}",
             f"--storage.tsdb.path={folder / 'prometheus'}",
+            f"--storage.tsdb.retention.time={RETENTION}",
             f"--web.listen-address=127.0.0.1:{options.prometheus_port}",
             f"--web.external-url=http://127.0.0.1:{options.prometheus_port}/",
             "--web.enable-lifecycle",
         ),
     ]
+
+
+def backfill(exporter: Part, folder: Path, stop: threading.Event) -> None:
+    """Fill a new Prometheus with the 30 days before the demo begins; one with data keeps what it has."""
+    data = folder / "prometheus"
+    if data.exists():
+        return
+    promtool = find_programs()["promtool"]
+    history = folder / "history.om"
+    blocks = folder / "prometheus.new"
+    shutil.rmtree(blocks, ignore_errors=True)
+    read = (
+        *exporter.command,
+        "--backfill",
+        f"--backfill.end={int(time.time())}",
+        f"--backfill.label=instance=127.0.0.1:{exporter.port}",
+    )
+    # Blocks longer than the usual two hours are written in a tenth of the time.
+    write = (promtool, "tsdb", "create-blocks-from", "openmetrics", "--max-block-duration=48h")
+    with history.open("wb") as output:
+        run_to_the_end(read, exporter.environment, output, stop)
+    run_to_the_end((*write, str(history), str(blocks)), dict(os.environ), None, stop)
+    history.unlink()
+    blocks.rename(data)
+
+
+def run_to_the_end(
+    command: tuple[str, ...],
+    environment: dict[str, str],
+    output: IO[bytes] | None,
+    stop: threading.Event,
+) -> None:
+    """Run *command*; raise where it fails or a signal comes. *output* None drops what it prints."""
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=output or subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    end = time.monotonic() + BACKFILL_SECONDS
+    try:
+        while process.poll() is None and time.monotonic() < end:
+            pause(stop, 0.05)
+    finally:
+        process.kill()
+        process.wait()
+    if process.returncode != 0:
+        raise StackError(f"cannot fill Prometheus with the past: {shlex.join(command)} failed")
 
 
 def introduce(parts: list[Part]) -> None:
@@ -211,6 +269,8 @@ def run(options: argparse.Namespace, stop: threading.Event) -> None:
     """Start everything, say so, and end it after a signal."""
     with contextlib.ExitStack() as stack:
         parts = plan(options)
+        if not options.real:
+            backfill(parts[0], parts[0].log.parent, stop)
         if options.webhook_port:
             stack.enter_context(receiving(options.webhook_port))
         running = []

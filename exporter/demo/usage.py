@@ -1,12 +1,14 @@
 """Say what the demo's models cost, hour by hour and by key, as the gateway's books have it.
 
-Pure: no clock, no randomness; times are arguments. Before the demo began, its keys spent a
-twentieth of what they spend since. The books are written every five minutes.
+Pure: no clock, no randomness; times are arguments. Before the demo began, its keys spent about a
+twentieth of what they spend since: more in office hours (UTC), less at night and at weekends. The
+books go back as far as anyone asks, and are written every five minutes.
 """
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
-from exporter.demo.scenario import DEMO, HOUR, DemoAccount, DemoKey
+from exporter.demo.scenario import DAY, DEMO, HOUR, DemoAccount, DemoKey
 
 MODELS = {
     "gpt-5.2": (0.46, 0.4, 900),
@@ -17,8 +19,15 @@ MODELS = {
 """Each model's share of all spending, the tokens that a unit pays for, and the units that a request costs."""
 BATCH_SECONDS = 300
 
-# Before the start, the keys spent a twentieth of what they spend in the first hour after it.
+# Before the start, the keys spent a twentieth of what they spend in the first hour after it, times a
+# factor for the time of the day and one for the day of the week. On average over a week both are
+# about 1.
 SHARE_BEFORE = 1 / 20
+OFFICE_HOURS = range(8, 18)
+OFFICE_FACTOR, OTHER_FACTOR = 1.7, 0.5
+WEEKDAY_FACTOR, WEEKEND_FACTOR = 1.24, 0.4
+# The 1st of January 1970 was a Thursday.
+SATURDAY, SUNDAY = 2, 3
 
 Row = dict[str, object]
 
@@ -44,12 +53,12 @@ def usage_at(
         end = min(last + HOUR, written)
         for key in account.keys:
             labels = _labels(key, account)
-            units = _spent([key], begin - started_at, end - started_at)
+            units = _spent([key], started_at, begin, end)
             rows += [row | labels for row in _rows(units)]
         return rows
     for hour in range(begin, min(last, int(now)) + 1, HOUR):
         end = min(hour + HOUR, written)
-        units = _spent(account.keys, hour - started_at, end - started_at)
+        units = _spent(account.keys, started_at, hour, end)
         rows += [row | {"created_at": hour} for row in _rows(units)]
     return rows
 
@@ -59,16 +68,38 @@ def _labels(key: DemoKey, account: DemoAccount) -> Row:
     return {"token_id": key.id, "token_name": key.name, "use_group": used}
 
 
-def _spent(keys: Sequence[DemoKey], since: float, until: float) -> float:
-    """Return what *keys* spent between two times, in seconds from the start."""
+def _spent(keys: Sequence[DemoKey], started_at: float, since: float, until: float) -> float:
+    """Return what *keys* spent between two unix times."""
     spent = 0.0
-    seconds_before = min(until, 0.0) - since
-    if seconds_before > 0:
+    busy = _busy_seconds(since, min(until, started_at))
+    if busy > 0:
         rate = sum(key.spent(HOUR) for key in keys) / HOUR * SHARE_BEFORE
-        spent += seconds_before * rate
-    if until > 0:
-        spent += sum(key.spent(until) - key.spent(since) for key in keys)
+        spent += busy * rate
+    if until > started_at:
+        first, last = since - started_at, until - started_at
+        spent += sum(key.spent(last) - key.spent(first) for key in keys)
     return spent
+
+
+@lru_cache(maxsize=64)
+def _busy_seconds(since: float, until: float) -> float:
+    """Return the seconds between two unix times, each weighted by how busy its hour is."""
+    busy = 0.0
+    hour = int(since) // HOUR * HOUR
+    while hour < until:
+        seconds = min(until, hour + HOUR) - max(since, hour)
+        busy += seconds * _factor(hour)
+        hour += HOUR
+    return busy
+
+
+def _factor(hour: int) -> float:
+    """Return how much more is spent in the *hour* than in an average one."""
+    is_office = hour // HOUR % 24 in OFFICE_HOURS
+    is_weekend = hour // DAY % 7 in (SATURDAY, SUNDAY)
+    of_hour = OFFICE_FACTOR if is_office else OTHER_FACTOR
+    of_day = WEEKEND_FACTOR if is_weekend else WEEKDAY_FACTOR
+    return of_hour * of_day
 
 
 def _rows(units: float) -> Iterable[Row]:

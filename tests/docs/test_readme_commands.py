@@ -5,10 +5,13 @@ import re
 import shlex
 import signal
 import sys
+import time
 from pathlib import Path
 
 import httpx
 import pytest
+from binaries import require
+from books import HOUR, Books
 from builders import CANARY_TOKEN, wire_keys
 from gateway import Gateway
 from processes import Exporter, Process, clean_environment, free_port, output_of, wait_until
@@ -37,6 +40,8 @@ RUN = {
     "sudo /opt/cometapi-exporter/bin/pip install --no-deps .",
     f"cometapi-exporter --check --cometapi.access-token-file={TOKEN}",
     f"cometapi-exporter --cometapi.access-token-file={TOKEN}",
+    f"cometapi-exporter --backfill --cometapi.access-token-file={TOKEN} > history.om",
+    "promtool tsdb create-blocks-from openmetrics --max-block-duration=24h history.om data",
     f"cometapi-exporter --once --cometapi.access-token-file={TOKEN} > c.new && mv c.new cometapi.prom",
 }
 
@@ -133,6 +138,20 @@ def test_once_writes_a_file_for_the_textfile_collector(gateway, token, tmp_path)
     written = (tmp_path / "cometapi.prom").read_text(encoding="utf-8")
     assert written.count("\ncometapi_key_status{") == 3
     assert "process_" not in written
+
+
+def test_the_last_days_are_brought_along(token, tmp_path):
+    require("promtool")
+    books = Books()
+    for hours in range(4, 700, 5):
+        books.book(time.time() - hours * HOUR, "m", 1_000)
+    books.flush()
+    with Gateway(offers=books.offers()) as gateway:
+        read = starting_with("cometapi-exporter --backfill").replace(TOKEN, token)
+        shell(read, tmp_path, COMETAPI_BASE_URL=gateway.url)
+    shell(starting_with("promtool"), tmp_path)
+
+    assert len(list((tmp_path / "data").iterdir())) > 20
 
 
 def test_the_token_file_is_for_its_owner_alone(tmp_path):

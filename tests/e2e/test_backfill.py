@@ -288,3 +288,13 @@ def test_the_token_and_the_secrets_of_keys_are_nowhere():
         assert CANARY_TOKEN not in done.stdout + done.stderr
         for key in gateway.keys:
             assert key["key"] not in done.stdout + done.stderr
+
+
+def test_the_demo_has_thirty_days_of_every_model():
+    done = run_exporter("--demo", "--backfill")
+
+    assert done.returncode == 0, done.stderr
+    begins = [line for line in done.stdout.splitlines() if line.startswith(NAME) and " 0 " in line]
+    assert len(begins) == 4
+    oldest = min(int(line.split()[-1]) for line in begins)
+    assert time.time() - oldest > 29 * DAY

@@ -194,3 +194,14 @@ def test_secrets_beside_the_composition_are_never_committed():
 
     for path in ignored:
         assert "*" in path.read_text(encoding="utf-8").split("\n")
+
+
+def test_the_one_shot_of_the_history_writes_into_the_storage_of_prometheus():
+    services = yaml.safe_load((COMPOSE / "compose.yaml").read_text(encoding="utf-8"))["services"]
+    backfill, prometheus = services["backfill"], services["prometheus"]
+
+    assert backfill["profiles"] == ["backfill"]
+    assert backfill["image"] == prometheus["image"]
+    assert backfill["user"] == prometheus["user"]
+    assert "prometheus-data:/prometheus" in backfill["volumes"]
+    assert "--storage.tsdb.retention.time=${PROMETHEUS_RETENTION:-70d}" in prometheus["command"]

@@ -15,7 +15,15 @@ import pytest
 import yaml
 from dashboards import queries
 from dashboards.committed import BOTH
-from processes import Exporter, Process, Prometheus, free_port, scrape_config, wait_until
+from processes import (
+    Exporter,
+    Process,
+    Prometheus,
+    free_port,
+    run_exporter,
+    scrape_config,
+    wait_until,
+)
 
 PROGRAM = shutil.which("victoria-metrics")
 pytestmark = pytest.mark.skipif(
@@ -129,3 +137,31 @@ def test_every_query_of_the_dashboards_is_answered_as_by_prometheus(engines):
 
     assert len(asked) > 50
     assert [place for place in different if place.split(maxsplit=2)[-1] not in NOT_SENT] == []
+
+
+def test_the_history_of_a_backfill_is_imported_by_http(victoria):
+    """docs/spending.md: the same file that promtool takes."""
+    end = int(time.time()) - 3 * 3_600
+    done = run_exporter("--demo", "--backfill", f"--backfill.end={end}")
+    imported = httpx.post(
+        f"{victoria}/api/v1/import/prometheus", content=done.stdout.encode(), trust_env=False
+    )
+    assert imported.is_success, imported.text
+    name = "cometapi_usage_quota_total"
+    lines = [line for line in done.stdout.splitlines() if line.startswith(name)]
+    last = {}
+    for line in lines:
+        series, value, at = line.rsplit(" ", 2)
+        last[series] = (float(value), int(at))
+    _, at = next(iter(last.values()))
+    client = queries.Prometheus(victoria)
+    moment = queries.Moment(end=at, seconds=SECONDS, step=1)
+
+    def found() -> list[dict[str, Any]]:
+        return client.now(f'{name}{{instance="127.0.0.1:10144"}}', moment)
+
+    series = wait_until(found, seconds=30)
+    client.close()
+    assert sorted(float(each["value"][1]) for each in series) == sorted(
+        value for value, _ in last.values()
+    )

@@ -42,3 +42,18 @@ def test_by_key_the_same_is_spent_as_by_model():
 
     assert {row["token_id"] for row in rows} <= {key.id for key in KEYS}
     assert 0.99 * by_model < sum(row["quota"] for row in rows) <= by_model
+
+
+def test_thirty_days_before_the_start_are_in_the_books_with_quiet_nights_and_weekends():
+    """The start, the 15th of June 2025, is a Sunday."""
+    first = NOON // HOUR * HOUR - 30 * 24 * HOUR
+    rows = by_hour(START, START, first, NOON - HOUR)
+    quota = {}
+    for row in rows:
+        quota[row["created_at"]] = quota.get(row["created_at"], 0) + row["quota"]
+    monday = NOON // (24 * HOUR) * 24 * HOUR - 6 * 24 * HOUR
+    saturday = monday + 5 * 24 * HOUR
+
+    assert len(quota) == 30 * 24
+    assert quota[monday + 12 * HOUR] > 3 * quota[monday + 3 * HOUR]
+    assert quota[monday + 12 * HOUR] > 3 * quota[saturday + 12 * HOUR]
