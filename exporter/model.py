@@ -6,8 +6,9 @@ key has no remaining quota, a key that never expires no expiry.
 """
 
 from collections.abc import Mapping
-from enum import IntEnum, StrEnum
+from enum import Enum, IntEnum, StrEnum
 from types import MappingProxyType
+from typing import Final
 
 import msgspec
 
@@ -44,12 +45,43 @@ UNKNOWN_STATUS = "unknown"
 STATUS_LABELS = (*STATUS_WORDS.values(), UNKNOWN_STATUS)
 
 
+class RestrictionList(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What a key is restricted to, addresses or models, without the entries themselves.
+
+    *count* is how many entries there are; *digest* is the same for the same entries in any order.
+    *allows_all* tells whether a list of addresses lets every address through. The three are None
+    where there is a list, but its entries could not be read.
+    """
+
+    count: int | None = None
+    digest: int | None = None
+    allows_all: bool | None = None
+
+
+class UnreadList(Enum):
+    """Stands for a list of which not even its existence could be read."""
+
+    UNREAD = "unread"
+
+
+UNREAD_LIST: Final = UnreadList.UNREAD
+Restriction = RestrictionList | UnreadList | None
+"""A list that restricts a key; None for no list."""
+
+
+def _exists(restriction: Restriction) -> bool | None:
+    if restriction is UNREAD_LIST:
+        return None
+    return restriction is not None
+
+
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One key of an account, without its secret.
 
-    *used_quota* is None where the gateway does not tell it, and the three restrictions are None
-    where they could not be read. A msgspec struct, not a dataclass: half the memory, and an account
-    may have 100,000 of them.
+    *used_quota* is None where the gateway does not tell it, and *has_cross_group_retry* where it
+    could not be read. *unread* names the other attributes that could not be read, and stand at
+    what "not set" is. A msgspec struct, not a dataclass: half the memory, and an account may have
+    100,000 of them.
     """
 
     id: int
@@ -61,9 +93,20 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     expires_at: int | None
     created_at: int | None
     last_used_at: int | None
-    has_model_limits: bool | None
-    has_ip_allowlist: bool | None
+    model_limits: Restriction
+    ip_allowlist: Restriction
     has_cross_group_retry: bool | None
+    unread: frozenset[str] = frozenset()
+
+    @property
+    def has_model_limits(self) -> bool | None:
+        """Whether the key is limited to a list of models; None where that could not be read."""
+        return _exists(self.model_limits)
+
+    @property
+    def has_ip_allowlist(self) -> bool | None:
+        """Whether the key is limited to a list of addresses; None where that could not be read."""
+        return _exists(self.ip_allowlist)
 
     @property
     def status_word(self) -> str:

@@ -18,6 +18,7 @@ from exporter.model import (
     BillingPreference,
     GatewayStatus,
     Listing,
+    RestrictionList,
     Series,
     Subscription,
     Subscriptions,
@@ -30,6 +31,9 @@ from exporter.thresholds import NO_THRESHOLDS, Threshold, Thresholds
 
 NOW = 1_750_000_000
 DAY = 86_400
+
+
+A_LIST = RestrictionList(count=2, digest=7, allows_all=False)
 
 
 def an_api_key(**over: Any) -> ApiKey:
@@ -45,8 +49,8 @@ def an_api_key(**over: Any) -> ApiKey:
         "expires_at": None,
         "created_at": NOW - 30 * DAY,
         "last_used_at": NOW - DAY,
-        "has_model_limits": False,
-        "has_ip_allowlist": False,
+        "model_limits": None,
+        "ip_allowlist": None,
         "has_cross_group_retry": False,
     }
     return ApiKey(**(facts | over))

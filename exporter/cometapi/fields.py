@@ -25,6 +25,7 @@ Value = TypeVar("Value")
 
 _decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_text = msgspec.json.Decoder(str).decode
+_decode_texts = msgspec.json.Decoder(list[str]).decode
 
 
 def whole_number(raw: msgspec.Raw) -> int | None:
@@ -95,6 +96,17 @@ class Fields:
         if raw is None:
             return None
         return self._or_unread(name, _text(raw))
+
+    def texts(self, name: str) -> list[str] | None:
+        """Return the texts of a list."""
+        raw = self._present(name)
+        if raw is None:
+            return None
+        try:
+            texts = _decode_texts(raw)
+        except UNDECODABLE:
+            texts = None
+        return self._or_unread(name, texts)
 
     def inner(self, name: str) -> "Fields | None":
         """Return the fields of the object in a field."""

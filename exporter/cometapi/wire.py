@@ -9,6 +9,7 @@ Source: the API's public documentation and the published source of New API, the 
 
 import functools
 import re
+from collections.abc import Callable
 from typing import Annotated
 
 import msgspec
@@ -17,8 +18,16 @@ from msgspec import Meta
 from exporter.bounds import MOST_GROUPS
 from exporter.cometapi.answer import UNDECODABLE, Answer, Envelope, Int64, content
 from exporter.cometapi.fields import Fields, whole_number
+from exporter.cometapi.restriction_lists import address_list, model_list
 from exporter.errors import InvalidResponse
-from exporter.model import ApiKey, Unread, label_text
+from exporter.model import (
+    UNREAD_LIST,
+    ApiKey,
+    Restriction,
+    RestrictionList,
+    Unread,
+    label_text,
+)
 
 NEVER = -1
 
@@ -71,6 +80,7 @@ class _Key(msgspec.Struct, gc=False):
     created_time: Int64 | None = None
     accessed_time: Int64 | None = None
     model_limits_enabled: bool | None = None
+    model_limits: str | None = None
     allow_ips: str | None = None
     cross_group_retry: bool | None = None
     # The names in one-api.
@@ -173,7 +183,7 @@ def _read_key(raw: msgspec.Raw) -> _Found:
         key = _api_key(_decode_key(raw))
     except UNDECODABLE:
         return _read_leniently(raw)
-    if key.has_model_limits is None or key.has_ip_allowlist is None:
+    if key.model_limits is UNREAD_LIST or key.ip_allowlist is UNREAD_LIST:
         return _Found(key=key, unread=(Unread(field="setting", key_id=key.id),))
     return _Found(key=key)
 
@@ -213,6 +223,7 @@ def _read_leniently(raw: msgspec.Raw) -> _Found:
             created_time=fields.whole_number("created_time"),
             accessed_time=fields.whole_number("accessed_time"),
             model_limits_enabled=fields.flag("model_limits_enabled"),
+            model_limits=fields.text("model_limits"),
             allow_ips=fields.text("allow_ips"),
             cross_group_retry=fields.flag("cross_group_retry"),
             models=fields.text("models"),
@@ -223,24 +234,44 @@ def _read_leniently(raw: msgspec.Raw) -> _Found:
     # The rest of an unlimited key means nothing.
     names = [name for name in fields.unread if name != "remain_quota"]
     unread = [Unread(field=name, key_id=key_id) for name in names]
-    return _Found(key=_without(key, names), key_id=key_id, unread=tuple(unread))
+    return _Found(key=_with_unread(key, names), key_id=key_id, unread=tuple(unread))
 
 
-def _without(key: ApiKey, unread: list[str]) -> ApiKey:
-    """Return *key* with unknown restrictions where the fields that tell them could not be read."""
-    unknown = {
-        restriction: None
-        for restriction, names in _RESTRICTIONS.items()
-        if not getattr(key, restriction) and not names.isdisjoint(unread)
-    }
-    return msgspec.structs.replace(key, **unknown) if unknown else key
+def _with_unread(key: ApiKey, fields: list[str]) -> ApiKey:
+    """Return *key* with what is unknown because these *fields* of the API could not be read."""
+    if not fields:
+        return key
+    model_limits = key.model_limits
+    if model_limits is None and not _MODEL_FIELDS.isdisjoint(fields):
+        model_limits = UNREAD_LIST
+    elif model_limits is not None and "model_limits" in fields:
+        model_limits = RestrictionList()
+    ip_allowlist = key.ip_allowlist
+    if ip_allowlist is None and not _ADDRESS_FIELDS.isdisjoint(fields):
+        ip_allowlist = UNREAD_LIST
+    has_cross_group_retry = key.has_cross_group_retry
+    if "cross_group_retry" in fields:
+        has_cross_group_retry = None
+    return msgspec.structs.replace(
+        key,
+        model_limits=model_limits,
+        ip_allowlist=ip_allowlist,
+        has_cross_group_retry=has_cross_group_retry,
+        unread=frozenset(_ATTRIBUTES[field] for field in fields if field in _ATTRIBUTES),
+    )
 
 
-_RESTRICTIONS = {
-    "has_model_limits": {"model_limits_enabled", "models"},
-    "has_ip_allowlist": {"allow_ips", "subnet"},
-    "has_cross_group_retry": {"cross_group_retry"},
+_MODEL_FIELDS = frozenset({"model_limits_enabled", "models"})
+_ADDRESS_FIELDS = frozenset({"allow_ips", "subnet"})
+_ATTRIBUTES = {
+    "name": "name",
+    "group": "group",
+    "unlimited_quota": "remaining_quota",
+    "expired_time": "expires_at",
+    "created_time": "created_at",
+    "accessed_time": "last_used_at",
 }
+"""The attribute of a key that cannot tell by itself that its field could not be read."""
 
 
 def _decode(body: bytes) -> _Envelope:
@@ -273,12 +304,14 @@ def _group(text: str) -> str:
 def _api_key(wire: _Key) -> ApiKey:
     used_quota = None if wire.used_quota is msgspec.UNSET else wire.used_quota
     is_unused = wire.accessed_time == wire.created_time and (used_quota or 0) <= 0
-    has_model_limits: bool | None = bool(wire.model_limits_enabled) or _has_text(wire.models)
-    has_ip_allowlist: bool | None = _has_text(wire.allow_ips) or _has_text(wire.subnet)
+    model_limits = _models(wire)
+    ip_allowlist: Restriction = address_list(wire.allow_ips or "") or address_list(
+        wire.subnet or ""
+    )
     if memoryview(wire.setting):
         limits = _Limits.of(wire.setting)
-        has_model_limits = has_model_limits or limits.has_models
-        has_ip_allowlist = has_ip_allowlist or limits.has_addresses
+        model_limits = limits.models if model_limits is None else model_limits
+        ip_allowlist = limits.addresses if ip_allowlist is None else ip_allowlist
     return ApiKey(
         id=wire.id,
         name=label_text(wire.name or ""),
@@ -289,17 +322,25 @@ def _api_key(wire: _Key) -> ApiKey:
         expires_at=None if wire.expired_time == NEVER else wire.expired_time,
         created_at=wire.created_time or None,
         last_used_at=None if is_unused else wire.accessed_time or None,
-        has_model_limits=has_model_limits,
-        has_ip_allowlist=has_ip_allowlist,
+        model_limits=model_limits,
+        ip_allowlist=ip_allowlist,
         has_cross_group_retry=bool(wire.cross_group_retry),
     )
 
 
-class _Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What restricts a key of one-hub and done-hub; None where it could not be read."""
+def _models(wire: _Key) -> Restriction:
+    if wire.model_limits_enabled:
+        return model_list(wire.model_limits or "")
+    if _has_text(wire.models):
+        return model_list(wire.models or "")
+    return None
 
-    has_models: bool | None = None
-    has_addresses: bool | None = None
+
+class _Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What restricts a key of one-hub and done-hub."""
+
+    models: Restriction = UNREAD_LIST
+    addresses: Restriction = UNREAD_LIST
 
     @classmethod
     def of(cls, setting: msgspec.Raw) -> "_Limits":
@@ -312,17 +353,33 @@ class _Limits(msgspec.Struct, frozen=True, kw_only=True):
         if limits is None and fields.unread:
             return cls()
         if limits is None:
-            return cls(has_models=False, has_addresses=False)
+            return cls(models=None, addresses=None)
         return cls(
-            has_models=_is_enabled(limits, "limit_model_setting"),
-            has_addresses=_is_enabled(limits, "limits_ip_setting"),
+            models=_enabled_list(limits, "limit_model_setting", "models", model_list),
+            addresses=_enabled_list(limits, "limits_ip_setting", "whitelist", _addresses),
         )
 
 
-def _is_enabled(limits: Fields, name: str) -> bool | None:
-    """Whether a restriction is switched on; None where it could not be read."""
+def _addresses(entries: list[str]) -> RestrictionList:
+    return address_list("\n".join(entries)) or model_list("")
+
+
+def _enabled_list(
+    limits: Fields,
+    name: str,
+    entries_name: str,
+    restriction_list: Callable[[list[str]], RestrictionList],
+) -> Restriction:
+    """Return the list of a restriction that is switched on, None for one that is not."""
     limit = limits.inner(name)
     if limit is None:
-        return None if name in limits.unread else False
+        return UNREAD_LIST if name in limits.unread else None
     is_enabled = limit.flag("enabled")
-    return None if limit.unread else bool(is_enabled)
+    if limit.unread:
+        return UNREAD_LIST
+    if not is_enabled:
+        return None
+    entries = limit.texts(entries_name)
+    if entries is None:
+        return RestrictionList()
+    return restriction_list(entries)

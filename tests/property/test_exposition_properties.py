@@ -4,7 +4,17 @@ import gzip
 import platform
 from unittest.mock import patch
 
-from domain import NOW, a_balance, a_listing, a_moment, a_reading, a_state, an_api_key, failure
+from domain import (
+    A_LIST,
+    NOW,
+    a_balance,
+    a_listing,
+    a_moment,
+    a_reading,
+    a_state,
+    an_api_key,
+    failure,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import library_bytes, telemetry_metrics
@@ -38,7 +48,7 @@ api_keys = st.builds(
     expires_at=st.none() | near_now | int64,
     created_at=st.none() | int64,
     last_used_at=st.none() | int64,
-    has_model_limits=st.booleans(),
+    model_limits=st.sampled_from([None, A_LIST]),
 )
 
 

@@ -40,7 +40,7 @@ def test_a_key_has_no_place_for_its_secret():
             "created_at",
             "last_used_at",
         ),
-        *("has_model_limits", "has_ip_allowlist", "has_cross_group_retry"),
+        *("model_limits", "ip_allowlist", "has_cross_group_retry", "unread"),
     }
 
 

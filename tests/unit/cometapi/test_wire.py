@@ -10,7 +10,7 @@ from exporter.cometapi.answer import Answer
 from exporter.cometapi.facts import parse_balance
 from exporter.cometapi.wire import Page, parse_page
 from exporter.errors import Blocked, InvalidResponse, Rejected, Unauthorized
-from exporter.model import ApiKey, Unread
+from exporter.model import UNREAD_LIST, ApiKey, RestrictionList, Unread
 
 MISSING = "(missing)"
 HUB_LIMITS = {
@@ -70,6 +70,9 @@ def test_every_field_of_a_key_is_read():
         cross_group_retry=True,
     )
 
+    assert isinstance(key.model_limits, RestrictionList)
+    assert isinstance(key.ip_allowlist, RestrictionList)
+    assert (key.model_limits.count, key.ip_allowlist.count) == (1, 2)
     assert key == ApiKey(
         id=7,
         name="batch 🔑",
@@ -80,8 +83,8 @@ def test_every_field_of_a_key_is_read():
         expires_at=1_800_000_000,
         created_at=1_700_000_000,
         last_used_at=1_700_000_100,
-        has_model_limits=True,
-        has_ip_allowlist=True,
+        model_limits=key.model_limits,
+        ip_allowlist=key.ip_allowlist,
         has_cross_group_retry=True,
     )
 
@@ -112,6 +115,27 @@ def test_every_field_of_a_key_is_read():
         ("group", {"group": MISSING}, ""),
         ("group", {"group": "ж" * 201}, "ж" * 128),
         ("has_cross_group_retry", {"cross_group_retry": MISSING}, False),
+        ("model_limits", {"model_limits_enabled": False, "model_limits": "gpt-4o"}, None),
+        ("model_limits", {"model_limits_enabled": "maybe"}, UNREAD_LIST),
+        (
+            "model_limits",
+            {"model_limits_enabled": True, "model_limits": ["another", "type"]},
+            RestrictionList(),
+        ),
+        ("model_limits", {"setting": "off"}, UNREAD_LIST),
+        ("ip_allowlist", {"allow_ips": 7}, UNREAD_LIST),
+        (
+            "ip_allowlist",
+            {"setting": {"limits": {"limits_ip_setting": {"enabled": True, "whitelist": 7}}}},
+            RestrictionList(),
+        ),
+        ("unread", {"expired_time": "soon"}, frozenset({"expires_at"})),
+        ("unread", {"expired_time": MISSING}, frozenset({"expires_at"})),
+        ("unread", {"created_time": [7]}, frozenset({"created_at"})),
+        ("unread", {"accessed_time": [7]}, frozenset({"last_used_at"})),
+        ("unread", {"name": 7, "group": 7}, frozenset({"name", "group"})),
+        ("unread", {"unlimited_quota": "maybe"}, frozenset({"remaining_quota"})),
+        ("unread", {"allow_ips": 7}, frozenset()),
         ("has_model_limits", {"model_limits_enabled": None}, False),
         ("has_model_limits", {"models": "gpt-4o"}, True),
         ("has_model_limits", {"models": ""}, False),

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from domain import (
+    A_LIST,
     NOW,
     a_balance,
     a_listing,
@@ -77,9 +78,16 @@ def value(snapshot, name, now=NOW, **labels):
     return chosen[0] if chosen else None
 
 
-@pytest.mark.parametrize("fact", ["model_limits", "ip_allowlist", "cross_group_retry"])
-def test_the_info_series_says_what_restricts_a_key(fact):
-    snapshot = a_snapshot(an_api_key(id=1, **{f"has_{fact}": True}), an_api_key(id=2))
+@pytest.mark.parametrize(
+    ("fact", "restriction"),
+    [
+        ("model_limits", {"model_limits": A_LIST}),
+        ("ip_allowlist", {"ip_allowlist": A_LIST}),
+        ("cross_group_retry", {"has_cross_group_retry": True}),
+    ],
+)
+def test_the_info_series_says_what_restricts_a_key(fact, restriction):
+    snapshot = a_snapshot(an_api_key(id=1, **restriction), an_api_key(id=2))
 
     words = [sample.labels[fact] for sample in samples(snapshot, "cometapi_key_info")]
 

@@ -9,7 +9,17 @@ from pathlib import Path
 
 import pytest
 from binaries import require
-from domain import NOW, a_balance, a_read_state, a_snapshot, a_state, an_api_key, failure, withdrawn
+from domain import (
+    A_LIST,
+    NOW,
+    a_balance,
+    a_read_state,
+    a_snapshot,
+    a_state,
+    an_api_key,
+    failure,
+    withdrawn,
+)
 from scraped import Scraped
 from structlog.testing import capture_logs
 
@@ -45,7 +55,7 @@ ODD_KEYS = (
     an_api_key(id=5, name="ключ 密钥 🔑", status=4, remaining_quota=0),
     an_api_key(id=6, name="", status=77, remaining_quota=None, expires_at=NOW),
     an_api_key(
-        id=7, name="twin", has_model_limits=True, has_ip_allowlist=True, has_cross_group_retry=True
+        id=7, name="twin", model_limits=A_LIST, ip_allowlist=A_LIST, has_cross_group_retry=True
     ),
     an_api_key(id=8, name="twin", group="vip", remaining_quota=1, expires_at=NOW + 86_400),
 )

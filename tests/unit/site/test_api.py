@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from domain import (
+    A_LIST,
     DAY,
     NOW,
     a_balance,
@@ -47,7 +48,7 @@ def test_a_key_is_reported_whole_and_in_numbers():
         remaining_quota=1_500_000,
         used_quota=500_000,
         expires_at=NOW + 5 * DAY,
-        has_ip_allowlist=True,
+        ip_allowlist=A_LIST,
     )
 
     assert answered(a_snapshot(key))["keys"] == [

@@ -9,6 +9,7 @@ from functools import cache
 import httpx
 import pytest
 from domain import (
+    A_LIST,
     DAY,
     NOW,
     a_balance,
@@ -93,8 +94,8 @@ def test_a_row_says_all_of_a_key():
         used_quota=500_000,
         expires_at=NOW + 5 * 3_600,
         last_used_at=NOW - 90,
-        has_model_limits=True,
-        has_ip_allowlist=True,
+        model_limits=A_LIST,
+        ip_allowlist=A_LIST,
         has_cross_group_retry=True,
     ) == [
         "bot #9 some models only, some addresses only, cross-group retry",
