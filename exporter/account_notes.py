@@ -5,9 +5,10 @@ Pure: an account's state in, words out. The status page and `--check` both show 
 
 from collections.abc import Callable
 
+from exporter.dryness import DRY_AFTER_SECONDS
 from exporter.endpoint import ApiPath, EndpointWord, Failure, Unknown, word_of
 from exporter.errors import Reason, fix
-from exporter.formatting import count, duration
+from exporter.formatting import count, duration, money
 from exporter.snapshot import AccountState
 
 # Clocks that NTP keeps differ by less than a second; a minute is noticeable in expiries.
@@ -52,6 +53,28 @@ def assumed_note(state: AccountState) -> str:
         "the gateway does not tell" if word is EndpointWord.KNOWN else f"{ApiPath.STATUS} is {word}"
     )
     return f"assumed {state.quota_units_per_usd:,.9g} quota units per USD: {why}"
+
+
+def dry_note(state: AccountState) -> str:
+    """Say that the account has probably or possibly run dry, or ""."""
+    if state.dryness is None:
+        return ""
+    rest = f"it has spent nothing for {duration(DRY_AFTER_SECONDS)}"
+    return f"the account has {state.dryness} run dry: {rest}, and has {_little_left(state)}"
+
+
+def little_left_note(state: AccountState) -> str:
+    """Say that the account has less left than a usual request costs, or ""."""
+    left, price = state.largest_purse_quota, state.usual_price
+    if left is None or left <= 0 or price is None or left >= price:
+        return ""
+    return f"the account has {_little_left(state)}"
+
+
+def _little_left(state: AccountState) -> str:
+    left, price = state.largest_purse_quota or 0, state.usual_price
+    usual = "" if price is None else f"; a usual one costs {money(state.usd(price))}"
+    return f"{money(state.usd(left))} left for one request{usual}"
 
 
 def unreadable_note(state: AccountState) -> str:

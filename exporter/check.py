@@ -14,6 +14,7 @@ from exporter.account_notes import (
     balance_text,
     endpoint_advice,
     endpoint_note,
+    little_left_note,
     skew_note,
     state_word,
     subscriptions_text,
@@ -160,6 +161,8 @@ def _remarks_on_account(state: AccountState) -> Iterator[Remark]:
             "the account cannot pay for any request, whatever its keys have left",
             "top up the account",
         )
+    if found := little_left_note(state):
+        yield "yellow", found, "top up the account: its gateway probably rejects requests"
 
 
 def _remarks_on_keys(state: AccountState, now: float) -> Iterator[Remark]:
@@ -176,11 +179,11 @@ def _remarks_on_keys(state: AccountState, now: float) -> Iterator[Remark]:
     if expiring:
         found = f"{count(len(expiring), 'key')}: expires within a day: {_names(expiring)}"
         yield "yellow", found, "extend these keys, or replace them"
-    dry = [key for key in state.keys if state.is_probably_dry(key, now)]
-    if dry:
+    little = [key for key in state.keys if state.has_little_left(key, now)]
+    if little:
         found = (
-            f"{count(len(dry), 'key')}: probably ran dry: less is left than a usual request costs, "
-            f"and nothing was spent lately: {_names(dry)}"
+            f"{count(len(little), 'key')}: less is left than a usual request of the account costs: "
+            f"{_names(little)}"
         )
         yield "yellow", found, "raise the quota of these keys, or disable them"
 

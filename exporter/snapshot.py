@@ -12,6 +12,7 @@ import msgspec
 
 from exporter import endpoint
 from exporter.bounds import counted_groups, longest_label
+from exporter.dryness import Dryness, Spent, dryness
 from exporter.endpoint import (
     ApiPath,
     EndpointState,
@@ -43,7 +44,6 @@ from exporter.purses import largest, paying_purses, spendable
 from exporter.thresholds import COMMON, NO_THRESHOLDS, Threshold, Thresholds
 
 DEFAULT_UNITS_PER_USD = 500_000.0
-DRY_AFTER_SECONDS = 25 * 60
 UNUSED_AFTER_SECONDS = 7 * 86_400
 MOST_LOST = 10
 LARGEST_SHARE_LOST = 0.2
@@ -90,6 +90,8 @@ class KeyList:
     *unread* names some of the fields that could not be read.
     *groups* has `OTHER_GROUPS` for those beyond `MOST_GROUPS`. Labels have at most *longest_label*
     bytes of a name or a group.
+    *spent* says how keys have spent that spent anything, or appeared, since monotonic time
+    *watched_since*; the other ones have spent nothing since then.
     """
 
     keys: tuple[ApiKey, ...] = ()
@@ -100,6 +102,8 @@ class KeyList:
     skipped: int = 0
     excluded: int = 0
     unread: tuple[Unread, ...] = ()
+    spent: Mapping[int, Spent] = field(default_factory=dict)
+    watched_since: float = 0.0
 
 
 NOTHING_READ = Unknown()
@@ -156,7 +160,8 @@ class AccountState:
     With *counts_only* no series per key is exposed. *clock_skew* is how many seconds this machine's
     clock is ahead of the gateway's. *first_refresh_ended* tells whether a refresh has ended, well
     or badly. *next_refresh_at* is a unix time. *is_exhausted* tells whether the account can pay for
-    nothing more, whatever its keys have left.
+    nothing more, whatever its keys have left. *spent* says how the account has spent since it is
+    watched, *dryness* whether it has run dry, as far as that can be inferred.
     """
 
     name: str
@@ -172,12 +177,15 @@ class AccountState:
     clock_skew: float | None = None
     first_refresh_ended: bool = False
     next_refresh_at: float | None = None
-    # Computed once a state: it decides about every key.
+    spent: Spent | None = None
+    # Computed once a state: they decide about every key.
     is_exhausted: bool = field(init=False)
+    dryness: Dryness | None = field(init=False)
 
     def __post_init__(self) -> None:
         left = self.spendable_quota
         object.__setattr__(self, "is_exhausted", left is not None and left <= 0)
+        object.__setattr__(self, "dryness", self._dryness())
 
     # How the state changes.
 
@@ -213,8 +221,14 @@ class AccountState:
         A balance that is certainly another account's makes everything else unknown.
         """
         if isinstance(value, Balance) and is_other_account(self.account_id, value.account_id):
-            return replace(self, endpoints=Endpoints(balance=Known(value, read_at)))
-        return replace(self, endpoints=self.endpoints.changed(path, Known(value, read_at)))
+            endpoints = Endpoints(balance=Known(value, read_at))
+            spent = seen(None, value.used_quota, read_at.monotonic)
+            return replace(self, endpoints=endpoints, spent=spent)
+        endpoints = self.endpoints.changed(path, Known(value, read_at))
+        spent = self.spent
+        if isinstance(value, Balance):
+            spent = seen(spent, value.used_quota, read_at.monotonic)
+        return replace(self, endpoints=endpoints, spent=spent)
 
     def not_offered(self, path: ApiPath) -> "AccountState":
         """Remember that the gateway does not have the endpoint at *path*."""
@@ -479,26 +493,61 @@ class AccountState:
         """Count the keys that can serve requests at unix time *now*, as far as is known."""
         return sum(self.unusable_reason(key, now) is None for key in self.keys)
 
-    def is_probably_dry(self, key: ApiKey, now: float) -> bool:
-        """Whether *key* seems refused for lack of quota although the gateway reports it as enabled.
+    @property
+    def usual_price(self) -> float | None:
+        """What a usual request of the account costs, in quota units; None where that is not told."""
+        if self.balance is None or not self.balance.requests or not self.balance.used_quota:
+            return None
+        return self.balance.used_quota / self.balance.requests
 
-        The gateway refuses a request whose estimated price exceeds what is left, so a dry key keeps
-        a small rest for ever. Here less is left than a usual request costs, and nothing was spent
-        for 25 minutes, but within a week.
-        """
-        if self.balance is None or not self.balance.requests or self.balance.used_quota is None:
-            return False
-        if key.remaining_quota is None or key.last_used_at is None or not key.used_quota:
-            return False
-        if key.used_quota < 0:
-            return False
-        usual_price = self.balance.used_quota / self.balance.requests
-        is_resting = DRY_AFTER_SECONDS <= now - key.last_used_at < UNUSED_AFTER_SECONDS
-        return (
-            key.remaining_quota < usual_price
-            and is_resting
-            and self.unusable_reason(key, now) is None
+    def _dryness(self) -> Dryness | None:
+        """Infer whether the account has run dry, though it is not empty."""
+        left, known = self.largest_purse_quota, last_known(self.endpoints.balance)
+        if left is None or left <= 0 or self.spent is None or known is None:
+            return None
+        price = self.usual_price
+        return dryness(
+            left, self.spent, known.read_at.monotonic, own_price=price, usual_price=price
         )
+
+    def has_little_left(self, key: ApiKey, now: float) -> bool:
+        """Whether *key* is usable, in use, and has less left than a usual request costs."""
+        price = self.usual_price
+        if price is None or key.remaining_quota is None or key.remaining_quota >= price:
+            return False
+        return self._is_in_use(key, now) and self.unusable_reason(key, now) is None
+
+    def dryness_of(self, key: ApiKey, now: float) -> Dryness | None:
+        """Infer whether *key*, which counts as usable, has run dry by itself or with its account.
+
+        Rest is measured up to the last listing, so that no key seems to rest while refreshes fail.
+        """
+        if self.dryness is Dryness.PROBABLY:
+            return self.dryness
+        own = self._dryness_of_key(key, now)
+        return self.dryness if own is None else own
+
+    def _dryness_of_key(self, key: ApiKey, now: float) -> Dryness | None:
+        listed = last_known(self.endpoints.keys)
+        if listed is None or key.remaining_quota is None or not self._is_in_use(key, now):
+            return None
+        spent = listed.value.spent.get(key.id)
+        if spent is None:
+            spent = Spent(used=key.used_quota or 0, grew_at=listed.value.watched_since)
+        return dryness(
+            key.remaining_quota,
+            spent,
+            listed.read_at.monotonic,
+            own_price=None,
+            usual_price=self.usual_price,
+        )
+
+    @staticmethod
+    def _is_in_use(key: ApiKey, now: float) -> bool:
+        """Whether *key* has spent anything, and was used within a week."""
+        if not key.used_quota or key.used_quota <= 0 or key.last_used_at is None:
+            return False
+        return now - key.last_used_at < UNUSED_AFTER_SECONDS
 
     def loses_too_many(self, listing: Listing) -> bool:
         """Return whether *listing* lost suspiciously many keys: all, or more than ten and a fifth.
@@ -548,6 +597,10 @@ def merge(before: Known[KeyList] | None, reading: Reading, stale_after_seconds: 
             missing = dict.fromkeys((key.id for key in kept), last_seen)
             shown.update((key.id, key) for key in kept)
     keys = tuple(sorted(shown.values(), key=_newest_first))
+    # The first listing only says from which level on keys are watched.
+    spent = {} if before is None else _spending(known, listing, began)
+    as_before = known.spent.keys() & (missing.keys() | listing.unreadable)
+    spent.update((id_, known.spent[id_]) for id_ in as_before)
     groups = {**known.groups, **dict.fromkeys((key.group for key in keys), began)}
     recent = {group: at for group, at in groups.items() if at > began - stale_after_seconds}
     return KeyList(
@@ -559,7 +612,34 @@ def merge(before: Known[KeyList] | None, reading: Reading, stale_after_seconds: 
         skipped=listing.skipped,
         excluded=listing.excluded,
         unread=tuple(sorted(listing.unread, key=_costly_first)[:MOST_UNREAD]),
+        spent=spent,
+        watched_since=began if before is None else known.watched_since,
     )
+
+
+def seen(spent: Spent | None, used: int | None, at: float) -> Spent | None:
+    """Return what is known of spending after the level *used* was seen at monotonic time *at*."""
+    if used is None:
+        return spent
+    if spent is None:
+        return Spent(used=used, grew_at=at)
+    return spent.seen(used, at)
+
+
+def _spending(known: KeyList, listing: Listing, began: float) -> dict[int, Spent]:
+    """Return how listed keys have spent that spent anything, or appeared, since they are watched."""
+    used_before = {key.id: key.used_quota for key in known.keys}
+    found: dict[int, Spent] = {}
+    for key in listing.keys:
+        spent = known.spent.get(key.id)
+        if spent is None and key.id in used_before:
+            if key.used_quota == used_before[key.id]:
+                continue
+            spent = seen(None, used_before[key.id], known.watched_since)
+        after = seen(spent, key.used_quota, began)
+        if after is not None:
+            found[key.id] = after
+    return found
 
 
 def _costly_first(unread: Unread) -> tuple[bool, int, str]:

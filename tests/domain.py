@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from exporter.cometapi.client import Dialect
 from exporter.credentials import LiteralToken, Secret
 from exporter.endpoint import ApiPath, Moment
@@ -158,6 +160,17 @@ def a_read_state(
             state = state.not_offered(path)
         else:
             state = state.answered(path, value, a_moment(at))
+    return state
+
+
+def a_dry_state(**over: Any) -> AccountState:
+    """Build an account whose one key spent 600 units at once 25 minutes ago, and has 90 left."""
+    early = a_moment(NOW - 1_560)
+    key = an_api_key(remaining_quota=690, used_quota=90_000, last_used_at=NOW - 1_500, **over)
+    spent = msgspec.structs.replace(key, remaining_quota=90, used_quota=90_600)
+    state = a_state()
+    for moment, listed in ((early, key), (a_moment(NOW - 1_500), spent), (a_moment(), spent)):
+        state = state.succeeded(Reading(listing=a_listing(listed), began=moment))
     return state
 
 

@@ -54,6 +54,7 @@ def account_item(state: AccountState, now: float) -> dict[str, Any]:
         "balance": balance_item(state),
         "spendable_quota": state.spendable_quota,
         "largest_purse_quota": state.largest_purse_quota,
+        "dry": state.dryness,
         "endpoints": [
             endpoint_item(path, endpoint) for path, endpoint in state.endpoints.by_path().items()
         ],

@@ -13,12 +13,14 @@ from typing import Any
 from exporter.account_notes import (
     assumed_note,
     balance_text,
+    dry_note,
     endpoint_note,
     skew_note,
     subscriptions_text,
     units_note,
     unreadable_note,
 )
+from exporter.dryness import DRY_AFTER_SECONDS, OWN_REQUESTS
 from exporter.endpoint import Failure
 from exporter.formatting import YEAR, count, duration, money, percent, short, utc
 from exporter.model import ApiKey, UnusableReason
@@ -34,7 +36,7 @@ from exporter.site.verdict import (
     is_never_funded,
     share_left,
 )
-from exporter.snapshot import DRY_AFTER_SECONDS, AccountState, Snapshot
+from exporter.snapshot import AccountState, Snapshot
 
 PAGE_KEYS = 200
 # Bounds of how often the page loads itself again, in seconds.
@@ -54,8 +56,9 @@ HEALTH_WORDS: Mapping[Health, tuple[str, str]] = {
     Health.PROBABLY_DRY: (
         "Probably dry",
         (
-            "less is left than a usual request costs, and nothing was spent for "
-            f"{duration(DRY_AFTER_SECONDS)}"
+            f"nothing was spent for {duration(DRY_AFTER_SECONDS)}, and less is left, of the key or of "
+            f"its account, than {OWN_REQUESTS} requests cost and than was spent in the last busy "
+            "quarter of an hour"
         ),
     ),
     Health.CRITICAL: (
@@ -69,7 +72,7 @@ HEALTH_WORDS: Mapping[Health, tuple[str, str]] = {
         "Warning",
         (
             f"expires within {duration(WARNING_SECONDS)}, or under {percent(1 / LOW_PARTS)} "
-            "of the quota left"
+            "of the quota left, or possibly dry: it rests with less than a usual request costs"
         ),
     ),
     Health.INACTIVE: ("Inactive", "cannot serve requests, and is not in use"),
@@ -236,6 +239,7 @@ def notes(state: AccountState) -> list[str]:
     if state.excluded:
         found.append(f"{count(state.excluded, 'key')} excluded by filters")
     found += [
+        dry_note(state),
         unreadable_note(state),
         assumed_note(state),
         units_note(state),
@@ -252,6 +256,8 @@ def badge(entry: Entry, now: float) -> str:
         return _unusable_badge(key, verdict.unusable_reason, now)
     if verdict.health not in (Health.CRITICAL, Health.WARNING):
         return HEALTH_WORDS[verdict.health][0].upper()
+    if verdict.is_possibly_dry:
+        return "POSSIBLY DRY"
     if verdict.by_expiry and key.expires_at is not None:
         return f"EXPIRES IN {short(key.expires_at - now)}"
     # A limit in dollars is compared with dollars, the default limit with a share.

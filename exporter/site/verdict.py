@@ -9,6 +9,7 @@ from enum import StrEnum
 
 import msgspec
 
+from exporter.dryness import Dryness
 from exporter.formatting import DAY
 from exporter.model import ApiKey, KeyStatus, UnusableReason
 from exporter.snapshot import AccountState
@@ -46,13 +47,15 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
 
     *unusable_reason* is None for a usable key. Of two keys of equal health, the one with the lower
     *urgency* is worse. *by_expiry* tells whether the health of a usable key follows from its expiry
-    rather than from its quota.
+    rather than from its quota. *is_possibly_dry* tells whether the key would be OK if it did not
+    rest with less left than a usual request costs.
     """
 
     health: Health
     unusable_reason: UnusableReason | None
     urgency: float
     by_expiry: bool = False
+    is_possibly_dry: bool = False
 
 
 def judge(state: AccountState, key: ApiKey, now: float) -> Verdict:
@@ -61,9 +64,20 @@ def judge(state: AccountState, key: ApiKey, now: float) -> Verdict:
     idle = math.inf if key.last_used_at is None else now - key.last_used_at
     if reason is not None:
         return Verdict(_health_of_unusable(key, reason, idle, now), reason, idle)
-    if state.is_probably_dry(key, now):
-        return Verdict(Health.PROBABLY_DRY, None, idle)
-    return _judge_usable(state, key, now)
+    match state.dryness_of(key, now):
+        case Dryness.PROBABLY:
+            return Verdict(Health.PROBABLY_DRY, None, idle)
+        case Dryness.POSSIBLY:
+            return _with_possible_dryness(_judge_usable(state, key, now))
+        case _:
+            return _judge_usable(state, key, now)
+
+
+def _with_possible_dryness(verdict: Verdict) -> Verdict:
+    """Return a warning, unless *verdict* is worse already."""
+    if verdict.health is not Health.OK:
+        return verdict
+    return Verdict(Health.WARNING, None, 0.0, is_possibly_dry=True)
 
 
 def _health_of_unusable(key: ApiKey, reason: UnusableReason, idle: float, now: float) -> Health:

@@ -290,20 +290,59 @@ def test_a_subscription_that_cannot_be_read_is_told():
     assert remarks(state)[0] == "main: 1 subscription could not be read: what is left is unknown"
 
 
-def test_keys_that_probably_ran_dry_are_named_a_few_of_them():
-    dry = [
-        an_api_key(
-            id=id_, name=f"job {id_}", remaining_quota=90, used_quota=900, last_used_at=NOW - 3600
-        )
+def test_keys_with_less_left_than_a_usual_request_are_named_a_few_of_them():
+    """A single reading cannot know that a key rests, so it does not call it dry."""
+    little = [
+        an_api_key(id=id_, name=f"job {id_}", remaining_quota=90, used_quota=900)
         for id_ in range(1, 8)
     ]
-    state = a_read_state(*dry, balance=a_balance(used_quota=10_000, requests=100))
+    state = a_read_state(*little, balance=a_balance(used_quota=10_000, requests=100))
     text = " ".join(line.strip() for line in remarks(state))
 
     assert text.startswith(
-        "main: 7 keys: probably ran dry: less is left than a usual request costs"
+        "main: 7 keys: less is left than a usual request of the account costs: 'job 7' (id 7)"
     )
     assert "'job 3' (id 3), 2 more what to do: raise the quota of these keys" in text
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"remaining_quota": 100},
+        {"remaining_quota": None},
+        {"used_quota": 0},
+        {"last_used_at": NOW - 7 * DAY},
+        {"last_used_at": None},
+        {"status": 2},
+    ],
+    ids=["enough", "unlimited", "never spent", "unused for a week", "never used", "disabled"],
+)
+def test_a_key_that_has_enough_or_is_not_in_use_is_no_remark(facts):
+    key = an_api_key(**({"remaining_quota": 90, "used_quota": 900} | facts))
+
+    assert remarks(a_read_state(key, balance=a_balance(used_quota=10_000, requests=100))) == []
+
+
+@pytest.mark.parametrize(
+    ("wallet", "subscriptions", "left"),
+    [
+        (2_000, None, "$0.0040"),
+        (0, a_subscription(2_000), "$0.0040"),
+        (3_000, a_subscription(3_000), "$0.0060"),
+        (50_000_000, a_subscription(2_000, allows_wallet_overflow=False), "$0.0040"),
+    ],
+    ids=["wallet", "subscription", "two purses are not added up", "the wallet may not pay"],
+)
+def test_an_account_with_less_left_than_a_usual_request_is_told(wallet, subscriptions, left):
+    balance = a_balance(remaining_quota=wallet, used_quota=500_000, requests=100)
+    state = a_read_state(
+        an_api_key(remaining_quota=None), balance=balance, subscriptions=subscriptions
+    )
+
+    assert remarks(state) == [
+        f"main: the account has {left} left for one request; a usual one costs $0.01",
+        "  what to do: top up the account: its gateway probably rejects requests",
+    ]
 
 
 @pytest.mark.parametrize(

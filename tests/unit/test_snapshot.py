@@ -2,7 +2,6 @@
 
 import pytest
 from domain import (
-    DAY,
     NOW,
     a_balance,
     a_listing,
@@ -190,38 +189,6 @@ def test_a_request_fails_by_what_is_wrong_with_the_key_else_with_its_account(
     state = a_read_state(balance=balance, groups=groups)
 
     assert state.unusable_reason(an_api_key(**facts), NOW) == reason
-
-
-MINUTE = 60
-
-
-@pytest.mark.parametrize(
-    ("facts", "idle", "dry"),
-    [
-        pytest.param(
-            {"remaining_quota": 1_494}, 25 * MINUTE, True, id="less left than a request costs"
-        ),
-        pytest.param({"remaining_quota": 1_494}, 25 * MINUTE - 1, False, id="it has just spent"),
-        pytest.param({"remaining_quota": 1_494}, 7 * DAY, False, id="unused for a week"),
-        pytest.param({"remaining_quota": 1_501}, 60 * MINUTE, False, id="enough for one request"),
-        pytest.param({"remaining_quota": None}, 60 * MINUTE, False, id="unlimited"),
-        pytest.param({"remaining_quota": 0}, 60 * MINUTE, False, id="exhausted, which says more"),
-        pytest.param({"remaining_quota": 5, "used_quota": 0}, 60 * MINUTE, False, id="never spent"),
-        pytest.param({"remaining_quota": 5, "status": 2}, 60 * MINUTE, False, id="disabled"),
-    ],
-)
-def test_a_key_is_probably_dry_when_it_stopped_with_less_than_a_request_costs(facts, idle, dry):
-    state = a_read_state(balance=a_balance(used_quota=15_010, requests=10))
-    key = an_api_key(**({"used_quota": 9_006, "last_used_at": NOW - idle} | facts))
-
-    assert state.is_probably_dry(key, NOW) is dry
-
-
-@pytest.mark.parametrize("balance", [None, a_balance(requests=None), a_balance(requests=0)])
-def test_without_a_usual_price_no_key_is_called_dry(balance):
-    state = a_read_state(balance=balance)
-
-    assert not state.is_probably_dry(an_api_key(remaining_quota=1, last_used_at=NOW - 3600), NOW)
 
 
 def test_another_account_behind_the_token_makes_everything_known_forgotten():

@@ -113,9 +113,9 @@ def only_value(scraped, name):
             id="balance",
         ),
         pytest.param(
-            lambda state, key, now: state.is_probably_dry(key, now),
-            {"balance": a_balance(used_quota=1, requests=1000)},
-            {"balance": a_balance(used_quota=10**9, requests=10)},
+            lambda state, key, now: state.unusable_reason(key, now) is not None,
+            {"balance": a_balance(remaining_quota=1)},
+            {"balance": a_balance(remaining_quota=0)},
             (0, 1),
             id="a judgement that needs the balance",
         ),

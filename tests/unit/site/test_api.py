@@ -10,6 +10,7 @@ from domain import (
     DAY,
     NOW,
     a_balance,
+    a_dry_state,
     a_read_state,
     a_snapshot,
     a_state,
@@ -129,6 +130,7 @@ def test_an_account_is_reported_whole():
             "quota_units_per_usd_assumed": False,
             "spendable_quota": 24_997_909,
             "largest_purse_quota": 24_997_909,
+            "dry": None,
             "endpoints": [
                 known_endpoint("/api/token/"),
                 known_endpoint("/api/user/self"),
@@ -207,18 +209,19 @@ def test_an_account_says_what_may_be_believed(state, facts):
             a_balance(remaining_quota=0),
             {"usable": False, "unusable_reason": "account_exhausted"},
         ),
-        (
-            {"remaining_quota": 9, "used_quota": 991, "last_used_at": NOW - 1_500},
-            a_balance(used_quota=10_000, requests=1_000),
-            {"usable": True, "health": "probably_dry"},
-        ),
     ],
-    ids=["what does not apply", "an empty account", "probably dry"],
+    ids=["what does not apply", "an empty account"],
 )
 def test_a_key_says_what_does_not_apply_and_whether_it_works(key, balance, facts):
     (item,) = answered(a_snapshot(an_api_key(**key), balance=balance))["keys"]
 
     assert {name: item[name] for name in facts} == facts
+
+
+def test_a_key_that_ran_dry_is_usable_as_far_as_is_known():
+    (item,) = answered(Snapshot.of([a_dry_state()]))["keys"]
+
+    assert (item["usable"], item["health"]) == (True, "probably_dry")
 
 
 def test_the_filters_of_the_page_hold_here():

@@ -5,7 +5,11 @@ from domain import (
     DAY,
     NOW,
     a_balance,
+    a_dry_state,
+    a_listing,
+    a_moment,
     a_read_state,
+    a_reading,
     a_snapshot,
     a_state,
     an_api_key,
@@ -13,6 +17,7 @@ from domain import (
     withdrawn,
 )
 
+from exporter.endpoint import ApiPath
 from exporter.errors import Reason
 from exporter.model import GatewayStatus
 from exporter.site.choose import Entry, Query, choose
@@ -69,18 +74,42 @@ def an_entry(*, groups=None, balance=None, name="main", thresholds=(), **key):
         ({"status": 7}, "UNKNOWN STATUS"),
         ({"balance": a_balance(remaining_quota=0)}, "ACCOUNT EMPTY"),
         ({"group": "vip", "groups": {"default": 1.0}}, "GROUP NOT OPEN"),
-        (
-            {
-                "remaining_quota": 9,
-                "last_used_at": NOW - HOUR,
-                "balance": a_balance(used_quota=10_000, requests=10),
-            },
-            "PROBABLY DRY",
-        ),
     ],
 )
 def test_a_badge_says_how_a_key_is_and_why(facts, words):
     assert badge(an_entry(**facts), NOW) == words
+
+
+def test_a_key_that_ran_dry_has_a_badge_of_its_own():
+    state = a_dry_state()
+    entry = Entry(state, state.keys[0], judge(state, state.keys[0], NOW))
+
+    assert badge(entry, NOW) == "PROBABLY DRY"
+
+
+def test_a_key_that_would_be_ok_if_it_did_not_rest_is_possibly_dry():
+    """The exporter did not see it spend, so what its requests cost is not known."""
+    key = an_api_key(remaining_quota=400_000)
+    balance = a_balance(used_quota=10**9, requests=10)
+    state = a_read_state(key, at=NOW - 1_500, balance=balance)
+    state = state.succeeded(a_reading(a_listing(key)))
+    entry = Entry(state, key, judge(state, key, NOW))
+
+    assert (entry.verdict.health, badge(entry, NOW)) == (Health.WARNING, "POSSIBLY DRY")
+
+
+def test_an_account_that_ran_dry_has_a_note():
+    watched = [a_balance(remaining_quota=left, used_quota=10**6 - left) for left in (6_000, 1_000)]
+    state = a_read_state(balance=watched[0], at=NOW - 1_560)
+    for at in (NOW - 1_500, NOW):
+        state = state.answered(ApiPath.BALANCE, watched[1], a_moment(at))
+
+    assert notes(state) == [
+        (
+            "the account has probably run dry: it has spent nothing for 25 minutes, and has $0.0020 "
+            "left for one request; a usual one costs $0.0059"
+        )
+    ]
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,10 @@ def test_a_key_has_a_view_with_exact_times_and_queries_to_copy():
     text = request("/?account=main&id=9", a_read_state(key, an_api_key(id=99))).text
     facts = dict(zip(texts(text, "dt"), texts(text, "dd"), strict=True))
 
-    assert facts["Health"] == "Warning: expires within 7 days, or under 10 % of the quota left"
+    assert facts["Health"] == (
+        "Warning: expires within 7 days, or under 10 % of the quota left, or possibly dry: it rests "
+        "with less than a usual request costs"
+    )
     assert facts["Reported status"] == "enabled (1)"
     assert (facts["Created"], facts["Last used"]) == ("unknown", "never")
     assert facts["Expires"] == "2025-06-16 15:06:40 UTC, in 24 hours"
