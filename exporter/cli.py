@@ -131,13 +131,25 @@ def _without_secrets(error: click.ClickException) -> click.ClickException:
     return error
 
 
+def _conflict(given: Mapping[str, Any], chosen: Sequence[str]) -> str:
+    """Say which flags do not go together, "" if all of them do."""
+    if len(chosen) > 1:
+        flags = " and ".join(mode_flag(name) for name in chosen)
+        return f"{flags} are set together: choose one"
+    for option in OPTIONS:
+        is_given = given[option.key] is not None
+        if option.group == "backfill" and is_given and chosen != ["backfill"]:
+            return f"{option.flag} requires --backfill"
+    return ""
+
+
 def _run(given: Mapping[str, Any], environ: Mapping[str, str], arguments: Sequence[str]) -> int:
     """Load the settings, set up the logs, and do what the modes say."""
     modes = sorted(name for name in MODES if given[name])
     chosen = [name for name in modes if name != "demo"]
-    if len(chosen) > 1:
-        flags = " and ".join(mode_flag(name) for name in chosen)
-        return _complain(f"{flags} are set together: choose one", WRONG_SETTINGS)
+    conflict = _conflict(given, chosen)
+    if conflict:
+        return _complain(conflict, WRONG_SETTINGS)
     texts = {key: text for key, text in given.items() if key not in MODES}
     load = functools.partial(
         load_settings,

@@ -15,8 +15,11 @@ STEPS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 def size(number_of_bytes: float) -> str:
     """Write a number of bytes: `1.4 GB`, `48 MB`."""
     for step, unit in STEPS:
-        if number_of_bytes >= step:
-            return f"{number_of_bytes / step:.2g} {unit}"
+        in_unit = number_of_bytes / step
+        if in_unit >= 10:  # noqa: PLR2004 - two digits are exact enough for people
+            return f"{in_unit:,.0f} {unit}"
+        if in_unit >= 1:
+            return f"{in_unit:.1f} {unit}"
     return f"{number_of_bytes:.0f} bytes"
 
 

@@ -262,6 +262,13 @@ def test_a_wrong_setting_is_named_before_anything_is_asked(flag, source):
     assert source in done.stderr
 
 
+def test_a_flag_of_the_backfill_alone_starts_no_server():
+    done = run_exporter("--backfill.days=7")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "--backfill.days requires --backfill\n"
+
+
 def test_an_interrupted_run_leaves_nothing_that_promtool_takes():
     """Beyond twenty hours the limit is waited for, so there is time to interrupt."""
     recorded = [(END - n * HOUR, "m", 1, 100) for n in range(1, 24)]

@@ -18,7 +18,8 @@ def test_the_remaining_time_is_said_every_half_minute_and_the_end_at_once():
 
 
 @pytest.mark.parametrize(
-    ("number", "text"), [(12, "12 bytes"), (48e6, "48 MB"), (1.44e9, "1.4 GB"), (2e3, "2 kB")]
+    ("number", "text"),
+    [(12, "12 bytes"), (48e6, "48 MB"), (1.44e9, "1.4 GB"), (2e3, "2.0 kB"), (590e3, "590 kB")],
 )
 def test_sizes_are_written_for_people(number, text):
     assert size(number) == text
