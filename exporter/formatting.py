@@ -73,6 +73,12 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def one_line(text: str) -> str:
+    """Write *text* for a log: characters that move the cursor or are invisible become escapes."""
+    shown = [char if char.isprintable() else ascii(char)[1:-1] for char in text]
+    return "".join(shown)
+
+
 def utc(at: float) -> str:
     """Write a unix time as `2025-06-15 14:00:00 UTC`, or as a number beyond the year 9999."""
     if not 0 <= at <= LAST_MOMENT:

@@ -324,7 +324,7 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     whose id could not be read either. *unread* names the fields that could not be read, some
     thousand at most. *is_complete* tells whether every key that existed during the whole listing
     is in it. *changed_while_read* tells whether keys were created or deleted meanwhile, None where
-    the gateway's responses cannot show it. *excluded* counts keys left out by filters.
+    the gateway's responses cannot show it. *excluded* holds the ids of keys left out by filters.
     """
 
     keys: tuple[ApiKey, ...]
@@ -333,7 +333,7 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     unread: frozenset[Unread] = frozenset()
     is_complete: bool = True
     changed_while_read: bool | None = False
-    excluded: int = 0
+    excluded: frozenset[int] = frozenset()
 
     @property
     def proves_absence(self) -> bool:

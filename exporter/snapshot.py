@@ -12,6 +12,7 @@ import msgspec
 
 from exporter import endpoint
 from exporter.bounds import counted_groups, longest_label
+from exporter.changes import NO_CHANGES, ChangeHistory
 from exporter.dryness import Dryness, Spent, dryness
 from exporter.endpoint import (
     ApiPath,
@@ -92,6 +93,8 @@ class KeyList:
     bytes of a name or a group.
     *spent* says how keys have spent that spent anything, or appeared, since monotonic time
     *watched_since*; the other ones have spent nothing since then.
+    *newest_id* is the highest id that a listing had, shown or not. *believed* is the list before
+    suspicious listings, None where the last one was none.
     """
 
     keys: tuple[ApiKey, ...] = ()
@@ -104,6 +107,8 @@ class KeyList:
     unread: tuple[Unread, ...] = ()
     spent: Mapping[int, Spent] = field(default_factory=dict)
     watched_since: float = 0.0
+    newest_id: int = 0
+    believed: "KeyList | None" = None
 
 
 NOTHING_READ = Unknown()
@@ -161,7 +166,8 @@ class AccountState:
     clock is ahead of the gateway's. *first_refresh_ended* tells whether a refresh has ended, well
     or badly. *next_refresh_at* is a unix time. *is_exhausted* tells whether the account can pay for
     nothing more, whatever its keys have left. *spent* says how the account has spent since it is
-    watched, *dryness* whether it has run dry, as far as that can be inferred.
+    watched, *dryness* whether it has run dry, as far as that can be inferred. *changes*
+    are what people changed about its keys.
     """
 
     name: str
@@ -177,6 +183,7 @@ class AccountState:
     clock_skew: float | None = None
     first_refresh_ended: bool = False
     next_refresh_at: float | None = None
+    changes: ChangeHistory = NO_CHANGES
     spent: Spent | None = None
     # Computed once a state: they decide about every key.
     is_exhausted: bool = field(init=False)
@@ -558,7 +565,8 @@ class AccountState:
         if known is None:
             return False
         before = known.value
-        present = {key.id for key in listing.keys} | listing.unreadable | before.missing.keys()
+        present = {key.id for key in listing.keys} | listing.unreadable | listing.excluded
+        present |= before.missing.keys()
         lost = sum(key.id not in present for key in before.keys)
         if lost == len(before.keys):
             return lost > 0
@@ -601,6 +609,10 @@ def merge(before: Known[KeyList] | None, reading: Reading, stale_after_seconds: 
     spent = {} if before is None else _spending(known, listing, began)
     as_before = known.spent.keys() & (missing.keys() | listing.unreadable)
     spent.update((id_, known.spent[id_]) for id_ in as_before)
+    newest_id = max(known.newest_id, *listing.unreadable, *listing.excluded, *shown, 0)
+    believed = None
+    if reading.is_suspicious:
+        believed = known.believed or known
     groups = {**known.groups, **dict.fromkeys((key.group for key in keys), began)}
     recent = {group: at for group, at in groups.items() if at > began - stale_after_seconds}
     return KeyList(
@@ -610,10 +622,12 @@ def merge(before: Known[KeyList] | None, reading: Reading, stale_after_seconds: 
         missing=missing,
         is_complete=reading.is_complete,
         skipped=listing.skipped,
-        excluded=listing.excluded,
+        excluded=len(listing.excluded),
         unread=tuple(sorted(listing.unread, key=_costly_first)[:MOST_UNREAD]),
         spent=spent,
         watched_since=began if before is None else known.watched_since,
+        newest_id=newest_id,
+        believed=believed,
     )
 
 

@@ -81,7 +81,9 @@ def a_subscription(
     return Subscriptions(running=(one,), preference=preference)
 
 
-def a_listing(*listed: ApiKey, unreadable: Iterable[int] = (), **over: Any) -> Listing:
+def a_listing(
+    *listed: ApiKey, unreadable: Iterable[int] = (), excluded: Iterable[int] = (), **over: Any
+) -> Listing:
     """Build what a refresh reads: complete, and proof of absence unless told otherwise.
 
     Of *unreadable* keys the status could not be read.
@@ -89,7 +91,8 @@ def a_listing(*listed: ApiKey, unreadable: Iterable[int] = (), **over: Any) -> L
     costly = [Unread(field="status", key_id=key_id, costs_key=True) for key_id in unreadable]
     nameless = [Unread(field="id", costs_key=True)] if over.get("nameless") else []
     facts: dict[str, Any] = {"unread": frozenset([*costly, *nameless])}
-    return Listing(keys=listed, unreadable=frozenset(unreadable), **(facts | over))
+    facts |= {"unreadable": frozenset(unreadable), "excluded": frozenset(excluded)}
+    return Listing(keys=listed, **(facts | over))
 
 
 def an_account(**over: Any) -> Account:
@@ -146,7 +149,7 @@ def a_read_state(
     **over: Any,
 ) -> AccountState:
     """Build an account that was read at unix time *at*; the gateway does not offer what is None."""
-    listing = a_listing(*listed, nameless=skipped, excluded=excluded)
+    listing = a_listing(*listed, nameless=skipped, excluded=range(-excluded, 0))
     state = a_state(**over).succeeded(a_reading(listing, at=at))
     values: dict[ApiPath, Any] = {
         ApiPath.BALANCE: balance,

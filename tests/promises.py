@@ -36,6 +36,7 @@ METRICS: dict[str, tuple[str, tuple[str, ...]]] = {
     "cometapi_keys": ("gauge", ("account", "group", "status")),
     "cometapi_keys_usable": ("gauge", ("account", "group")),
     "cometapi_keys_unusable": ("gauge", ("account", "group", "reason")),
+    "cometapi_key_changes_total": ("counter", ("account", "change")),
     "cometapi_account_remaining_quota": ("gauge", ACCOUNT),
     "cometapi_account_used_quota": ("gauge", ACCOUNT),
     "cometapi_account_requests_total": ("counter", ACCOUNT),

@@ -326,6 +326,11 @@ def _folded_series(state: AccountState) -> Value:
     return None if state.usage is None else state.usage.folded
 
 
+def _key_changes(state: AccountState, _: Tally) -> Series:
+    for change, number in state.changes.counts.items():
+        yield (change.value,), number
+
+
 ACCOUNT_FAMILIES = (
     _series(
         "keys",
@@ -342,7 +347,13 @@ ACCOUNT_FAMILIES = (
             "Number of keys that cannot serve requests, by reason.",
             _unusable_keys,
             *("group", "reason"),
-        )
+        ),
+        _series(
+            "key_changes_total",
+            "Changes of keys between two refreshes, by what changed.",
+            _key_changes,
+            "change",
+        ),
     ),
     _balance(
         "account_remaining_quota",

@@ -16,6 +16,7 @@ from exporter.endpoint import ApiPath
 from exporter.errors import ApiError, Reason, TimedOut
 from exporter.key_filter import KeyFilter
 from exporter.model import Listing
+from exporter.refresh.key_changes import with_changes
 from exporter.refresh.pollers import Access, of_same_account, pause
 from exporter.refresh.schedule import next_delay
 from exporter.refresh.store import Change, internal_error
@@ -85,9 +86,12 @@ class KeyLister:
         listing = await self._client.list_keys(token, progress=self._progress)
         if not self.filter.is_set:
             return listing
-        taken = await decode(lambda: tuple(filter(self.filter.takes, listing.keys)))
-        excluded = len(listing.keys) - len(taken)
-        return msgspec.structs.replace(listing, keys=taken, excluded=excluded)
+        return await decode(lambda: self._filtered(listing))
+
+    def _filtered(self, listing: Listing) -> Listing:
+        taken = tuple(filter(self.filter.takes, listing.keys))
+        excluded = {key.id for key in listing.keys}.difference(key.id for key in taken)
+        return msgspec.structs.replace(listing, keys=taken, excluded=frozenset(excluded))
 
     def _progress(self) -> None:
         self.liveness.extend(0)
@@ -219,7 +223,7 @@ class ListingLoop:
 
 def _success(reading: Reading, follow: Change) -> Change:
     def change(state: AccountState) -> AccountState:
-        return follow(state.succeeded(reading))
+        return follow(with_changes(state, state.succeeded(reading), reading))
 
     return change
 

@@ -11,8 +11,10 @@ from typing import Any
 import structlog
 
 from exporter.account_notes import assumed_note
+from exporter.changes import ChangeHistory
 from exporter.endpoint import ApiPath, EndpointState, Failure, Unknown, failure_of
 from exporter.errors import SUCCESS, ApiError, Reason
+from exporter.formatting import one_line
 from exporter.model import Listing, Unread
 from exporter.snapshot import AccountState
 
@@ -20,6 +22,9 @@ from exporter.snapshot import AccountState
 REPEAT_AFTER_SECONDS = 3600.0
 # Enough to find what the keys have in common; the metric has the number.
 MOST_UNREAD = 20
+
+# A script that changes every key of a team is told in full, a whole account is not.
+MOST_CHANGES = 100
 
 log = structlog.get_logger()
 
@@ -62,6 +67,26 @@ class RefreshLog:
             self._log.info("refresh succeeded", **facts)
         else:
             self._log.debug("refresh succeeded", **facts)
+        self._changes(before.changes, after.changes)
+
+    def _changes(self, before: ChangeHistory, after: ChangeHistory) -> None:
+        """Log what people changed about keys, the first changes one by one."""
+        counts = after.counts_since(before)
+        number = sum(counts.values())
+        newest = after.last[:number]
+        told = newest[-MOST_CHANGES:]
+        for change in reversed(told):
+            states = {"before": change.before, "after": change.after}
+            self._log.info(
+                "key changed",
+                change=change.change.value,
+                key_id=change.key_id,
+                key_name=one_line(change.key_name),
+                **{name: one_line(text) for name, text in states.items() if text is not None},
+            )
+        if number > len(told):
+            by_change = ", ".join(f"{each} {change}" for change, each in counts.items())
+            self._log.info("more keys changed", count=number - len(told), changes=by_change)
 
     def failed(
         self, before: AccountState, error: ApiError, *, at: float, delay: float | None
@@ -152,11 +177,11 @@ class RefreshLog:
 
     def excluded(self, listing: Listing) -> None:
         """Log that the filters leave no key of an account that has some, when that begins."""
-        excludes_all = listing.excluded > 0 and not listing.keys
+        excludes_all = bool(listing.excluded) and not listing.keys
         if excludes_all and not self.memory.excludes_all:
             self._log.warning(
                 "every key is excluded",
-                count=listing.excluded,
+                count=len(listing.excluded),
                 advice="keys.include and keys.exclude must match the whole of <group>/<name>",
             )
         self.memory.excludes_all = excludes_all

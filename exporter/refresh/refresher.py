@@ -96,6 +96,8 @@ class Refresher:
     def take_over(self, before: "Refresher") -> None:
         """Go on with what *before* remembers, if the address and the user are the same."""
         old, new = before.account, self.account
+        changes = before.state.changes
+        self.access.store.state = replace(self.state, changes=changes)
         if (old.base_url, old.user_id) != (new.base_url, new.user_id):
             return
         remembered = configured(before.state, new)

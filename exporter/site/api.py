@@ -9,8 +9,10 @@ from typing import Any
 import msgspec
 
 from exporter.account_notes import assumed_note
+from exporter.changes import KeyChange
 from exporter.endpoint import ApiPath, EndpointState, failure_of, last_known, word_of
 from exporter.site.choose import Choice, Entry
+from exporter.site.choose_changes import ChangesQuery, changes
 from exporter.snapshot import AccountState, Snapshot
 
 ENCODER = msgspec.json.Encoder()
@@ -32,6 +34,26 @@ def document(snapshot: Snapshot, choice: Choice, now: float) -> bytes:
             "keys": msgspec.Raw(b"[" + keys + b"]"),
         }
     )
+
+
+def changes_document(snapshot: Snapshot, query: ChangesQuery) -> bytes:
+    """Encode the last changes of keys, newest first, that *query* selects."""
+    return ENCODER.encode(
+        {"changes": [change_item(account, change) for account, change in changes(snapshot, query)]}
+    )
+
+
+def change_item(account: str, change: KeyChange) -> dict[str, Any]:
+    """Describe one change of a key; *before* and *after* are texts for people."""
+    return {
+        "time": change.time,
+        "account": account,
+        "key_id": change.key_id,
+        "key_name": change.key_name,
+        "change": change.change,
+        "before": change.before,
+        "after": change.after,
+    }
 
 
 def account_item(state: AccountState, now: float) -> dict[str, Any]:

@@ -83,14 +83,14 @@ class Query:
         sorts = (*SORTS, *(f"-{sort}" for sort in SORTS if sort != WORST))
         return cls(
             account=given.get("account", "")[:LONGEST_LABEL],
-            id=_number(given.get("id")),
+            id=number(given.get("id")),
             group=given.get("group", "")[:LONGEST_LABEL],
             status=_one_of(STATUS_LABELS, given.get("status")),
             health=_one_of(tuple(Health), given.get("health")),
             q=given.get("q", "")[:LONGEST_SEARCH].strip(),
             sort=_one_of(sorts, given.get("sort")) or WORST,
-            page=_number(given.get("page")) or 1,
-            limit=_number(given.get("limit")) or None,
+            page=number(given.get("page")) or 1,
+            limit=number(given.get("limit")) or None,
         )
 
     @property
@@ -120,7 +120,7 @@ def _one_of(words: Iterable[str], text: str | None) -> str:
     return next((str(word) for word in words if word == text), "")
 
 
-def _number(text: str | None) -> int | None:
+def number(text: str | None) -> int | None:
     """Return a whole number from 0, or None for anything else."""
     return int(text[:LONGEST_NUMBER]) if text and text.isascii() and text.isdigit() else None
 

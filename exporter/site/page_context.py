@@ -20,11 +20,13 @@ from exporter.account_notes import (
     units_note,
     unreadable_note,
 )
+from exporter.changes import KeyChange
 from exporter.dryness import DRY_AFTER_SECONDS, OWN_REQUESTS
 from exporter.endpoint import Failure
-from exporter.formatting import YEAR, count, duration, money, percent, short, utc
+from exporter.formatting import DAY, YEAR, count, duration, money, percent, short, utc
 from exporter.model import ApiKey, UnusableReason
 from exporter.site.choose import NO_GROUP, WORST, Choice, Entry, Query, choose
+from exporter.site.choose_changes import AccountChange, ChangesQuery, changes
 from exporter.site.verdict import (
     CRITICAL_PART,
     CRITICAL_SECONDS,
@@ -39,6 +41,10 @@ from exporter.site.verdict import (
 from exporter.snapshot import AccountState, Snapshot
 
 PAGE_KEYS = 200
+# What fits beside the keys; the JSON API has the others.
+PAGE_CHANGES = 10
+ARROW = "\N{RIGHTWARDS ARROW}"
+EMPTY = "(none)"
 # Bounds of how often the page loads itself again, in seconds.
 SHORTEST_REFRESH = 5
 LONGEST_REFRESH = 60
@@ -122,8 +128,31 @@ def context(snapshot: Snapshot, query: Query, now: float) -> dict[str, Any]:
         "columns": [column for column in COLUMNS if column[0] != "account" or len(states) > 1],
         "pages": pages(query.page, choice.matched),
         "shown": shown(choice),
+        "changed_today": changed_today(snapshot, query, now),
         "nothing": "" if choice.entries else why_nothing(snapshot, query),
     }
+
+
+def changed_today(snapshot: Snapshot, query: Query, now: float) -> Sequence[AccountChange]:
+    """Return what was changed since midnight (UTC), newest first; nothing on the page of one key."""
+    if query.id is not None:
+        return []
+    today = ChangesQuery(account=query.account, since=now - now % DAY)
+    return changes(snapshot, today)
+
+
+def own_changes(entry: Entry) -> Sequence[KeyChange]:
+    """Return the last changes of one key, newest first."""
+    return entry.account.changes.of_key(entry.key.id)[:PAGE_CHANGES]
+
+
+def change_words(change: KeyChange) -> str:
+    """Say what changed: `expiry removed: 2025-06-15 14:00:00 UTC → never`."""
+    words = change.change.replace("_", " ").replace("ip ", "IP ")
+    if change.before is None or change.after is None:
+        return words
+    before, after = change.before or EMPTY, change.after or EMPTY
+    return f"{words}: {before} {ARROW} {after}"
 
 
 def title(states: Sequence[AccountState], tally: Mapping[Health, int]) -> str:

@@ -4,14 +4,14 @@ Talks to: threads, so that writing a page does not keep a scrape waiting. Knows 
 """
 
 import gzip
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Generic, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from exporter.site.choose import Query
 from exporter.site.concurrency import ConcurrencyLimiter
 from exporter.site.negotiate import accepts_gzip
 from exporter.workers import serve
@@ -41,13 +41,18 @@ def text_response(
     )
 
 
+Query = TypeVar("Query")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QueryEndpoint:
+class QueryEndpoint(Generic[Query]):
     """An endpoint whose body depends on the query of the request alone.
 
-    *write* makes the body, in a thread. At most as many run as *limiter* allows.
+    *read* reads the pairs of the query string, and *write* makes the body, in a thread. At most as
+    many run as *limiter* allows.
     """
 
+    read: Callable[[Iterable[tuple[str, str]]], Query]
     write: Callable[[Query], bytes]
     media_type: str
     headers: Mapping[str, str]
@@ -55,7 +60,7 @@ class QueryEndpoint:
 
     async def respond(self, request: Request) -> Response:
         """Write the response to *request*; raises Busy if too many are being written."""
-        query = Query.read(request.query_params.multi_items())
+        query = self.read(request.query_params.multi_items())
         takes_gzip = accepts_gzip(request.headers.get("accept-encoding", ""))
 
         def write() -> Response:

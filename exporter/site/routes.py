@@ -15,7 +15,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from exporter.exposition.scrape import Exposition, chunks
-from exporter.site.api_endpoint import KeysApi
+from exporter.site.api_endpoint import JsonApi
 from exporter.site.concurrency import Busy, ConcurrencyLimiter
 from exporter.site.negotiate import accepts_gzip, choose_format
 from exporter.site.responses import UNCACHED_HEADERS, text_response
@@ -88,7 +88,7 @@ class Site:
             limiter=self.limiter,
             in_file=self.in_file,
         )
-        api = KeysApi(read_snapshot=self.read_snapshot, clock=self.clock, limiter=self.limiter)
+        api = JsonApi(read_snapshot=self.read_snapshot, clock=self.clock, limiter=self.limiter)
         return [*page.routes(), *api.routes()]
 
     async def metrics(self, request: Request) -> Response:

@@ -20,7 +20,7 @@ from exporter.account_notes import endpoint_advice, state_word
 from exporter.errors import fix
 from exporter.model import STATUS_LABELS
 from exporter.site import page_context, verdict
-from exporter.site.api_endpoint import KEYS_PATH
+from exporter.site.api_endpoint import CHANGES_PATH, KEYS_PATH
 from exporter.site.choose import NO_GROUP, WORST, Query
 from exporter.site.concurrency import ConcurrencyLimiter
 from exporter.site.responses import SECURITY_HEADERS, QueryEndpoint
@@ -46,12 +46,14 @@ HEADERS = {
 
 FILTERS: Mapping[str, Callable[..., object]] = {
     "badge": page_context.badge,
+    "change_words": page_context.change_words,
     "balance": page_context.balance,
     "count": formatting.count,
     "moment": formatting.moment,
     "endpoint_troubles": page_context.endpoint_troubles,
     "money": formatting.money,
     "notes": page_context.notes,
+    "own_changes": page_context.own_changes,
     "percent": formatting.percent,
     "runway": page_context.runway,
     "selector": page_context.selector,
@@ -94,6 +96,7 @@ class StatusPage:
     def routes(self) -> list[Route]:
         """List the paths of the page and its files."""
         page = QueryEndpoint(
+            read=Query.read,
             write=self.write,
             media_type="text/html; charset=utf-8",
             headers=HEADERS,
@@ -149,9 +152,11 @@ def load_template(**given: object) -> jinja2.Template:
     environment.globals.update(
         version=__version__,
         keys_path=f".{KEYS_PATH}",
+        changes_path=f".{CHANGES_PATH}",
         statuses=STATUS_LABELS,
         healths=page_context.HEALTH_WORDS,
         no_group=NO_GROUP,
+        page_changes=page_context.PAGE_CHANGES,
         worst=WORST,
     )
     return environment.get_template("status.html")

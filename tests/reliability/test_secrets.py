@@ -163,6 +163,7 @@ def pages_of(exporter: Exporter) -> list[str]:
         "/metrics",
         "/metrics?name[]=cometapi_key_info",
         "/api/v1/keys",
+        "/api/v1/changes",
         "/-/healthy",
         "/-/ready",
         "/none",

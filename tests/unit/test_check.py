@@ -353,7 +353,7 @@ def test_an_account_with_less_left_than_a_usual_request_is_told(wallet, subscrip
     ],
 )
 def test_excluded_keys_are_counted(excluded, remark):
-    state = a_state().succeeded(a_reading(a_listing(an_api_key(), excluded=excluded)))
+    state = a_state().succeeded(a_reading(a_listing(an_api_key(), excluded=range(-excluded, 0))))
 
     assert remarks(state) == [f"main: {remark}"]
 

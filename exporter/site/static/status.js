@@ -1,7 +1,7 @@
 // Keeps the status page up to date, and filters and sorts it without leaving it. The page works without this.
 "use strict";
 (() => {
-  const PARTS = ["accounts", "tally", "listing", "stamp", "as-json", "clear"];
+  const PARTS = ["accounts", "changes", "tally", "listing", "stamp", "as-json", "clear"];
   const PATIENCE_MS = 20000, TYPING_MS = 250, RETRY_MS = 5000, ALIVE_MS = 10000;
   const UNITS = [["year", 31557600], ["month", 2630016], ["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
   const form = document.getElementById("filter"), banner = document.getElementById("lost");

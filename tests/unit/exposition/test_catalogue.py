@@ -20,6 +20,7 @@ from domain import (
 from prometheus_client.parser import text_string_to_metric_families
 from scraped import Scraped
 
+from exporter.changes import NO_CHANGES, Change, KeyChange
 from exporter.endpoint import ApiPath, Unknown
 from exporter.errors import Reason
 from exporter.exposition.catalogue import SNAPSHOT_FAMILIES
@@ -29,6 +30,7 @@ from exporter.snapshot import Snapshot
 from exporter.thresholds import Threshold
 
 ALWAYS = {
+    "cometapi_key_changes_total",
     "cometapi_quota_units_per_usd",
     "cometapi_exporter_refresh_interval_seconds",
     "cometapi_exporter_skipped_keys",
@@ -264,3 +266,14 @@ def test_each_path_says_whether_its_last_request_was_answered():
         "/api/user/self/groups": 0,
         "/api/subscription/self": 0,
     }
+
+
+def test_every_change_of_keys_is_counted_from_zero_before_the_first_refresh():
+    change = KeyChange(time=NOW, key_id=1, key_name="bot", change=Change.RENAMED)
+    unread = Snapshot.of([a_state()])
+    later = Snapshot.of([a_state(changes=NO_CHANGES.plus([change, change]))])
+
+    values = [sample.value for sample in samples(unread, "cometapi_key_changes_total")]
+    assert values == [0] * 20
+    assert value(later, "cometapi_key_changes_total", change="renamed") == 2
+    assert value(later, "cometapi_key_changes_total", change="deleted") == 0

@@ -374,3 +374,67 @@ def test_a_filter_that_leaves_no_key_is_logged_once_until_it_leaves_one_again():
     excluded = [line for line in logs if line["event"] == "every key is excluded"]
     assert [line["count"] for line in excluded] == [2, 2]
     assert all("the whole of <group>/<name>" in line["advice"] for line in excluded)
+
+
+def changes_in(logs):
+    fields = ("change", "key_id", "key_name", "before", "after")
+    return [
+        {name: line[name] for name in fields if name in line}
+        for line in logs
+        if line["event"] == "key changed"
+    ]
+
+
+def test_each_change_of_a_key_is_one_line_with_what_was_and_is():
+    before = a_listing(an_api_key(id=2, expires_at=NOW), an_api_key(id=1))
+    after = a_listing(an_api_key(id=3), an_api_key(id=2, name="two\nlines \x1b[2J"))
+    played = stage(before, after, after)
+    _, logs = played.refreshes(3)
+
+    assert changes_in(logs) == [
+        {"change": "created", "key_id": 3, "key_name": "key 3"},
+        {
+            "change": "renamed",
+            "key_id": 2,
+            "key_name": r"two\nlines \x1b[2J",
+            "before": "key 2",
+            "after": r"two\nlines \x1b[2J",
+        },
+        {
+            "change": "expiry_removed",
+            "key_id": 2,
+            "key_name": r"two\nlines \x1b[2J",
+            "before": "2025-06-15 15:06:40 UTC",
+            "after": "never",
+        },
+        {"change": "deleted", "key_id": 1, "key_name": "key 1"},
+    ]
+    assert {line["account"] for line in logs} == {"main"}
+
+
+def test_of_many_changes_at_once_a_hundred_are_lines_and_all_are_counted():
+    played = stage(a_listing(*keys(1)), a_listing(*keys(*range(1, 1_302))))
+    _, logs = played.refreshes(2)
+
+    rest = [line for line in logs if line["event"] == "more keys changed"]
+    assert len(changes_in(logs)) == 100
+    assert [(line["count"], line["changes"]) for line in rest] == [(1_200, "1300 created")]
+    assert played.state.changes.counts["created"] == 1_300
+    assert len(played.state.changes.last) == 1_000
+
+
+def test_a_change_that_cannot_be_published_is_reported_by_the_next_refresh():
+    played = stage(a_listing(*keys(1)), a_listing(*keys(2, 1)))
+    played.refreshes(1)
+    publish = played.refresher.access.store._publish
+
+    async def crash(_):
+        played.refresher.access.store._publish = publish
+        raise RuntimeError
+
+    played.refresher.access.store._publish = crash
+    _, first = played.refreshes(1)
+    _, second = played.refreshes(1)
+
+    assert (len(changes_in(first)), len(changes_in(second))) == (0, 1)
+    assert played.state.changes.counts["created"] == 1

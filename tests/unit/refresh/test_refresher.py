@@ -111,3 +111,14 @@ def test_another_token_is_asked_for_its_account_before_its_keys_are_listed(tmp_p
     played.refreshes(1)
 
     assert [key.id for key in played.state.keys] == [9]
+
+
+@pytest.mark.parametrize(
+    "settings", [{"interval": 50.0}, {"base_url": "https://elsewhere.example.org"}]
+)
+def test_a_reload_goes_on_counting_the_changes_of_keys(settings):
+    played = stage(a_listing(*keys(1)), a_listing(*keys(2, 1)))
+    played.refreshes(2)
+    changed = a_changed(played, **settings)
+
+    assert changed.state.changes.counts["created"] == 1

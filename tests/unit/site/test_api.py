@@ -19,11 +19,13 @@ from domain import (
     withdrawn,
 )
 
+from exporter.changes import NO_CHANGES, Change, KeyChange
 from exporter.endpoint import ApiPath
 from exporter.errors import Reason
 from exporter.model import Spending, Usage
-from exporter.site.api import document
+from exporter.site.api import changes_document, document
 from exporter.site.choose import Query, choose
+from exporter.site.choose_changes import ChangesQuery
 from exporter.snapshot import Snapshot
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "api.md"
@@ -238,9 +240,11 @@ def test_the_filters_of_the_page_hold_here():
 
 
 def test_every_field_is_documented():
-    documented = set(
-        re.findall(r"^\| `(\w+)`", DOCS.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    )
+    documented = {
+        word
+        for line in re.findall(r"^\| (`.+?) \|", DOCS.read_text(encoding="utf-8"), re.MULTILINE)
+        for word in re.findall(r"`(\w+)`", line)
+    }
     usage = Usage(spending=Spending(read_at=NOW, models=(("m", 1, 2),)))
     answer = answered(Snapshot.of([a_read_state(an_api_key(), balance=a_balance(), usage=usage)]))
     (account,) = answer["accounts"]
@@ -253,4 +257,65 @@ def test_every_field_is_documented():
         *spending,
         *spending["models"][0],
         *answer["keys"][0],
+        *changed(Snapshot.of([MAIN]))[0],
+        *Change,
     } <= documented
+
+
+def a_changed_state(name, *changes):
+    """Build an account with *changes*, oldest first: time, ID of the key, what changed."""
+    found = [
+        KeyChange(time=time, key_id=key_id, key_name="bot", change=change, before="a", after="b")
+        for time, key_id, change in changes
+    ]
+    return a_state(name=name, changes=NO_CHANGES.plus(found))
+
+
+MAIN = a_changed_state(
+    "main", (NOW + 1, 7, Change.RENAMED), (NOW + 1, 8, Change.DELETED), (NOW + 5, 7, Change.ENABLED)
+)
+OTHER = a_changed_state("other", (NOW + 3, 7, Change.CREATED))
+
+
+def changed(snapshot, *pairs):
+    return json.loads(changes_document(snapshot, ChangesQuery.read(pairs)))["changes"]
+
+
+def test_changes_are_reported_whole():
+    assert changed(Snapshot.of([OTHER])) == [
+        {
+            "time": NOW + 3,
+            "account": "other",
+            "key_id": 7,
+            "key_name": "bot",
+            "change": "created",
+            "before": "a",
+            "after": "b",
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "times"),
+    [
+        ([], [5, 3, 1, 1]),
+        ([("account", "main")], [5, 1, 1]),
+        ([("account", "elsewhere")], []),
+        ([("key_id", "7")], [5, 3, 1]),
+        ([("key_id", "7"), ("account", "main"), ("limit", "1")], [5]),
+        ([("limit", "2")], [5, 3]),
+        ([("limit", "0")], [5, 3, 1, 1]),
+        ([("limit", "-1"), ("key_id", "x"), ("nonsense", "1")], [5, 3, 1, 1]),
+    ],
+)
+def test_the_changes_of_all_accounts_are_filtered_and_the_newest_come_first(pairs, times):
+    found = changed(Snapshot.of([MAIN, OTHER]), *pairs)
+
+    assert [change["time"] - NOW for change in found] == times
+
+
+def test_no_more_than_a_thousand_changes_are_reported():
+    many = [(NOW + number, 1, Change.RENAMED) for number in range(700)]
+    snapshot = Snapshot.of([a_changed_state("one", *many), a_changed_state("two", *many)])
+
+    assert len(changed(snapshot)) == len(changed(snapshot, ("limit", "5000"))) == 1_000

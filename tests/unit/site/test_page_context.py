@@ -17,12 +17,14 @@ from domain import (
     withdrawn,
 )
 
+from exporter.changes import Change, KeyChange
 from exporter.endpoint import ApiPath
 from exporter.errors import Reason
 from exporter.model import GatewayStatus
 from exporter.site.choose import Entry, Query, choose
 from exporter.site.page_context import (
     badge,
+    change_words,
     context,
     notes,
     refresh_seconds,
@@ -264,3 +266,29 @@ WITHDRAWN = withdrawn(
 )
 def test_an_empty_page_says_why(states, asked, words):
     assert why_nothing(Snapshot.of(states), Query(**asked)) == words
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"change": Change.CREATED}, "created"),
+        (
+            {
+                "change": Change.EXPIRY_REMOVED,
+                "before": "2025-06-15 15:06:40 UTC",
+                "after": "never",
+            },
+            "expiry removed: 2025-06-15 15:06:40 UTC \N{RIGHTWARDS ARROW} never",
+        ),
+        (
+            {"change": Change.GROUP_CHANGED, "before": "", "after": "vip"},
+            "group changed: (none) \N{RIGHTWARDS ARROW} vip",
+        ),
+        (
+            {"change": Change.IP_ALLOWLIST_SET, "before": "none", "after": "2 entries"},
+            "IP allowlist set: none \N{RIGHTWARDS ARROW} 2 entries",
+        ),
+    ],
+)
+def test_a_change_says_what_was_and_what_is(change, words):
+    assert change_words(KeyChange(time=NOW, key_id=1, key_name="bot", **change)) == words

@@ -160,6 +160,7 @@ def test_head_says_what_get_would_and_nothing_else_is_allowed(path):
         "/%2e%2e/etc/passwd",
         "/metrics%00",
         "/api/v1/keys",
+        "/api/v1/changes",
     ],
 )
 def test_what_is_not_there_is_404(path):
@@ -240,6 +241,7 @@ EXPENSIVE = {
     "plain": ("/metrics", {"accept-encoding": "identity"}),
     "page": ("/", {}),
     "json": ("/api/v1/keys", {}),
+    "changes": ("/api/v1/changes", {}),
 }
 
 

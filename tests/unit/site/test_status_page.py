@@ -23,10 +23,11 @@ from domain import (
 )
 from starlette.applications import Starlette
 
+from exporter.changes import NO_CHANGES, Change, KeyChange
 from exporter.endpoint import ApiPath, Unknown
 from exporter.errors import Reason
 from exporter.model import Spending, Usage
-from exporter.site.api_endpoint import KeysApi
+from exporter.site.api_endpoint import JsonApi
 from exporter.site.concurrency import ConcurrencyLimiter
 from exporter.site.status_page import StatusPage, static_files
 from exporter.snapshot import Snapshot
@@ -48,7 +49,7 @@ def routes(*, in_file):
         limiter=limiter,
         in_file=in_file,
     )
-    api = KeysApi(read_snapshot=lambda: SHOWN[-1], clock=lambda: NOW, limiter=limiter)
+    api = JsonApi(read_snapshot=lambda: SHOWN[-1], clock=lambda: NOW, limiter=limiter)
     return [*page.routes(), *api.routes()]
 
 
@@ -368,6 +369,7 @@ def test_the_page_loads_nothing_from_elsewhere_and_its_links_stand_below_any_pat
     assert {link for link in links if link and not link.startswith("./-/static/")} == {
         "./",
         "./metrics",
+        "./api/v1/changes",
         "./api/v1/keys",
     }
     assert "style=" not in text
@@ -444,3 +446,69 @@ def test_a_json_response_holds_ten_thousand_keys_at_most_and_the_rest_is_on_furt
     answer = request(f"/api/v1/keys{path}", with_keys(10_005)).json()
 
     assert (len(answer["keys"]), answer["matched"]) == (keys, 10_005)
+
+
+# 2025-06-15 15:06:40 UTC is NOW: the day began 15 hours before.
+DAY_BEGAN = NOW - (15 * 3600 + 6 * 60 + 40)
+
+
+def a_changed_state(*times, name="main", key_name="bot"):
+    changes = [
+        KeyChange(
+            time=time, key_id=7, key_name=key_name, change=Change.RENAMED, before="a", after="b"
+        )
+        for time in times
+    ]
+    state = a_read_state(an_api_key(id=7), an_api_key(id=8), name=name)
+    return replace(state, changes=NO_CHANGES.plus(changes))
+
+
+def changes_of(response):
+    section = response.text.split('<section id="changes"')[1].split("</section>")[0]
+    return section.count("<li>"), "hidden" in section.split(">")[0], section
+
+
+def test_what_was_changed_since_midnight_is_on_the_overview():
+    response = request("/", a_changed_state(DAY_BEGAN - 1, DAY_BEGAN, NOW - 60))
+    count, is_hidden, section = changes_of(response)
+
+    assert (count, is_hidden) == (2, False)
+    assert "2 changes" in section
+    assert "renamed: a \N{RIGHTWARDS ARROW} b" in section
+    assert 'href="?account=main&amp;id=7"' in section
+
+
+def test_of_many_changes_the_last_ten_are_shown_and_all_are_counted():
+    count, _, section = changes_of(request("/", a_changed_state(*range(NOW - 30, NOW))))
+
+    assert count == 10
+    assert "30 changes" in section
+
+
+@pytest.mark.parametrize(
+    ("path", "states"),
+    [
+        ("/", [a_changed_state(DAY_BEGAN - 1)]),
+        ("/", [a_changed_state()]),
+        ("/?id=7", [a_changed_state(NOW)]),
+        ("/?account=other", [a_changed_state(NOW), a_changed_state(name="other")]),
+    ],
+    ids=["yesterday", "nothing", "the page of a key", "another account"],
+)
+def test_without_changes_today_nothing_is_said(path, states):
+    count, is_hidden, _ = changes_of(request(path, *states))
+
+    assert (count, is_hidden) == (0, True)
+
+
+def test_the_page_of_a_key_has_its_own_changes():
+    state = a_changed_state(NOW - 9 * 86_400, NOW - 60)
+
+    assert request("/?account=main&id=7", state).text.count("renamed: a") == 2
+    assert request("/?account=main&id=8", state).text.count("renamed: a") == 0
+
+
+def test_the_name_of_a_changed_key_stays_text():
+    assert (
+        "<script>alert" not in request("/", a_changed_state(NOW, key_name="<script>alert(1)")).text
+    )
