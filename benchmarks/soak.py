@@ -10,6 +10,7 @@ bounded in time, ends what it started.
 
 import argparse
 import asyncio
+import logging
 import random
 import sys
 import time
@@ -19,6 +20,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 import stamina
+import structlog
 from builders import CANARY_TOKEN, a_wire_key
 from gateway import (
     Gateway,
@@ -150,12 +152,17 @@ def verdict(samples: list[Sample], outcomes: dict[str, int], requests: int) -> b
         "threads": rise("threads"),
     }
     print(f"refreshes by outcome: {outcomes}; {requests} requests")
+    print(
+        f"at the end: {samples[-1].rss_mb:.1f} MB, at most {max(s.rss_mb for s in samples):.1f} MB"
+    )
     print(f"growth between the second and the last fifth: {grown}")
     return grown["rss_mb"] < 5 and grown["descriptors"] <= 3 and grown["threads"] <= 1
 
 
 async def from_inside(refreshes: int) -> bool:
     """Run refreshes in this process; return whether no task was left behind."""
+    # Faults are the point: their log lines would hide the figures.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     with stamina.set_testing(True, attempts=3), Gateway() as gateway:
         trouble = Trouble(gateway)
         gateway.faults, gateway.before_page = trouble.fault, trouble.move

@@ -8,13 +8,13 @@ import asyncio
 import functools
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import urlsplit
 
 import structlog
 
 from exporter import descriptors
-from exporter.cometapi.client import CometClient
+from exporter.cometapi.client import PAGE_SIZE, CometClient
 from exporter.cometapi.rate_limit import RateLimit
 from exporter.exposition.scrape import Exposition
 from exporter.exposition.telemetry import Telemetry, process_collectors
@@ -117,9 +117,11 @@ class Watch:
         for name in opened:
             self.telemetry.prepare(name)
         self.settings = settings
-        self._hosts.allow(settings)
         known = {**self.refreshers, **opened}
         self.refreshers = {account.name: known[account.name] for account in settings.accounts}
+        self._hosts.allow(
+            settings, {name: len(each.state.keys) for name, each in self.refreshers.items()}
+        )
         self._share_connections()
         for refresher in opened.values():
             await refresher.access.store.show()
@@ -209,20 +211,24 @@ class Hosts:
             )
         return self._limits[host]
 
-    def allow(self, settings: Settings) -> None:
-        """Limit the requests to each host as *settings* say, and warn where its accounts need more."""
+    def allow(self, settings: Settings, keys: Mapping[str, int]) -> None:
+        """Limit the requests to each host as *settings* say, and warn where its accounts need more.
+
+        *keys* are the numbers of keys of the accounts that were read already.
+        """
         allowed = settings.max_requests_per_minute
         needed: dict[str, float] = defaultdict(float)
         for account in settings.accounts:
-            needed[host_of(account)] += REQUESTS_A_REFRESH * 60 / account.interval
-        for host, requests in needed.items():
+            requests = REQUESTS_A_REFRESH + keys.get(account.name, 0) // PAGE_SIZE
+            needed[host_of(account)] += requests * 60 / account.interval
+        for host, per_minute in needed.items():
             self._limits[host].allow(allowed)
-            if requests > allowed:
+            if per_minute > allowed:
                 log.warning(
                     "refreshes will take longer than their interval: "
-                    "too many accounts for the rate limit",
+                    "too many accounts or keys for the rate limit",
                     host=host,
-                    requests_per_minute_needed=round(requests, 1),
+                    requests_per_minute_needed=round(per_minute, 1),
                     requests_per_minute_allowed=allowed,
                 )
 

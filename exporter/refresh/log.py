@@ -11,11 +11,12 @@ from typing import Any
 import structlog
 
 from exporter.account_notes import assumed_note
+from exporter.bounds import MOST_GROUPS, OTHER_GROUPS
 from exporter.changes import ChangeHistory
 from exporter.endpoint import ApiPath, EndpointState, Failure, Unknown, failure_of
 from exporter.errors import SUCCESS, ApiError, Reason
 from exporter.formatting import one_line
-from exporter.model import Listing, Unread
+from exporter.model import LONGEST_LABEL_BYTES, Listing, Unread
 from exporter.snapshot import AccountState
 
 # Who looks at the log of a day sees that trouble lasts, and the log does not grow by it.
@@ -25,6 +26,12 @@ MOST_UNREAD = 20
 
 # A script that changes every key of a team is told in full, a whole account is not.
 MOST_CHANGES = 100
+SLOW_ADVICE = (
+    "raise --collect.max-requests-per-minute, lengthen --collect.interval, "
+    "or give keys to an exporter of their own"
+)
+# Of the interval. Refreshes that take almost as long are not reported again and again.
+QUICK_AGAIN = 0.9
 
 log = structlog.get_logger()
 
@@ -45,6 +52,9 @@ class LogMemory:
     failing: dict[ApiPath, Reason] = field(default_factory=dict)
     assumed_units: str = ""
     last_failure: float = float("-inf")
+    is_slow: bool = False
+    are_labels_cut: bool = False
+    are_groups_joined: bool = False
 
 
 class RefreshLog:
@@ -68,6 +78,42 @@ class RefreshLog:
         else:
             self._log.debug("refresh succeeded", **facts)
         self._changes(before.changes, after.changes)
+        self._duration(after, seconds)
+        self._bounds(after)
+
+    def _duration(self, state: AccountState, seconds: float) -> None:
+        """Log that refreshes no longer fit into their interval, and that they do again."""
+        facts = {
+            "seconds": round(seconds, 1),
+            "interval": state.interval_seconds,
+            "keys": len(state.keys),
+        }
+        if not self.memory.is_slow and seconds > state.interval_seconds:
+            self.memory.is_slow = True
+            self._log.warning(
+                "refreshes take longer than their interval", **facts, advice=SLOW_ADVICE
+            )
+        elif self.memory.is_slow and seconds < QUICK_AGAIN * state.interval_seconds:
+            self.memory.is_slow = False
+            self._log.info("refreshes fit into their interval again", **facts)
+
+    def _bounds(self, state: AccountState) -> None:
+        """Log once that labels are cut, and that groups are counted together."""
+        longest = state.longest_label
+        if longest < LONGEST_LABEL_BYTES and not self.memory.are_labels_cut:
+            self._log.warning(
+                "names and groups of the keys are too long together: their labels are cut",
+                bytes=longest,
+            )
+        self.memory.are_labels_cut = longest < LONGEST_LABEL_BYTES
+        has_too_many = len(state.key_groups) == MOST_GROUPS and OTHER_GROUPS in state.key_groups
+        if has_too_many and not self.memory.are_groups_joined:
+            self._log.warning(
+                "too many groups: further ones are counted together",
+                most=MOST_GROUPS,
+                group=OTHER_GROUPS,
+            )
+        self.memory.are_groups_joined = has_too_many
 
     def _changes(self, before: ChangeHistory, after: ChangeHistory) -> None:
         """Log what people changed about keys, the first changes one by one."""

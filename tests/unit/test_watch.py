@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from builders import CANARY_TOKEN
-from domain import FakeRuntime, a_balance, a_moment
+from domain import FakeRuntime, a_balance, a_moment, a_read_state, an_api_key
 from structlog.testing import capture_logs
 
 from exporter.endpoint import ApiPath
@@ -52,8 +52,23 @@ def test_accounts_that_do_not_fit_the_rate_limit_are_told_with_the_arithmetic(
 
     names = ("host", "requests_per_minute_needed", "requests_per_minute_allowed")
     assert [
-        tuple(e[name] for name in names) for e in logs if "too many accounts" in e["event"]
+        tuple(e[name] for name in names) for e in logs if "too many accounts or keys" in e["event"]
     ] == told
+
+
+def test_a_reload_counts_the_keys_that_were_read():
+    async def play():
+        async with a_watch(settings_of("a", per_minute=12)) as watch:
+            store = watch.refreshers["a"].access.store
+            store.state = a_read_state(*(an_api_key(id=n) for n in range(1000)), name="a")
+            await watch.apply(settings_of("a", per_minute=11))
+
+    with capture_logs() as logs:
+        asyncio.run(play())
+
+    assert [
+        entry["requests_per_minute_needed"] for entry in logs if entry["log_level"] == "warning"
+    ] == [12.0]
 
 
 def test_a_reload_changes_the_rate_limit_of_accounts_that_go_on():

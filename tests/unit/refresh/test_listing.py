@@ -438,3 +438,40 @@ def test_a_change_that_cannot_be_published_is_reported_by_the_next_refresh():
 
     assert (len(changes_in(first)), len(changes_in(second))) == (0, 1)
     assert played.state.changes.counts["created"] == 1
+
+
+def slow_refreshes(*seconds):
+    """Play refreshes that take so many *seconds*; return the log above debug."""
+    played = stage(a_listing(*keys(2, 1)))
+    durations = iter(seconds)
+    played.client.on_list = lambda: played.runtime.pass_by(next(durations))
+    _, logs = played.refreshes(len(seconds))
+    return [entry for entry in logs if entry["log_level"] != "debug"]
+
+
+def test_refreshes_that_take_longer_than_their_interval_are_logged_once_with_what_to_do():
+    _, warning, recovery, again = slow_refreshes(1, 61, 70, 58, 50, 61)
+
+    assert (warning["log_level"], warning["event"]) == (
+        "warning",
+        "refreshes take longer than their interval",
+    )
+    assert (warning["seconds"], warning["interval"], warning["keys"]) == (61, 60, 2)
+    assert "--collect.max-requests-per-minute" in warning["advice"]
+    assert (recovery["log_level"], recovery["seconds"]) == ("info", 50)
+    assert again["event"] == warning["event"]
+
+
+def test_labels_that_are_cut_and_groups_that_are_joined_are_logged_once():
+    crowd = [an_api_key(id=n, name="x" * 200, group=f"g{n}") for n in range(1001)]
+    _, logs = stage(a_listing(*crowd)).refreshes(3)
+
+    told = [
+        (entry["event"], entry.get("bytes"), entry.get("most"))
+        for entry in logs
+        if entry["log_level"] == "warning"
+    ]
+    assert told == [
+        ("names and groups of the keys are too long together: their labels are cut", 48, None),
+        ("too many groups: further ones are counted together", None, 1000),
+    ]
