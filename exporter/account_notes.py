@@ -13,6 +13,8 @@ from exporter.snapshot import AccountState
 
 # Clocks that NTP keeps differ by less than a second; a minute is noticeable in expiries.
 LARGEST_SKEW_SECONDS = 60
+# A cache of less delays data by no more than a refresh does at the default interval.
+OLDEST_CACHED_SECONDS = 60
 # Their advice is about the token and the URL.
 REASONS_OF_SETTINGS = (Reason.UNAUTHORIZED, Reason.REJECTED, Reason.INVALID_RESPONSE)
 
@@ -122,6 +124,16 @@ def subscriptions_text(state: AccountState, money: Callable[[float], str]) -> st
         return "no limit"
     left = found.remaining_quota
     return "unknown" if left is None else f"{money(state.usd(left))} left"
+
+
+def cached_note(state: AccountState) -> str:
+    """Say how old the data of a cache is; "" if it is not old."""
+    if state.cached_seconds <= OLDEST_CACHED_SECONDS:
+        return ""
+    return (
+        f"a cache in front of the gateway returned keys that are {duration(state.cached_seconds)} "
+        "old, although the exporter asks for fresh data"
+    )
 
 
 def skew_note(state: AccountState) -> str:

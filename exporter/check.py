@@ -12,6 +12,7 @@ import click
 from exporter.account_notes import (
     assumed_note,
     balance_text,
+    cached_note,
     endpoint_advice,
     endpoint_note,
     little_left_note,
@@ -132,6 +133,8 @@ def _remarks(state: AccountState, now: float, *, in_file: bool) -> Iterator[Rema
         yield from _remarks_on_keys(state, now)
         yield from _remarks_on_endpoints(state, in_file=in_file)
         yield from _remarks_on_settings(state, in_file=in_file)
+    if found := cached_note(state):
+        yield "yellow", found, "have the cache pass on requests to paths below /api/"
     if found := skew_note(state):
         yield "yellow", found, "set this machine's clock (NTP); expiry is judged by it"
 
@@ -158,7 +161,7 @@ def _remarks_on_account(state: AccountState) -> Iterator[Remark]:
     if state.is_exhausted:
         yield (
             "red",
-            "the account cannot pay for any request, whatever its keys have left",
+            "account empty: it cannot pay for any request, whatever its keys have left",
             "top up the account",
         )
     if found := little_left_note(state):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
-from exporter.errors import ApiError, Unauthorized
+from exporter.errors import ApiError, Blocked, Unauthorized
 from exporter.files import read_file
 
 _LARGEST_TOKEN_FILE = 64 * 1024
@@ -164,17 +164,17 @@ class HeadersFile:
     def read(self) -> Mapping[str, Secret]:
         """Return the values by the names of the headers, in lower case.
 
-        Raises Unauthorized where they cannot be used; the text names the line and quotes nothing.
+        Raises Blocked where they cannot be used; the text names the line and quotes nothing.
         """
         try:
             text = read_file(self.path, _LARGEST_TOKEN_FILE + 1).decode("utf-8-sig")
         except OSError as error:
-            failure = ApiError if error.errno in _OWN_SHORTAGES else Unauthorized
+            failure = ApiError if error.errno in _OWN_SHORTAGES else Blocked
             raise failure(f"cannot read {self.origin}: {error.strerror}") from None
         except UnicodeDecodeError:
-            raise Unauthorized(f"{self.origin} is not UTF-8 text") from None
+            raise Blocked(f"{self.origin} is not UTF-8 text") from None
         if len(text) > _LARGEST_TOKEN_FILE:
-            raise Unauthorized(f"{self.origin} is larger than 64 KiB")
+            raise Blocked(f"{self.origin} is larger than 64 KiB")
         return self._parsed(text)
 
     def _parsed(self, text: str) -> Mapping[str, Secret]:
@@ -189,7 +189,7 @@ class HeadersFile:
             if name in headers and not problem:
                 problem = "names a header that stands in an earlier line: keep one of the two"
             if problem:
-                raise Unauthorized(f"{self.origin}: line {number} {problem}")
+                raise Blocked(f"{self.origin}: line {number} {problem}")
             headers[name] = Secret(value.strip())
         return headers
 

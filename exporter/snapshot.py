@@ -163,7 +163,8 @@ class AccountState:
     they are matched once a listing, because 200 thresholds and 50,000 keys are ten million pairs.
     *monthly_budget_usd* is the account's own, None where there is none.
     With *counts_only* no series per key is exposed. *clock_skew* is how many seconds this machine's
-    clock is ahead of the gateway's. *first_refresh_ended* tells whether a refresh has ended, well
+    clock is ahead of the gateway's, *cached_seconds* how long a cache had kept the last page of
+    keys. *first_refresh_ended* tells whether a refresh has ended, well
     or badly. *next_refresh_at* is a unix time. *is_exhausted* tells whether the account can pay for
     nothing more, whatever its keys have left. *spent* says how the account has spent since it is
     watched, *dryness* whether it has run dry, as far as that can be inferred. *changes*
@@ -181,6 +182,7 @@ class AccountState:
     counts_only: bool = False
     endpoints: Endpoints = Endpoints()
     clock_skew: float | None = None
+    cached_seconds: float = 0.0
     first_refresh_ended: bool = False
     next_refresh_at: float | None = None
     changes: ChangeHistory = NO_CHANGES

@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 import stamina
 import stamina.instrumentation
 
-from exporter.cometapi.answer import Answer, clock_skew
+from exporter.cometapi.answer import Answer, age, clock_skew
 from exporter.cometapi.connections import RAW, Connections
 from exporter.cometapi.facts import (
     parse_balance,
@@ -66,12 +66,13 @@ class Dialect:
     *first_page* is the number of the first page of keys, 0 for older gateways. *is_moving* tells
     whether the last listing changed while it was read. *clock_skew* is how many seconds this
     machine's clock was ahead of the gateway's at the last response, None before any and where it
-    had no date. *unread_rows* counts the rows of usage that the last response left unread, by path.
+    had no date. *cached_seconds* is how long a cache had kept the last page of keys. *unread_rows* counts the rows of usage that the last response left unread, by path.
     """
 
     first_page: int = 1
     is_moving: bool = False
     clock_skew: float | None = None
+    cached_seconds: float = 0.0
     unread_rows: dict[ApiPath, int] = field(default_factory=dict)
 
 
@@ -240,6 +241,8 @@ class CometClient:
     ) -> Content_co:
         answer = await self._send(token, endpoint.path, params)
         self.dialect.clock_skew = clock_skew(answer)
+        if endpoint.path is ApiPath.KEYS:
+            self.dialect.cached_seconds = age(answer)
         return await decode(partial(endpoint.parse, answer))  # apart from the event loop
 
     async def _send(self, token: Secret, path: str, params: Mapping[str, str]) -> Answer:

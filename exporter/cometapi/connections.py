@@ -221,7 +221,7 @@ class Connections:
     async def _request_headers(self, token: Secret) -> dict[str, str]:
         """Return the headers of one request; the user's own replace those of the same name.
 
-        Raises Unauthorized where they cannot be read, TimedOut where not in time.
+        Raises Blocked where they cannot be read, TimedOut where not in time.
         """
         authorization = token.reveal()
         if self._auth_scheme == BEARER:

@@ -14,6 +14,8 @@ from exporter.cometapi.answer import UNDECODABLE
 
 # The longest whole number of 64 bits has 20 characters; fractions of zeros make it longer.
 LONGEST_NUMBER = 60
+# Nearly all whole numbers are so short and written as they are, which is read ten times as fast.
+LONGEST_DIGITS = 18
 # A million digits are no exponent that a quota has.
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?")
 _SMALLEST = Decimal(-(2**63))
@@ -30,6 +32,9 @@ _decode_texts = msgspec.json.Decoder(list[str]).decode
 
 def whole_number(raw: msgspec.Raw) -> int | None:
     """Return the whole number of at most 64 bits that *raw* JSON is; None where it is none."""
+    digits = bytes(memoryview(raw)[:LONGEST_DIGITS])
+    if digits.isdigit() and len(digits) < LONGEST_DIGITS:
+        return int(digits)
     number = _decimal(raw)
     if number is None or not _SMALLEST <= number <= _LARGEST:
         return None

@@ -78,6 +78,11 @@ class KeyLister:
         """How many seconds this machine's clock is ahead of the gateway's."""
         return self._client.dialect.clock_skew
 
+    @property
+    def cached_seconds(self) -> float:
+        """How long a cache had kept the last page of keys."""
+        return self._client.dialect.cached_seconds
+
     async def _loses_too_many(self, listing: Listing) -> bool:
         state = self._access.store.state
         return await decode(lambda: state.loses_too_many(listing))
@@ -170,9 +175,15 @@ class ListingLoop:
         """Return *change* together with what each refresh tells, however it ends."""
         next_refresh_at = self._access.runtime.clock() + delay
         clock_skew = self._lister.clock_skew
+        cached_seconds = self._lister.cached_seconds
 
         def scheduled(state: AccountState) -> AccountState:
-            return replace(change(state), next_refresh_at=next_refresh_at, clock_skew=clock_skew)
+            return replace(
+                change(state),
+                next_refresh_at=next_refresh_at,
+                clock_skew=clock_skew,
+                cached_seconds=cached_seconds,
+            )
 
         return scheduled
 

@@ -13,6 +13,7 @@ from typing import Any
 from exporter.account_notes import (
     assumed_note,
     balance_text,
+    cached_note,
     dry_note,
     endpoint_note,
     skew_note,
@@ -272,6 +273,7 @@ def notes(state: AccountState) -> list[str]:
         unreadable_note(state),
         assumed_note(state),
         units_note(state),
+        cached_note(state),
         skew_note(state),
     ]
     return [note for note in found if note]

@@ -132,7 +132,7 @@ def test_an_account_that_cannot_pay_is_not_ok_and_leaves_no_key_usable():
 
     assert cells(state, "balance", "usable", "result") == ("0.00 USD", "0", "empty")
     assert remarks(state) == [
-        "main: the account cannot pay for any request, whatever its keys have left",
+        "main: account empty: it cannot pay for any request, whatever its keys have left",
         "  what to do: top up the account",
         "",
         (
@@ -394,6 +394,27 @@ def test_a_clock_that_is_off_by_more_than_a_minute_is_reported_with_its_side(ske
         f"main: this machine's clock is 61 seconds {side} the gateway's",
         "  what to do: set this machine's clock (NTP); expiry is judged by it",
     ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (60.0, []),
+        (
+            7_200.0,
+            [
+                (
+                    "main: a cache in front of the gateway returned keys that are 2 hours old, "
+                    "although the exporter asks"
+                ),
+                "    for fresh data",
+                "  what to do: have the cache pass on requests to paths below /api/",
+            ],
+        ),
+    ],
+)
+def test_what_a_cache_kept_for_more_than_a_minute_is_told(seconds, said):
+    assert remarks(replace(a_read_state(), cached_seconds=seconds)) == said
 
 
 @pytest.mark.parametrize("skew", [60.0, -60.0, None])

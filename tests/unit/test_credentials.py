@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.credentials import HeadersFile, LiteralToken, Secret, TokenFile, checked_token
-from exporter.errors import ApiError, Reason, Unauthorized
+from exporter.errors import ApiError, Blocked, Reason, Unauthorized
 
 WAYS_OF_LOOKING = {
     "repr": repr,
@@ -222,7 +222,7 @@ REFUSED = (
     ],
 )
 def test_a_line_that_cannot_be_sent_is_named_by_its_number_and_not_quoted(tmp_path, text, problem):
-    with pytest.raises(Unauthorized) as caught:
+    with pytest.raises(Blocked) as caught:
         headers_in(tmp_path, text)
 
     assert str(caught.value) == f"the file of headers {tmp_path}/headers: {problem}"
@@ -236,14 +236,14 @@ def test_a_line_that_cannot_be_sent_is_named_by_its_number_and_not_quoted(tmp_pa
     ],
 )
 def test_a_file_of_headers_that_cannot_be_used_is_named_and_not_quoted(tmp_path, content, problem):
-    with pytest.raises(Unauthorized) as caught:
+    with pytest.raises(Blocked) as caught:
         headers_in(tmp_path, content)
 
     assert str(caught.value) == f"the file of headers {tmp_path}/headers {problem}"
 
 
 def test_a_file_of_headers_that_is_missing_is_named(tmp_path):
-    with pytest.raises(Unauthorized, match=r"cannot read the file of headers .*: No such file"):
+    with pytest.raises(Blocked, match=r"cannot read the file of headers .*: No such file"):
         HeadersFile(tmp_path / "nowhere").read()
 
 
@@ -251,7 +251,7 @@ def test_a_file_of_headers_that_is_missing_is_named(tmp_path):
 def test_any_header_that_is_read_is_fit_to_be_sent(text):
     try:
         headers = HeadersFile(Path("x"))._parsed(text)
-    except Unauthorized:
+    except Blocked:
         return
     for name, value in headers.items():
         assert re.fullmatch(r"[\x21-\x7e]+", name)

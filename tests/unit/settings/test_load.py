@@ -9,7 +9,7 @@ from builders import CANARY_TOKEN
 from exporter import parsers
 from exporter.cli import command
 from exporter.cometapi.trust import SystemStore
-from exporter.credentials import LiteralToken, Secret, TokenFile
+from exporter.credentials import HeadersFile, LiteralToken, Secret, TokenFile
 from exporter.errors import SettingsError
 from exporter.server.listen import ListenAddress
 from exporter.settings.load import Account, Settings, load_settings
@@ -425,6 +425,27 @@ accounts:
 
         assert (own.ca_file, by_flag.ca_file) == (tmp_path / "etc/own.pem", Path("flag.pem"))
         assert by_flag.token == TokenFile(tmp_path / "elsewhere")
+
+    def test_headers_and_the_scheme_before_the_token_are_each_account_s_own(self, write, tmp_path):
+        flag = write(
+            "accounts: [{name: a, access_token_file: token, headers_file: own, auth_scheme: bearer}, "
+            "{name: b, access_token_file: token}]"
+        )
+        (tmp_path / "etc/own").write_text("X-Team: web\n")
+
+        own, other = load(flag).accounts
+
+        assert (own.headers_file, own.auth_scheme) == (HeadersFile(tmp_path / "etc/own"), "bearer")
+        assert (other.headers_file, other.auth_scheme) == (None, "raw")
+
+    def test_a_wrong_line_of_a_file_of_headers_is_known_at_the_start(self, write, tmp_path):
+        flag = write("accounts: [{name: a, access_token_file: token, headers_file: own}]")
+        (tmp_path / "etc/own").write_text("Host: CANARY\n")
+
+        (problem,) = problems(flag)
+
+        assert "headers_file" in problem
+        assert problem.endswith("line 1 sets host, which the exporter sets itself: remove the line")
 
     def test_the_nearest_word_wins(self, write):
         """The account's own, then flag or variable, then the file's for all, then the default."""
