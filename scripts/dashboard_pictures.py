@@ -19,7 +19,8 @@ from dashboards.serving import prometheus_with_history  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
 LAST_HOURS = Moment(end=END, seconds=3 * 3600)
-DEMO = {"job": ".*", "account": "demo", "group": ".*", "window": "1h", "money": "1"}
+HOME = {"job": ".*", "cluster": "home", "namespace": ".*"}
+DEMO = HOME | {"account": "demo", "group": ".*", "window": "1h", "money": "1"}
 # Each with the height that tells the story: the first two rows of the one, all of the other.
 BOARDS = {
     "overview": (OVERVIEW, DEMO | {"key": ".*"}, 1640),

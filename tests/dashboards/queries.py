@@ -14,7 +14,8 @@ from typing import Any
 import httpx
 
 Json = dict[str, Any]
-_VARIABLE = re.compile(r"\$(?:\{(\w+)(?::\w+)?\}|(\w+))")
+# Grafana leaves "$1", a group of label_replace(), alone.
+_VARIABLE = re.compile(r"\$(?:\{(\w+)(?::\w+)?\}|([a-zA-Z_]\w*))")
 _LABEL_VALUES = re.compile(r"label_values\((?P<series>.+), (?P<label>\w+)\)")
 _QUERY_RESULT = re.compile(r"query_result\((?P<expr>.+)\)")
 
@@ -166,7 +167,7 @@ class Prometheus:
 
     def _result(self, path: str, form: dict[str, str]) -> list[Json]:
         answer = self._http.post(path, data=form)
-        assert answer.status_code == httpx.codes.OK, f"{form['query']}\n{answer.text}"
+        assert answer.status_code == httpx.codes.OK, f"{answer.text}\n{form['query']}"
         series: list[Json] = answer.json()["data"]["result"]
         return series
 

@@ -3,7 +3,7 @@
 Pure and deterministic. Written from the metrics' promises, without the exporter's code.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from dashboards.demo_keys import PastDemoKey
 from dashboards.sample_keys import CROWD, DAY, END, HOUR, MAIN, MINUTE, SOLO, SampleKey
@@ -20,11 +20,13 @@ UNUSABLE = (
     "expired",
     "exhausted",
     "unknown_status",
+    "account_disabled",
     "account_exhausted",
     "group_unavailable",
 )
 _BUCKETS = (0.5, 1.0, 2.5, 10.0)
-UNITS_PER_USD = {"main": 500_000, "solo": 1_000_000, "crowd": 500_000, "demo": 500_000}
+# Of the other accounts 500,000.
+UNITS_PER_USD = {"solo": 1_000_000}
 # Models by their share of what an account spends, tokens a unit and units a request.
 MODELS = {
     "gpt-5": (0.6, 0.4, 900),
@@ -32,14 +34,26 @@ MODELS = {
     "small-model": (0.1, 20.0, 60),
 }
 
+FAILING_PATH = "/api/data/self"
+PATHS = (
+    "/api/token/",
+    "/api/user/self",
+    "/api/status",
+    "/api/user/self/groups",
+    "/api/subscription/self",
+    FAILING_PATH,
+)
+
 PastKey = SampleKey | PastDemoKey
 Sample = tuple[str, dict[str, str], float]
 
 
-def open_metrics(*more: tuple[str, tuple[PastKey, ...], int]) -> Iterator[str]:
+def open_metrics(
+    *more: tuple[str, tuple[PastKey, ...], int], also: Iterable[str] = ()
+) -> Iterator[str]:
     """Give the lines of the whole history: two accounts for eight hours, a crowd and a replica for less.
 
-    *more* are further accounts: name, keys and when their history begins.
+    *more* are further accounts: name, keys and when their history begins. *also* are further lines.
     """
     accounts = (
         ("main", MAIN, END - SPAN),
@@ -49,19 +63,27 @@ def open_metrics(*more: tuple[str, tuple[PastKey, ...], int]) -> Iterator[str]:
     )
     for at in range(END - SPAN, END + 1, STEP):
         shown = [(name, keys) for name, keys, began in accounts if at >= began]
-        samples = list(_scrape(shown, at))
+        samples = list(scrape(shown, at))
         for replica in ("a", "b") if at > END - RECENT else ("a",):
             where = {
                 "job": "cometapi",
+                "cluster": "home",
+                "namespace": "monitoring",
                 "instance": f"{replica}:10144",
                 "pod": f"exporter-{replica}",
             }
-            for name, labels, value in samples:
-                yield f"{name}{_written(labels | where)} {value} {at}\n"
+            for name, labels, value in [*samples, ("up", {}, 1)]:
+                yield line(name, labels | where, value, at)
+    yield from also
     yield "# EOF\n"
 
 
-def _scrape(accounts: list[tuple[str, tuple[PastKey, ...]]], at: int) -> Iterator[Sample]:
+def line(name: str, labels: dict[str, str], value: float, at: int) -> str:
+    """Write one sample."""
+    return f"{name}{_written(labels)} {value} {at}\n"
+
+
+def scrape(accounts: list[tuple[str, tuple[PastKey, ...]]], at: int) -> Iterator[Sample]:
     """Give what one exporter shows at one moment."""
     yield from _process(len(accounts), at)
     for account, keys in accounts:
@@ -83,7 +105,7 @@ def _money(account: str, keys: tuple[PastKey, ...], at: int) -> Iterator[Sample]
     yield "cometapi_account_subscription_reset_timestamp_seconds", labels, END + 6 * HOUR
     yield "cometapi_account_used_quota", labels, 10_000_000_000 + used
     yield "cometapi_account_requests_total", labels, 3_000_000 + (at - END + SPAN) // 10
-    yield "cometapi_quota_units_per_usd", labels, UNITS_PER_USD[account]
+    yield "cometapi_quota_units_per_usd", labels, UNITS_PER_USD.get(account, 500_000)
     for group in sorted({key.group for key in keys} - {""})[:5]:
         yield "cometapi_group_price_factor", labels | {"group": group}, 1 + len(group) % 3 / 2
     if account == "solo" and at >= RESTARTED:
@@ -168,6 +190,12 @@ def _refreshes(account: str, at: int) -> Iterator[Sample]:
     refreshes = (at - END + SPAN) // STEP + 1
     is_failing = account == "main" and END - 7 * HOUR <= at < END - 7 * HOUR + 10 * MINUTE
     yield "cometapi_up", labels, int(not is_failing)
+    for path in PATHS:
+        yield (
+            "cometapi_exporter_api_up",
+            labels | {"path": path},
+            int(account != "main" or path != FAILING_PATH),
+        )
     yield "cometapi_exporter_last_success_timestamp_seconds", labels, at - 20
     yield "cometapi_exporter_refresh_interval_seconds", labels, 60
     yield "cometapi_exporter_skipped_keys", labels, 0

@@ -11,6 +11,7 @@ import processes
 from dashboards.demo_keys import BEGAN, DEMO
 from dashboards.queries import Prometheus
 from dashboards.sample_history import open_metrics
+from dashboards.states import state_lines
 
 
 @contextlib.contextmanager
@@ -18,7 +19,7 @@ def prometheus_with_history(
     folder: Path, history: Iterable[str] | None = None
 ) -> Iterator[Prometheus]:
     """Run it with its data in *folder*: *history* as lines of OpenMetrics with times, else the sample history."""
-    processes.fill(folder, history or open_metrics(("demo", DEMO, BEGAN)))
+    processes.fill(folder, history or open_metrics(("demo", DEMO, BEGAN), also=state_lines()))
     with (
         processes.Prometheus(folder, {}, "--storage.tsdb.retention.time=100y") as running,
         contextlib.closing(Prometheus(running.url)) as client,

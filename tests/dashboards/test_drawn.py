@@ -80,14 +80,14 @@ def test_no_panel_is_empty_where_there_is_data(see: See, name: str) -> None:
     panels = see(name).panels.values()
 
     assert [
-        panel["title"] for panel in panels if panel["is_empty"] or panel["value"] in {"", "No data"}
+        panel["title"] for panel in panels if panel["is_empty"] or panel["value"] in {"", "Unknown"}
     ] == []
 
 
 @each_case
 def test_a_tile_without_a_value_has_no_alarm_colour(see: See, name: str) -> None:
     drawn = see(name)
-    words = {"No data", "never", "unlimited", "not available"}
+    words = {"never", "unlimited", "Unknown", "not offered"}
     colors = {
         panel["title"]: panel["color"]
         for panel in drawn.panels.values()
@@ -97,10 +97,11 @@ def test_a_tile_without_a_value_has_no_alarm_colour(see: See, name: str) -> None
     assert set(colors.values()) <= {GRAY}, colors
 
 
-def test_in_an_outage_the_first_tile_says_that_the_exporter_is_down(see: See) -> None:
-    first = next(iter(see("overview in an outage").panels.values()))
+def test_in_an_outage_the_first_tiles_say_that_no_exporter_responds(see: See) -> None:
+    panels = see("overview in an outage").panels
 
-    assert (first["title"], first["value"], first["color"]) == ("Exporter", "down", RED)
+    assert (panels["Exporters"]["value"], panels["Exporters"]["color"]) == ("0 of 1", RED)
+    assert (panels["Accounts up"]["value"], panels["Accounts up"]["color"]) == ("0 of 4", RED)
 
 
 def test_in_an_outage_no_tile_is_green_and_no_list_is_all_clear(see: See) -> None:
@@ -112,8 +113,8 @@ def test_in_an_outage_no_tile_is_green_and_no_list_is_all_clear(see: See) -> Non
         for title, panel in panels.items()
         if panel["type"] == "stat" and panel["color"] == GREEN
     ] == []
-    assert {panels[title]["value"] for title in lists} == {
-        "None found. Unknown while Exporter is not up."
+    assert {panels[title]["rows"][0][0]["text"] for title in lists} == {
+        "Unknown (accounts not read: 4)"
     }
 
 
@@ -121,8 +122,9 @@ def test_in_an_outage_nothing_is_known_of_a_key(see: See) -> None:
     panels = see("key in an outage").panels.values()
     tiles = {panel["title"]: panel["value"] for panel in panels if panel["type"] == "stat"}
 
-    assert tiles.pop("Exporter") == "down"
-    assert set(tiles.values()) == {"No data"}, tiles
+    assert tiles.pop("Account") == "no exporter"
+    assert tiles.pop("Data age") == "10.3 mins"
+    assert set(tiles.values()) == {"Unknown"}, tiles
 
 
 def test_a_healthy_unlimited_key_is_called_so(see: See) -> None:
@@ -154,10 +156,11 @@ def test_a_key_that_never_expires_has_an_empty_cell_and_an_unlimited_one_is_call
 @pytest.mark.parametrize(
     ("title", "columns"),
     [
-        ("Keys that stopped working", {"Key", "State", "Left $", "Expires in", "Last used"}),
+        ("Keys that stopped working", {"Key", "State", "Stopped", "Last used", "Left $"}),
         ("Keys to renew", {"Key", "Expires in", "Left $", "Requests"}),
         ("Keys running dry", {"Key", "Lasts", "Left $", "Requests"}),
-        ("Accounts", {"Account", "Spendable $", "Lasts", "Burn/day $", "Request $"}),
+        ("Accounts", {"Account", "State", "Data age", "Spendable $", "Lasts"}),
+        ("Balances", {"Account", "Spendable $", "Lasts", "Burn/day $", "Request $"}),
         ("Models", {"Model", "Spent $", "Requests", "Tokens", "1K tokens $"}),
         ("Next to expire", {"Key", "Expires at", "Expires in", "Left $"}),
         ("All keys", {"Key", "State", "Left $", "Lasts", "Expires in", "Last used"}),
@@ -207,7 +210,9 @@ def test_counts_have_whole_numbers_on_their_axis(see: See) -> None:
 
 
 def test_a_key_without_an_end_in_sight_is_said_to_have_none(see: See) -> None:
-    assert see("healthy unlimited key").panels["Time left"]["value"] == "No end known"
+    assert see("healthy unlimited key").panels["Time left"]["value"] == (
+        "No end: nothing is spent, and the key never expires"
+    )
 
 
 def _rows(panel: Json) -> dict[str, dict[str, Json]]:

@@ -36,13 +36,23 @@ NOT_SENT = {"Memory", "CPU"}
 VALUES = {
     "cometapi-overview": {
         "job": ".*",
+        "cluster": ".*",
+        "namespace": ".*",
         "account": ".*",
         "group": ".*",
         "key": ".*",
         "window": "1h",
         "money": "1",
     },
-    "cometapi-key": {"job": ".*", "account": "demo", "key": "1125", "window": "1h", "money": "1"},
+    "cometapi-key": {
+        "job": ".*",
+        "cluster": ".*",
+        "namespace": ".*",
+        "account": "demo",
+        "key": "1125",
+        "window": "1h",
+        "money": "1",
+    },
 }
 
 

@@ -3,6 +3,8 @@
 Pure. Knows queries and colours.
 """
 
+from dataclasses import replace
+
 from grafana_foundation_sdk.builders.dashboard import AnnotationQuery
 from grafana_foundation_sdk.models import dashboard as model
 
@@ -94,6 +96,8 @@ def raised_quota(scope: Scope) -> PrometheusAnnotationBuilder:
     Remaining plus used is what the key was ever given: spending and refunds leave it alone. One per
     cent of slack, because a gateway may write the two with some seconds between them.
     """
+    # The text of a mark names the key, which the labels of one key do not.
+    scope = replace(scope, key_labels=KEY_LABELS)
     granted = f"({scope.of_key('remaining_quota')} + {scope.of_key('used_quota')})"
     before = f"({scope.of_key('remaining_quota', at=_EARLIER)} + {scope.of_key('used_quota', at=_EARLIER)})"
     return PrometheusAnnotationBuilder(

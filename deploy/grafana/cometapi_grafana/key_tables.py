@@ -18,7 +18,8 @@ from cometapi_grafana.tables import Column, RowLabels, field_setting, row_table
 KEY = RowLabels(
     first={"key_name": "Key"},
     last={"group": "Group", "account": "Account", "key_id": "ID"},
-    widths={"Group": 90, "Account": 80, "ID": 60},
+    widths={"ID": 60},
+    min_widths={"Group": 80, "Account": 80},
 )
 
 
@@ -31,40 +32,58 @@ def key_table(
     sort_by: str,
     descending: bool = False,
 ) -> table.Panel:
-    """Build a table of the keys that the expression *only* gives, or of all keys."""
+    """Build a table of the keys that the expression *only* gives, or of all keys.
+
+    Where keys are unknown, the table has a row that says so.
+    """
     chosen = (
         [replace(column, expr=among(f"({column.expr})", only)) for column in columns]
         if only
         else columns
     )
-    panel = row_table(frame, scope, chosen, KEY, sort_by=sort_by, descending=descending)
+    panel = row_table(
+        frame,
+        scope,
+        chosen,
+        KEY,
+        sort_by=sort_by,
+        descending=descending,
+        more_rows=scope.unknown_keys(),
+    )
     panel.override_by_name("Key", _named_key())
     return panel.override_by_name("Group", [field_setting("mappings", look.text_if_empty("none"))])
 
 
 def state(scope: Scope) -> Column:
-    """Show whether the key can serve requests, and otherwise its status as reported by the API."""
+    """Show whether the key can serve requests, and otherwise the reason why not."""
     return Column(
         name="state",
         title="State",
         expr=scope.state(),
         unit=look.COUNT,
-        width=95,
-        mappings=look.STATE,
+        width=145,
+        mappings=look.STATES,
     )
+
+
+def last_usable(scope: Scope) -> Column:
+    """Show when the key could last serve requests; empty if that is more than a day ago."""
+    moment = f"{scope.last_usable()} * 1000"
+    return Column(name="stopped", title="Stopped", expr=moment, unit=look.AGO, width=125)
 
 
 def remaining(scope: Scope) -> Column:
     """Show what is left on the key."""
+    unlimited = f"{scope.of_key('unlimited_quota')} == 1"
     return Column(
         name="remaining",
         title="Left",
-        expr=scope.of_key("remaining_quota"),
+        expr=scope.or_endless(scope.of_key("remaining_quota"), unlimited),
         unit=look.QUOTA,
-        width=92,
+        width=88,
         is_money=True,
         steps=look.BALANCE,
-        mappings=look.text_if_null("unlimited"),
+        mappings=look.text_if_endless("unlimited"),
     )
 
 
@@ -76,7 +95,7 @@ def requests_left(scope: Scope) -> Column:
         title="Requests",
         expr=left,
         unit=look.QUOTA,
-        width=95,
+        width=84,
         steps=look.REQUESTS_LEFT,
     )
 
@@ -90,13 +109,8 @@ def rate(scope: Scope) -> Column:
 
 
 def lasts(scope: Scope) -> Column:
-    """Show how long the quota lasts at the present rate; empty where nothing is spent or nothing limits."""
-    return _duration("lasts", "Lasts", scope.runway(), 88)
-
-
-def lasts_or_dry(scope: Scope) -> Column:
-    """Show the same, and nothing for a key that probably ran dry."""
-    return _duration("lasts", "Lasts", f"0 * {scope.dry()} or {scope.runway()}", 88)
+    """Show how long the quota lasts at the present rate."""
+    return replace(_duration("lasts", "Lasts", scope.lasts(), 104), mappings=look.lasts_words())
 
 
 def expiry(scope: Scope) -> Column:

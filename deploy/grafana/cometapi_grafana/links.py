@@ -8,7 +8,8 @@ from grafana_foundation_sdk.models.dashboard import DashboardLinkType
 
 OVERVIEW_UID = "cometapi-overview"
 KEY_UID = "cometapi-key"
-_KEEP = "${datasource:queryparam}&${money:queryparam}&${window:queryparam}"
+_KEPT = ("datasource", "cluster", "namespace", "job", "money", "window")
+_KEEP = "&".join(f"${{{name}:queryparam}}" for name in _KEPT)
 _TIME = "${__url_time_range}"
 
 

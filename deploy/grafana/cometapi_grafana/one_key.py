@@ -36,7 +36,8 @@ def _models() -> list[PanelBuilder]:
 _ROWS = (
     RowOfPanels("Can it work", key_state),
     RowOfPanels("Money and quota", key_money),
-    RowOfPanels("Spending by model", _models),
-    RowOfPanels("History", key_history),
     RowOfPanels("Account", key_account),
+    RowOfPanels("History", key_history),
+    # Of single keys only with --collect.usage=key-model, which is not the default.
+    RowOfPanels("Spending by model", _models, is_collapsed=True),
 )

@@ -32,8 +32,8 @@ MOST_POINTS = 300
 P = TypeVar("P", stat.Panel, timeseries.Panel, bargauge.Panel, statetimeline.Panel)
 
 
-NONE_FOUND = "None found. Unknown while Exporter is not up."
-"""What an empty list says: an empty answer means that nothing matches, or that nothing is known."""
+NONE_FOUND = "None found"
+"""What an empty list says. Where keys are unknown, a list has a row that says so, and is not empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ class Frame:
     width: int
     height: int
     unit: str
-    empty: str = "No data"
+    empty: str = look.UNKNOWN
     decimals: int | None = None
 
 
@@ -107,7 +107,18 @@ def number(
         look_model.BigValueGraphMode.NONE
     )
     panel = panel.reduce_options(_last_value()).text_mode(look_model.BigValueTextMode.VALUE)
+    in_units = look.steps_in_units(tuple(steps))
+    for query in asks:
+        if query.name.endswith(IN_UNITS) and in_units != tuple(steps):
+            panel.override_by_query(query.name, [look.threshold_setting(in_units)])
     return _ask(panel, [now(ask) for ask in asks])
+
+
+def fraction(frame: Frame, query: Query) -> stat.Panel:
+    """Show how many of how many, red below zero; the query is as `expressions.difference_as_text()`."""
+    named = Query(expr=query.expr, legend="{{here}} of {{wanted}}")
+    panel = number(frame, named, steps=look.ALL_THERE)
+    return panel.text_mode(look_model.BigValueTextMode.NAME)
 
 
 def graph(frame: Frame, *asks: Query, key_links: bool = False) -> timeseries.Panel:
@@ -139,6 +150,9 @@ def bars(frame: Frame, *asks: Query, key_links: bool = False) -> bargauge.Panel:
         panel.orientation(look_model.VizOrientation.HORIZONTAL).reduce_options(_last_value()).min(0)
     )
     panel = panel.display_mode(look_model.BarGaugeDisplayMode.BASIC)
+    # Grafana sizes the text of bars by the height of the panel: a single bar would have giant
+    # letters, of which the name shows one.
+    panel = panel.text(common.VizTextDisplayOptions().title_size(12).value_size(16))
     if key_links:
         panel = panel.data_links([key_of_series()])
     return _ask(panel, [now(ask) for ask in asks])

@@ -19,6 +19,8 @@ from cometapi_grafana.dashboard import SOURCE
 from cometapi_grafana.expressions import Scope
 from cometapi_grafana.panels import Frame, Query, in_money, rows
 
+_MORE_ROWS = "more_rows"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
@@ -42,6 +44,7 @@ class RowLabels:
     first: Mapping[str, str]
     last: Mapping[str, str] = field(default_factory=dict)
     widths: Mapping[str, int] = field(default_factory=dict)
+    min_widths: Mapping[str, int] = field(default_factory=dict)
 
 
 def row_table(
@@ -52,8 +55,12 @@ def row_table(
     *,
     sort_by: str,
     descending: bool = False,
+    more_rows: str = "",
 ) -> table.Panel:
-    """Build a table with one row for each combination of *labels*; *sort_by* is a column's title."""
+    """Build a table with one row for each combination of *labels*; *sort_by* is a column's title.
+
+    *more_rows* is an expression whose series, of which only the labels are shown, become rows too.
+    """
     panel = _framed(frame).footer(_pages())
     shown = [part for column in columns for part in _split_money(scope, column)]
     sorting = [part.title for part in shown if part.title.partition(" ")[0] == sort_by] or [sort_by]
@@ -64,8 +71,14 @@ def row_table(
     for part in shown:
         panel.with_target(rows(Query(expr=part.expr, name=part.name)))
         panel.override_by_name(part.title, _style(part))
+    if more_rows:
+        panel.with_target(rows(Query(expr=more_rows, name=_MORE_ROWS)))
     for title in labels.first.values():
         panel.override_by_name(title, [field_setting("custom.minWidth", 120)])
+    for title in labels.last.values():
+        panel.override_by_name(title, [field_setting("noValue", "")])
+    for title, width in labels.min_widths.items():
+        panel.override_by_name(title, [field_setting("custom.minWidth", width)])
     for title, width in labels.widths.items():
         panel.override_by_name(title, [field_setting("custom.width", width)])
     return panel.with_transformation(
@@ -102,7 +115,12 @@ def _split_money(scope: Scope, column: Column) -> list[Column]:
     units, dollars = in_money(scope, Query(expr=column.expr, name=column.name), column.total)
     return [
         replace(
-            column, name=units.name, title=f"{column.title} units", expr=units.expr, unit=look.QUOTA
+            column,
+            name=units.name,
+            title=f"{column.title} units",
+            expr=units.expr,
+            unit=look.QUOTA,
+            steps=look.steps_in_units(column.steps),
         ),
         replace(
             column,
@@ -132,7 +150,11 @@ def _organize(columns: list[Column], labels: RowLabels) -> DataTransformerConfig
         **labels.last,
     }
     order = {name: position for position, name in enumerate(titles)}
-    options = {"excludeByName": _hidden(), "indexByName": order, "renameByName": titles}
+    options = {
+        "excludeByName": _hidden(f"Value #{_MORE_ROWS}"),
+        "indexByName": order,
+        "renameByName": titles,
+    }
     return DataTransformerConfig(id_val="organize", options=options)
 
 

@@ -11,6 +11,7 @@ from grafana_foundation_sdk.builders.dashboard import (
 from grafana_foundation_sdk.models.dashboard import VariableOption, VariableRefresh, VariableSort
 
 from cometapi_grafana.dashboard import SOURCE
+from cometapi_grafana.expressions import INSTALLATION, ONE_KEY, OVERVIEW
 
 # The data source's own numbers for kinds of variable query.
 _LABEL_VALUES, _QUERY_RESULT = 1, 3
@@ -23,10 +24,10 @@ def overview_variables() -> list[Variable]:
     """Choose any number of accounts, groups and keys."""
     return [
         _source(),
-        _many(_job()),
+        *_installation(),
         _many(_account()),
         _many(_group()),
-        _many(_key('job=~"$job", account=~"$account", group=~"$group"')),
+        _many(_key(OVERVIEW.group)),
         _money(),
         _window(),
     ]
@@ -36,9 +37,9 @@ def key_variables() -> list[Variable]:
     """Choose one account and one of its keys."""
     return [
         _source(),
-        _many(_job()),
+        *_installation(),
         _account(),
-        _key('job=~"$job", account="$account"'),
+        _key(ONE_KEY.account),
         _money(),
         _window(),
     ]
@@ -48,20 +49,29 @@ def _source() -> DatasourceVariable:
     return DatasourceVariable("datasource").label("Data source").type("prometheus")
 
 
-def _job() -> QueryVariable:
-    variable = _label_values("job", "cometapi_up").label("Job")
-    return variable.description("The Prometheus job that scrapes the exporter.")
+def _installation() -> list[QueryVariable]:
+    """Choose the exporters by labels that Prometheus adds; All also where a label does not exist."""
+    series = "cometapi_exporter_build_info"
+    cluster = _label_values("cluster", series).label("Cluster")
+    namespace = _label_values("namespace", f'{series}{{cluster=~"$cluster"}}').label("Namespace")
+    jobs = f'{series}{{cluster=~"$cluster", namespace=~"$namespace"}}'
+    job = _label_values("job", jobs).label("Job")
+    return [
+        _many(cluster.description("The cluster of the exporter, if your series have that label.")),
+        _many(namespace.description("The namespace of the exporter, if your series have it.")),
+        _many(job.description("The Prometheus job that scrapes the exporter.")),
+    ]
 
 
 def _account() -> QueryVariable:
-    variable = _label_values("account", 'cometapi_up{job=~"$job"}').label("Account")
+    # Exists for every account from the exporter's start, unlike what only a refresh tells.
+    series = f"cometapi_exporter_refresh_interval_seconds{{{INSTALLATION}}}"
+    variable = _label_values("account", series).label("Account")
     return variable.description("An account as named in the exporter's settings.")
 
 
 def _group() -> QueryVariable:
-    variable = _label_values("group", 'cometapi_keys{job=~"$job", account=~"$account"}').label(
-        "Group"
-    )
+    variable = _label_values("group", f"cometapi_keys{{{OVERVIEW.account}}}").label("Group")
     return variable.description("The group chosen for a key. Keys without one are shown under All.")
 
 

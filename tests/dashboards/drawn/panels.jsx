@@ -89,6 +89,7 @@ function Bars(props) {
           showUnfilled
           alignmentFactors={alignmentFactors}
           valueDisplayMode={panel.options.valueMode}
+          text={panel.options.text}
           namePlacement={panel.options.namePlacement ?? 'auto'}
         />
       )}

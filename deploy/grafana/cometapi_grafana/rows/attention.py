@@ -7,43 +7,96 @@ from cometapi_grafana import key_tables, look, panels
 from cometapi_grafana.dashboard import PanelBuilder
 from cometapi_grafana.expressions import KEY_LABELS
 from cometapi_grafana.expressions import OVERVIEW as SCOPE
-from cometapi_grafana.panels import Frame, Query
+from cometapi_grafana.panels import Frame, Query, in_money
+from cometapi_grafana.rows.accounts import accounts, failing_paths
 
 _LISTED = 25
+# Larger than any time in seconds.
+_FIRST = "1e11"
 _WEEK = 7 * look.DAY
 
 
 def attention() -> list[PanelBuilder]:
     """Build the row's panels."""
-    return [*_is_known(), *_counts(), _reasons(), _broken_keys(), _expiring_keys(), _dry_keys()]
-
-
-def _is_known() -> list[PanelBuilder]:
-    """Say first whether anything below can be relied on."""
-    age = f"time() - min({SCOPE.of_account('cometapi_exporter_last_success_timestamp_seconds')})"
     return [
-        panels.number(
+        *_accounts_in_figures(),
+        *_keys_in_figures(),
+        _broken_keys(),
+        _reasons(),
+        accounts(SCOPE),
+        failing_paths(SCOPE),
+        _dry_keys(),
+        _expiring_keys(),
+    ]
+
+
+def _accounts_in_figures() -> list[PanelBuilder]:
+    """Say first whether anything below can be relied on, and whether the accounts can pay."""
+    failing = f"count({SCOPE.path_up()} == 0) or 0 * count({SCOPE.path_up()})"
+    return [
+        panels.fraction(
             _small(
-                "Exporter", "Down: no exporter answers, or no account matches the choices above."
+                "Exporters",
+                "Exporters that respond, of those that should: as usual within the last day, as many as there are "
+                "shards, or as Prometheus has targets.",
             ),
-            Query(expr=SCOPE.exporter()),
-            mappings=look.EXPORTER,
+            Query(expr=SCOPE.exporters()),
+        ),
+        panels.fraction(
+            _small(
+                "Accounts up",
+                "Accounts whose last refresh succeeded, of all, including those whose exporter is missing.",
+            ),
+            Query(expr=SCOPE.accounts_up()),
         ),
         panels.number(
             _small(
                 "Data age",
-                "Age of the oldest account's data, which every refresh renews.",
+                "Age of the oldest account's data. An account that was never read has none: see Accounts up.",
                 unit=look.SECONDS,
             ),
-            Query(expr=age),
+            Query(expr=f"max({SCOPE.data_age()})"),
             steps=look.DATA_AGE,
+        ),
+        panels.number(
+            _small(
+                "Paths failing",
+                "Paths of the gateways' APIs whose last request failed. The values they provide are old or unknown.",
+            ),
+            Query(expr=failing),
+            steps=look.NONE_IS_GOOD,
+        ),
+        panels.number(
+            _small(
+                "Spendable",
+                "The sum that the accounts can pay with, subscriptions too; at zero every key stops.",
+                unit=look.DOLLARS,
+            ),
+            *in_money(SCOPE, Query(expr=SCOPE.spendable()), total=_sum_or_words),
+            steps=look.BALANCE,
+            mappings=look.balance_words(),
+        ),
+        panels.number(
+            _small(
+                "Account lasts",
+                "Time until the first account can pay no more, at the present rate of its keys.",
+                unit=look.SECONDS,
+            ),
+            Query(expr=f"min({SCOPE.account_runway()})"),
+            steps=look.MORE_TIME_IS_GOOD,
+            mappings=look.text_if_endless("nothing spent"),
         ),
     ]
 
 
-def _counts() -> list[PanelBuilder]:
+def _sum_or_words(spendable: str) -> str:
+    return f"sum({spendable}) or max({SCOPE.spendable_in_words()})"
+
+
+def _keys_in_figures() -> list[PanelBuilder]:
     expiring = f"count({_within(SCOPE.expires_in(), _WEEK)} and {SCOPE.usable()})"
-    running_dry = f"count({SCOPE.runway()} < {look.DAY} and {SCOPE.usable()})"
+    only_enabled = f"{SCOPE.unusable()} and {SCOPE.of_key('status')} == 1"
+    judged = f"{SCOPE.of_key('status')} and on (account) {SCOPE.request_price()}"
     return [
         panels.number(
             _small(
@@ -55,24 +108,40 @@ def _counts() -> list[PanelBuilder]:
         ),
         panels.number(
             _small(
+                "Stopped today",
+                "Keys that could serve requests at some time of the last 24 hours, and cannot now.",
+            ),
+            Query(expr=SCOPE.zero_if_none(f"count({SCOPE.stopped_today()})")),
+            steps=look.NONE_IS_VITAL,
+        ),
+        panels.number(
+            _small(
                 "Probably dry",
                 "Usable keys with less left than a usual request costs, and unused for 25 minutes: the gateway "
-                "refuses requests that the rest does not pay for.",
+                "rejects requests that the rest does not pay for. Unknown without a price of requests.",
             ),
-            Query(expr=SCOPE.zero_if_none(f"count({SCOPE.dry()})")),
+            Query(expr=SCOPE.zero_if_none(f"count({SCOPE.dry()})", judged)),
             steps=look.NONE_IS_VITAL,
         ),
         panels.number(
             _small(
                 "Dry in 24 h",
-                "Usable keys whose quota is spent within 24 hours at the present rate.",
+                "Usable keys whose quota, or whose account's, is spent within 24 hours at the present rate.",
             ),
-            Query(expr=SCOPE.zero_if_none(running_dry)),
+            Query(expr=SCOPE.zero_if_none(f"count({SCOPE.runs_dry_within(look.DAY)})")),
             steps=look.NONE_IS_VITAL,
         ),
         panels.number(
             _small("Expire in 7 days", "Usable keys whose expiry is less than 7 days away."),
             Query(expr=SCOPE.zero_if_none(expiring)),
+            steps=look.NONE_IS_GOOD,
+        ),
+        panels.number(
+            _small(
+                "Still enabled",
+                "Keys that cannot serve requests although the gateway still reports them as enabled.",
+            ),
+            Query(expr=SCOPE.zero_if_none(f"count({only_enabled})")),
             steps=look.NONE_IS_GOOD,
         ),
     ]
@@ -92,17 +161,24 @@ def _reasons() -> PanelBuilder:
 
 
 def _broken_keys() -> PanelBuilder:
-    unusable = f"{SCOPE.of_key('usable')} == 0"
     is_enabled = f"{SCOPE.of_key('status')} == 1"
-    was_usable = f"max by ({KEY_LABELS}) (max_over_time({SCOPE.key_series('usable')}[1d])) == 1"
-    broken = f"{unusable} and ({was_usable} or {is_enabled})"
-    only = f"topk({_LISTED}, {SCOPE.of_key('used_quota')} and {broken})"
-    shown = [key_tables.state, key_tables.expiry, key_tables.remaining, key_tables.last_use]
+    broken = f"({SCOPE.stopped_today()} or {SCOPE.unusable()} and {is_enabled})"
+    last_use = f"({SCOPE.of_key('last_used_timestamp_seconds')} or 0 * {SCOPE.of_key('status')})"
+    # Those that stopped today come first.
+    order = f"{last_use} + on ({KEY_LABELS}) {_FIRST} * {SCOPE.was_usable()} or {last_use}"
+    only = f"topk({_LISTED}, ({order}) and {broken})"
+    shown = [
+        key_tables.state,
+        key_tables.last_usable,
+        key_tables.last_use,
+        key_tables.remaining,
+    ]
     return key_tables.key_table(
         Frame(
             title="Keys that stopped working",
-            description="Keys that worked within the last day and do not now, or that are reported as enabled but are "
-            f"not usable. At most {_LISTED}; keys that stopped earlier are in the table of all keys.",
+            description="Keys that worked within the last day and do not now, then those that are reported as enabled "
+            f"but are not usable, by last use. At most {_LISTED}; keys that stopped earlier are in the table of all "
+            "keys. Stopped: when the key could last serve requests, to ten minutes; empty if over a day ago.",
             width=16,
             height=8,
             unit=look.COUNT,
@@ -111,7 +187,7 @@ def _broken_keys() -> PanelBuilder:
         SCOPE,
         [column(SCOPE) for column in shown],
         only=only,
-        sort_by="Last used",
+        sort_by="Stopped",
         descending=True,
     )
 
@@ -151,7 +227,7 @@ def _dry_keys() -> PanelBuilder:
         ),
         SCOPE,
         [
-            key_tables.lasts_or_dry(SCOPE),
+            key_tables.lasts(SCOPE),
             key_tables.remaining(SCOPE),
             key_tables.requests_left(SCOPE),
         ],
@@ -165,4 +241,4 @@ def _within(seconds: str, limit: int) -> str:
 
 
 def _small(title: str, description: str, unit: str = look.COUNT) -> Frame:
-    return Frame(title=title, description=description, width=4, height=4, unit=unit)
+    return Frame(title=title, description=description, width=4, height=3, unit=unit)

@@ -8,6 +8,7 @@ from grafana_foundation_sdk.models.common import GraphTresholdsStyleMode
 
 from cometapi_grafana import look, panels, tables
 from cometapi_grafana.dashboard import PanelBuilder
+from cometapi_grafana.expressions import INSTALLATION_LABELS, REPLICA_LABELS
 from cometapi_grafana.expressions import OVERVIEW as SCOPE
 from cometapi_grafana.panels import Frame, Query
 
@@ -15,7 +16,8 @@ _BUILD = tables.RowLabels(
     first={"job": "Job", "instance": "Instance", "version": "Version", "python_version": "Python"},
     widths={"Version": 90, "Python": 90},
 )
-_MINE = 'and on (job, instance) cometapi_exporter_build_info{job=~"$job"}'
+_EXPORTER = f"{INSTALLATION_LABELS}, {REPLICA_LABELS}"
+_MINE = f"and on ({_EXPORTER}) cometapi_exporter_build_info{{{SCOPE.installation}}}"
 
 
 def exporter_health() -> list[PanelBuilder]:
@@ -34,7 +36,8 @@ def exporter_health() -> list[PanelBuilder]:
 
 
 def _numbers() -> list[PanelBuilder]:
-    dropped = 'increase(cometapi_exporter_log_lines_dropped_total{job=~"$job"}[$__range])'
+    lines = f"cometapi_exporter_log_lines_dropped_total{{{SCOPE.installation}}}"
+    reloaded = f"cometapi_exporter_config_last_reload_successful{{{SCOPE.installation}}}"
     return [
         _count(
             "Skipped keys",
@@ -56,14 +59,14 @@ def _numbers() -> list[PanelBuilder]:
                 "Configuration",
                 "Rejected: the last reload failed, and the settings before it are still in use.",
             ),
-            Query(expr='min(cometapi_exporter_config_last_reload_successful{job=~"$job"})'),
+            Query(expr=f"min({reloaded})"),
             mappings=look.RELOADED,
         ),
         panels.number(
             _small(
                 "Log lines lost", "Log lines that could not be written in time, in the time range."
             ),
-            Query(expr=f"round(sum({dropped}))"),
+            Query(expr=f"round(sum(increase({lines}[$__range])))"),
             steps=look.NONE_IS_USUAL,
         ),
         panels.number(
@@ -85,7 +88,7 @@ def _count(title: str, description: str, metric: str) -> PanelBuilder:
 
 def _answers() -> PanelBuilder:
     frame = _third(
-        "API answers", "Whether each account's refreshes succeeded, over time.", look.COUNT
+        "Refreshes over time", "Whether each account's refreshes succeeded, over time.", look.COUNT
     )
     ask = Query(expr=SCOPE.of_account("cometapi_up"), legend="{{account}}")
     return panels.timeline(frame, ask, mappings=look.ANSWERS)
@@ -142,20 +145,20 @@ def _requests() -> PanelBuilder:
 
 
 def _memory() -> PanelBuilder:
-    used = f'process_resident_memory_bytes{{job=~"$job"}} {_MINE}'
+    used = f"process_resident_memory_bytes{{{SCOPE.installation}}} {_MINE}"
     frame = _third("Memory", "Resident memory of each exporter process.", look.BYTES)
     return panels.graph(frame, Query(expr=f"max by (instance) ({used})", legend="{{instance}}"))
 
 
 def _cpu() -> PanelBuilder:
-    used = f'rate(process_cpu_seconds_total{{job=~"$job"}}[$__rate_interval]) {_MINE}'
+    used = f"rate(process_cpu_seconds_total{{{SCOPE.installation}}}[$__rate_interval]) {_MINE}"
     frame = _third("CPU", "Share of one CPU that each exporter process uses.", look.SHARE)
     return panels.graph(frame, Query(expr=f"max by (instance) ({used})", legend="{{instance}}"))
 
 
 def _builds() -> PanelBuilder:
     frame = Frame(
-        title="Exporters",
+        title="Running exporters",
         description="The running exporters, one row for each replica or shard.",
         width=16,
         height=8,
@@ -170,9 +173,10 @@ def _builds() -> PanelBuilder:
 
 
 def _build_column(metric: str, title: str) -> tables.Column:
-    labels = "job, instance, version, python_version"
-    value = f'cometapi_exporter_{metric}{{job=~"$job"}} * on (job, instance) group_left (version, python_version)'
-    expr = f'max by ({labels}) ({value} cometapi_exporter_build_info{{job=~"$job"}})'
+    build_info = f"cometapi_exporter_build_info{{{SCOPE.installation}}}"
+    value = f"cometapi_exporter_{metric}{{{SCOPE.installation}}}"
+    versions = f"on ({_EXPORTER}) group_left (version, python_version) {build_info}"
+    expr = f"max by (job, instance, version, python_version) ({value} * {versions})"
     return tables.Column(name=metric, title=title, expr=expr, unit=look.COUNT, width=90)
 
 

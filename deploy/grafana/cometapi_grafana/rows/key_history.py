@@ -63,9 +63,10 @@ def _runway_history() -> PanelBuilder:
         width=12,
         height=8,
         unit=look.SECONDS,
-        empty="No end known",
+        empty="No end: nothing is spent, and the key never expires",
     )
-    quota = Query(expr=SCOPE.runway(), legend="until quota is spent", name="quota")
+    spent = f"0 * ({SCOPE.of_key('remaining_quota')} <= 0)"
+    quota = Query(expr=f"{spent} or {SCOPE.runway()}", legend="until quota is spent", name="quota")
     return panels.graph(
         frame,
         quota,

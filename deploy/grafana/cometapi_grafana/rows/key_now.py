@@ -5,8 +5,8 @@ Pure.
 
 from cometapi_grafana import look, panels, tables
 from cometapi_grafana.dashboard import PanelBuilder
+from cometapi_grafana.expressions import BALANCE_PATH, ENDLESS, GROUPS_PATH, KEY_LABELS, per_day
 from cometapi_grafana.expressions import ONE_KEY as SCOPE
-from cometapi_grafana.expressions import per_day
 from cometapi_grafana.panels import Frame, Query, in_money
 
 
@@ -18,16 +18,20 @@ def key_state() -> list[PanelBuilder]:
     return [
         panels.number(
             _number(
-                "Exporter", "Down: no exporter answers. What is shown below is then unknown or old."
+                "Account",
+                "Whether the account of the key is up. If it is not, what is shown below is old or unknown.",
             ),
-            Query(expr=SCOPE.exporter()),
-            mappings=look.EXPORTER,
+            Query(expr=SCOPE.account_state()),
+            mappings=look.ACCOUNT_STATES,
         ),
         panels.number(
-            _number("Works", "Whether the key can serve requests now, whatever its status is."),
-            Query(expr=SCOPE.of_key("usable")),
-            steps=look.ONE_IS_GOOD,
-            mappings=look.USABLE,
+            _number(
+                "State",
+                "Whether the key can serve requests now, and else the reason why not. Probably dry: less is left than "
+                "a usual request costs, and the key is no longer used.",
+            ),
+            Query(expr=SCOPE.state()),
+            mappings=look.STATES,
         ),
         panels.number(
             _number(
@@ -73,7 +77,7 @@ def _identity() -> PanelBuilder:
         "ip_allowlist": "Limited to addresses",
         "cross_group_retry": "Other groups",
     }
-    info = f"max by ({', '.join(titles)}) (cometapi_key_info{{{SCOPE.key}}})"
+    info = f"max by ({', '.join(titles)}) {SCOPE.newest(SCOPE.key_series('info'))}"
     return tables.info_table(frame, info, titles=titles)
 
 
@@ -125,25 +129,28 @@ def key_money() -> list[PanelBuilder]:
 def _lasts() -> PanelBuilder:
     frame = _number(
         "Lasts",
-        "Until the quota is spent at the present rate. No limit: nothing is spent, or the key is unlimited.",
+        "Time until the quota is spent at the present rate. No limit: the key is unlimited.",
         look.SECONDS,
     )
-    lasts = Query(expr=SCOPE.or_endless(SCOPE.runway()))
     return panels.number(
-        frame, lasts, steps=look.MORE_TIME_IS_GOOD, mappings=look.text_if_endless("no limit")
+        frame,
+        Query(expr=SCOPE.lasts()),
+        steps=look.MORE_TIME_IS_GOOD,
+        mappings=look.lasts_words(),
     )
 
 
 def key_account() -> list[PanelBuilder]:
     """Build the panels about the account of the key."""
-    age = f"time() - {SCOPE.of_account('cometapi_exporter_last_success_timestamp_seconds')}"
     created = f"{SCOPE.of_key('created_timestamp_seconds')} * 1000"
-    factor = f"max by (account, group) (cometapi_group_price_factor{{{SCOPE.group}}})"
     return [
         panels.number(
-            _money_number("Spendable", "What the account can pay with; at zero every key stops."),
-            *in_money(SCOPE, Query(expr=SCOPE.spendable())),
+            _money_number(
+                "Spendable", "The amount that the account can pay with; at zero every key stops."
+            ),
+            *in_money(SCOPE, Query(expr=SCOPE.spendable_in_words())),
             steps=look.BALANCE,
+            mappings=look.balance_words(),
         ),
         panels.number(
             _number("Account lasts", "At the present rate of all its keys.", look.SECONDS),
@@ -156,15 +163,20 @@ def key_account() -> list[PanelBuilder]:
                 "Usual request",
                 "The mean price of the account's requests: of all time, or of the last day if higher.",
             ),
-            *in_money(SCOPE, Query(expr=SCOPE.request_price())),
+            *in_money(SCOPE, Query(expr=SCOPE.or_not_offered(SCOPE.request_price(), BALANCE_PATH))),
+            mappings=look.not_offered(),
         ),
         panels.number(
-            _number("Price factor", "What the gateway multiplies prices by for the key's group."),
-            Query(expr=f"{factor} and on (account, group) {SCOPE.of_key('status')}"),
+            _number(
+                "Price factor",
+                "The factor by which the gateway multiplies prices for the key's group.",
+            ),
+            Query(expr=_price_factor()),
+            mappings=[*look.text_if_endless("no group"), *look.not_offered()],
         ),
         panels.number(
             _number("Data age", "Age of the data on this page.", look.SECONDS),
-            Query(expr=age),
+            Query(expr=SCOPE.data_age()),
             steps=look.DATA_AGE,
         ),
         panels.number(
@@ -173,11 +185,21 @@ def key_account() -> list[PanelBuilder]:
     ]
 
 
-def _number(
-    title: str, description: str, unit: str = look.COUNT, *, empty: str = "No data"
-) -> Frame:
-    return Frame(title=title, description=description, width=4, height=4, unit=unit, empty=empty)
+def _price_factor() -> str:
+    """Give the price factor of the key's group, ENDLESS for a key without a group."""
+    status = f"max by ({KEY_LABELS}) {SCOPE.newest(SCOPE.key_series('status'))}"
+    factor = (
+        f"max by (account, group) {SCOPE.newest(f'cometapi_group_price_factor{{{SCOPE.group}}}')}"
+    )
+    of_key = f"max by (account) ({factor} and on (account, group) {status})"
+    without_group = f"max by (account) ({SCOPE.key_series('status')} and on (group) vector(0))"
+    known = f"{of_key} or on (account) (0 * {without_group} + {ENDLESS})"
+    return SCOPE.or_not_offered(known, GROUPS_PATH)
 
 
-def _money_number(title: str, description: str, *, empty: str = "No data") -> Frame:
-    return _number(title, description, look.DOLLARS, empty=empty)
+def _number(title: str, description: str, unit: str = look.COUNT) -> Frame:
+    return Frame(title=title, description=description, width=4, height=4, unit=unit)
+
+
+def _money_number(title: str, description: str) -> Frame:
+    return _number(title, description, look.DOLLARS)

@@ -13,7 +13,7 @@ from cometapi_grafana.tables import Column, RowLabels, row_table
 
 _DRAWN = 10
 _MODEL = RowLabels(first={"model": "Model"})
-_ABSENT = "None reported. See --collect.usage."
+_ABSENT = "Unknown: see --collect.usage"
 _NOTE = "Where the gateway reports it; of single keys only with --collect.usage=key-model."
 
 
@@ -46,7 +46,7 @@ def _table(scope: Scope) -> PanelBuilder:
     )
     frame = Frame(
         title="Models",
-        description=f"What each model cost in the time range, and its mean price of 1,000 tokens. {_NOTE}",
+        description=f"The cost of each model in the time range, and its mean price of 1,000 tokens. {_NOTE}",
         width=12,
         height=9,
         unit=look.COUNT,

@@ -3,14 +3,12 @@
 Pure.
 """
 
-from dataclasses import replace
-
 from cometapi_grafana import look, panels
 from cometapi_grafana.dashboard import PanelBuilder
 from cometapi_grafana.expressions import OVERVIEW as SCOPE
 from cometapi_grafana.expressions import per_day
 from cometapi_grafana.panels import Frame, Query, in_money, summed
-from cometapi_grafana.rows.accounts import accounts
+from cometapi_grafana.rows.accounts import balances
 
 _DRAWN = 10
 
@@ -21,33 +19,15 @@ def money() -> list[PanelBuilder]:
         *_money_numbers(),
         _top_keys(),
         _group_rate(),
-        _spendable_history(),
-        accounts(SCOPE),
         _price_factors(),
+        _spendable_history(),
+        balances(SCOPE),
     ]
 
 
 def _money_numbers() -> list[PanelBuilder]:
     left = f"clamp_min({SCOPE.of_key('remaining_quota')}, 0) and {SCOPE.usable()}"
     return [
-        panels.number(
-            _money_frame(
-                "Spendable",
-                "What the accounts can pay with, subscriptions too; at zero every key stops.",
-            ),
-            *in_money(SCOPE, Query(expr=SCOPE.spendable()), total=summed()),
-            steps=look.BALANCE,
-        ),
-        panels.number(
-            _small(
-                "Lasts",
-                "Until the first account can pay no more, at the present rate of its keys.",
-                look.SECONDS,
-            ),
-            Query(expr=f"min({SCOPE.account_runway()})"),
-            steps=look.MORE_TIME_IS_GOOD,
-            mappings=look.text_if_endless("nothing spent"),
-        ),
         panels.number(
             _money_frame(
                 "Spent in range",
@@ -99,7 +79,7 @@ def _group_rate() -> PanelBuilder:
         height=9,
         unit=look.DOLLARS,
     )
-    ask = Query(expr=f"{rate} and on ({labels}) {most}", legend="{{account}} / {{group}}")
+    ask = Query(expr=f"{rate} and on ({labels}) {most}", legend="{{group}} · {{account}}")
     return panels.graph(frame, *in_money(SCOPE, ask))
 
 
@@ -107,9 +87,10 @@ def _spendable_history() -> PanelBuilder:
     frame = Frame(
         title="Spendable over time",
         description="What each account can pay with. Steps up are top-ups and resets of subscriptions.",
-        width=8,
-        height=9,
+        width=24,
+        height=7,
         unit=look.EXACT_DOLLARS,
+        empty="Unknown or not offered",
         decimals=2,
     )
     return panels.graph(
@@ -121,20 +102,20 @@ def _price_factors() -> PanelBuilder:
     factor = f"max by (account, group) (cometapi_group_price_factor{{{SCOPE.group}}})"
     frame = Frame(
         title="Price factor by group",
-        description=f"What the gateway multiplies prices by, at most {_DRAWN} groups: those with the highest.",
+        description=f"The factor by which the gateway multiplies prices, at most {_DRAWN} groups: those with the highest.",
         width=8,
-        height=7,
+        height=9,
         unit=look.COUNT,
-        empty="Not available",
+        empty="Unknown or not offered",
     )
     return panels.bars(
-        frame, Query(expr=f"topk({_DRAWN}, {factor})", legend="{{account}} / {{group}}")
+        frame, Query(expr=f"topk({_DRAWN}, {factor})", legend="{{group}} · {{account}}")
     )
 
 
 def _small(title: str, description: str, unit: str) -> Frame:
-    return Frame(title=title, description=description, width=4, height=4, unit=unit)
+    return Frame(title=title, description=description, width=6, height=3, unit=unit)
 
 
 def _money_frame(title: str, description: str) -> Frame:
-    return replace(_small(title, description, look.DOLLARS), empty="Not available")
+    return _small(title, description, look.DOLLARS)
