@@ -18,7 +18,7 @@ _ACCOUNT_AND_REASON = RowLabels(
 _PATH = RowLabels(
     first={"account": "Account", "path": "Path"}, min_widths={"Account": 80, "Path": 146}
 )
-_WIDTHS = {"Subscription": 115}
+_WIDTHS = {"Subscription": 115, "Spendable": 118}
 
 
 def accounts(scope: Scope) -> PanelBuilder:
