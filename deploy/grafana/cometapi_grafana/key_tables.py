@@ -18,8 +18,8 @@ from cometapi_grafana.tables import Column, RowLabels, field_setting, row_table
 KEY = RowLabels(
     first={"key_name": "Key"},
     last={"group": "Group", "account": "Account", "key_id": "ID"},
-    widths={"ID": 60},
-    min_widths={"Group": 80, "Account": 80},
+    widths={"Group": 90, "ID": 60},
+    min_widths={"Account": 80},
 )
 
 
@@ -80,7 +80,7 @@ def remaining(scope: Scope) -> Column:
         title="Left",
         expr=scope.or_endless(scope.of_key("remaining_quota"), unlimited),
         unit=look.QUOTA,
-        width=88,
+        width=92,
         is_money=True,
         steps=look.BALANCE,
         mappings=look.text_if_endless("unlimited"),
