@@ -16,9 +16,12 @@ SECONDS = 15
 # Of these a query may be empty: no key of the demo changes its status or has a budget, its account
 # has no subscription, and what models cost is read every five minutes.
 EMPTY = {
-    "Accounts",
+    "Balances",
     "Burn per day over time",
     "Models",
+    # Of when its keys stopped, the demo's history is too short to tell.
+    "Keys that stopped working",
+    "Paths that fail",
     "Spent per hour, by model",
     "Status of keys that changed it",
 }
@@ -39,7 +42,13 @@ def test_every_variable_offers_choices_and_every_panel_has_data(tmp_path):
             seconds=60,
         )
         moment = queries.Moment(end=int(time.time()), seconds=SECONDS, step=1)
-        asked = [query for board in BOTH for query in queries.panel_queries(board)]
+        asked = [
+            query
+            for board in BOTH
+            for query in queries.panel_queries(board)
+            # Rows that say what is unknown: nothing is.
+            if query.name != "more_rows"
+        ]
         empty = {
             query.place.split(maxsplit=2)[2]
             for query in asked
