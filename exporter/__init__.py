@@ -16,6 +16,7 @@ each other; import-linter enforces it:
     exposition/, account_notes      what a scrape gets, rendered when the data changes; oddities
     snapshot           what is known of each account
     key_filter, thresholds, shards  which keys are exposed, when to warn, who reads an account
+    policies           what the user requires of keys, and which of it a key breaks
     credentials, strict_yaml, parsers               the token; YAML; text to value
     model, errors, files, formatting, workers, supervisor    what a key is; what can go wrong; the ground
 

@@ -93,6 +93,10 @@ class PatternList:
         places = self._set.Match(_encoded(text))
         return min(places) if places else None
 
+    def all_matches(self, text: str) -> tuple[int, ...]:
+        """Return the places in the list of all patterns that match the whole of *text*."""
+        return tuple(sorted(self._set.Match(_encoded(text)) or ()))
+
 
 def _full_match_set(texts: Iterable[str]) -> re2.Set:
     patterns = re2.Set.FullMatchSet(_options())
@@ -134,3 +138,6 @@ def _mistake(text: str, error: re2.error) -> str:
     if not part or place < 0 or kind in {"missing )", "unexpected )"}:
         return advice
     return f"at character {place + 1}: {advice}"
+
+
+ANY_TEXT = Pattern(".*")

@@ -57,6 +57,12 @@ class YamlError(Exception):
         self.problems = tuple(problems)
 
 
+class _Lines(dict[Any, Any]):
+    """A mapping that knows the *line* where it begins, counted from 1."""
+
+    line = 0
+
+
 class _Loader(yaml.BaseLoader):
     """YAML where every scalar is text, no field is set twice, and mappings can be merged."""
 
@@ -79,7 +85,9 @@ class _Loader(yaml.BaseLoader):
                 inherited = _merged(value, value_node)
             else:
                 own[name] = value
-        return {**inherited, **own}
+        mapping = _Lines({**inherited, **own})
+        mapping.line = node.start_mark.line + 1
+        return mapping
 
 
 def _merged(value: object, node: yaml.Node) -> dict[Any, Any]:
@@ -140,18 +148,24 @@ class Section:
 
     A value of nothing is an empty mapping. One that is no mapping is a problem, *is_usable* is
     false then, and the section goes on as an empty one. *prefix* comes before the name of a field
-    in messages: "", or `accounts[0].`.
+    in messages: "", or `accounts[0].`. *line* is where the mapping begins, counted from 1; 0 where
+    there is none.
     """
 
     def __init__(self, value: object, prefix: str, problems: list[Problem]) -> None:
         self.is_usable = isinstance(value, dict) or is_null(value)
         self.values: Mapping[str, object] = value if isinstance(value, dict) else {}
+        self.line: int = getattr(value, "line", 0)
         self.problems = problems
         self._prefix = prefix
         self._wrong_places: set[str] = set()
         if not self.is_usable:
-            place = prefix.rstrip(".: ") or "the file"
-            problems.append(Problem(place, "expected a mapping"))
+            problems.append(Problem(self.place, "expected a mapping"))
+
+    @property
+    def place(self) -> str:
+        """The place of the mapping itself in the file, such as `accounts[0]`."""
+        return self._prefix.rstrip(".: ") or "the file"
 
     def section(self, key: str) -> "Section":
         """Return the mapping at *key*."""
@@ -214,6 +228,23 @@ class Section:
                 return text
         self.complain(key, "expected printable text")
         return ""
+
+    def texts(self, key: str, *, example: str) -> list[str] | None:
+        """Return the texts in the list at *key*, also empty ones; None where it is left out.
+
+        *example* shows in messages how to write one.
+        """
+        if not self.has(key):
+            return None
+        values = self.values[key]
+        if not isinstance(values, list) or not values:
+            self.complain(key, f"expected a list such as {example}")
+            return None
+        texts = [value.strip() for value in values if isinstance(value, str)]
+        if len(texts) < len(values) or not all(text.isprintable() for text in texts):
+            self.complain(key, f"expected printable texts, in a list such as {example}")
+            return None
+        return texts
 
     def has(self, key: str) -> bool:
         """Whether *key* has a value, right or wrong."""

@@ -7,9 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from exporter.model import ApiKey, full_name
-from exporter.patterns import Pattern, PatternList
-
-EVERY_KEY = Pattern(".*")
+from exporter.patterns import ANY_TEXT, Pattern, PatternList
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +18,7 @@ class Threshold:
     of the alerts applies.
     """
 
-    keys: Pattern = EVERY_KEY
+    keys: Pattern = ANY_TEXT
     low_quota_usd: float | None = None
     expiry_warning: float | None = None
     daily_budget_usd: float | None = None

@@ -16,6 +16,9 @@ from exporter.settings.options import (
     FILE_ACCOUNT_OPTIONS,
     MODES,
     OPTIONS,
+    POLICY_GROUPS,
+    POLICY_GROUPS_HELP,
+    POLICY_OPTIONS,
     THRESHOLD_OPTIONS,
     TOKEN_VARIABLE,
     Option,
@@ -88,6 +91,12 @@ def threshold_keys() -> str:
     )
 
 
+def policy_keys() -> str:
+    """Return the table of the fields of a policy."""
+    rows = [(f"`{option.key}`", _help(option)) for option in POLICY_OPTIONS]
+    return table(("field", "the key"), [*rows, (f"`{POLICY_GROUPS}`", POLICY_GROUPS_HELP)])
+
+
 def metrics() -> str:
     """Return the table of every metric family."""
     return table(
@@ -155,6 +164,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "flags": flags,
     "account-keys": account_keys,
     "threshold-keys": threshold_keys,
+    "policy-keys": policy_keys,
     "metrics": metrics,
     "metrics-reference": reference,
     "experimental": experimental,

@@ -62,6 +62,10 @@ def _series(
         for key in state.keys:
             more = family.more(key) if family.more else ()
             yield (str(key.id), key.name, key.group, *more), family.of_key(state, key, now)
+    if family.several_of_key and not state.counts_only:
+        for key in state.keys:
+            for last in family.several_of_key(state, key, now):
+                yield (str(key.id), key.name, key.group, last), 1
     if family.of_account:
         tally = Tally()
         if state.serves_data:

@@ -33,6 +33,8 @@ METRICS: dict[str, tuple[str, tuple[str, ...]]] = {
     "cometapi_key_expiry_warning_threshold_seconds": ("gauge", KEY),
     "cometapi_key_daily_budget_quota": ("gauge", KEY),
     "cometapi_key_monthly_budget_quota": ("gauge", KEY),
+    "cometapi_key_policy_violation": ("gauge", (*KEY, "policy")),
+    "cometapi_keys_violating_policy": ("gauge", ("account", "policy")),
     "cometapi_keys": ("gauge", ("account", "group", "status")),
     "cometapi_keys_usable": ("gauge", ("account", "group")),
     "cometapi_keys_unusable": ("gauge", ("account", "group", "reason")),

@@ -24,6 +24,7 @@ from exporter.model import (
     UnusableReason,
     UsageRow,
 )
+from exporter.policies import PolicyKind
 from exporter.snapshot import AccountState
 from exporter.thresholds import Threshold
 
@@ -43,11 +44,13 @@ The last label values may be left out. No two items have the same label values.
 class Tally:
     """How many keys of an account there are, by group and status, and by group and reason.
 
-    The reason says why a key is unusable; that of a usable key is None.
+    The reason says why a key is unusable; that of a usable key is None. *violations* counts the
+    keys that break each kind of policy.
     """
 
     statuses: Counter[tuple[str, str]] = field(default_factory=Counter)
     reasons: Counter[tuple[str, str | None]] = field(default_factory=Counter)
+    violations: Counter[PolicyKind] = field(default_factory=Counter)
 
     def add(self, state: AccountState, keys: Sequence[ApiKey], now: float) -> None:
         """Count *keys* of the account *state* as of unix time *now*."""
@@ -57,6 +60,8 @@ class Tally:
         reasons = [state.unusable_reason(key, now) for key in keys]
         self.statuses.update(zip(groups, words, strict=True))
         self.reasons.update(zip(groups, reasons, strict=True))
+        for key in keys:
+            self.violations.update(state.broken_policies(key, now).keys())
 
 
 OfKey = Callable[[AccountState, ApiKey, float], Value]
@@ -68,7 +73,8 @@ class Family:
     """One metric family, whatever its series are about.
 
     *of_key* reads the value of a key at a unix time, *more* its label values beyond `KEY_LABELS`;
-    *of_account* reads all series of an account. A family without either is the exporter's own.
+    *several_of_key* reads the values of the last label of a key's series, whose value is always 1.
+    *of_account* reads all series of an account. A family without any is the exporter's own.
     """
 
     name: str
@@ -78,6 +84,7 @@ class Family:
     stage: str = "stable"
     of_key: OfKey | None = None
     more: Callable[[ApiKey], tuple[str, ...]] | None = None
+    several_of_key: Callable[[AccountState, ApiKey, float], Iterable[str]] | None = None
     of_account: OfAccount | None = None
 
     @property
@@ -145,6 +152,10 @@ def _one(_state: AccountState, _key: ApiKey, _now: float) -> Value:
 
 # An empty label is what Prometheus takes for an absent one: not known.
 _RESTRICTION_WORDS: Mapping[bool | None, str] = {True: "true", False: "false", None: ""}
+
+
+def _violations(state: AccountState, key: ApiKey, now: float) -> Iterable[str]:
+    return state.broken_policies(key, now)
 
 
 def _restrictions(key: ApiKey) -> tuple[str, ...]:
@@ -222,6 +233,12 @@ KEY_FAMILIES = (
             "Budget of the key in quota units for a calendar month (UTC).",
             lambda threshold: threshold.monthly_budget_usd,
         ),
+        Family(
+            name="cometapi_key_policy_violation",
+            help="Policies that the key breaks. Constant 1.",
+            labels=(*KEY_LABELS, "policy"),
+            several_of_key=_violations,
+        ),
     ),
 )
 COUNTDOWN = _judged_key(
@@ -291,6 +308,12 @@ def _unusable_keys(state: AccountState, tally: Tally) -> Series:
             yield (group, reason), tally.reasons[group, reason]
 
 
+def _violating_keys(state: AccountState, tally: Tally) -> Series:
+    if state.serves_data:
+        for kind in state.policies.kinds:
+            yield (kind,), tally.violations[kind]
+
+
 def _price_factors(state: AccountState, _: Tally) -> Series:
     factors = state.open_groups or {}
     for group in first_groups(factors):
@@ -353,6 +376,12 @@ ACCOUNT_FAMILIES = (
             "Changes of keys between two refreshes, by what changed.",
             _key_changes,
             "change",
+        ),
+        _series(
+            "keys_violating_policy",
+            "Number of enabled keys that break a policy.",
+            _violating_keys,
+            "policy",
         ),
     ),
     _balance(

@@ -164,12 +164,29 @@ def _key_lines(
     family: Family, state: AccountState, keys: Sequence[ApiKey], labels: Sequence[str], now: float
 ) -> str:
     """Write the lines of *keys*; *labels* are those of each key that all families have."""
+    if family.several_of_key:
+        return _several_key_lines(family, state, keys, labels, now)
     if family.of_key is None:
         return ""
     if family.more:
         labels = [_key_labels(family, state, key) for key in keys]
     values = [family.of_key(state, key, now) for key in keys]
     return lines(family, zip(labels, values, strict=True))
+
+
+def _several_key_lines(
+    family: Family, state: AccountState, keys: Sequence[ApiKey], labels: Sequence[str], now: float
+) -> str:
+    """Write any number of lines of each of *keys*, told apart by the last label."""
+    if family.several_of_key is None:
+        return ""
+    last = family.labels[-1]
+    series = []
+    for key, text in zip(keys, labels, strict=True):
+        shared = text.removesuffix("}")
+        values = family.several_of_key(state, key, now)
+        series += [(f'{shared},{last}="{value}"}}', 1) for value in values]
+    return lines(family, series)
 
 
 def _account_lines(family: Family, state: AccountState, tally: Tally) -> str:

@@ -186,6 +186,8 @@ def configured(state: AccountState, account: Account) -> AccountState:
         configured_units_per_usd=account.quota_per_usd,
         thresholds=account.thresholds,
         key_thresholds=account.thresholds.by_key(state.keys),
+        policies=account.policies,
+        requirements=account.policies.by_key(state.keys),
         monthly_budget_usd=account.monthly_budget_usd,
         counts_only=account.keys_counts_only,
     )

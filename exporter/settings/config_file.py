@@ -12,7 +12,13 @@ from pathlib import Path
 from exporter.files import read_text
 from exporter.parsers import account_name
 from exporter.problems import Problem
-from exporter.settings.options import FILE_ACCOUNT_OPTIONS, OPTIONS, THRESHOLD_OPTIONS
+from exporter.settings.options import (
+    FILE_ACCOUNT_OPTIONS,
+    OPTIONS,
+    POLICY_GROUPS,
+    POLICY_OPTIONS,
+    THRESHOLD_OPTIONS,
+)
 from exporter.settings.values import RawValue, RawValues
 from exporter.strict_yaml import Section, YamlError, load_yaml
 
@@ -32,7 +38,8 @@ COLLECT_KEYS = _keys_of("collect")
 OWN_COLLECT_KEYS = tuple(key for key in COLLECT_KEYS if key != PER_HOST)
 FILTER_KEYS = tuple(key.removeprefix("keys_") for key in _keys_of("keys"))
 THRESHOLD_KEYS = tuple(option.key for option in THRESHOLD_OPTIONS)
-BLOCKS = ("collect", "keys", "thresholds")
+POLICY_KEYS = (*(option.key for option in POLICY_OPTIONS), POLICY_GROUPS)
+BLOCKS = ("collect", "keys", "thresholds", "policies")
 TOP_KEYS = ("accounts", *COLLECT_KEYS, *BLOCKS)
 ACCOUNT_KEYS = ("name", *GATEWAY_KEYS, *BUDGET_KEYS, *OWN_COLLECT_KEYS, *BLOCKS)
 TOKEN_KEYS = ("access_token", "access_token_file", "access_token_env")
@@ -42,6 +49,19 @@ REFUSED = {
     ),
     PER_HOST: "belongs to the host: set it at the top, under collect",
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyEntry:
+    """What is written for one policy: raw values by option, and the *groups*, None where left out.
+
+    *source* is its place as messages name it, *line* that in the file, counted from 1.
+    """
+
+    source: str
+    line: int
+    options: RawValues
+    groups: tuple[str, ...] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +78,7 @@ class Entry:
     names_a_token: bool = False
     options: RawValues = field(default_factory=dict)
     thresholds: tuple[RawValues, ...] = ()
+    policies: tuple[PolicyEntry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +119,7 @@ def _for_all(top: Section, folder: Path) -> Entry:
     return Entry(
         options=_options(top, folder, COLLECT_KEYS),
         thresholds=_thresholds(top, folder),
+        policies=_policies(top, folder),
     )
 
 
@@ -112,6 +134,7 @@ def _account(section: Section, folder: Path, names: set[str]) -> Entry:
             **_options(section, folder, OWN_COLLECT_KEYS),
         },
         thresholds=_thresholds(section, folder),
+        policies=_policies(section, folder),
     )
 
 
@@ -143,6 +166,20 @@ def _thresholds(section: Section, folder: Path) -> tuple[RawValues, ...]:
     return tuple(
         _raw_values(each.only(THRESHOLD_KEYS), folder, THRESHOLD_KEYS)
         for each in section.sections("thresholds")
+    )
+
+
+def _policies(section: Section, folder: Path) -> tuple[PolicyEntry, ...]:
+    return tuple(_policy(each.only(POLICY_KEYS), folder) for each in section.sections("policies"))
+
+
+def _policy(section: Section, folder: Path) -> PolicyEntry:
+    groups = section.texts(POLICY_GROUPS, example='[production, ""]')
+    return PolicyEntry(
+        source=section.place,
+        line=section.line,
+        options=_raw_values(section, folder, tuple(option.key for option in POLICY_OPTIONS)),
+        groups=None if groups is None else tuple(groups),
     )
 
 

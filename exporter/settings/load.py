@@ -16,15 +16,17 @@ from exporter.credentials import HeadersFile, LiteralToken, Secret, TokenFile, T
 from exporter.errors import ApiError, SettingsError
 from exporter.files import Identity, identity, read_certificates, shown_path
 from exporter.parsers import is_loopback
-from exporter.patterns import Pattern
+from exporter.patterns import ANY_TEXT, Pattern
+from exporter.policies import NO_POLICIES, Policies, Policy, PolicyKind
 from exporter.problems import Problem
 from exporter.server.listen import ListenAddress
 from exporter.server.tls import WebConfigFile
 from exporter.settings import options
-from exporter.settings.config_file import ConfigFile, Entry, read_config_file
+from exporter.settings.config_file import ConfigFile, Entry, PolicyEntry, read_config_file
 from exporter.settings.options import (
     FILE_ACCOUNT_OPTIONS,
     OPTIONS,
+    POLICY_OPTIONS,
     THRESHOLD_OPTIONS,
     TOKEN_VARIABLE,
 )
@@ -32,7 +34,7 @@ from exporter.settings.values import Parsed, RawValue, RawValues, Values, defaul
 from exporter.settings.variables import unknown_variables
 from exporter.shards import shard_of
 from exporter.strict_yaml import YamlError
-from exporter.thresholds import EVERY_KEY, NO_THRESHOLDS, Threshold, Thresholds
+from exporter.thresholds import NO_THRESHOLDS, Threshold, Thresholds
 
 T = TypeVar("T")
 
@@ -97,6 +99,7 @@ class Account:
     keys_exclude: Pattern | None = None
     keys_counts_only: bool
     thresholds: Thresholds
+    policies: Policies = NO_POLICIES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,16 +269,24 @@ class _Loading:
 
     def _accounts(self, file: ConfigFile, for_all: RawValues) -> list[Account]:
         common = self._thresholds(file.all)
+        common_policies = self._policies(file.all)
         # Most accounts have none of their own: one object, with its expressions, serves them all.
         shared = self._together(common)
+        shared_policies = self._policies_together(common_policies)
         accounts = []
         for entry in file.accounts:
             own = self._thresholds(entry)
             thresholds = self._together([*own, *common]) if own else shared
-            accounts.append(self._account(entry, for_all, thresholds))
+            own_policies = self._policies(entry)
+            policies = shared_policies
+            if own_policies:
+                policies = self._policies_together([*own_policies, *common_policies])
+            accounts.append(self._account(entry, for_all, thresholds, policies))
         return accounts
 
-    def _account(self, entry: Entry, for_all: RawValues, thresholds: Thresholds) -> Account:
+    def _account(
+        self, entry: Entry, for_all: RawValues, thresholds: Thresholds, policies: Policies
+    ) -> Account:
         raw_values = {**for_all, **entry.options}
         values = Values(ACCOUNT_OPTIONS, raw_values, self.problems)
         self._check_transport(values)
@@ -303,6 +314,7 @@ class _Loading:
             keys_exclude=values.optional(options.KEYS_EXCLUDE),
             keys_counts_only=values.of(options.KEYS_COUNTS_ONLY),
             thresholds=thresholds,
+            policies=policies,
         )
 
     def _thresholds(self, entry: Entry) -> list[Threshold]:
@@ -310,7 +322,7 @@ class _Loading:
         for raw_values in entry.thresholds:
             values = Values(THRESHOLD_OPTIONS, raw_values, self.problems)
             threshold = Threshold(
-                keys=values.optional(options.THRESHOLD_KEYS) or EVERY_KEY,
+                keys=values.optional(options.THRESHOLD_KEYS) or ANY_TEXT,
                 low_quota_usd=values.optional(options.THRESHOLD_LOW_QUOTA_USD),
                 expiry_warning=values.optional(options.THRESHOLD_EXPIRY_WARNING),
                 daily_budget_usd=values.optional(options.THRESHOLD_DAILY_BUDGET_USD),
@@ -325,6 +337,40 @@ class _Loading:
         except ValueError as error:
             self._complain(options.CONFIG_FILE.source, f"the expressions of thresholds: {error}")
             return NO_THRESHOLDS
+
+    def _policies(self, entry: Entry) -> list[Policy]:
+        return [self._policy(each) for each in entry.policies]
+
+    def _policy(self, entry: PolicyEntry) -> Policy:
+        found_before = len(self.problems)
+        values = Values(POLICY_OPTIONS, entry.options, self.problems)
+        policy = Policy(
+            keys=values.optional(options.POLICY_KEYS) or ANY_TEXT,
+            max_lifetime=values.optional(options.POLICY_MAX_LIFETIME),
+            limited_quota=values.optional(options.POLICY_LIMITED_QUOTA) or False,
+            ip_allowlist=values.optional(options.POLICY_IP_ALLOWLIST) or False,
+            model_limits=values.optional(options.POLICY_MODEL_LIMITS) or False,
+            max_unused=values.optional(options.POLICY_MAX_UNUSED),
+            name=values.optional(options.POLICY_NAME),
+            groups=None if entry.groups is None else frozenset(entry.groups),
+            line=entry.line,
+        )
+        is_written_well = len(self.problems) == found_before and not self._has_problem(entry)
+        if is_written_well and not policy.kinds:
+            kinds = ", ".join(PolicyKind)
+            self._complain(entry.source, f"requires nothing: set at least one of {kinds}")
+        return policy
+
+    def _has_problem(self, entry: PolicyEntry) -> bool:
+        """Whether the shape of *entry* was complained about."""
+        return any(problem.source.startswith(f"{entry.source}.") for problem in self.problems)
+
+    def _policies_together(self, policies: Sequence[Policy]) -> Policies:
+        try:
+            return Policies(policies)
+        except ValueError as error:
+            self._complain(options.CONFIG_FILE.source, f"the expressions of policies: {error}")
+            return NO_POLICIES
 
     def _token(self, entry: Entry, raw_values: RawValues, path: Path | None) -> TokenSource:
         """Return where the account's token comes from, after reading it once.

@@ -241,6 +241,34 @@ THRESHOLD_MONTHLY_BUDGET_USD = Option(
     None,
     "Budget of a key in US dollars for a calendar month (UTC).",
 )
+POLICY_KEYS = Option(
+    "policies.keys", "keys", "REGEX", parsers.pattern, None,
+    "Must do so where this RE2 expression matches the whole of <group>/<name>. Not set: every key.",
+)
+POLICY_MAX_LIFETIME = Option(
+    "policies.max-lifetime", "max_lifetime", "DURATION", parsers.duration(1), None,
+    "Expires, at most this long after its creation.",
+)
+POLICY_LIMITED_QUOTA = Option(
+    "policies.limited-quota", "limited_quota", "", parsers.switch, "false",
+    "Has a quota limit.",
+)
+POLICY_IP_ALLOWLIST = Option(
+    "policies.ip-allowlist", "ip_allowlist", "", parsers.switch, "false",
+    "Has a list of allowed addresses, without 0.0.0.0/0, ::/0 or what amounts to them.",
+)
+POLICY_MODEL_LIMITS = Option(
+    "policies.model-limits", "model_limits", "", parsers.switch, "false",
+    "Is limited to a list of models.",
+)
+POLICY_MAX_UNUSED = Option(
+    "policies.max-unused", "max_unused", "DURATION", parsers.duration(1), None,
+    "Was used, or created, at most this long ago.",
+)
+POLICY_NAME = Option(
+    "policies.name", "name", "REGEX", parsers.pattern, None,
+    "Has a name that this RE2 expression matches as a whole.",
+)
 ACCOUNT_MONTHLY_BUDGET_USD = Option(
     "accounts.monthly-budget-usd", "monthly_budget_usd", "NUMBER", MONEY, None,
     "Budget of the account in US dollars for a calendar month (UTC).",
@@ -294,6 +322,20 @@ THRESHOLD_OPTIONS: tuple[Option[Any], ...] = (
     THRESHOLD_MONTHLY_BUDGET_USD,
 )
 """What a threshold of the configuration file may say."""
+
+POLICY_OPTIONS: tuple[Option[Any], ...] = (
+    POLICY_KEYS,
+    POLICY_MAX_LIFETIME,
+    POLICY_LIMITED_QUOTA,
+    POLICY_IP_ALLOWLIST,
+    POLICY_MODEL_LIMITS,
+    POLICY_MAX_UNUSED,
+    POLICY_NAME,
+)
+"""What a policy of the configuration file may say, beside `POLICY_GROUPS`."""
+
+POLICY_GROUPS = "groups"
+POLICY_GROUPS_HELP = 'Is in one of the groups of this list. "" means without a group.'
 
 FILE_ACCOUNT_OPTIONS: tuple[Option[Any], ...] = (ACCOUNT_MONTHLY_BUDGET_USD,)
 """What an account of the configuration file may say, and no flag."""

@@ -29,6 +29,7 @@ from exporter.exposition.catalogue import SNAPSHOT_FAMILIES
 from exporter.exposition.rendering import Format, number
 from exporter.exposition.telemetry import Telemetry, process_collectors
 from exporter.model import Usage, UsageRow, label_text
+from exporter.policies import NO_POLICIES, Policies, Policy
 from exporter.snapshot import Snapshot
 
 names = st.text(
@@ -52,6 +53,7 @@ api_keys = st.builds(
 )
 
 
+POLICIES = Policies([Policy(limited_quota=True, model_limits=True), Policy(max_unused=60.0)])
 usage_rows = st.builds(
     UsageRow,
     model=st.sampled_from(["m", "other"]) | names.map(label_text),
@@ -64,7 +66,10 @@ usage_rows = st.builds(
 @st.composite
 def states(draw, name="main"):
     """Build an account that was read, failed, both or neither."""
-    state = a_state(name=name, stale_after_seconds=draw(st.sampled_from([0.3, 3.0, 3600.0])))
+    policies = draw(st.sampled_from([NO_POLICIES, POLICIES]))
+    state = a_state(
+        name=name, policies=policies, stale_after_seconds=draw(st.sampled_from([0.3, 3.0, 3600.0]))
+    )
     if draw(st.integers(0, 3)):
         listing = a_listing(*draw(st.lists(api_keys, max_size=6)))
         balance = draw(st.none() | st.builds(a_balance, remaining_quota=int64))

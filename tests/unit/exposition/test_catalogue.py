@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from domain import (
     A_LIST,
+    DAY,
     NOW,
     a_balance,
     a_listing,
@@ -13,6 +14,7 @@ from domain import (
     a_snapshot,
     a_state,
     a_subscription,
+    an_account,
     an_api_key,
     failure,
     withdrawn,
@@ -26,6 +28,8 @@ from exporter.errors import Reason
 from exporter.exposition.catalogue import SNAPSHOT_FAMILIES
 from exporter.model import GatewayStatus, MonthRow, Usage, UsageRow
 from exporter.patterns import Pattern
+from exporter.policies import Policies, Policy
+from exporter.refresh.refresher import configured
 from exporter.snapshot import Snapshot
 from exporter.thresholds import Threshold
 
@@ -65,6 +69,7 @@ def a_full_state(name="main"):
         name=name,
         thresholds=thresholds,
         monthly_budget_usd=50.0,
+        policies=Policies([Policy(ip_allowlist=True)]),
     )
 
 
@@ -277,3 +282,41 @@ def test_every_change_of_keys_is_counted_from_zero_before_the_first_refresh():
     assert values == [0] * 20
     assert value(later, "cometapi_key_changes_total", change="renamed") == 2
     assert value(later, "cometapi_key_changes_total", change="deleted") == 0
+
+
+def test_a_broken_policy_has_a_series_and_every_policy_that_is_set_a_count():
+    policies = Policies([Policy(max_lifetime=DAY, limited_quota=True, groups=frozenset({""}))])
+    keys = [an_api_key(id=1, expires_at=None, remaining_quota=None), an_api_key(id=2)]
+    state = a_read_state(*keys, policies=policies)
+    snapshot = Snapshot.of([state])
+
+    broken = {
+        (sample.labels["key_id"], sample.labels["policy"]): sample.value
+        for sample in samples(snapshot, "cometapi_key_policy_violation")
+    }
+    assert broken == {
+        ("1", "max_lifetime"): 1,
+        ("1", "limited_quota"): 1,
+        ("2", "max_lifetime"): 1,
+    }
+    counts = {
+        sample.labels["policy"]: sample.value
+        for sample in samples(snapshot, "cometapi_keys_violating_policy")
+    }
+    assert counts == {"max_lifetime": 2, "limited_quota": 1, "groups": 0}
+
+
+def test_without_policies_nothing_is_counted():
+    snapshot = a_snapshot(an_api_key())
+
+    assert not list(samples(snapshot, "cometapi_keys_violating_policy"))
+    assert not list(samples(snapshot, "cometapi_key_policy_violation"))
+
+
+def test_a_reload_judges_the_keys_that_are_known():
+    account = an_account(policies=Policies([Policy(limited_quota=True)]))
+    state = configured(a_read_state(an_api_key(remaining_quota=None)), account)
+
+    found = list(samples(Snapshot.of([state]), "cometapi_key_policy_violation"))
+
+    assert [sample.labels["policy"] for sample in found] == ["limited_quota"]

@@ -70,6 +70,31 @@ NO_NAME = "F: accounts[0].name: expected 1 to 100 printable characters: it becom
             id="a threshold without a dash",
         ),
         pytest.param(
+            "accounts: [{name: a, policies: [{max_life: 1d}]}]",
+            ["F: accounts[0].policies[0].max_life: unknown field; did you mean max_lifetime?"],
+            id="unknown in a policy",
+        ),
+        pytest.param(
+            "accounts: [{name: a}]\npolicies: {max_lifetime: 1d}",
+            ["F: policies: expected a list"],
+            id="a policy without a dash",
+        ),
+        pytest.param(
+            "accounts: [{name: a}]\npolicies: [{groups: production}]",
+            ['F: policies[0].groups: expected a list such as [production, ""]'],
+            id="one group instead of a list",
+        ),
+        pytest.param(
+            "accounts: [{name: a}]\npolicies: [{groups: []}]",
+            ['F: policies[0].groups: expected a list such as [production, ""]'],
+            id="no group in the list",
+        ),
+        pytest.param(
+            "accounts: [{name: a}]\npolicies: [{groups: [[x]]}]",
+            ['F: policies[0].groups: expected printable texts, in a list such as [production, ""]'],
+            id="a list in the list of groups",
+        ),
+        pytest.param(
             "accounts: [{name: a, collect: {max_requests_per_minute: 5}}]",
             [
                 "F: accounts[0].collect.max_requests_per_minute: belongs to the host: set it at the top, under collect"

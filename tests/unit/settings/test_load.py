@@ -11,6 +11,7 @@ from exporter.cli import command
 from exporter.cometapi.trust import SystemStore
 from exporter.credentials import HeadersFile, LiteralToken, Secret, TokenFile
 from exporter.errors import SettingsError
+from exporter.policies import Policy
 from exporter.server.listen import ListenAddress
 from exporter.settings.load import Account, Settings, load_settings
 from exporter.settings.options import BY_KEY, MODES
@@ -677,6 +678,67 @@ accounts:
             Threshold(keys=parsers.pattern("production/web"), low_quota_usd=5.0),
             *common.thresholds.entries,
         )
+
+    def test_the_policies_of_an_account_add_to_those_for_all(self, write):
+        flag = write("""
+policies:
+  - keys: "production/.*"
+    max_lifetime: 90d
+    limited_quota: true
+    ip_allowlist: true
+    model_limits: true
+    max_unused: 30d
+  - {name: "[a-z]+", groups: [production, ""]}
+accounts:
+  - {name: own, access_token_file: token, policies: [{max_unused: 7d}]}
+  - {name: common, access_token_file: token}
+""")
+        own, common = load(flag).accounts
+
+        assert common.policies.entries == (
+            Policy(
+                keys=parsers.pattern("production/.*"),
+                max_lifetime=90 * 86_400.0,
+                limited_quota=True,
+                ip_allowlist=True,
+                model_limits=True,
+                max_unused=30 * 86_400.0,
+            ),
+            Policy(name=parsers.pattern("[a-z]+"), groups=frozenset({"production", ""})),
+        )
+        assert own.policies.entries == (Policy(max_unused=7 * 86_400.0), *common.policies.entries)
+        lines = [policy.line for policy in own.policies.entries]
+        assert lines == [11, 3, 9]
+
+    @pytest.mark.parametrize(
+        ("policy", "problem"),
+        [
+            ("{max_lifetime: soon}", "[0].max_lifetime: expected a duration such as"),
+            ("{max_lifetime: 0s}", "[0].max_lifetime: expected at least"),
+            ("{max_unused: -1d}", "[0].max_unused: expected a duration such as"),
+            ("{limited_quota: maybe}", "[0].limited_quota: expected true or false"),
+            ("{ip_allowlist: maybe}", "[0].ip_allowlist: expected true or false"),
+            ("{model_limits: [gpt]}", "[0].model_limits: expected printable text"),
+            ("{name: '('}", "[0].name: expected a regular expression of RE2"),
+            ("{keys: '(?=a)', max_unused: 1d}", "[0].keys: expected a regular expression of RE2"),
+            ("{keys: a}", "[0]: requires nothing: set at least one of max_lifetime, "),
+            ("{}", "[0]: requires nothing: set at least one of max_lifetime, "),
+            ("{limited_quota: false}", "[0]: requires nothing: set at least one of"),
+            ("7", "[0]: expected a mapping"),
+        ],
+    )
+    @pytest.mark.parametrize("in_account", [False, True])
+    def test_a_wrong_policy_is_one_problem_with_its_place(self, write, policy, problem, in_account):
+        own = f", policies: [{policy}]" if in_account else ""
+        common = "" if in_account else f"policies: [{policy}]\n"
+        text = f"{common}accounts: [{{name: a, access_token_file: token{own}}}]"
+        place = "accounts[0].policies" if in_account else "policies"
+
+        with pytest.raises(SettingsError) as caught:
+            load(write(text))
+
+        (found,) = caught.value.problems
+        assert f": {place}{problem}" in found
 
     def test_an_account_has_a_budget_of_its_own_for_the_month(self, write):
         flag = write("""

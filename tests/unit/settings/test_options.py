@@ -10,12 +10,13 @@ from exporter.settings.options import (
     BY_KEY,
     FILE_ACCOUNT_OPTIONS,
     OPTIONS,
+    POLICY_OPTIONS,
     THRESHOLD_OPTIONS,
     TOKEN_VARIABLE,
     Option,
 )
 
-EVERY_OPTION = [*OPTIONS, *THRESHOLD_OPTIONS, *FILE_ACCOUNT_OPTIONS]
+EVERY_OPTION = [*OPTIONS, *THRESHOLD_OPTIONS, *POLICY_OPTIONS, *FILE_ACCOUNT_OPTIONS]
 
 
 def test_the_options_are_the_promised_ones_with_their_variables_and_defaults():

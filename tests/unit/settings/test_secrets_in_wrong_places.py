@@ -11,6 +11,7 @@ from exporter.settings.config_file import (
     ACCOUNT_KEYS,
     COLLECT_KEYS,
     FILTER_KEYS,
+    POLICY_KEYS,
     THRESHOLD_KEYS,
     TOP_KEYS,
 )
@@ -76,6 +77,9 @@ PLACES = {
     **{f"collect.{key}": f"collect: {{{{{key}: {{}}}}}}" for key in COLLECT_KEYS},
     **{f"keys.{key}": f"keys: {{{{{key}: {{}}}}}}" for key in FILTER_KEYS},
     **{f"thresholds[].{key}": f"thresholds: [{{{{{key}: {{}}}}}}]" for key in THRESHOLD_KEYS},
+    **{f"policies[].{key}": f"policies: [{{{{{key}: {{}}}}}}]" for key in POLICY_KEYS},
+    "a group of a policy": "policies: [{{groups: [{}]}}]",
+    "a field of a policy": "policies: [{{{}: 1}}]",
     "a field at the top": "{}: 1",
     "a field of an account": "accounts: [{{name: a, {}: 1}}]",
     "a field twice": "{0}: 1\n{0}: 2",
