@@ -8,7 +8,7 @@ each other; import-linter enforces it:
     app                the composition root
     backfill/          the past, as a file for Prometheus to import
     watch              all accounts: refreshers, the current snapshot; what a reload changes
-    refresh/, check    the life of one account; the report of --check
+    refresh/, check, audit  the life of one account; the reports of --check and --audit
     settings/          what the user writes, or everything that is wrong with it
     cometapi/          how the vendor talks
     server/, site/     how the exporter is reached; what it answers

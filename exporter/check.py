@@ -3,9 +3,11 @@
 Pure: states in, text out.
 """
 
+import json
 import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import click
 
@@ -76,6 +78,29 @@ def report(states: Sequence[AccountState], now: float, *, in_file: bool = False)
             if advice:
                 lines += _wrapped("  what to do: ", advice, None)
     return "\n".join(lines)
+
+
+def json_report(states: Sequence[AccountState], now: float, *, in_file: bool = False) -> str:
+    """Return the same report as JSON; null is what is not known, or was not read."""
+    accounts = [_as_json(state, now, in_file=in_file) for state in states]
+    return json.dumps({"accounts": accounts}, indent=2, ensure_ascii=False)
+
+
+def _as_json(state: AccountState, now: float, *, in_file: bool) -> dict[str, Any]:
+    is_read = state.failing is None
+    balance = state.balance
+    return {
+        "name": state.name,
+        "gateway": state.gateway,
+        "result": _result(state),
+        "keys": len(state.keys) if is_read else None,
+        "usable": state.usable_keys(now) if is_read else None,
+        "balance_usd": None if balance is None else state.usd(balance.remaining_quota),
+        "findings": [
+            {"message": found, "advice": advice}
+            for _, found, advice in _remarks(state, now, in_file=in_file)
+        ],
+    }
 
 
 def _wrapped(label: str, text: str, colour: str | None) -> list[str]:

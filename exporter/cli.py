@@ -1,6 +1,6 @@
 """Read the command line, run, and return an exit code.
 
-0 is success, 1 a runtime error, 2 an invalid configuration.
+0 is success, 1 a runtime error, 2 an invalid configuration, 3 keys that break policies.
 
 Talks to: click and the terminal. What an option means is for `settings`, what is done for `app`.
 """
@@ -15,21 +15,29 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import click
 import structlog
 
-from exporter import __version__, app, workers
-from exporter.check import report
+from exporter import __version__, app, audit, workers
+from exporter.check import json_report, report
 from exporter.errors import BackfillError, SettingsError, StartError
 from exporter.logs import set_up_logs
 from exporter.server.listen import ListenError
 from exporter.settings.load import Settings, load_settings
-from exporter.settings.options import MODES, OPTIONS, TOKEN_VARIABLE, Option, mode_flag
+from exporter.settings.options import (
+    MODES,
+    OPTIONS,
+    TOKEN_VARIABLE,
+    Option,
+    mode_flag,
+)
 from exporter.workers import NoThread, Threads
 
-DONE, FAILED, WRONG_SETTINGS = 0, 1, 2
+DONE, FAILED, WRONG_SETTINGS, VIOLATIONS = 0, 1, 2, 3
 # With the dashes, shorter than any access token.
 LONGEST_QUOTED = 20
 NO_TOKEN_HERE = (
@@ -157,6 +165,7 @@ def _run(given: Mapping[str, Any], environ: Mapping[str, str], arguments: Sequen
         environ,
         demo="demo" in modes,
         needs_every_token=chosen == ["config_check"],
+        is_audit=chosen == ["audit"],
     )
     try:
         settings = Threads(1, "configuration").submit(load).result(workers.CALL_SECONDS)
@@ -168,7 +177,7 @@ def _run(given: Mapping[str, Any], environ: Mapping[str, str], arguments: Sequen
         return _complain(
             "a file that the settings name could not be read in time: does its mount answer?"
         )
-    is_for_people = chosen in (["check"], ["backfill"])
+    is_for_people = chosen in (["check"], ["audit"], ["backfill"])
     set_up_logs("error" if is_for_people else settings.log_level, settings.log_format)
     _warn(settings, in_log=not chosen)
     try:
@@ -202,6 +211,8 @@ def _do(
             return _once(settings)
         case ["check"]:
             return _check(settings, arguments)
+        case ["audit"]:
+            return _audit(settings)
         case ["backfill"]:
             return _backfill(settings)
         case _:
@@ -267,13 +278,46 @@ def _serve(settings: Settings, load: Callable[[], Settings]) -> int:
 
 def _check(settings: Settings, arguments: Sequence[str]) -> int:
     states = asyncio.run(app.try_accounts(settings, on_page=_page_counter()))
-    text = report(states, time.time(), in_file=settings.config_file is not None)
+    in_file = settings.config_file is not None
     has_failed = any(state.failing is not None or state.reads_no_key for state in states)
+    if settings.output_format == "json":
+        written = _write(json_report(states, time.time(), in_file=in_file))
+        return FAILED if has_failed else written
+    text = report(states, time.time(), in_file=in_file)
     if not has_failed:
         words = [word for word in arguments if word != mode_flag("check")]
         text += f"\n\nServe: {shlex.join(['cometapi-exporter', *words])}"
     written = _write(text if os.isatty(1) and "NO_COLOR" not in os.environ else click.unstyle(text))
     return FAILED if has_failed else written
+
+
+def _audit(settings: Settings) -> int:
+    states = asyncio.run(app.try_accounts(settings, on_page=_page_counter()))
+    found = audit.violations(states, time.time())
+    notes = audit.unread_notes(states, in_file=settings.config_file is not None)
+    match settings.output_format:
+        case "json":
+            text = audit.json_report(found)
+        case "sarif":
+            text = audit.sarif_report(found, file=_uri(settings.config_file), notes=notes)
+        case _:
+            text = audit.text_report(states, found)
+    written = _write(text)
+    for note in notes:
+        _complain(note)
+    if notes or written != DONE:
+        return FAILED
+    return VIOLATIONS if found else DONE
+
+
+def _uri(path: Path | None) -> str | None:
+    """Return *path* as code hosts take it: from the current folder, the root of the repository."""
+    if path is None:
+        return None
+    absolute = Path.cwd() / path
+    if absolute.is_relative_to(Path.cwd()):
+        return quote(absolute.relative_to(Path.cwd()).as_posix())
+    return quote(path.name)
 
 
 def _page_counter() -> Callable[[], None]:

@@ -117,6 +117,7 @@ FLAGS = {
     "--probe.listen-address": ("COMETAPI_EXPORTER_PROBE_LISTEN_ADDRESS", None),
     "--log.level": ("COMETAPI_EXPORTER_LOG_LEVEL", "info"),
     "--log.format": ("COMETAPI_EXPORTER_LOG_FORMAT", "logfmt"),
+    "--output.format": ("COMETAPI_EXPORTER_OUTPUT_FORMAT", "text"),
     "--backfill.days": ("COMETAPI_EXPORTER_BACKFILL_DAYS", "30"),
     "--backfill.end": ("COMETAPI_EXPORTER_BACKFILL_END", None),
     "--backfill.label": ("COMETAPI_EXPORTER_BACKFILL_LABEL", None),
@@ -124,4 +125,13 @@ FLAGS = {
 """Each flag that sets something, with its variable and its default."""
 
 VARIABLES = ("COMETAPI_ACCESS_TOKEN", *(variable for variable, _ in FLAGS.values()))
-MODES = ("--demo", "--once", "--check", "--backfill", "--config.check", "--version", "--help")
+MODES = (
+    "--demo",
+    "--once",
+    "--check",
+    "--audit",
+    "--backfill",
+    "--config.check",
+    "--version",
+    "--help",
+)

@@ -13,6 +13,7 @@ from typing import TypeVar
 from exporter.cometapi.proxies import Proxy, parse_proxy, variable_for
 from exporter.cometapi.trust import system_store
 from exporter.credentials import HeadersFile, LiteralToken, Secret, TokenFile, TokenSource
+from exporter.demo.policies import DEMO_POLICIES
 from exporter.errors import ApiError, SettingsError
 from exporter.files import Identity, identity, read_certificates, shown_path
 from exporter.parsers import is_loopback
@@ -60,6 +61,10 @@ NO_TOKEN = LiteralToken(Secret(""), "")
 MISSING = (
     "no access token: create one in the gateway's console under Personal Settings and set one of "
     "the two (or explore with --demo first)"
+)
+NOTHING_TO_AUDIT = (
+    "requires policies: set `policies:` in the file of --config.file "
+    "(COMETAPI_EXPORTER_CONFIG_FILE), as docs/audit.md says"
 )
 INSECURE_HTTP = (
     "plain HTTP to a non-loopback host would expose the token on the network: use https, or allow "
@@ -130,6 +135,7 @@ class Settings:
     backfill_label: Mapping[str, str]
     log_level: str
     log_format: str
+    output_format: str
     warnings: tuple[Problem, ...] = ()
 
 
@@ -139,17 +145,19 @@ def load_settings(
     *,
     demo: bool = False,
     needs_every_token: bool = False,
+    is_audit: bool = False,
 ) -> Settings:
     """Return the settings from *flags*, the environment and the configuration file.
 
     *flags* has the texts by the keys of their options, None for a flag that is not set. Call it
     again with the same arguments to reload the file. With *demo* there is one account without
     credentials, and the caller fills in where it is served. With *needs_every_token* a missing
-    token file is a problem even if other accounts have theirs. Raises SettingsError with every
-    problem.
+    token file is a problem even if other accounts have theirs; with *is_audit* accounts without
+    policies are one. Raises SettingsError with every problem.
     """
     loading = _Loading(flags, environ, demo=demo)
     settings = loading.settings(needs_every_token=needs_every_token)
+    loading.check_audit(settings, is_audit=is_audit)
     if loading.problems:
         # What is wrong for all accounts was found once for each of them.
         unique = dict.fromkeys(loading.problems)
@@ -224,11 +232,20 @@ class _Loading:
             web_config=web_config,
             log_level=values.of(options.LOG_LEVEL),
             log_format=values.of(options.LOG_FORMAT),
+            output_format=values.of(options.OUTPUT_FORMAT),
             warnings=(*unknown_variables(self._environ), *_example_password(web_config)),
             backfill_days=values.of(options.BACKFILL_DAYS),
             backfill_end=values.optional(options.BACKFILL_END),
             backfill_label=_with_target(values.optional(options.BACKFILL_LABEL)),
         )
+
+    def check_audit(self, settings: Settings, *, is_audit: bool) -> None:
+        """Complain about an audit without policies, and about its format in another mode."""
+        if not is_audit and settings.output_format == "sarif":
+            self._complain(options.OUTPUT_FORMAT.source, "sarif requires --audit")
+        has_policies = any(account.policies.entries for account in settings.accounts)
+        if is_audit and not has_policies:
+            self._complain("--audit", NOTHING_TO_AUDIT)
 
     def _config_file(self) -> ConfigFile:
         """Return what the file says; without one, the one account of flags and variables."""
@@ -273,6 +290,8 @@ class _Loading:
         # Most accounts have none of their own: one object, with its expressions, serves them all.
         shared = self._together(common)
         shared_policies = self._policies_together(common_policies)
+        if self._demo:
+            shared_policies = DEMO_POLICIES
         accounts = []
         for entry in file.accounts:
             own = self._thresholds(entry)

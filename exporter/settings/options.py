@@ -22,6 +22,7 @@ TOKEN_VARIABLE = "COMETAPI_ACCESS_TOKEN"  # noqa: S105 - the variable's name, no
 MONEY = parsers.number(1e-6, 1e12, zero=True)
 UNITS = parsers.number(LEAST_UNITS_PER_USD, MOST_UNITS_PER_USD)
 AUTH_SCHEMES = ("raw", "bearer")
+OUTPUT_FORMATS = ("text", "json", "sarif")
 USAGES = ("off", "model", "key-model")
 
 
@@ -207,6 +208,10 @@ LOG_FORMAT = Option(
     "log.format", "log_format", "FORMAT", parsers.one_of(FORMATS), "logfmt",
     f"Output format of log messages. One of: {', '.join(FORMATS)}.",
 )
+OUTPUT_FORMAT = Option(
+    "output.format", "output_format", "FORMAT", parsers.one_of(OUTPUT_FORMATS), "text",
+    "Output format of --check and --audit: text, json, or sarif (2.1.0, --audit only).",
+)
 BACKFILL_DAYS = Option(
     "backfill.days", "backfill_days", "NUMBER", parsers.whole_number(most=30), "30",
     "With --backfill: how many days to write. Gateways keep and return at most 30.",
@@ -308,6 +313,7 @@ OPTIONS: tuple[Option[Any], ...] = (
     PROBE_LISTEN_ADDRESS,
     LOG_LEVEL,
     LOG_FORMAT,
+    OUTPUT_FORMAT,
     BACKFILL_DAYS,
     BACKFILL_END,
     BACKFILL_LABEL,
@@ -349,6 +355,7 @@ MODES: Mapping[str, str] = MappingProxyType(
         "check": "Validate the configuration, query each account once, print the result and exit.",
         "backfill": "Write the usage of the last 30 days to stdout as OpenMetrics, for import into "
         "Prometheus, and exit.",
+        "audit": "Query each account once, print which keys break which policies and exit.",
         "config_check": "Validate the configuration without network access and exit.",
     }
 )

@@ -69,6 +69,7 @@ def test_with_a_token_alone_everything_has_its_default():
         enable_lifecycle=False,
         log_level="info",
         log_format="logfmt",
+        output_format="text",
         backfill_label={"job": "cometapi-exporter", "instance": "127.0.0.1:10144"},
     )
 
@@ -94,6 +95,7 @@ EXAMPLES = [
     ("no_status_page", "true", True),
     ("log_level", "WARN", "warning"),
     ("log_format", "json", "json"),
+    ("output_format", "JSON", "json"),
 ]
 TEXTS = {key: text for key, text, _ in EXAMPLES}
 
@@ -229,6 +231,7 @@ WRONG = {
     "enable_lifecycle": ("perhaps", "expected true or false, got 'perhaps'"),
     "log_level": ("loud", "expected one of debug, info, warning, error, got 'loud'"),
     "log_format": ("xml", "expected one of logfmt, json, got 'xml'"),
+    "output_format": ("xml", "expected one of text, json, sarif, got 'xml'"),
 }
 
 
