@@ -45,6 +45,7 @@ EXPECTED = {
     ("CometAPIKeyDisabledInUse", "main", "7"),
     ("CometAPIKeyDeletedInUse", "main", "20"),
     ("CometAPIKeyRestricted", "main", "19"),
+    ("CometAPIKeyRestrictionRemoved", "main", None),
     ("CometAPIKeyBurningFast", "main", "17"),
     ("CometAPIKeyQuotaRunningOut", "main", "17"),
     ("CometAPIKeyUnusable", "main", "8"),
@@ -309,6 +310,9 @@ def history(now: float, instance: str) -> Series:
         ): line(HOUR, 0, 0, 30),
         another("cometapi_exporter_refreshes_total", account="main"): line(HOUR, 0, 0, 60),
         another("cometapi_exporter_log_lines_dropped_total"): line(HOUR, 0, 0, 30),
+        another("cometapi_key_changes_total", account="main", change="expiry_removed"): line(
+            HOUR, 0, 0, 1
+        ),
         another("cometapi_exporter_config_last_reload_successful"): present(0),
         another("cometapi_exporter_shards", job="one-of-two"): present(2),
         another("cometapi_exporter_shard_index", job="one-of-two"): present(0),

@@ -25,6 +25,7 @@ STALE = (
     "CometAPIKeyUnused",
     "CometAPIKeyPossiblyDry",
     "CometAPIKeyRestricted",
+    "CometAPIKeyRestrictionRemoved",
     "CometAPIAccountPossiblyDry",
     "CometAPIAccountBalanceUnknown",
     "CometAPIPathFailing",
@@ -119,7 +120,7 @@ WITH_ACCOUNT = [name for name in SEVERITIES if name not in WITHOUT_ACCOUNT]
 SILENCES["CometAPIExporterDown"] = tuple(
     name for name in WITH_ACCOUNT if name != "CometAPIExporterDown"
 )
-ABOUT_A_KEY = re.compile("CometAPIKey[A-Z]")
+ABOUT_A_KEY = re.compile("CometAPIKey(?!RestrictionRemoved)[A-Z]")
 SILENCES["CometAPIKeyDeletedInUse"] = tuple(
     name for name in SEVERITIES if ABOUT_A_KEY.match(name) and name != "CometAPIKeyDeletedInUse"
 )
