@@ -55,7 +55,7 @@ screenshot: $(VENV) ## take the pictures of the status page again
 dashboard-pictures: $(VENV) ## take the pictures of the dashboards again (needs scripts/install-dashboard-tools)
 	$(BIN)/python scripts/dashboard_pictures.py
 
-bench: $(VENV) ## measure against the peers and write docs/performance.md
+bench: $(VENV) ## measure against the peers and write benchmarks/README.md
 	$(BIN)/python benchmarks/run.py --write
 
 soak: $(VENV) ## half an hour of faults, looking for leaks

@@ -65,9 +65,13 @@ def _scrapes(sizes: Sizes) -> Iterator[Row]:
     figures = sizes.get(1000, {})
     ours = figures[OURS].alone_seconds if OURS in figures else None
     for goal, name, limit in (
-        ("1. Go's CPU for a scrape against ours", GO, 20),
-        ("1. the usual Python exporter's CPU against ours", GAUGES, 60),
-        ("(for comparison) a Python collector's CPU against ours", COLLECTOR, 60),
+        ("1. CPU per scrape: Go against this exporter", GO, 20),
+        ("1. CPU per scrape: the usual Python exporter against this one", GAUGES, 60),
+        (
+            "(for comparison) CPU per scrape: a Python collector against this exporter",
+            COLLECTOR,
+            60,
+        ),
     ):
         theirs = figures[name].cpu_seconds if name in figures else None
         yield at_least(goal, limit, theirs / ours if theirs and ours else None, TIMES)

@@ -1,4 +1,4 @@
-"""Measure this exporter beside others, in one run, and print tables; `--write` puts them into docs/performance.md.
+"""Measure this exporter beside others, in one run, and print tables; `--write` puts them into benchmarks/README.md.
 
 Needs the development environment. Go, nginx, Prometheus and aiohttp are used where they are found,
 and missed loudly. Everything listens on loopback, ends by its own process id, and is bounded: about
@@ -27,7 +27,7 @@ import upkeep
 from contenders import build_go
 from goals import Measured, goals
 
-DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
+DOCUMENT = Path(__file__).resolve().parent / "README.md"
 FULL = {
     1000: scrapes.Effort(seconds=6, passes=25, load_seconds=3),
     10_000: scrapes.Effort(seconds=8, passes=30, load_seconds=4),
@@ -111,7 +111,7 @@ def report(measured: Measured) -> str:
         SCRAPES_NOTE,
         tables.scrapes(measured.sizes),
         *(
-            ["## What Prometheus says a scrape took", tables.takein(measured.takein)]
+            ["## Scrape duration as measured by Prometheus", tables.takein(measured.takein)]
             if measured.takein
             else []
         ),
@@ -121,7 +121,7 @@ def report(measured: Measured) -> str:
         tables.fleets(measured.fleets),
         "## Slow readers",
         tables.crowds(measured.crowd),
-        "## Listing, 50 ms an answer, four at a time",
+        "## Listing, 50 ms per response, four at a time",
         tables.listings(measured.listings),
         *(
             ["## A quiet minute, and the rate limit", tables.upkeep(measured.upkeep)]

@@ -50,7 +50,7 @@ def _one_size(figures: Mapping[str, Figures]) -> str:
         "against nginx",
         "against ours",
         "p99",
-        "CPU a scrape",
+        "CPU per scrape",
         "CPU against ours",
         "scrapes/s",
     )
@@ -82,7 +82,7 @@ def _one_size(figures: Mapping[str, Figures]) -> str:
             for name, its in figures.items()
         ],
     )
-    alone = f"By itself, a scrape of this exporter takes {ms(ours.alone_seconds)} of CPU."
+    alone = f"On its own, a scrape of this exporter takes {ms(ours.alone_seconds)} of CPU."
     return f"{main}\n\n{alone}\n\n{forms}"
 
 
@@ -110,7 +110,7 @@ def stalls(found: Iterable[Stall]) -> str:
         name = f"{stall.keys:,} keys, {what}"
         rows += [
             (name, "`/-/healthy`", *_waits(stall, stall.waits)),
-            (name, "a word from an idle nginx (baseline noise)", *_waits(stall, stall.control)),
+            (name, "idle nginx (baseline)", *_waits(stall, stall.control)),
             (name, "scrapes", *_waits(stall, stall.scrapes)),
         ]
     return table(("while", "request", "times", "p50", "p99", "worst"), rows)
@@ -134,7 +134,7 @@ def fleets(found: Fleets) -> str:
         "for 1,000 keys",
         "against one account",
     )
-    note = f"Listing {found.listed_keys:,} keys takes {ms(found.listing_cpu_seconds)} of CPU of it by itself."
+    note = f"Listing {found.listed_keys:,} keys takes {ms(found.listing_cpu_seconds)} of this CPU."
     return f"{table(header, rows)}\n\n{note}"
 
 
@@ -168,7 +168,7 @@ def listings(found: Iterable[Listing]) -> str:
         )
         for it in found
     ]
-    return table(("pages", "client", "time", "against the ideal", "CPU a page"), rows)
+    return table(("pages", "client", "time", "against the ideal", "CPU per page"), rows)
 
 
 def upkeep(it: Upkeep) -> str:

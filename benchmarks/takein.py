@@ -1,4 +1,4 @@
-"""Measure what a real Prometheus says a scrape took: of this exporter and of nginx's static file.
+"""Measure the scrape durations that a real Prometheus records: of this exporter and of nginx's static file.
 
 Talks to: a Prometheus that scrapes all of them every second for a bounded time.
 """

@@ -100,7 +100,14 @@ def test_what_documents_show_for_prometheus_is_taken_by_it(tmp_path, block):
 
 
 @pytest.mark.parametrize(
-    "path", [*sorted(ROOT.glob("docs/*.md")), *ROOT.glob("*.md")], ids=lambda path: path.name
+    "path",
+    [
+        *sorted(ROOT.glob("docs/*.md")),
+        *ROOT.glob("*.md"),
+        ROOT / "tests/README.md",
+        ROOT / "benchmarks/README.md",
+    ],
+    ids=lambda path: str(path.relative_to(ROOT)),
 )
 def test_relative_links_and_names_of_tests_lead_somewhere(path):
     text = path.read_text(encoding="utf-8")
@@ -108,3 +115,13 @@ def test_relative_links_and_names_of_tests_lead_somewhere(path):
 
     assert [link for link in links if not (path.parent / link).exists()] == []
     assert set(re.findall(r"\btest_\w+\.py", text)) <= TESTS
+
+
+def test_the_index_leads_to_every_page():
+    index = (ROOT / "docs/index.md").read_text(encoding="utf-8")
+
+    assert [
+        path.name
+        for path in sorted(ROOT.glob("docs/*.md"))
+        if path.name != "index.md" and f"]({path.name})" not in index
+    ] == []

@@ -26,6 +26,7 @@ WRITTEN_BY_HAND = [
     ROOT / "Dockerfile",
     DEPLOY / "README.md",
     ROOT / "docs/scaling.md",
+    ROOT / "docs/integrations.md",
 ]
 
 

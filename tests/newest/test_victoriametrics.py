@@ -1,4 +1,4 @@
-"""Long-term storage as docs/scaling.md describes it: two Prometheus servers write to one VictoriaMetrics.
+"""Long-term storage as docs/integrations.md describes it: two Prometheus servers write to one VictoriaMetrics.
 
 `make test-newest` builds VictoriaMetrics; without it these tests are skipped everywhere, CI
 included.
@@ -29,9 +29,9 @@ PROGRAM = shutil.which("victoria-metrics")
 pytestmark = pytest.mark.skipif(
     PROGRAM is None, reason="make test-newest builds VictoriaMetrics and runs this"
 )
-SCALING = Path(__file__).parents[2] / "docs/scaling.md"
+INTEGRATIONS = Path(__file__).parents[2] / "docs/integrations.md"
 SECONDS = 15
-# Their series are those of any process, which docs/scaling.md does not send.
+# Their series are those of any process, which docs/integrations.md does not send.
 NOT_SENT = {"Memory", "CPU"}
 VALUES = {
     "cometapi-overview": {
@@ -57,8 +57,8 @@ VALUES = {
 
 
 def documented_remote_write(url: str) -> dict[str, Any]:
-    """Return the configuration of docs/scaling.md with *url*, and labels that are the same on both twins."""
-    blocks = SCALING.read_text(encoding="utf-8").split("```yaml\n")
+    """Return the configuration of docs/integrations.md with *url*, and labels that are the same on both twins."""
+    blocks = INTEGRATIONS.read_text(encoding="utf-8").split("```yaml\n")
     (block,) = (text.split("```")[0] for text in blocks if "remote_write:" in text.split("```")[0])
     (remote,) = yaml.safe_load(block)["remote_write"]
     return {"remote_write": [{**remote, "url": url, "queue_config": {"batch_send_deadline": "1s"}}]}

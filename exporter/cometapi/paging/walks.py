@@ -14,7 +14,7 @@ from exporter.cometapi.paging.quick_walk import QuickWalk
 from exporter.cometapi.wire import Page
 from exporter.model import ApiKey, Listing, Unread
 
-# The default of --keys.max: a list of this length is what docs/performance.md measures.
+# The default of --keys.max: a list of this length is what benchmarks/README.md measures.
 MOST_KEYS = 100_000
 
 

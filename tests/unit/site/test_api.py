@@ -262,6 +262,25 @@ def test_every_field_is_documented():
     } <= documented
 
 
+def every_field(value, prefix=""):
+    """Return the path of each field, of the first item where there are many."""
+    if isinstance(value, list):
+        return every_field(value[0], f"{prefix}[]") if value else set()
+    if not isinstance(value, dict):
+        return set()
+    fields = {f"{prefix}.{name}" for name in value}
+    return fields.union(*(every_field(value[name], f"{prefix}.{name}") for name in value))
+
+
+def test_the_example_of_a_response_has_every_field_and_no_other():
+    response = DOCS.read_text(encoding="utf-8").partition("## Response\n")[2]
+    example = json.loads(response.partition("```json\n")[2].partition("```")[0])
+    usage = Usage(spending=Spending(read_at=NOW, models=(("m", 1, 2),)))
+    answer = answered(Snapshot.of([a_read_state(an_api_key(), balance=a_balance(), usage=usage)]))
+
+    assert every_field(example) == every_field(answer)
+
+
 def a_changed_state(name, *changes):
     """Build an account with *changes*, oldest first: time, ID of the key, what changed."""
     found = [
