@@ -79,6 +79,13 @@ def _little_left(state: AccountState) -> str:
     return f"{money(state.usd(left))} left for one request{usual}"
 
 
+def gifts_note(state: AccountState) -> str:
+    """Say that what the account can spend is unknown because of gifts, or ""."""
+    if state.balance is None or not state.balance.has_gifts:
+        return ""
+    return "the account has gifts (gift_quota) beside its wallet: what it can spend is unknown"
+
+
 def unreadable_note(state: AccountState) -> str:
     """Say how many running subscriptions could not be read, or ""."""
     found = state.subscriptions

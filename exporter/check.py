@@ -17,6 +17,7 @@ from exporter.account_notes import (
     cached_note,
     endpoint_advice,
     endpoint_note,
+    gifts_note,
     little_left_note,
     skew_note,
     state_word,
@@ -241,6 +242,8 @@ def _remarks_on_endpoints(state: AccountState, *, in_file: bool) -> Iterator[Rem
         yield "yellow", found, endpoint_advice(state, failure, in_file=in_file)
     if found := unreadable_note(state):
         yield "yellow", found, "please report the gateway and its version"
+    if found := gifts_note(state):
+        yield "yellow", found, ""
     if found := assumed_note(state):
         option = "quota_per_usd" if in_file else "--cometapi.quota-per-usd"
         yield "yellow", found, f"set {option} to what the gateway's operator tells you"

@@ -123,13 +123,15 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the account's wallet has left and the account has spent, in quota units.
 
     *requests* counts what it has sent. *account_id* tells one account of a gateway from another.
-    What the gateway does not tell is None; *unread* names the fields that could not be read.
+    *has_gifts* tells whether there is quota in a purse of its own that may pay, too. What the
+    gateway does not tell is None; *unread* names the fields that could not be read.
     """
 
     remaining_quota: int
     used_quota: int | None
     requests: int | None = None
     account_id: int | None = None
+    has_gifts: bool = False
     unread: tuple[str, ...] = ()
 
 

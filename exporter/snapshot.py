@@ -458,7 +458,10 @@ class AccountState:
         """What is left in each purse that may pay for a request; None for no limit or unknown."""
         if is_unknown(self.endpoints.subscriptions):
             return [None]
-        wallet = None if self.balance is None else self.balance.remaining_quota
+        wallet = None
+        # With gifts beside it, nobody knows how much pays for a request.
+        if self.balance is not None and not self.balance.has_gifts:
+            wallet = self.balance.remaining_quota
         return paying_purses(wallet, self.subscriptions)
 
     @property

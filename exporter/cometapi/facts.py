@@ -82,6 +82,8 @@ def parse_balance(answer: Answer) -> Balance:
         used_quota=fields.whole_number("used_quota"),
         requests=fields.whole_number("request_count"),
         account_id=fields.whole_number("id"),
+        # Some gateways keep what they gave away apart, and do not document when it pays.
+        has_gifts=(fields.whole_number("gift_quota") or 0) > 0,
         unread=tuple(fields.unread),
     )
 

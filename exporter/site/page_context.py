@@ -16,6 +16,7 @@ from exporter.account_notes import (
     cached_note,
     dry_note,
     endpoint_note,
+    gifts_note,
     skew_note,
     subscriptions_text,
     units_note,
@@ -270,6 +271,7 @@ def notes(state: AccountState) -> list[str]:
         found.append(f"{count(state.excluded, 'key')} excluded by filters")
     found += [
         dry_note(state),
+        gifts_note(state),
         unreadable_note(state),
         assumed_note(state),
         units_note(state),

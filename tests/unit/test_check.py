@@ -283,6 +283,16 @@ def test_an_assumed_money_factor_is_named_with_its_cause(status, why):
     assert f"main: assumed 500,000 quota units per USD: {why}" in remarks(state)
 
 
+def test_gifts_beside_an_empty_wallet_make_no_empty_account():
+    gifts = a_balance(remaining_quota=0, has_gifts=True)
+    state = a_read_state(an_api_key(), balance=gifts)
+
+    assert cells(state, "balance", "usable", "result") == ("0.00 USD", "1", "up")
+    assert remarks(state) == [
+        "main: the account has gifts (gift_quota) beside its wallet: what it can spend is unknown"
+    ]
+
+
 def test_a_subscription_that_cannot_be_read_is_told():
     state = a_read_state(balance=a_balance(), subscriptions=Subscriptions(unreadable=1))
 

@@ -369,3 +369,13 @@ def test_usage_by_hour_without_its_hour_is_an_error():
 def test_usage_by_hour_with_a_row_that_cannot_be_read_is_an_error():
     with pytest.raises(InvalidResponse, match="cannot be read"):
         usage_by_hour(a_usage_row(), a_usage_row(quota=1.5))
+
+
+@pytest.mark.parametrize(
+    ("gift", "has_gifts"),
+    [("5000000", True), ('"7"', True), ("0", False), ("-3", False), ("null", False)],
+)
+def test_a_balance_says_whether_there_are_gifts_beside_the_wallet(gift, has_gifts):
+    data = f'{{"quota": 0, "used_quota": 9, "gift_quota": {gift}}}'
+
+    assert parse_balance(an_answer(data)).has_gifts is has_gifts
