@@ -22,7 +22,7 @@ $(VENV): requirements-dev.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --no-index --editable .
 	@touch $@
 
-demo: $(VENV) ## serve a simulated account on http://127.0.0.1:10144
+demo: $(VENV) ## serve simulated accounts on http://127.0.0.1:10144
 	$(BIN)/cometapi-exporter --demo --collect.interval=10s --web.listen-address=$(ADDRESS)
 
 stack: $(VENV) ## the demo with a local Prometheus and Alertmanager, as deploy/ configures them

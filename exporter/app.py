@@ -24,7 +24,8 @@ from exporter import __version__, descriptors
 from exporter.backfill.history import Period
 from exporter.backfill.run import write_history
 from exporter.credentials import LiteralToken, Secret
-from exporter.demo.server import demo_gateway
+from exporter.demo.scenario import ACCOUNTS, DEMO, DemoAccount
+from exporter.demo.server import demo_gateways
 from exporter.errors import SettingsError
 from exporter.exposition.rendering import Format
 from exporter.exposition.scrape import Exposition
@@ -143,11 +144,11 @@ def tune_the_interpreter() -> None:
 
 @contextlib.asynccontextmanager
 async def monitoring(settings: Settings) -> AsyncIterator[Watch]:
-    """Monitor the accounts of *settings*, or the demo's, by the real clocks; nothing runs yet."""
+    """Monitor the accounts of *settings*, or all of the demo, by the real clocks; nothing runs yet."""
     descriptors.raise_limit()
     asyncio.get_running_loop().set_default_executor(ResolverExecutor())
     telemetry = Telemetry(version=__version__, dropped_lines=dropped_lines)
-    async with simulated(settings) if settings.demo else contextlib.nullcontext(settings) as real:
+    async with _real_or_simulated(settings, ACCOUNTS) as real:
         watch = await Watch.open(real, runtime=RUNTIME, telemetry=telemetry)
         try:
             yield watch
@@ -155,29 +156,39 @@ async def monitoring(settings: Settings) -> AsyncIterator[Watch]:
             await watch.close()
 
 
+def _real_or_simulated(
+    settings: Settings, accounts: Sequence[DemoAccount]
+) -> contextlib.AbstractAsyncContextManager[Settings]:
+    """Return *settings*, or with --demo those of the demo's *accounts*."""
+    if settings.demo:
+        return simulated(settings, accounts)
+    return contextlib.nullcontext(settings)
+
+
 @contextlib.asynccontextmanager
-async def simulated(settings: Settings) -> AsyncIterator[Settings]:
-    """Serve the demo's gateway on a loopback port, and point the settings at it."""
+async def simulated(settings: Settings, accounts: Sequence[DemoAccount]) -> AsyncIterator[Settings]:
+    """Serve the demo's gateways on a loopback port, and point the settings at those of *accounts*."""
     token = secrets.token_urlsafe(32)
     sockets = bind([ListenAddress(host="127.0.0.1", port=0)])
     stop = asyncio.Event()
-    gateway = demo_gateway(token=token, started_at=RUNTIME.clock(), clock=RUNTIME.clock)
-    serving = asyncio.create_task(serve(gateway, sockets, stop=stop))
+    gateways = demo_gateways(token=token, started_at=RUNTIME.clock(), clock=RUNTIME.clock)
+    serving = asyncio.create_task(serve(gateways, sockets, stop=stop))
     source = LiteralToken(Secret(token), "the demo")
+    (only,) = settings.accounts
+    (url,) = urls(sockets)
+    read = [
+        replace(only, name=account.name, base_url=f"{url}/{account.name}", token=source)
+        for account in accounts
+    ]
     try:
-        yield replace(
-            settings,
-            accounts=tuple(
-                replace(a, base_url=urls(sockets)[0], token=source) for a in settings.accounts
-            ),
-        )
+        yield replace(settings, accounts=tuple(read))
     finally:
         stop.set()
         await serving
 
 
 def _greet(addresses: Sequence[str], settings: Settings) -> None:
-    lines = ["Serving a simulated account at:"]
+    lines = [f"Serving {len(ACCOUNTS)} simulated accounts at:"]
     for address in addresses:
         lines += [] if settings.no_status_page else [f"  {address}/"]
         lines += [f"  {address}{settings.telemetry_path}"]
@@ -215,7 +226,8 @@ async def backfill(
         source = options.BACKFILL_END.source
         raise SettingsError([f"{source}: expected a time in the past, got one in the future"])
     period = Period.until(end, settings.backfill_days, now)
-    async with simulated(settings) if settings.demo else contextlib.nullcontext(settings) as real:
+    # The other accounts of the demo have no history that can be read.
+    async with _real_or_simulated(settings, (DEMO,)) as real:
         await write_history(real, period=period, runtime=RUNTIME, write=write, say=say)
 
 

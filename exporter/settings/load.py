@@ -494,7 +494,7 @@ class _Loading:
     def _check_demo(self) -> None:
         if self._demo and "config_file" in self._written:
             self._complain(
-                options.CONFIG_FILE.source, "set together with --demo, which has its own account"
+                options.CONFIG_FILE.source, "set together with --demo, which has its own accounts"
             )
 
     def _check_options_of_one_account(self, file: ConfigFile) -> None:

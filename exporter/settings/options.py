@@ -350,7 +350,7 @@ BY_KEY: Mapping[str, Option[Any]] = MappingProxyType({option.key: option for opt
 
 MODES: Mapping[str, str] = MappingProxyType(
     {
-        "demo": "Serve a simulated account. Needs no credentials.",
+        "demo": "Serve simulated accounts. Needs no credentials.",
         "once": "Collect once, print the metrics to stdout and exit.",
         "check": "Validate the configuration, query each account once, print the result and exit.",
         "backfill": "Write the usage of the last 30 days to stdout as OpenMetrics, for import into "

@@ -8,7 +8,7 @@ from gateway import always, answer
 from playwright.sync_api import expect
 from processes import Exporter, free_port, wait_until
 
-from exporter.demo.scenario import KEYS
+from exporter.demo.scenario import BLOCKED, DEMO, PARTNER
 
 DESKTOP, PHONE = ({"width": width, "height": 844} for width in (1280, 390))
 WIDTHS = sorted({*range(320, 2561, 40), 829, 830, 831})
@@ -18,7 +18,8 @@ HOSTILE = (
     "{{ 7 * 7 }}",
     "\u202etxt.exe",
 )
-ALL = len(KEYS)
+# A firewall keeps those of BLOCKED away.
+ALL = len(DEMO.keys) + len(PARTNER.keys)
 ENOUGH_SECONDS = 8
 """Longer than the shortest pause between two refreshes."""
 
@@ -27,14 +28,27 @@ def names(page):
     return [text.split(" #")[0] for text in page.locator("tbody th").all_inner_texts()]
 
 
+def test_the_demo_shows_an_account_that_is_blocked_first_and_one_with_an_unknown_balance(
+    open_page, demo
+):
+    accounts = open_page(f"{demo.url}/").locator(".account")
+    blocked, _, partner = (accounts.nth(number) for number in range(3))
+
+    assert accounts.locator("h3").all_inner_texts() == [BLOCKED.name, DEMO.name, PARTNER.name]
+    expect(blocked.locator(".state")).to_have_text("failing: blocked")
+    expect(partner.locator(".state")).to_have_text("up")
+    expect(partner.locator("dd").first).to_have_text("unknown")
+    expect(partner.locator(".trouble.endpoint")).to_contain_text("/api/user/self is unknown")
+
+
 def test_the_demo_shows_its_account_and_the_worst_keys_first(open_page, demo):
     page = open_page(f"{demo.url}/")
 
-    account = page.locator(".account")
+    account = page.locator(".account").nth(1)
     expect(account.locator("h3")).to_have_text("demo")
     expect(account.locator(".state")).to_have_text("up")
     expect(account.locator(".gateway")).to_contain_text("http://127.0.0.1:")
-    expect(account).to_contain_text(f" of {ALL}")
+    expect(account).to_contain_text(f" of {len(DEMO.keys)}")
     expect(account.locator(".models dt").first).to_have_text("gpt-5.2")
     worst = [
         "load-test",

@@ -374,7 +374,7 @@ class TestDemo:
 
     def test_together_with_a_config_file_is_wrong(self, tmp_path):
         assert problems(f"--config.file={tmp_path}/x.yml", demo=True) == [
-            "--config.file (COMETAPI_EXPORTER_CONFIG_FILE): set together with --demo, which has its own account"
+            "--config.file (COMETAPI_EXPORTER_CONFIG_FILE): set together with --demo, which has its own accounts"
         ]
 
     def test_other_wrong_settings_are_still_reported(self):
