@@ -6,6 +6,7 @@ whatever the gateway does and other clients request; more expensive responses sh
 Neither probe does any work.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -49,9 +50,9 @@ class Site:
     in_file: bool = False
     reload: Callable[[], Awaitable[Sequence[str]]] | None = None
     limiter: ConcurrencyLimiter = field(default_factory=ConcurrencyLimiter)
-    # Apart from the other one: a reload waits for a file, which no page and no scrape may do.
-    reload_limiter: ConcurrencyLimiter = field(
-        default_factory=lambda: ConcurrencyLimiter(at_once=MOST_WAITING_FOR_RELOAD, queue=0)
+    # Apart from the limiter: a reload waits for a file, which no page and no scrape may do.
+    waiting_for_reload: asyncio.Semaphore = field(
+        default_factory=lambda: asyncio.Semaphore(MOST_WAITING_FOR_RELOAD)
     )
 
     def application(self) -> Starlette:
@@ -140,7 +141,11 @@ class Site:
             return text_response(
                 "reloads by request are disabled: set --web.enable-lifecycle, or send SIGHUP", 403
             )
-        problems = await self.reload_limiter.run(self.reload)
+        if self.waiting_for_reload.locked():
+            raise Busy
+        # A client that leaves makes room for another at once. Its reload is shared, and goes on.
+        async with self.waiting_for_reload:
+            problems = await self.reload()
         if problems:
             return text_response("\n".join(problems), 500)
         return text_response("reloaded", 200)

@@ -116,9 +116,7 @@ def test_an_account_at_another_address_starts_with_nothing(fleet):
     running.accounts["a"] = {**running.account("a"), "base_url": running.gateways["spare"].url}
     running.reload()
 
-    wait_until(
-        lambda: not any(line.startswith("cometapi_key_") for line in running.exporter.samples())
-    )
+    wait_until(lambda: not any('key_id="' in line for line in running.exporter.samples()))
 
 
 def test_a_broken_file_changes_nothing_and_is_reported(fleet):

@@ -217,6 +217,35 @@ def test_sixteen_requests_share_a_reload_and_further_ones_are_rejected():
     assert asyncio.run(play()) == [200] * 16 + [503] * 4
 
 
+def test_a_client_that_leaves_makes_room_for_another_request_to_reload():
+    exposition = Scraped(a_snapshot()).exposition
+
+    async def play():
+        go_on, asked = asyncio.Event(), asyncio.Queue()
+
+        async def reload():
+            asked.put_nowait("reload")
+            await go_on.wait()
+            return ()
+
+        transport = httpx.ASGITransport(a_site(exposition, reload=reload).application())
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            asking = [asyncio.create_task(client.post("/-/reload")) for _ in range(16)]
+            for _ in asking:
+                await asked.get()
+            for task in asking:
+                task.cancel()
+            await asyncio.wait(asking)
+            last = asyncio.create_task(client.post("/-/reload"))
+            reached = asyncio.create_task(asked.get())
+            await asyncio.wait([last, reached], return_when=asyncio.FIRST_COMPLETED)
+            reached.cancel()
+            go_on.set()
+            return (await last).status_code
+
+    assert asyncio.run(play()) == 200
+
+
 @pytest.mark.parametrize("path", ["/-/healthy/", "/-/ready/"])
 def test_the_probe_address_redirects_nobody_to_the_host_of_the_request(path):
     probes = a_site(Scraped(a_snapshot()).exposition).probes()
