@@ -6,7 +6,7 @@ end-to-end tests expect to see.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from types import MappingProxyType
 
@@ -14,6 +14,11 @@ HOUR = 3_600
 DAY = 86_400
 
 ENABLED, DISABLED, EXPIRED, EXHAUSTED = 1, 2, 3, 4
+
+CARELESS_PERIOD = 360
+"""Seconds after which a script updates a key again and leaves out what it does not know."""
+CARELESS_FROM, CARELESS_UNTIL = 180, 300
+"""Seconds within each period in which nobody has repaired the key yet."""
 
 OVERSHOOT = 250
 """Units that the last request takes beyond what a key had left."""
@@ -24,7 +29,8 @@ class DemoKey:
     """One key at the start of the demo.
 
     Quotas are in quota units, *rate* in units a second; *expires_in* and *idle_for* are seconds
-    from the start, None for never.
+    from the start, None for never. A careless script clears the expiry and the addresses of a key
+    that *is_updated_carelessly*, and somebody repairs it.
     """
 
     id: int
@@ -41,6 +47,14 @@ class DemoKey:
     models: str = ""
     addresses: str = ""
     cross_group_retry: bool = False
+    is_updated_carelessly: bool = False
+
+    def updated(self, elapsed: float) -> "DemoKey":
+        """Return the key as its last update within the first *elapsed* seconds left it."""
+        is_careless = CARELESS_FROM <= elapsed % CARELESS_PERIOD < CARELESS_UNTIL
+        if not self.is_updated_carelessly or not is_careless:
+            return self
+        return replace(self, expires_in=None, addresses="")
 
     def spent(self, elapsed: float) -> int:
         """Return the units spent in the first *elapsed* seconds; a limited key stops a little below zero."""
@@ -154,7 +168,15 @@ NOTABLE: tuple[DemoKey, ...] = (
         addresses="192.0.2.0/24\n198.51.100.7",
         rate=2.0,
     ),
-    DemoKey(id=1113, name="archive-2024", group="", idle_for=120 * DAY),
+    DemoKey(
+        id=1113,
+        name="archive-2024",
+        group="",
+        idle_for=120 * DAY,
+        expires_in=500 * DAY,
+        addresses="192.0.2.0/24\n198.51.100.7",
+        is_updated_carelessly=True,
+    ),
     DemoKey(
         id=1112,
         name="",
@@ -269,7 +291,8 @@ ACCOUNTS: tuple[DemoAccount, ...] = (DEMO, PARTNER, BLOCKED)
 
 def keys_at(started_at: float, now: float, account: DemoAccount = DEMO) -> list[dict[str, object]]:
     """Return every key as the API lists it at unix time *now*, newest first."""
-    return [_item(key, account, started_at, now) for key in account.keys]
+    updated = [key.updated(now - started_at) for key in account.keys]
+    return [_item(key, account, started_at, now) for key in updated]
 
 
 def account_at(started_at: float, now: float, account: DemoAccount = DEMO) -> dict[str, object]:

@@ -3,6 +3,8 @@
 import json
 import re
 
+import pytest
+
 from exporter.demo.scenario import KEYS, account_at, keys_at
 
 START = 1_750_000_000.0
@@ -77,3 +79,24 @@ def test_the_account_pays_for_every_key():
     )
     assert after["request_count"] > before["request_count"]
     assert after["email"] == "demo@example.invalid"  # which must never be shown
+
+
+@pytest.mark.parametrize("begin", [0, 360, 36_000])
+def test_a_careless_update_clears_an_expiry_and_an_address_list_until_somebody_repairs_it(begin):
+    before, careless, repaired = (at(begin + seconds)[1113] for seconds in (179, 180, 300))
+
+    assert (careless["expired_time"], careless["allow_ips"]) == (-1, None)
+    assert before == repaired
+    assert before["expired_time"] == START + 500 * DAY
+    assert before["allow_ips"] == "192.0.2.0/24\n198.51.100.7"
+
+
+def test_all_other_keys_keep_their_settings():
+    def settings(seconds):
+        return {
+            id_: (item["name"], item["expired_time"], item["allow_ips"], item["status"])
+            for id_, item in at(seconds).items()
+            if id_ != 1113
+        }
+
+    assert settings(0) == settings(200) == settings(330)
