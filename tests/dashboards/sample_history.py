@@ -203,6 +203,9 @@ def _refreshes(account: str, at: int) -> Iterator[Sample]:
     yield "cometapi_exporter_usage_folded_series", labels, 0
     yield "cometapi_gateway_clock_skew_seconds", labels, 0.4
     yield "cometapi_exporter_refreshes_total", labels, refreshes
+    changed = int(account == "main" and at >= END - 5 * HOUR)
+    yield "cometapi_key_changes_total", labels | {"change": "expiry_removed"}, changed
+    yield "cometapi_key_changes_total", labels | {"change": "created"}, 0
     for reason in REASONS:
         yield "cometapi_exporter_refresh_failures_total", labels | {"reason": reason}, 0
     for path in ("/api/token/", "/api/user/self"):

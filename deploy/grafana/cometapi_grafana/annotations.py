@@ -1,4 +1,4 @@
-"""Marks on every graph: a key changed its status, a key got more quota, the API stopped answering.
+"""Marks on every graph: a key changed its status, a key got more quota, its settings changed, the API stopped answering.
 
 Pure. Knows queries and colours.
 """
@@ -87,6 +87,18 @@ def failing_refreshes(scope: Scope) -> PrometheusAnnotationBuilder:
         expr=f"{scope.of_account('cometapi_up')} == bool 0",
         color="dark-red",
         text="account {{account}}: the data is not updated during this time",
+    )
+
+
+def changed_keys(scope: Scope) -> PrometheusAnnotationBuilder:
+    """Mark where someone changed keys of an account: the counter does not say which keys."""
+    counter = f"cometapi_key_changes_total{{{scope.account}}}"
+    changes = f"max by (account, change) (increase({counter}[$__rate_interval])) > 0"
+    return PrometheusAnnotationBuilder(
+        name="Keys changed",
+        expr=f"topk({_MOST_AT_ONCE}, {changes})",
+        color="light-blue",
+        text="account {{account}}: {{change}}; the status page and the log tell which keys",
     )
 
 

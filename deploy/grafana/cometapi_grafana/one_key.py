@@ -5,7 +5,12 @@ Pure.
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
-from cometapi_grafana.annotations import failing_refreshes, raised_quota, status_changes
+from cometapi_grafana.annotations import (
+    changed_keys,
+    failing_refreshes,
+    raised_quota,
+    status_changes,
+)
 from cometapi_grafana.dashboard import PanelBuilder, RowOfPanels, add_rows, new_dashboard
 from cometapi_grafana.expressions import ONE_KEY as SCOPE
 from cometapi_grafana.links import KEY_UID, to_overview
@@ -24,7 +29,8 @@ def one_key() -> Dashboard:
     )
     for variable in key_variables():
         dashboard.with_variable(variable)
-    for annotation in (*status_changes(SCOPE), raised_quota(SCOPE), failing_refreshes(SCOPE)):
+    others = (raised_quota(SCOPE), changed_keys(SCOPE), failing_refreshes(SCOPE))
+    for annotation in (*status_changes(SCOPE), *others):
         dashboard.annotation(annotation)
     return add_rows(dashboard.link(to_overview()), _ROWS)
 

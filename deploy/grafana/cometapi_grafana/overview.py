@@ -5,7 +5,7 @@ Pure.
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
-from cometapi_grafana.annotations import any_status_change, failing_refreshes
+from cometapi_grafana.annotations import any_status_change, changed_keys, failing_refreshes
 from cometapi_grafana.dashboard import PanelBuilder, RowOfPanels, add_rows, new_dashboard
 from cometapi_grafana.expressions import OVERVIEW as SCOPE
 from cometapi_grafana.links import OVERVIEW_UID, to_key
@@ -28,7 +28,7 @@ def overview() -> Dashboard:
     )
     for variable in overview_variables():
         dashboard.with_variable(variable)
-    for annotation in (any_status_change(SCOPE), failing_refreshes(SCOPE)):
+    for annotation in (any_status_change(SCOPE), changed_keys(SCOPE), failing_refreshes(SCOPE)):
         dashboard.annotation(annotation)
     return add_rows(dashboard.link(to_key()), _ROWS)
 
