@@ -21,7 +21,7 @@ ENCODER = msgspec.json.Encoder()
 def document(snapshot: Snapshot, choice: Choice, now: float) -> bytes:
     """Encode the response."""
     # One by one: a single call for 10,000 keys would hold the interpreter's lock for all of them.
-    keys = b",".join(ENCODER.encode(key_item(entry)) for entry in choice.entries)
+    keys = b",".join(ENCODER.encode(key_item(entry, now)) for entry in choice.entries)
     return ENCODER.encode(
         {
             "generated_at": round(now, 3),
@@ -128,7 +128,7 @@ def spending_item(state: AccountState) -> dict[str, Any] | None:
     }
 
 
-def key_item(entry: Entry) -> dict[str, Any]:
+def key_item(entry: Entry, now: float) -> dict[str, Any]:
     """Describe one key, without its secret."""
     key, verdict = entry.key, entry.verdict
     return {
@@ -152,4 +152,5 @@ def key_item(entry: Entry) -> dict[str, Any]:
         "model_limits": key.has_model_limits,
         "ip_allowlist": key.has_ip_allowlist,
         "cross_group_retry": key.has_cross_group_retry,
+        "policies_broken": list(entry.account.broken_policies(key, now)),
     }

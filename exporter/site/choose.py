@@ -14,6 +14,7 @@ import msgspec
 
 from exporter.bounds import first_groups
 from exporter.model import LONGEST_LABEL, STATUS_LABELS, ApiKey
+from exporter.policies import PolicyKind
 from exporter.site.verdict import RANKS, Health, Verdict, judge
 from exporter.snapshot import AccountState, Snapshot
 
@@ -21,6 +22,8 @@ WORST = "worst"
 NO_GROUP = "(none)"
 LONGEST_SEARCH = 100
 LONGEST_NUMBER = 19
+ANY_POLICY = "any"
+POLICIES = (ANY_POLICY, *PolicyKind)
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
@@ -61,7 +64,8 @@ SORTS: Mapping[str, Callable[[Entry], Any]] = {
 class Query:
     """What to show; "" means all.
 
-    *group* may be `NO_GROUP` for the keys without one; *q* holds words that all have to occur.
+    *group* may be `NO_GROUP` for the keys without one; *policy* is one of `POLICIES` for the keys
+    that break it, or any with `ANY_POLICY`; *q* holds words that all have to occur.
     *sort* is one of `SORTS`, with a leading "-" for descending (`WORST` has no other direction).
     *limit* is None where nothing is cut.
     """
@@ -71,6 +75,7 @@ class Query:
     group: str = ""
     status: str = ""
     health: str = ""
+    policy: str = ""
     q: str = ""
     sort: str = WORST
     page: int = 1
@@ -87,6 +92,7 @@ class Query:
             group=given.get("group", "")[:LONGEST_LABEL],
             status=_one_of(STATUS_LABELS, given.get("status")),
             health=_one_of(tuple(Health), given.get("health")),
+            policy=_one_of(POLICIES, given.get("policy")),
             q=given.get("q", "")[:LONGEST_SEARCH].strip(),
             sort=_one_of(sorts, given.get("sort")) or WORST,
             page=number(given.get("page")) or 1,
@@ -97,7 +103,15 @@ class Query:
     def is_narrow(self) -> bool:
         """Whether anything is filtered out."""
         return any(
-            (self.account, self.id is not None, self.group, self.status, self.health, self.q)
+            (
+                self.account,
+                self.id is not None,
+                self.group,
+                self.status,
+                self.health,
+                self.policy,
+                self.q,
+            )
         )
 
     def link(self, **changes: str | int | None) -> str:
@@ -148,7 +162,9 @@ def choose(snapshot: Snapshot, query: Query, now: float) -> Choice:
     """
     served = [state for state in snapshot.accounts.values() if state.serves_data]
     narrowed = [
-        Entry(state, key, judge(state, key, now)) for state, key in _narrowed(served, query)
+        Entry(state, key, judge(state, key, now))
+        for state, key in _narrowed(served, query)
+        if not query.policy or _breaks(query.policy, state, key, now)
     ]
     tally = Counter(entry.verdict.health for entry in narrowed)
     matching = (
@@ -188,6 +204,11 @@ def _narrowed(
                 and (not words or _mentions(words, state, key))
             ):
                 yield state, key
+
+
+def _breaks(policy: str, state: AccountState, key: ApiKey, now: float) -> bool:
+    broken = state.broken_policies(key, now)
+    return bool(broken) if policy == ANY_POLICY else policy in broken
 
 
 def _mentions(words: Sequence[str], state: AccountState, key: ApiKey) -> bool:

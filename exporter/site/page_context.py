@@ -27,7 +27,8 @@ from exporter.dryness import DRY_AFTER_SECONDS, OWN_REQUESTS
 from exporter.endpoint import Failure
 from exporter.formatting import DAY, YEAR, count, duration, money, percent, short, utc
 from exporter.model import ApiKey, UnusableReason
-from exporter.site.choose import NO_GROUP, WORST, Choice, Entry, Query, choose
+from exporter.policies import PolicyKind
+from exporter.site.choose import ANY_POLICY, NO_GROUP, WORST, Choice, Entry, Query, choose
 from exporter.site.choose_changes import AccountChange, ChangesQuery, changes
 from exporter.site.verdict import (
     CRITICAL_PART,
@@ -130,9 +131,16 @@ def context(snapshot: Snapshot, query: Query, now: float) -> dict[str, Any]:
         "columns": [column for column in COLUMNS if column[0] != "account" or len(states) > 1],
         "pages": pages(query.page, choice.matched),
         "shown": shown(choice),
+        "policies": _policies_set(snapshot),
         "changed_today": changed_today(snapshot, query, now),
         "nothing": "" if choice.entries else why_nothing(snapshot, query),
     }
+
+
+def _policies_set(snapshot: Snapshot) -> Sequence[str]:
+    """Return the kinds of policies that an account has, to filter by; none where none has any."""
+    found = {kind for state in snapshot.accounts.values() for kind in state.policies.kinds}
+    return [ANY_POLICY, *(kind for kind in PolicyKind if kind in found)] if found else []
 
 
 def changed_today(snapshot: Snapshot, query: Query, now: float) -> Sequence[AccountChange]:

@@ -52,6 +52,7 @@ EXPECTED = {
     ("CometAPIKeySpendingSpike", "main", "9"),
     ("CometAPIKeyUnused", "main", "10"),
     ("CometAPIKeyUnused", "main", "16"),
+    ("CometAPIKeyPolicyViolation", "main", "12"),
     ("CometAPIKeyProbablyDry", "main", "18"),
     ("CometAPIKeyPossiblyDry", "main", "13"),
     ("CometAPIKeyOverDailyBudget", "main", "14"),
@@ -413,6 +414,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
             folder,
             running,
             thresholds=[{"keys": "/key 14", "daily_budget_usd": 10}],
+            policies=[{"keys": "/key 12", "ip_allowlist": True}],
             keys={"max": 100},
         )
         exporter = stack.enter_context(Exporter(*QUICKLY, file, TOKEN=CANARY_TOKEN))

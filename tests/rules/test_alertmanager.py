@@ -23,6 +23,7 @@ STALE = (
     "CometAPIKeyOverDailyBudget",
     "CometAPIKeySpendingSpike",
     "CometAPIKeyUnused",
+    "CometAPIKeyPolicyViolation",
     "CometAPIKeyPossiblyDry",
     "CometAPIKeyRestricted",
     "CometAPIKeyRestrictionRemoved",

@@ -23,6 +23,7 @@ from exporter.changes import NO_CHANGES, Change, KeyChange
 from exporter.endpoint import ApiPath
 from exporter.errors import Reason
 from exporter.model import Spending, Usage
+from exporter.policies import Policies, Policy
 from exporter.site.api import changes_document, document
 from exporter.site.choose import Query, choose
 from exporter.site.choose_changes import ChangesQuery
@@ -76,8 +77,18 @@ def test_a_key_is_reported_whole_and_in_numbers():
             "model_limits": False,
             "ip_allowlist": True,
             "cross_group_retry": False,
+            "policies_broken": [],
         }
     ]
+
+
+def test_the_policies_that_a_key_breaks_are_listed():
+    policies = Policies([Policy(ip_allowlist=True, max_unused=60.0, limited_quota=True)])
+    snapshot = Snapshot.of([a_read_state(an_api_key(), policies=policies)])
+
+    (key,) = answered(snapshot)["keys"]
+
+    assert key["policies_broken"] == ["ip_allowlist", "max_unused"]
 
 
 def endpoint(path, word, **over):

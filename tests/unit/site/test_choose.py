@@ -1,8 +1,9 @@
 """Which keys are shown, and in which order."""
 
 import pytest
-from domain import DAY, NOW, a_read_state, a_snapshot, an_api_key
+from domain import A_LIST, DAY, NOW, a_read_state, a_snapshot, an_api_key
 
+from exporter.policies import Policies, Policy
 from exporter.site.choose import NO_GROUP, Query, choose
 from exporter.snapshot import Snapshot
 
@@ -100,7 +101,7 @@ def test_what_a_query_has_too_much_of_is_cut():
     )
 
 
-@pytest.mark.parametrize("field", ["account", "group", "status", "health", "q"])
+@pytest.mark.parametrize("field", ["account", "group", "status", "health", "policy", "q"])
 def test_any_filter_narrows(field):
     assert Query(**{field: "x"}).is_narrow
     assert Query(id=0).is_narrow
@@ -178,3 +179,27 @@ def test_money_is_compared_across_accounts_with_different_units():
     )
 
     assert chosen(snapshot, sort="-remaining") == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("policy", "ids"),
+    [
+        ("", [1, 2, 3]),
+        ("any", [1, 2]),
+        ("ip_allowlist", [1]),
+        ("limited_quota", [2]),
+        ("x", [1, 2, 3]),
+    ],
+)
+def test_keys_are_chosen_by_the_policy_that_they_break(policy, ids):
+    policies = Policies([Policy(ip_allowlist=True, limited_quota=True)])
+    keys = [
+        an_api_key(id=1),
+        an_api_key(id=2, ip_allowlist=A_LIST, remaining_quota=None),
+        an_api_key(id=3, ip_allowlist=A_LIST),
+    ]
+    snapshot = Snapshot.of([a_read_state(*keys, policies=policies)])
+
+    choice = choose(snapshot, Query.read([("policy", policy), ("sort", "id")]), NOW)
+
+    assert [entry.key.id for entry in choice.entries] == ids

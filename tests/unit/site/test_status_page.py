@@ -27,6 +27,7 @@ from exporter.changes import NO_CHANGES, Change, KeyChange
 from exporter.endpoint import ApiPath, Unknown
 from exporter.errors import Reason
 from exporter.model import Spending, Usage
+from exporter.policies import Policies, Policy
 from exporter.site.api_endpoint import JsonApi
 from exporter.site.concurrency import ConcurrencyLimiter
 from exporter.site.status_page import StatusPage, static_files
@@ -512,3 +513,20 @@ def test_the_name_of_a_changed_key_stays_text():
     assert (
         "<script>alert" not in request("/", a_changed_state(NOW, key_name="<script>alert(1)")).text
     )
+
+
+def test_a_key_that_breaks_policies_is_marked_and_can_be_filtered():
+    policies = Policies([Policy(ip_allowlist=True, model_limits=True)])
+    state = a_read_state(an_api_key(), policies=policies)
+    text = request("/?policy=model_limits", state).text
+
+    assert texts(text, "small", **{"class": "policies"}) == ["breaks ip_allowlist, model_limits"]
+    assert texts(text, "select", id="by-policy") == ["all keys any ip_allowlist model_limits"]
+    assert "<option selected>model_limits</option>" in text
+
+
+def test_without_policies_the_page_does_not_speak_of_them():
+    text = request("/", with_keys(1)).text
+
+    assert "by-policy" not in text
+    assert 'class="policies"' not in text
