@@ -486,6 +486,13 @@ def test_of_many_changes_the_last_ten_are_shown_and_all_are_counted():
     assert "30 changes" in section
 
 
+def test_the_changes_of_a_chosen_account_lead_to_their_json():
+    states = [a_changed_state(NOW), a_changed_state(NOW, name="other")]
+    _, _, section = changes_of(request("/?account=other", *states))
+
+    assert 'href="./api/v1/changes?account=other"' in section
+
+
 @pytest.mark.parametrize(
     ("path", "states"),
     [
