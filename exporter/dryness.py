@@ -4,9 +4,10 @@ Pure: times are monotonic seconds, and arguments; amounts are quota units. Knows
 status.
 
 A gateway rejects a request whose estimated price exceeds what is left, so what has run dry mostly
-keeps a small rest for ever. It is probably dry if it has spent nothing for a while, and less is left
-than it spent in its last busy quarter of an hour and than a few of its own requests cost. Rest is
-never judged by the time of the last use: gateways also update that for requests that they reject.
+keeps a small rest for ever. It is probably dry if it has spent nothing for a while, and less is
+left than it spent in its last busy quarter of an hour and than a few of its own requests cost. Rest
+is never judged by the time of the last use: gateways also update that for requests that they
+reject.
 
 The thresholds are those of CometAPIKeyProbablyDry and CometAPIAccountProbablyDry in
 deploy/prometheus/rules/alerts.yml, so that the page and the pager agree.

@@ -166,8 +166,8 @@ class Subscriptions(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The running subscriptions of an account, and how it prefers to pay.
 
     *unreadable* counts the running ones that could not be read. *preference* is None where it is
-    none of the known ones. *unread* names the fields that could not be read. What is not known makes
-    the sums unknown.
+    none of the known ones. *unread* names the fields that could not be read. What is not known
+    makes the sums unknown.
     """
 
     running: tuple[Subscription, ...] = ()

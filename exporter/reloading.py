@@ -40,8 +40,8 @@ class Reloads:
     async def reload(self) -> Problems:
         """Apply what the configuration file says now; return every problem, none where that succeeded.
 
-        Whoever asks while one is under way shares the one that follows it. A caller that leaves does
-        not stop it half way.
+        Whoever asks while one is under way shares the one that follows it. A caller that leaves
+        does not stop it half way.
         """
         if self._waiting is None:
             self._waiting = asyncio.create_task(self._after(self._current))

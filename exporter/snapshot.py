@@ -576,7 +576,8 @@ class AccountState:
     def loses_too_many(self, listing: Listing) -> bool:
         """Return whether *listing* lost suspiciously many keys: all, or more than ten and a fifth.
 
-        Keys that were missing before do not count, so the same response is believed the second time.
+        Keys that were missing before do not count, so the same response is believed the second
+        time.
         """
         known = last_known(self.endpoints.keys)
         if known is None:

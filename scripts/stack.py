@@ -1,8 +1,8 @@
 """Run the exporter, Prometheus and Alertmanager from local programs with the bundled files, all on loopback.
 
 `python scripts/stack.py` serves the demo; with `--real` the exporter takes its settings from the
-environment. A new Prometheus begins with the demo's last 30 days. Data and logs are kept in .stack/. Ctrl-C or SIGTERM stops everything that was started,
-and nothing else.
+environment. A new Prometheus begins with the demo's last 30 days. Data and logs are kept in
+.stack/. Ctrl-C or SIGTERM stops everything that was started, and nothing else.
 """
 
 import argparse

@@ -373,7 +373,8 @@ def clock_skew(answer: Answer) -> float | None:
     """Return how many seconds the receiving machine's clock is ahead of the sender's.
 
     None where the response names no time. An age explains a difference before the clock does. Some
-    caches renew the date of what they have kept and others do not, so the smaller difference counts.
+    caches renew the date of what they have kept and others do not, so the smaller difference
+    counts.
     """
     moment = _moment(answer.headers.get("date", ""))
     if moment is None:

@@ -66,7 +66,8 @@ class Dialect:
     *first_page* is the number of the first page of keys, 0 for older gateways. *is_moving* tells
     whether the last listing changed while it was read. *clock_skew* is how many seconds this
     machine's clock was ahead of the gateway's at the last response, None before any and where it
-    had no date. *cached_seconds* is how long a cache had kept the last page of keys. *unread_rows* counts the rows of usage that the last response left unread, by path.
+    had no date. *cached_seconds* is how long a cache had kept the last page of keys. *unread_rows*
+    counts the rows of usage that the last response left unread, by path.
     """
 
     first_page: int = 1

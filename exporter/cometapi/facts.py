@@ -33,7 +33,8 @@ MOST_GROUPS = 1_000
 # are used in every hour of it. By key it has a row for each key and model.
 # Decoding and summing as many rows takes about 20 ms and 10 MiB.
 MOST_ROWS = 10_000
-# A backfill reads 30 days at once. The largest response that is taken, 8 MiB, has about 50,000 rows.
+# A backfill reads 30 days at once. The largest response that is taken, 8 MiB, has about 50,000
+# rows.
 MOST_ROWS_BY_HOUR = 60_000
 
 HOUR = 3_600

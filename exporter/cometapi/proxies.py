@@ -43,8 +43,8 @@ class Proxy:
     """An HTTP proxy; its text names its address and its variable, never its password.
 
     *scheme* is `http` or `https`: how the exporter talks to the proxy itself. An IPv6 *host* has no
-    brackets. *variable* is the environment variable that sets the proxy. *login* is `USER:PASSWORD`,
-    None where the variable has neither.
+    brackets. *variable* is the environment variable that sets the proxy. *login* is
+    `USER:PASSWORD`, None where the variable has neither.
     """
 
     scheme: str

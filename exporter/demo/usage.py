@@ -19,8 +19,8 @@ MODELS = {
 """Each model's share of all spending, the tokens that a unit pays for, and the units that a request costs."""
 BATCH_SECONDS = 300
 
-# Before the start, the keys spent a twentieth of what they spend in the first hour after it, times a
-# factor for the time of the day and one for the day of the week. On average over a week both are
+# Before the start, the keys spent a twentieth of what they spend in the first hour after it, times
+# a factor for the time of the day and one for the day of the week. On average over a week both are
 # about 1.
 SHARE_BEFORE = 1 / 20
 OFFICE_HOURS = range(8, 18)

@@ -107,7 +107,8 @@ class ListingLoop:
     """The refreshes of one account's keys.
 
     *read_balance* is called before a listing with another token: it tells whether there is another
-    account behind it. *follow* changes what depends on the keys, together with them. Mutable are the failures in a row, the last token, and whether it is woken.
+    account behind it. *follow* changes what depends on the keys, together with them. Mutable are
+    the failures in a row, the last token, and whether it is woken.
     """
 
     def __init__(

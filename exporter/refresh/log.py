@@ -40,9 +40,9 @@ log = structlog.get_logger()
 class LogMemory:
     """What was logged of an account, so that nothing is logged twice.
 
-    That is *unread* fields of keys and of *endpoints*, paths with *unread_rows*, whether the filters
-    exclude all keys, *failing* endpoints, the note on *assumed_units*, and the *last_failure* in
-    monotonic seconds.
+    That is *unread* fields of keys and of *endpoints*, paths with *unread_rows*, whether the
+    filters exclude all keys, *failing* endpoints, the note on *assumed_units*, and the
+    *last_failure* in monotonic seconds.
     """
 
     unread: frozenset[Unread] = frozenset()

@@ -37,8 +37,8 @@ FEW_PARTS = 200  # of a gzip scrape: more are not joined, so that many slow read
 class Site:
     """What the responses need to know of the rest of the program.
 
-    With *in_file*, advice names the settings of the configuration file instead of flags. *reload* reloads
-    the configuration and returns every problem; None where a request may not do that.
+    With *in_file*, advice names the settings of the configuration file instead of flags. *reload*
+    reloads the configuration and returns every problem; None where a request may not do that.
     """
 
     exposition: Exposition

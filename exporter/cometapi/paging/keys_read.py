@@ -14,9 +14,10 @@ MOST_UNREAD = 1_000
 class KeysRead:
     """Every key of the pages read so far, each once, as it was read last.
 
-    *unreadable* are the ids of keys that could not be read, *nameless* counts those without even
-    an id, *unread* names fields that could not be read, and *totals* holds each total that a page named, None for a page that named none.
-    *newest_of_page_one* is None where page one is empty or not sorted from the newest key down.
+    *unreadable* are the ids of keys that could not be read, *nameless* counts those without even an
+    id, *unread* names fields that could not be read, and *totals* holds each total that a page
+    named, None for a page that named none. *newest_of_page_one* is None where page one is empty or
+    not sorted from the newest key down.
     """
 
     def __init__(self, first: Page, *, max_keys: int) -> None:
