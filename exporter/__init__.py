@@ -18,7 +18,7 @@ each other; import-linter enforces it:
     key_filter, thresholds, shards  which keys are exposed, when to warn, who reads an account
     policies           what the user requires of keys, and which of it a key breaks
     credentials, strict_yaml, parsers               the token; YAML; text to value
-    model, errors, files, formatting, workers, supervisor    what a key is; what can go wrong; the ground
+    model, errors, files, formatting, workers, supervisor    what a key is and what can go wrong
 
 The path of data: bytes -> cometapi.connections -> answer, wire (Page) -> paging (Listing) ->
 refresh.refresher -> snapshot (AccountState) -> watch.publish -> exposition.rendering ->

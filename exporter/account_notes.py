@@ -103,7 +103,10 @@ def endpoint_note(state: AccountState, path: ApiPath) -> str:
 
 
 def endpoint_advice(state: AccountState, failure: Failure, *, in_file: bool) -> str:
-    """Say what to do about an endpoint beside the keys; where those come, token and URL are right."""
+    """Say what to do about an endpoint beside the keys.
+
+    Where those come, token and URL are right.
+    """
     if state.lists_keys and failure.reason in REASONS_OF_SETTINGS:
         return (
             "ask the gateway's operator why this path is rejected; the keys are read, so leave "

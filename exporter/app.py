@@ -62,7 +62,9 @@ log = structlog.get_logger()
 
 
 async def run(settings: Settings, *, load: Callable[[], Settings]) -> None:
-    """Serve until SIGTERM or SIGINT; raises ListenError where the sockets cannot be opened, and StartError.
+    """Serve until SIGTERM or SIGINT.
+
+    Raises ListenError where the sockets cannot be opened, and StartError.
 
     *load* reads the settings again for a reload; it raises SettingsError.
     """
@@ -139,12 +141,16 @@ def _end_in_time_on_signals(stop: asyncio.Event, supervisor: Supervisor) -> None
 def tune_the_interpreter() -> None:
     """Let requests wait less for threads that render, and for the garbage collector."""
     sys.setswitchinterval(SWITCH_SECONDS)
-    gc.freeze()  # what the start has created stays: looking through it again and again would stop all for 15 ms
+    # What the start has created stays: each look of the collector through it would take 15 ms.
+    gc.freeze()
 
 
 @contextlib.asynccontextmanager
 async def monitoring(settings: Settings) -> AsyncIterator[Watch]:
-    """Monitor the accounts of *settings*, or all of the demo, by the real clocks; nothing runs yet."""
+    """Monitor the accounts of *settings*, or all of the demo, by the real clocks.
+
+    Nothing runs yet.
+    """
     descriptors.raise_limit()
     asyncio.get_running_loop().set_default_executor(ResolverExecutor())
     telemetry = Telemetry(version=__version__, dropped_lines=dropped_lines)
@@ -167,7 +173,7 @@ def _real_or_simulated(
 
 @contextlib.asynccontextmanager
 async def simulated(settings: Settings, accounts: Sequence[DemoAccount]) -> AsyncIterator[Settings]:
-    """Serve the demo's gateways on a loopback port, and point the settings at those of *accounts*."""
+    """Serve the demo's gateways on a loopback port, and point *accounts* at them."""
     token = secrets.token_urlsafe(32)
     sockets = bind([ListenAddress(host="127.0.0.1", port=0)])
     stop = asyncio.Event()
@@ -196,7 +202,9 @@ def _greet(addresses: Sequence[str], settings: Settings) -> None:
 
 
 async def read_once(settings: Settings) -> str | None:
-    """Do one refresh of every account; return the exposition, or None where there are some and none could be read.
+    """Do one refresh of every account.
+
+    Return the exposition, or None where there are some and none could be read.
 
     The process's own metrics are left out: a textfile collector has its own of the same names.
     """

@@ -1,4 +1,4 @@
-"""Hold what is known of one endpoint of a gateway's API, and say how a response or an error changes it.
+"""Hold what is known of one endpoint, and say how a response or an error changes it.
 
 Pure: knows no HTTP and no clock; moments are arguments. It knows nothing of what an endpoint
 returns either.
@@ -36,7 +36,10 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One moment by both clocks: unix seconds are shown to people, monotonic seconds measure ages."""
+    """One moment by both clocks.
+
+    Unix seconds are shown to people, monotonic seconds measure ages.
+    """
 
     unix: float
     monotonic: float
@@ -58,7 +61,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """The endpoint has never answered with its content. *failure* is None before the first error."""
+    """The endpoint never returned its content. *failure* is None before the first error."""
 
     failure: Failure | None = None
 
@@ -112,7 +115,10 @@ def value_of(state: EndpointState[Value]) -> Value | None:
 
 
 def failure_of(state: EndpointState[Value]) -> Failure | None:
-    """Return why the last request failed; None where it did not, or the gateway has no such endpoint."""
+    """Return why the last request failed.
+
+    None where it did not, or the gateway has no such endpoint.
+    """
     match state:
         case Unknown() | Failing():
             return state.failure
@@ -147,7 +153,10 @@ def word_of(state: EndpointState[Value]) -> EndpointWord:
 
 
 def failed(state: EndpointState[Value], error: ApiError, at: float) -> EndpointState[Value]:
-    """Return what is known after *error* at unix time *at*; a failure begins with its first error."""
+    """Return what is known after *error* at unix time *at*.
+
+    A failure begins with its first error.
+    """
     if isinstance(state, NotOffered):
         return state
     before = failure_of(state)
@@ -171,7 +180,10 @@ def with_keys_listed(state: EndpointState[Value]) -> EndpointState[Value]:
 def aged(
     state: EndpointState[Value], now: Moment, stale_after_seconds: float
 ) -> EndpointState[Value]:
-    """Return *state* with its value marked as stale where it is that old; the same object where nothing changes."""
+    """Return *state* with its value marked as stale where it is that old.
+
+    The same object where nothing changes.
+    """
     known = last_known(state)
     if known is None or known.is_stale:
         return state

@@ -86,7 +86,10 @@ class Reason(StrEnum):
     )
     INTERNAL = (
         "internal",
-        "see the log line: raise the limit of this machine that it names, or report a bug and include it",
+        (
+            "see the log line: raise the limit of this machine that it names, "
+            "or report a bug and include it"
+        ),
     )
 
 

@@ -18,7 +18,7 @@ LONGEST_LABEL_BYTES = 256
 
 
 class KeyStatus(IntEnum):
-    """What the API says about a key. It changes a status only when somebody tries to use the key."""
+    """What the API says about a key. It changes a status only when the key is used."""
 
     ENABLED = 1
     DISABLED = 2
@@ -269,7 +269,9 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Spending(msgspec.Struct, frozen=True, kw_only=True):
-    """What models cost in the UTC day and the UTC month of *read_at*: name, quota units of the day and of the month.
+    """What models cost in the UTC day and the UTC month of *read_at*.
+
+    Name, quota units of the day and of the month.
 
     The most expensive of the month come first; what the others cost is summed in the last.
     """
@@ -354,7 +356,10 @@ def group_names(group: str) -> list[str]:
 
 
 def label_text(text: str) -> str:
-    """Make decoded *text* fit to be a label value: at most 200 characters and 256 bytes of UTF-8."""
+    """Make decoded *text* fit to be a label value.
+
+    At most 200 characters and 256 bytes of UTF-8.
+    """
     text = text[:LONGEST_LABEL]
     if text.isascii():
         return text

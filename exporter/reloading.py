@@ -38,7 +38,9 @@ class Reloads:
         self._problems: Problems = ()
 
     async def reload(self) -> Problems:
-        """Apply what the configuration file says now; return every problem, none where that succeeded.
+        """Apply what the configuration file says now.
+
+        Return every problem, none where that succeeded.
 
         Whoever asks while one is under way shares the one that follows it. A caller that leaves
         does not stop it half way.

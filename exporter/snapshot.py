@@ -225,7 +225,7 @@ class AccountState:
         )
 
     def failed(self, error: ApiError, at: float) -> "AccountState":
-        """Keep what was read before, and remember since which unix time the refreshes fail, and why."""
+        """Keep what was read before, and remember why the refreshes fail, and since when."""
         keys = endpoint.failed(self.endpoints.keys, error, at)
         return replace(self, endpoints=replace(self.endpoints, keys=keys), first_refresh_ended=True)
 
@@ -256,7 +256,10 @@ class AccountState:
         return replace(self, endpoints=self.endpoints.changed(path, state))
 
     def aged(self, now: Moment) -> "AccountState":
-        """Stop showing every value that is older than stale-after; the same object where there is none."""
+        """Stop showing every value that is older than stale-after.
+
+        The same object where there is none.
+        """
         aged = self.endpoints
         for path, state in self.endpoints.by_path().items():
             older = endpoint.aged(state, now, self.stale_after_seconds)
@@ -357,7 +360,10 @@ class AccountState:
 
     @property
     def failing(self) -> Reason | None:
-        """Why the last refresh failed; None where keys came, even if the listing was inconsistent."""
+        """Why the last refresh failed.
+
+        None where keys came, even if the listing was inconsistent.
+        """
         return None if self._failure is None else self._failure.reason
 
     @property
@@ -381,7 +387,7 @@ class AccountState:
 
     @property
     def read_at(self) -> float | None:
-        """The unix time at which reading the last known keys began, None before the first success."""
+        """When reading the last known keys began (unix time), None before the first success."""
         known = last_known(self.endpoints.keys)
         return None if known is None else known.read_at.unix
 
@@ -399,7 +405,7 @@ class AccountState:
 
     @property
     def unread(self) -> tuple[Unread, ...]:
-        """Some of the fields of keys that the last listing could not read, those that cost a key first."""
+        """Some of the fields that the last listing could not read, those that cost a key first."""
         known = last_known(self.endpoints.keys)
         return () if known is None else known.value.unread
 
@@ -428,12 +434,18 @@ class AccountState:
 
     @property
     def quota_units_per_usd(self) -> float:
-        """Quota units of one US dollar: the user's value, else the gateway's, else the family's default."""
+        """Quota units of one US dollar.
+
+        The user's value, else the gateway's, else the family's default.
+        """
         return self.configured_units_per_usd or self.reported_units_per_usd or DEFAULT_UNITS_PER_USD
 
     @property
     def reported_units_per_usd(self) -> float | None:
-        """What the gateway said last of the units of a dollar, however old: a guess is no better."""
+        """What the gateway said last of the units of a dollar, however old.
+
+        A guess is no better.
+        """
         known = last_known(self.endpoints.status)
         return None if known is None else known.value.quota_units_per_usd
 
@@ -490,7 +502,7 @@ class AccountState:
         return requirements.broken_by(key, now)
 
     def unusable_reason(self, key: ApiKey, now: float) -> UnusableReason | None:
-        """Return what stands in the way of a request with *key* at unix time *now*, None for nothing that is known.
+        """Return why requests with *key* would be rejected at unix time *now*, or None.
 
         The gateway notes expiry and exhaustion only when a dead key is tried, so both are judged
         here again. It compares whole seconds, and serves a key through the second of its expiry.
@@ -519,7 +531,10 @@ class AccountState:
 
     @property
     def usual_price(self) -> float | None:
-        """What a usual request of the account costs, in quota units; None where that is not told."""
+        """What a usual request of the account costs, in quota units.
+
+        None where that is not told.
+        """
         if self.balance is None or not self.balance.requests or not self.balance.used_quota:
             return None
         return self.balance.used_quota / self.balance.requests
@@ -659,7 +674,7 @@ def seen(spent: Spent | None, used: int | None, at: float) -> Spent | None:
 
 
 def _spending(known: KeyList, listing: Listing, began: float) -> dict[int, Spent]:
-    """Return how listed keys have spent that spent anything, or appeared, since they are watched."""
+    """Return how those listed keys have spent that spent or appeared since they are watched."""
     used_before = {key.id: key.used_quota for key in known.keys}
     found: dict[int, Spent] = {}
     for key in listing.keys:

@@ -1,4 +1,6 @@
-"""Monitor all accounts: a refresher for each, one current snapshot, one exposition rendered from it.
+"""Monitor all accounts.
+
+A refresher for each, one current snapshot, one exposition rendered from it.
 
 Talks to: the network, through the clients that it opens, and the configuration file. Knows no
 server, no signal, no command line; clocks, sleep and random source are arguments.
@@ -65,7 +67,9 @@ class Watch:
         return watch
 
     async def apply(self, settings: Settings) -> None:
-        """Monitor the accounts of *settings* from now on; raises StartError, and changes nothing then.
+        """Monitor the accounts of *settings* from now on.
+
+        Raises StartError, and changes nothing then.
 
         The caller applies one at a time. Nothing else waits for it: a refresher that is closed
         publishes nothing, so an account that is removed is not shown again.
@@ -145,7 +149,9 @@ class Watch:
             await refresher.close()
 
     async def publish(self, state: AccountState) -> None:
-        """Render one account's new state, and make it current when that is done; scrapes go on with the old one.
+        """Render one account's new state, and make it current when that is done.
+
+        Scrapes go on with the old one.
 
         What cannot be rendered is made current as well, so that the status page says why.
         """
@@ -188,7 +194,7 @@ class Watch:
 
     @property
     def is_alive(self) -> bool:
-        """Whether every account's refreshes have shown a sign of life in time, or wait for the rate limit."""
+        """Whether each account's refreshes showed life in time, or wait for the rate limit."""
         return all(
             refresher.is_alive or self._hosts.is_serving_a_queue(refresher.account)
             for refresher in self.refreshers.values()
@@ -233,7 +239,7 @@ class Hosts:
                 )
 
     def is_serving_a_queue(self, account: Account) -> bool:
-        """Whether requests to the host of *account* wait for the rate limit, and are let through."""
+        """Whether requests to the host of *account* wait their turn for the rate limit."""
         return self._limits[host_of(account)].is_serving_a_queue
 
 

@@ -1,4 +1,6 @@
-"""Take pictures of the dashboards: `python scripts/dashboard_pictures.py` writes docs/images/dashboard-*.png.
+"""Take pictures of the dashboards.
+
+`python scripts/dashboard_pictures.py` writes docs/images/dashboard-*.png.
 
 Talks to: a Prometheus with three hours of the demo in its store, and Chromium; both as
 tests/dashboards start them.

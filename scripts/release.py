@@ -58,7 +58,10 @@ def set_version(root: Path, version: str) -> None:
 
 
 def problems(root: Path, tag: str | None) -> list[str]:
-    """Return why the tree cannot be released as *tag*; without a tag only whether its versions agree."""
+    """Return why the tree cannot be released as *tag*.
+
+    Without a tag only whether its versions agree.
+    """
     named = versions(root)
     version = named["exporter/__init__.py"]
     wrong = [

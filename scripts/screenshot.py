@@ -1,4 +1,6 @@
-"""Take pictures of the status page: `python scripts/screenshot.py` writes docs/images/status-page*.png from the demo.
+"""Take pictures of the status page.
+
+`python scripts/screenshot.py` writes docs/images/status-page*.png from the demo.
 
 Talks to: the installed exporter, started with `--demo` on a free loopback port, and Debian's
 Chromium.

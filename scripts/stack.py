@@ -1,4 +1,4 @@
-"""Run the exporter, Prometheus and Alertmanager from local programs with the bundled files, all on loopback.
+"""Run the exporter, Prometheus and Alertmanager from local programs, all on loopback.
 
 `python scripts/stack.py` serves the demo; with `--real` the exporter takes its settings from the
 environment. A new Prometheus begins with the demo's last 30 days. Data and logs are kept in
@@ -25,7 +25,10 @@ from programs import Part, StackError, complain_of_end, pause, started, wait_rea
 
 ROOT = Path(__file__).resolve().parent.parent
 PORTS = ("exporter", "prometheus", "alertmanager", "webhook")
-WEBHOOK_HELP = "print what Alertmanager posts to this port, 0 for not; default: %(default)s, as in alertmanager.yml"
+WEBHOOK_HELP = (
+    "print what Alertmanager posts to this port, 0 for not; "
+    "default: %(default)s, as in alertmanager.yml"
+)
 ACCOUNT_VARIABLES = (
     "COMETAPI_ACCESS_TOKEN",
     "COMETAPI_ACCESS_TOKEN_FILE",
@@ -82,7 +85,10 @@ def find_programs() -> dict[str, str]:
     }
     missing = [name for name, path in found.items() if path is None]
     if missing:
-        fix = "`make test` or `make stack` installs the exporter, scripts/install-test-tools the others"
+        fix = (
+            "`make test` or `make stack` installs the exporter, "
+            "scripts/install-test-tools the others"
+        )
         raise StackError(f"not installed: {', '.join(missing)} ({fix})")
     return {name: str(path) for name, path in found.items()}
 
@@ -107,7 +113,10 @@ def refuse_busy_ports(options: argparse.Namespace) -> None:
 
 
 def account_environment(*, real: bool) -> dict[str, str]:
-    """Return the exporter's environment: as it is for a real account, for the demo without any of its settings."""
+    """Return the exporter's environment.
+
+    As it is for a real account, for the demo without any of its settings.
+    """
     if not real:
         return {
             name: value for name, value in os.environ.items() if not name.startswith("COMETAPI_")
@@ -118,7 +127,10 @@ def account_environment(*, real: bool) -> dict[str, str]:
 
 
 def write_prometheus_config(options: argparse.Namespace, folder: Path) -> Path:
-    """Write the bundled prometheus.yml with the addresses of this stack; the rules are read where they are."""
+    """Write the bundled prometheus.yml with the addresses of this stack.
+
+    The rules are read where they are.
+    """
     source = options.deploy.resolve() / "prometheus"
     config = yaml.safe_load((source / "prometheus.yml").read_text(encoding="utf-8"))
     config["rule_files"] = [str(source / pattern) for pattern in config["rule_files"]]
@@ -185,7 +197,10 @@ def plan(options: argparse.Namespace) -> list[Part]:
 
 
 def backfill(exporter: Part, folder: Path, stop: threading.Event) -> None:
-    """Fill a new Prometheus with the 30 days before the demo begins; one with data keeps what it has."""
+    """Fill a new Prometheus with the 30 days before the demo begins.
+
+    One with data keeps what it has.
+    """
     data = folder / "prometheus"
     if data.exists():
         return
@@ -245,7 +260,8 @@ def introduce(parts: list[Part]) -> None:
                 {prometheus}/graph     try: sort(key:cometapi_key_remaining_quota:ratio)
   Alertmanager  {alertmanager}           notifications, inhibitions, silences
 
-  Critical alerts are printed here when Alertmanager sends them. For email and Slack, set addresses and secrets:
+  Critical alerts are printed here when Alertmanager sends them.
+  For email and Slack, set addresses and secrets:
     edit {config}
     curl -X POST {alertmanager}/-/reload
   After a change to the rules:

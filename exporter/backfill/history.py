@@ -137,5 +137,8 @@ def _add(growth: "array[int]", position: int, amount: int) -> None:
 
 
 def used_hours(by_hour: Mapping[int, Mapping[Series, Amounts]], period: Period) -> Sequence[int]:
-    """Return the hours of *period* in which anything was used: the others need no request by key."""
+    """Return the hours of *period* in which anything was used.
+
+    The others need no request by key.
+    """
     return [hour for hour in period.hours if by_hour.get(hour)]

@@ -54,7 +54,10 @@ class ReadByModel:
 
 
 class Reader:
-    """Reads the *period* of one account; *say* gets a line for people when something is waited for."""
+    """Reads the *period* of one account.
+
+    *say* gets a line for people when something is waited for.
+    """
 
     def __init__(
         self,
@@ -73,7 +76,10 @@ class Reader:
         self._token = TokenReader(account)
 
     async def read_by_model(self) -> ReadByModel:
-        """Read the account's usage by model, and its keys where they count; raises ApiError and BackfillError."""
+        """Read the account's usage by model, and its keys where they count.
+
+        Raises ApiError and BackfillError.
+        """
         keeps_records = await self._patiently(self._status)
         if not keeps_records:
             raise BackfillError(f"{self.account.name}: {NO_RECORDS}")
@@ -96,7 +102,9 @@ class Reader:
         return history
 
     async def history_by_key(self, found: ReadByModel, *, on_hour: Callable[[], None]) -> History:
-        """Read each hour by key; *on_hour* is called for each. By model where the gateway has no sums by key.
+        """Read each hour by key.
+
+        *on_hour* is called for each. By model where the gateway has no sums by key.
 
         Raises ApiError.
         """
@@ -145,7 +153,10 @@ class Reader:
         }
 
     async def _patiently(self, read: Callable[[], Awaitable[Content]]) -> Content:
-        """Return what *read* returns; wait and read again after trouble that passes, a few times."""
+        """Return what *read* returns.
+
+        Wait and read again after trouble that passes, a few times.
+        """
         for _ in range(MOST_PAUSES):
             try:
                 return await read()

@@ -65,7 +65,7 @@ async def write_history(
 async def _read(
     readers: Mapping[str, Reader], spool: Spool, *, runtime: Runtime, say: Say, in_file: bool
 ) -> None:
-    """Read all accounts into *spool*, the usage by key after that by model, and say how long it takes."""
+    """Read all accounts into *spool*, first by model, then by key, and say how long it takes."""
     by_key: dict[str, ReadByModel] = {}
     for name, reader in readers.items():
         with _errors_in_words(reader.account, in_file=in_file):

@@ -55,7 +55,10 @@ class Spool:
         self._file.close()
 
     def add(self, history: History) -> None:
-        """Keep what has grown of *history*; raises BackfillError where the file cannot be written."""
+        """Keep what has grown of *history*.
+
+        Raises BackfillError where the file cannot be written.
+        """
         for labels, growth in history.labelled():
             first_hour = growth.first_hour
             if first_hour is None:

@@ -1,1 +1,1 @@
-"""The package that hides how the vendor talks: API variants, paging, HTTP, rate limit and retries."""
+"""Hide how the vendor talks: API variants, paging, HTTP, rate limit and retries."""

@@ -78,7 +78,10 @@ class Dialect:
 
 
 def _is_worth_another_try(error: Exception) -> bool:
-    """Whether to try again at once: after trouble that passes, or a pause short enough to wait for."""
+    """Whether to try again at once.
+
+    After trouble that passes, or a pause short enough to wait for.
+    """
     if not isinstance(error, ApiError):
         return False
     if error.retry_after is not None:
@@ -155,7 +158,10 @@ class CometClient:
     async def read_usage(
         self, token: Secret, first: int, last: int, *, by_key: bool
     ) -> Mapping[Series, Amounts]:
-        """Sum what was used in the hours that begin from unix time *first* to *last*; raises ApiError."""
+        """Sum what was used in the hours that begin from unix time *first* to *last*.
+
+        Raises ApiError.
+        """
         endpoint = Endpoint(
             ApiPath.USAGE_BY_KEY if by_key else ApiPath.USAGE,
             partial(parse_usage, first=first, last=last, by_key=by_key),
@@ -169,20 +175,28 @@ class CometClient:
     async def read_usage_by_hour(
         self, token: Secret, first: int, last: int
     ) -> Mapping[int, Mapping[Series, Amounts]]:
-        """Read what models used in each of the hours from unix time *first* to *last*; raises ApiError."""
+        """Read what models used in each of the hours from unix time *first* to *last*.
+
+        Raises ApiError.
+        """
         endpoint = Endpoint(ApiPath.USAGE, partial(parse_usage_by_hour, first=first, last=last))
         return await self._get(token, endpoint, start_timestamp=str(first), end_timestamp=str(last))
 
     async def list_keys(
         self, token: Secret, *, progress: Callable[[], None] = lambda: None
     ) -> Listing:
-        """Read every page, again where it is not proven that all keys came; *progress* is called for each page.
+        """Read every page, again where it is not proven that all keys came.
+
+        *progress* is called for each page.
 
         Raises the ApiError of the first page that cannot be had, or TooManyKeys.
         """
 
         async def read(index: int) -> Page:
-            """Read page *index*, counted from 0; each gateway reads one of the names and ignores the other."""
+            """Read page *index*, counted from 0.
+
+            Each gateway reads one of the names and ignores the other.
+            """
             number = str(index + self.dialect.first_page)
             page = await self._get(
                 token,

@@ -168,7 +168,10 @@ class Connections:
             self._replace_pool()
 
     def _replace_pool(self) -> None:
-        """Let the next requests go through a new pool; the old one is closed when its last request has ended."""
+        """Let the next requests go through a new pool.
+
+        The old one is closed when its last request has ended.
+        """
         old = self._pool
         self._pool = self._open_pool()
         if old.users == 0:
@@ -286,7 +289,7 @@ def _proxy_of(proxy: Proxy, context: ssl.SSLContext) -> httpx.Proxy:
 
 
 def _extensions(route: Route) -> dict[str, object]:
-    """Have the library tell *route* how far a request has come, which matters with a proxy alone."""
+    """Have the library tell *route* how far a request has come; only proxies need it."""
     if route.proxy is None:
         return {}
 

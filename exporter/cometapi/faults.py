@@ -1,4 +1,6 @@
-"""Say in words why a request got no response, and whose fault that is: the gateway's or the proxy's.
+"""Say in words why a request got no response, and whose fault that is.
+
+The gateway's or the proxy's.
 
 Talks to: the kernel, to see whether descriptors are left. It knows the errors of sockets, of TLS
 and of HTTP/1.1, but not the HTTP client. No text of an error is quoted, since it may hold a secret:

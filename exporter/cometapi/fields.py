@@ -54,7 +54,9 @@ def _decimal(raw: msgspec.Raw) -> Decimal | None:
 
 
 class Fields:
-    """The fields of one object, from its *raw* JSON; raises one of UNDECODABLE where it is no object.
+    """The fields of one object, from its *raw* JSON.
+
+    Raises one of UNDECODABLE where it is no object.
 
     Each is read once, by the name it has there. A field that is missing or null is None; one that
     cannot be read is None as well, and its name is added to *unread*.

@@ -1,4 +1,6 @@
-"""Read the proxy variables as curl and Go do: which proxy leads to a gateway, and which gateways need none.
+"""Read the proxy variables as curl and Go do.
+
+Which proxy leads to a gateway, and which gateways need none.
 
 Pure: the environment is an argument. Knows no HTTP client and no files. Where curl and Go differ,
 the comments say which one counts. The text of a proxy variable may hold a password, so no error
@@ -135,7 +137,10 @@ def _checked_host(host: str) -> str:
 
 
 def _in_ascii(name: str) -> str:
-    """Return a name as DNS knows it: `bücher.example` is `xn--bcher-kva.example`; raises ValueError."""
+    """Return a name as DNS knows it: `bücher.example` is `xn--bcher-kva.example`.
+
+    Raises ValueError.
+    """
     if name.isascii():
         return name.lower()
     return idna.encode(name, uts46=True).decode()

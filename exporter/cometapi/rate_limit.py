@@ -51,7 +51,10 @@ class RateLimit:
 
     @property
     def is_serving_a_queue(self) -> bool:
-        """Whether requests wait for their turn while turns are given: a long wait is not a standstill."""
+        """Whether requests wait for their turn while turns are given.
+
+        A long wait is not a standstill.
+        """
         return (
             self._queue.locked()
             and bool(self._sent)
@@ -68,7 +71,10 @@ class RateLimit:
         self._paused_until = max(self._paused_until, until)
 
     def _seconds_left(self) -> float:
-        """How long the next request has to wait, as far as is known: a pause may be asked for during any wait."""
+        """How long the next request has to wait, as far as is known.
+
+        A pause may be asked for during any wait.
+        """
         now = self.clock()
         pause = self._paused_until - now
         if pause > LONGEST_WAIT_SECONDS:

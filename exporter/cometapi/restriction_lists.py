@@ -36,7 +36,10 @@ def address_list(text: str) -> RestrictionList | None:
 
 
 def model_list(names: str | Collection[str]) -> RestrictionList:
-    """Return what a list of models is, given as text with commas or name by name; it may be empty."""
+    """Return what a list of models is, given as text with commas or name by name.
+
+    It may be empty.
+    """
     if not isinstance(names, str):
         return _restriction_list(name.strip() for name in names)
     if len(names) > LONGEST_REMEMBERED:
@@ -89,7 +92,10 @@ def _allow_every_address(entries: Iterable[str]) -> bool:
 def _add_network(
     entry: str, ipv4: list[ipaddress.IPv4Network], ipv6: list[ipaddress.IPv6Network]
 ) -> None:
-    """Add the network that *entry* is to those of its version; the gateway reads no other entries."""
+    """Add the network that *entry* is to those of its version.
+
+    The gateway reads no other entries.
+    """
     try:
         network = ipaddress.ip_network(entry, strict=False)
     except ValueError:

@@ -81,7 +81,10 @@ class GivenFile:
 
 @dataclass(frozen=True, slots=True)
 class SystemStore:
-    """The certificates of the machine: those of *bundle*, None for no such file, and of *folders*."""
+    """The certificates of the machine.
+
+    Those of *bundle*, None for no such file, and of *folders*.
+    """
 
     bundle: Path | None
     folders: tuple[Path, ...]

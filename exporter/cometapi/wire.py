@@ -171,7 +171,10 @@ def _page(
 
 
 class _Found(msgspec.Struct, frozen=True):
-    """What could be read of one item: *key* is None where a field is missing without which it is none."""
+    """What could be read of one item.
+
+    *key* is None where a field is missing without which it is none.
+    """
 
     key: ApiKey | None = None
     key_id: int | None = None
@@ -297,7 +300,10 @@ def _has_text(value: str | None) -> bool:
 
 @functools.lru_cache(maxsize=MOST_GROUPS)
 def _group(text: str) -> str:
-    """Return the label of a group: one text for many keys, and not kept for ever as by sys.intern."""
+    """Return the label of a group.
+
+    One text for many keys, and not kept for ever as by sys.intern.
+    """
     return label_text(text)
 
 

@@ -57,7 +57,10 @@ class DemoKey:
         return replace(self, expires_in=None, addresses="")
 
     def spent(self, elapsed: float) -> int:
-        """Return the units spent in the first *elapsed* seconds; a limited key stops a little below zero."""
+        """Return the units spent in the first *elapsed* seconds.
+
+        A limited key stops a little below zero.
+        """
         wanted = self.rate * self._alive(elapsed)
         return int(wanted if self.unlimited else min(wanted, self._spendable))
 
@@ -195,8 +198,10 @@ NOTABLE: tuple[DemoKey, ...] = (
     ),
     DemoKey(id=1110, name="old-crawler", group="legacy", idle_for=2 * HOUR),
 )
-"""1111 has run dry as real gateways let keys run dry: enabled, with less left than a request costs. 1110 is in a group
-that the account cannot use any more."""
+"""Key 1111 has run dry as keys do at real gateways: enabled, with less left than a request costs.
+
+Key 1110 is in a group that the account cannot use any more.
+"""
 
 
 def _plain(number: int) -> DemoKey:
@@ -242,7 +247,10 @@ class DemoAccount:
     firewall: Firewall = Firewall.NOTHING
 
     def group_used(self, key: DemoKey) -> str | None:
-        """Return the group that serves *key*: the first of its groups that is open, None for none."""
+        """Return the group that serves *key*.
+
+        The first of its groups that is open, None for none.
+        """
         if not key.group:
             return "default"
         for name in key.group.split(","):

@@ -16,7 +16,7 @@ MODELS = {
     "gemini-3-pro": (0.17, 0.6, 500),
     "text-embedding-3-small": (0.06, 30.0, 40),
 }
-"""Each model's share of all spending, the tokens that a unit pays for, and the units that a request costs."""
+"""Each model's share of all spending, the tokens for a unit, and the units for a request."""
 BATCH_SECONDS = 300
 
 # Before the start, the keys spent a twentieth of what they spend in the first hour after it, times

@@ -1,1 +1,1 @@
-"""The life of one account: when it is read, what is read beside its keys, and what is logged about it."""
+"""Read one account: when, what beside its keys, and what is logged about it."""

@@ -31,7 +31,10 @@ GRACE_SECONDS = 300.0
 
 
 class Liveness:
-    """Whether an account's refreshes show signs of life in time; mutable is when the next is due."""
+    """Whether an account's refreshes show signs of life in time.
+
+    Mutable is when the next is due.
+    """
 
     def __init__(self, account: Account, monotonic: Callable[[], float]) -> None:
         self._slack = ATTEMPTS * account.timeout + GRACE_SECONDS
@@ -40,7 +43,7 @@ class Liveness:
         self.extend(0)
 
     def extend(self, seconds: float) -> None:
-        """Expect the next sign of life within *seconds*, the time of one request with retries, and a grace period."""
+        """Expect the next sign of life within *seconds*, one request with retries, and a grace."""
         self._due = self._monotonic() + seconds + self._slack
 
     @property
@@ -50,7 +53,10 @@ class Liveness:
 
 
 class KeyLister:
-    """Reads all keys of one account that the filters let through; mutable is *on_page*, called for every page."""
+    """Reads all keys of one account that the filters let through.
+
+    Mutable is *on_page*, called for every page.
+    """
 
     def __init__(self, account: Account, client: CometClient, access: Access) -> None:
         self.filter = KeyFilter(account.keys_include, account.keys_exclude)
@@ -60,7 +66,10 @@ class KeyLister:
         self._access = access
 
     async def read(self, token: Secret) -> Reading:
-        """Return a listing, read a second time where it lost suspiciously many keys; raises ApiError."""
+        """Return a listing, read a second time where it lost suspiciously many keys.
+
+        Raises ApiError.
+        """
         began = self._access.runtime.moment()
         listing = await self._list(token)
         is_suspicious = await self._loses_too_many(listing)
@@ -212,7 +221,10 @@ class ListingLoop:
         return of_same_account(before, _success(reading, self._follow), ApiPath.KEYS)
 
     async def _sleep(self, delay: float) -> None:
-        """Sleep *delay* seconds; after a rejected token wake as soon as another one is in its place."""
+        """Sleep *delay* seconds.
+
+        After a rejected token wake as soon as another one is in its place.
+        """
         interval = self._access.store.state.interval_seconds
         left = delay
         while left > 0 and not self._woken.is_set():

@@ -1,4 +1,6 @@
-"""Log how the refreshes of one account end: loud when trouble starts, changes or ends, quiet in between.
+"""Log how the refreshes of one account end.
+
+Loud when trouble starts, changes or ends, quiet in between.
 
 Talks to: the log. Knows no HTTP and no schedule; it remembers what it has logged, so that it logs
 nothing twice.
@@ -137,7 +139,9 @@ class RefreshLog:
     def failed(
         self, before: AccountState, error: ApiError, *, at: float, delay: float | None
     ) -> None:
-        """Log that a refresh failed at monotonic time *at*: when its reason is new, and then once an hour.
+        """Log that a refresh failed at monotonic time *at*.
+
+        When its reason is new, and then once an hour.
 
         The next refresh begins in *delay* seconds, None where there is none.
         """
@@ -157,7 +161,7 @@ class RefreshLog:
         self._log.error("refresh crashed (bug)", error=type(bug).__name__, at=places)
 
     def endpoints(self, state: AccountState) -> None:
-        """Log which endpoints beside the keys began to fail, fail for another reason, or answer again.
+        """Log which other endpoints began to fail, fail for another reason, or recovered.
 
         One that fails for the reason for which the refresh itself fails is no news of its own.
         """

@@ -108,7 +108,10 @@ class Access:
 
 
 class PollLoop:
-    """Read *poller*'s endpoint for ever; mutable are its failures in a row and whether it is woken."""
+    """Read *poller*'s endpoint for ever.
+
+    Mutable are its failures in a row and whether it is woken.
+    """
 
     def __init__(self, poller: Poller, access: Access) -> None:
         self.poller = poller

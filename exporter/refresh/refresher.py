@@ -64,7 +64,10 @@ class Refresher:
         self._task: asyncio.Task[None] | None = None
 
     def _pollers(self) -> list[Poller]:
-        """Return what reads each endpoint; the balance comes first, usage last, since it needs the others."""
+        """Return what reads each endpoint.
+
+        The balance comes first, usage last, since it needs the others.
+        """
         client, account = self.client, self.account
         pollers: list[Poller] = [
             SimplePoller(ApiPath.BALANCE, each_interval, client.read_balance),
@@ -125,7 +128,10 @@ class Refresher:
                 loops.create_task(poll.run())
 
     async def read_once(self) -> None:
-        """Read everything once, the keys first: they tell whether a denial means that there is no such endpoint."""
+        """Read everything once, the keys first.
+
+        They tell whether a denial means that there is no such endpoint.
+        """
         await self.listing.refresh(is_last=True)
         if self.state.failing is None:
             for poll in self.polls:
@@ -150,7 +156,10 @@ class Refresher:
         return state
 
     def _wake(self, before: AccountState, after: AccountState) -> None:
-        """Wake what has to read at once: all after trouble or for another account, else what became due."""
+        """Wake what has to read at once.
+
+        All after trouble or for another account, else what became due.
+        """
         if is_other_account(before.account_id, after.account_id):
             self.listing.wake()
         has_recovered = before.failing is not None and after.failing is None

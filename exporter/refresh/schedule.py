@@ -1,4 +1,4 @@
-"""Compute the pauses between refreshes, and define the clocks, sleep and random source that tests replace.
+"""Compute the pauses between refreshes, and define the clocks that tests replace.
 
 Pure: numbers in, seconds out. `Runtime` holds functions for others; nothing here sleeps.
 """
@@ -54,7 +54,9 @@ def next_delay(
 
 
 def first_delay(position: int, accounts: int, interval: float) -> float:
-    """Stagger the first refreshes: account *position* (from 0) of *accounts* waits this many seconds.
+    """Stagger the first refreshes.
+
+    Account *position* (from 0) of *accounts* waits this many seconds.
 
     All start within a tenth of the interval, and two seconds at most, so that readiness does not
     wait.

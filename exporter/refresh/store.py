@@ -28,7 +28,9 @@ def internal_error(bug: Exception) -> ApiError:
 
 
 class Store:
-    """The one door to the state of an account; mutable are *state*, *on_change*, whether it is closed.
+    """The one door to the state of an account.
+
+    Mutable are *state*, *on_change*, whether it is closed.
 
     *publish* renders a state and makes it current. *count* counts the outcome and the seconds of a
     refresh. *on_change* gets the states before and after each change.
@@ -86,7 +88,10 @@ class Store:
             self._is_closed = True
 
     async def _fail(self, bug: Exception) -> ApiError:
-        """Show what was shown before, as failing; where not even that can be published, the last rendering stays."""
+        """Show what was shown before, as failing.
+
+        Where not even that can be published, the last rendering stays.
+        """
         error = internal_error(bug)
         self._log.crashed(bug)
         self.state = self.state.failed(error, self._runtime.clock())

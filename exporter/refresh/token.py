@@ -17,7 +17,11 @@ class TokenReader:
         self._flight = SingleFlight(f"token of {account.name}", ACCOUNT_FILES)
 
     async def read(self) -> Secret:
-        """Return the token; raises Unauthorized where there is none, TimedOut where it cannot be read in time, ApiError without a thread."""
+        """Return the token.
+
+        Raises Unauthorized where there is none, TimedOut where it cannot be read in time, ApiError
+        without a thread.
+        """
         try:
             return await self._flight.run(self._source.read)
         except NoThread as shortage:

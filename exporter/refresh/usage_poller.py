@@ -1,4 +1,6 @@
-"""Read what models cost: counters by hour every five minutes, and the spending of the month once an hour.
+"""Read what models cost.
+
+Counters by hour every five minutes, and the spending of the month once an hour.
 
 Knows no HTTP: it is given the client and the clocks. `usage` does the arithmetic, off the event
 loop, since a response may have many rows.
@@ -45,7 +47,10 @@ class Month:
 
 @dataclass(slots=True)
 class UsageMemory:
-    """What is remembered of an account's usage: whose it is, the *month* as last read, and the counters."""
+    """What is remembered of an account's usage.
+
+    Whose it is, the *month* as last read, and the counters.
+    """
 
     ledger: Ledger
     counts_by_key: bool
@@ -106,7 +111,7 @@ class UsagePoller:
         return self._with_month(counted, keys)
 
     def with_labels(self, state: AccountState) -> AccountState:
-        """Return *state* with the names and groups of its keys in its usage, as they were listed last."""
+        """Return *state* with the names and groups in its usage as they were listed last."""
         known = last_known(state.endpoints.usage)
         if known is None or not self.memory.counts_by_key:
             return state
@@ -127,7 +132,7 @@ class UsagePoller:
     async def _read_hours(
         self, token: Secret, state: AccountState, spans: Sequence[Span]
     ) -> list[Mapping[Series, Amounts]]:
-        """Read what was used in each of *spans*, by model alone where the gateway does not tell it by key."""
+        """Read what was used in each of *spans*, by model where the gateway has no sums by key."""
         by_key = self.memory.counts_by_key
         try:
             return await self._read_spans(token, spans, by_key=by_key)
@@ -140,7 +145,10 @@ class UsagePoller:
         return await self._read_spans(token, spans, by_key=False)
 
     async def _read_month(self, token: Secret, state: AccountState, now: float) -> None:
-        """Read the spending of the month where an hour has begun; no counter waits for what fails here."""
+        """Read the spending of the month where an hour has begun.
+
+        No counter waits for what fails here.
+        """
         month = self.memory.month
         if month is not None and hour_of(month.spending.read_at) == hour_of(now):
             return
@@ -180,6 +188,6 @@ def _is_month_stale(month: Month | None, state: AccountState, now: float) -> boo
 
 
 def _is_missing(state: AccountState, error: ApiError) -> bool:
-    """Whether *error* shows that the gateway does not have the endpoint, and not trouble of another kind."""
+    """Whether *error* shows that the gateway does not have the endpoint."""
     has_answered = last_known(state.endpoints.usage) is not None
     return state.lists_keys and not has_answered and error.denies_endpoint

@@ -551,7 +551,10 @@ class _Loading:
 
 
 def _with_target(labels: Mapping[str, str] | None) -> Mapping[str, str]:
-    """Return *labels* with those that Prometheus gives to the bundled target; an empty one is none."""
+    """Return *labels* with those that Prometheus gives to the bundled target.
+
+    An empty one is none.
+    """
     every = {**TARGET_LABELS, **(labels or {})}
     return {name: value for name, value in every.items() if value}
 

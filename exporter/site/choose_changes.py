@@ -18,7 +18,9 @@ AccountChange = tuple[str, KeyChange]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangesQuery:
-    """Which changes to show: of all accounts where *account* is "", of all keys where *key_id* is None.
+    """Which changes to show.
+
+    Of all accounts where *account* is "", of all keys where *key_id* is None.
 
     *since* is a unix time.
     """

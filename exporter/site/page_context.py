@@ -65,7 +65,8 @@ HEALTH_WORDS: Mapping[Health, tuple[str, str]] = {
     Health.PROBABLY_DRY: (
         "Probably dry",
         (
-            f"nothing was spent for {duration(DRY_AFTER_SECONDS)}, and less is left, of the key or of "
+            f"nothing was spent for {duration(DRY_AFTER_SECONDS)}, and less is left, "
+            "of the key or of "
             f"its account, than {OWN_REQUESTS} requests cost and than was spent in the last busy "
             "quarter of an hour"
         ),
@@ -144,7 +145,10 @@ def _policies_set(snapshot: Snapshot) -> Sequence[str]:
 
 
 def changed_today(snapshot: Snapshot, query: Query, now: float) -> Sequence[AccountChange]:
-    """Return what was changed since midnight (UTC), newest first; nothing on the page of one key."""
+    """Return what was changed since midnight (UTC), newest first.
+
+    Nothing on the page of one key.
+    """
     if query.id is not None:
         return []
     today = ChangesQuery(account=query.account, since=now - now % DAY)
