@@ -17,6 +17,7 @@ RUN python -m venv --without-pip /venv \
 RUN awk '/^[a-z]/ { keep = /^(hatchling|packaging|pathspec|pluggy|tomlkit|trove-classifiers)==/ } keep' requirements-dev.lock > build.lock \
     && python -m pip install --require-hashes --only-binary=:all: --requirement build.lock
 COPY pyproject.toml README.md LICENSE ./
+COPY man man
 COPY exporter exporter
 RUN python -m pip wheel --no-deps --no-index --no-build-isolation --wheel-dir /dist . \
     && python -m pip --python /venv/bin/python install --no-deps --no-index /dist/*.whl
@@ -25,7 +26,7 @@ FROM ${PYTHON_IMAGE}
 ARG VERSION=unknown
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="cometapi-exporter" \
-      org.opencontainers.image.description="Prometheus exporter that monitors every API key of a CometAPI account or any other New API-compatible gateway" \
+      org.opencontainers.image.description="Prometheus exporter for the API keys of CometAPI accounts and of any gateway compatible with New API" \
       org.opencontainers.image.source="https://github.com/cometapi-exporter/cometapi-exporter" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \

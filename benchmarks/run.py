@@ -1,4 +1,6 @@
-"""Measure this exporter beside others, in one run, and print tables; `--write` puts them into benchmarks/README.md.
+"""Measure this exporter beside others, in one run; print tables and keep them in .bench/.
+
+`--write` puts them into benchmarks/README.md as well, for maintainers.
 
 Needs the development environment. Go, nginx, Prometheus and aiohttp are used where they are found,
 and missed loudly. Everything listens on loopback, ends by its own process id, and is bounded: about
@@ -28,6 +30,7 @@ from contenders import build_go
 from goals import Measured, goals
 
 DOCUMENT = Path(__file__).resolve().parent / "README.md"
+RESULTS = Path(__file__).resolve().parent.parent / ".bench"
 FULL = {
     1000: scrapes.Effort(seconds=6, passes=25, load_seconds=3),
     10_000: scrapes.Effort(seconds=8, passes=30, load_seconds=4),
@@ -57,6 +60,10 @@ def main() -> None:
         text = report(measure(Path(folder), quick=arguments.quick))
     text += f"\n\nThe run took {time.monotonic() - began:.0f} s."
     print(f"\n{text}")
+    RESULTS.mkdir(exist_ok=True)
+    kept = RESULTS / time.strftime("%Y-%m-%dT%H%M%SZ.md", time.gmtime())
+    kept.write_text(f"{text}\n", encoding="utf-8")
+    print(f"\nwritten: {kept}")
     if arguments.write:
         write(text)
 

@@ -13,7 +13,6 @@ import os
 import shlex
 import sys
 import time
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -45,25 +44,50 @@ NO_TOKEN_HERE = (
     f"{TOKEN_VARIABLE}, or --cometapi.access-token-file to the file that has it"
 )
 
-INTRODUCTION = f"""Prometheus exporter for the API keys of CometAPI and New API accounts.
+INTRODUCTION = f"""Prometheus exporter for the API keys of CometAPI accounts and of any gateway
+compatible with New API.
 
 The access token comes from the variable {TOKEN_VARIABLE} or from a file, never from a flag,
-because flags are visible in ps. All other options can be set by flag or environment variable (in
-brackets); flags take precedence."""
+because flags are visible in ps. All other options can be set by flag, or by the environment
+variable that is shown with them; flags take precedence."""
+DOCUMENTATION = "https://github.com/cometapi-exporter/cometapi-exporter/blob/main/docs/index.md"
+EXAMPLES = (
+    ("Try it without an account", "cometapi-exporter --demo"),
+    (
+        "Verify the access token and the settings",
+        "cometapi-exporter --check --cometapi.access-token-file=token",
+    ),
+    ("Serve several accounts on port 10144", "cometapi-exporter --config.file=accounts.yml"),
+)
 
 
 class _Command(click.Command):
-    """A command whose help groups flags by the first part of their names."""
+    """A command whose help shows the modes first, then flags by the first part of their names."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        sections: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
+        sections: dict[str, list[tuple[str, str]]] = {"modes": []}
         for parameter in self.get_params(ctx):
-            group, dot, _ = parameter.opts[0].removeprefix("--").partition(".")
-            if record := parameter.get_help_record(ctx):
-                sections[group if dot else "modes"].append(record)
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                sections.setdefault(_section(parameter), []).append(record)
         for section, records in sections.items():
             with formatter.section(section):
                 formatter.write_dl(records)
+
+    def format_epilog(self, _: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("examples"):
+            for purpose, example in EXAMPLES:
+                formatter.write_text(f"{purpose}:")
+                formatter.write_text(f"  {example}")
+        formatter.write_paragraph()
+        formatter.write(f"Documentation: {DOCUMENTATION}\n")
+
+
+def _section(parameter: click.Parameter) -> str:
+    """Return the heading under which the help shows *parameter*."""
+    group, dot, _ = parameter.opts[0].removeprefix("--").partition(".")
+    is_mode = parameter.name in MODES
+    return group if dot and not is_mode else "modes"
 
 
 def _click_option(option: Option[Any]) -> click.Option:

@@ -27,6 +27,30 @@ from exporter.settings.options import (
 
 ROOT = Path(__file__).resolve().parent.parent
 FAMILIES = (*SNAPSHOT_FAMILIES, *TELEMETRY_FAMILIES)
+MAIN_FLAGS = (
+    "--cometapi.access-token-file",
+    "--cometapi.base-url",
+    "--cometapi.user-id",
+    "--config.file",
+    "--collect.interval",
+    "--collect.max-requests-per-minute",
+    "--keys.include",
+    "--web.listen-address",
+    "--web.config.file",
+    "--log.level",
+)
+MAIN_METRICS = (
+    "cometapi_up",
+    "cometapi_key_remaining_quota",
+    "cometapi_key_used_quota",
+    "cometapi_key_expiry_timestamp_seconds",
+    "cometapi_key_usable",
+    "cometapi_keys",
+    "cometapi_keys_unusable",
+    "cometapi_account_remaining_quota",
+    "cometapi_usage_quota_total",
+    "cometapi_exporter_last_success_timestamp_seconds",
+)
 REFERENCE = tomllib.loads((ROOT / "docs" / "families.toml").read_text(encoding="utf-8"))
 
 
@@ -47,13 +71,24 @@ def flags() -> str:
         "",
         "The access token.",
     )
-    rows = [
-        (f"`{o.flag}`", f"`{o.variable}`", "" if o.default is None else f"`{o.default}`", _help(o))
-        for o in OPTIONS
-    ]
+    rows = [_flag_row(option) for option in OPTIONS]
     modes = [(f"`{mode_flag(mode)}`", "", "", text) for mode, text in MODES.items()]
     modes.append(("`--version`, `--help`", "", "", ""))
     return table(("flag", "environment variable", "default", "meaning"), [token, *rows, *modes])
+
+
+def main_flags() -> str:
+    """Return the short table of flags."""
+    options = {option.flag: option for option in OPTIONS}
+    rows = [_flag_row(options[flag]) for flag in MAIN_FLAGS]
+    return table(
+        ("flag", "default", "meaning"), [(f, default, text) for f, _, default, text in rows]
+    )
+
+
+def _flag_row(option: Option) -> tuple[str, ...]:
+    default = "" if option.default is None else f"`{option.default}`"
+    return (f"`{option.flag}`", f"`{option.variable}`", default, _help(option))
 
 
 def _help(option: Option) -> str:
@@ -97,22 +132,11 @@ def policy_keys() -> str:
     return table(("field", "the key"), [*rows, (f"`{POLICY_GROUPS}`", POLICY_GROUPS_HELP)])
 
 
-def metrics() -> str:
-    """Return the table of every metric family."""
-    return table(
-        ("metric", "type", "labels", "meaning"), [_metric_row(family) for family in FAMILIES]
-    )
-
-
-def _metric_row(family: Family) -> tuple[str, ...]:
-    reason = REFERENCE[family.name].get("absent")
-    absent = f" Absent {reason}." if reason else ""
-    return (
-        f"`{family.name}`",
-        family.kind,
-        ", ".join(f"`{label}`" for label in family.labels),
-        family.help + absent,
-    )
+def main_metrics() -> str:
+    """Return the short table of metric families."""
+    families = {family.name: family for family in FAMILIES}
+    rows = [(f"`{name}`", families[name].help) for name in MAIN_METRICS]
+    return table(("metric", "meaning"), rows)
 
 
 def reference() -> str:
@@ -162,10 +186,11 @@ def layers() -> str:
 
 PARTS: dict[str, Callable[[], str]] = {
     "flags": flags,
+    "main-flags": main_flags,
     "account-keys": account_keys,
     "threshold-keys": threshold_keys,
     "policy-keys": policy_keys,
-    "metrics": metrics,
+    "main-metrics": main_metrics,
     "metrics-reference": reference,
     "experimental": experimental,
     "reasons": reasons,

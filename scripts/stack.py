@@ -103,8 +103,10 @@ def refuse_busy_ports(options: argparse.Namespace) -> None:
             socket.create_server(("127.0.0.1", port)).close()
         except OSError as error:
             reason = os.strerror(error.errno or 0)
+            flag = f"--{name}-port"
             raise StackError(
-                f"127.0.0.1:{port} cannot be used: {reason}; choose another with --{name}-port"
+                f"127.0.0.1:{port} cannot be used: {reason}; choose another with {flag}: "
+                f"make stack ARGS={flag}=PORT"
             ) from error
         except OverflowError as error:
             raise StackError(

@@ -117,7 +117,8 @@ def _open(family: int, target: tuple[Any, ...]) -> socket.socket:
 
 def _complaint(address: ListenAddress, error: OSError) -> str:
     what = {
-        errno.EADDRINUSE: "the port is in use; stop the other program or choose another port",
+        errno.EADDRINUSE: "the port is in use; stop the other program, or choose another port with "
+        "--web.listen-address",
         errno.EACCES: f"no permission for port {address.port}; choose a port above 1023",
     } | dict.fromkeys(ABSENT, "this machine does not have that address; choose one that it has")
     reason = what.get(error.errno or 0, os.strerror(error.errno or 0))

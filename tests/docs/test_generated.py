@@ -18,7 +18,7 @@ CONFIGURATION = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
 
 TESTS = {
     path.name
-    for folder in ("unit", "integration", "reliability", "e2e", "manifests")
+    for folder in ("unit", "integration", "reliability", "e2e", "manifests", "docs")
     for path in (ROOT / "tests" / folder).rglob("test_*.py")
 }
 
@@ -29,6 +29,7 @@ def yaml_blocks(text: str = README) -> list[str]:
 
 GENERATORS = (
     "scripts/generate_docs.py",
+    "scripts/manual.py",
     "deploy/grafana/build.py",
     "deploy/prometheus/build.py",
     "deploy/kubernetes/generate.py",

@@ -19,7 +19,7 @@ def test_every_path_that_the_client_requests_is_documented():
 
 def test_every_explained_message_is_in_the_code():
     page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
-    table = page.partition("## By message")[2].partition("## By symptom")[0]
+    table = page.partition("## By message")[2].partition("## Reasons")[0]
     messages = re.findall(
         r"`([^`]+)`",
         "".join(line.split("|")[1] for line in table.splitlines() if line[:3] == "| `"),

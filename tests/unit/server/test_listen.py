@@ -119,7 +119,7 @@ def test_a_port_in_use_is_said_with_its_fix_and_nothing_stays_open(
             ]
         )
     assert str(refusal.value) == (
-        f"cannot listen on 127.0.0.1:{port}: the port is in use; stop the other program or choose another port"
+        f"cannot listen on 127.0.0.1:{port}: the port is in use; stop the other program, or choose another port with --web.listen-address"
     )
     listen(opened, f"127.0.0.1:{free_port}")
 
