@@ -31,6 +31,7 @@ from exporter.exposition.rendering import Format
 from exporter.exposition.scrape import Exposition
 from exporter.exposition.telemetry import Telemetry
 from exporter.logs import dropped_lines
+from exporter.model import ListingProgress
 from exporter.refresh.schedule import Runtime
 from exporter.reloading import Reloads
 from exporter.server.limits import Limits
@@ -57,6 +58,9 @@ BEFORE_THE_HEAD_SECONDS = 3 * 3_600
 RUNTIME = Runtime(
     clock=time.time, monotonic=time.monotonic, sleep=asyncio.sleep, random=random.random
 )
+
+# As often as a person sees a number change.
+PROGRESS_SECONDS = 0.2
 
 log = structlog.get_logger()
 
@@ -239,12 +243,26 @@ async def backfill(
         await write_history(real, period=period, runtime=RUNTIME, write=write, say=say)
 
 
-async def try_accounts(settings: Settings, *, on_page: Callable[[], None]) -> list[AccountState]:
-    """Do one refresh of every account; return the states; *on_page* is called for every page read.
+async def try_accounts(
+    settings: Settings, *, show: Callable[[ListingProgress], None]
+) -> list[AccountState]:
+    """Do one refresh of every account and return the states; *show* gets the progress, several times a second.
 
     What models cost is left out: it would take several turns of the rate limit for each account.
     """
     without_usage = tuple(replace(account, usage="off") for account in settings.accounts)
     async with monitoring(replace(settings, accounts=without_usage)) as watch:
-        await watch.refresh_once(on_page)
+        showing = asyncio.create_task(_show_progress(watch, show))
+        try:
+            await watch.refresh_once()
+        finally:
+            showing.cancel()
+        show(watch.progress)
         return list(watch.snapshot.accounts.values())
+
+
+async def _show_progress(watch: Watch, show: Callable[[ListingProgress], None]) -> None:
+    """Show the progress until cancelled."""
+    while True:
+        show(watch.progress)
+        await RUNTIME.sleep(PROGRESS_SECONDS)

@@ -27,7 +27,13 @@ from exporter.account_notes import (
 )
 from exporter.errors import SUCCESS, fix
 from exporter.formatting import DAY, count
-from exporter.model import STATUS_LABELS, ApiKey, KeyStatus, UnusableReason
+from exporter.model import (
+    STATUS_LABELS,
+    ApiKey,
+    KeyStatus,
+    ListingProgress,
+    UnusableReason,
+)
 from exporter.snapshot import AccountState
 
 MOST_NAMES = 5
@@ -55,10 +61,22 @@ UNUSABLE: Mapping[UnusableReason, tuple[str, str]] = {
 """For each reason why an enabled key is not usable: what is found, and what to do."""
 
 _HEADERS = ("account", "gateway", "keys", *STATUS_LABELS, "usable", "skipped", "balance", "result")
+_LEFT_OUT_AT_ZERO = {*STATUS_LABELS, "skipped"} - {"enabled"}
 _COLOURS = {_HEADERS[-1]: "bright_black", "up": "green"}
 
 Remark = tuple[str, str, str]
 """The colour, what was found, and what to do, "" for nothing."""
+
+
+def pages_text(progress: ListingProgress) -> str:
+    """Write how far reading the keys is."""
+    text = f"pages read: {progress.pages}"
+    if progress.expected is not None:
+        # A list that changed is read again; then more pages are read than it has.
+        text += f" of {max(progress.expected, progress.pages)}"
+    if progress.is_waiting:
+        text += ", waiting for the rate limit"
+    return text
 
 
 def report(states: Sequence[AccountState], now: float, *, in_file: bool = False) -> str:
@@ -66,12 +84,9 @@ def report(states: Sequence[AccountState], now: float, *, in_file: bool = False)
 
     With *in_file*, advice names the settings of the configuration file instead of flags.
     """
-    rows = [_HEADERS, *(_row(state, now) for state in states)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for *cells, result in rows:
-        padded = [cell.ljust(width) for cell, width in zip(cells, widths[:-1], strict=True)]
-        lines.append("  ".join([*padded, click.style(result, fg=_COLOURS.get(result, "red"))]))
+    lines = _table(states, now)
+    if max(len(click.unstyle(line)) for line in lines) > LINE_LENGTH:
+        lines = _blocks(states, now)
     for state in states:
         for colour, found, advice in _remarks(state, now, in_file=in_file):
             lines.append("")
@@ -102,6 +117,43 @@ def _as_json(state: AccountState, now: float, *, in_file: bool) -> dict[str, Any
             for _, found, advice in _remarks(state, now, in_file=in_file)
         ],
     }
+
+
+def _table(states: Sequence[AccountState], now: float) -> list[str]:
+    """Return one line for each account, without the columns that count nothing."""
+    rows = [_HEADERS, *(_row(state, now) for state in states)]
+    columns = [column for column in zip(*rows, strict=True) if not _counts_nothing(column)]
+    widths = [max(map(len, column)) for column in columns]
+    lines = []
+    for *cells, result in zip(*columns, strict=True):
+        padded = [cell.ljust(width) for cell, width in zip(cells, widths[:-1], strict=True)]
+        lines.append("  ".join([*padded, _styled(result)]))
+    return lines
+
+
+def _counts_nothing(column: Sequence[str]) -> bool:
+    header, *cells = column
+    return header in _LEFT_OUT_AT_ZERO and all(cell in ("0", "-") for cell in cells)
+
+
+def _blocks(states: Sequence[AccountState], now: float) -> list[str]:
+    """Return a few lines for each account, where a table would be too wide."""
+    lines = []
+    for state in states:
+        name, gateway, *counts, balance, result = _row(state, now)
+        lines += [f"{name}: {_styled(result)}", f"  gateway: {gateway}"]
+        if state.failing is None:
+            counted = [
+                f"{header}: {cell}"
+                for header, cell in zip(_HEADERS[2:-2], counts, strict=True)
+                if not _counts_nothing((header, cell))
+            ]
+            lines += [f"  {', '.join(counted)}", f"  balance: {balance}"]
+    return lines
+
+
+def _styled(result: str) -> str:
+    return click.style(result, fg=_COLOURS.get(result, "red"))
 
 
 def _wrapped(label: str, text: str, colour: str | None) -> list[str]:

@@ -8,7 +8,6 @@ Talks to: click and the terminal. What an option means is for `settings`, what i
 import asyncio
 import contextlib
 import functools
-import itertools
 import os
 import shlex
 import sys
@@ -22,9 +21,10 @@ import click
 import structlog
 
 from exporter import __version__, app, audit, workers
-from exporter.check import json_report, report
+from exporter.check import json_report, pages_text, report
 from exporter.errors import BackfillError, SettingsError, StartError
 from exporter.logs import set_up_logs
+from exporter.model import ListingProgress
 from exporter.server.listen import ListenError
 from exporter.settings.load import Settings, load_settings
 from exporter.settings.options import (
@@ -34,11 +34,14 @@ from exporter.settings.options import (
     Option,
     mode_flag,
 )
+from exporter.snapshot import AccountState
 from exporter.workers import NoThread, Threads
 
 DONE, FAILED, WRONG_SETTINGS, VIOLATIONS = 0, 1, 2, 3
 # With the dashes, shorter than any access token.
 LONGEST_QUOTED = 20
+# Longer than any line that tells the progress.
+PROGRESS_WIDTH = 60
 NO_TOKEN_HERE = (
     "a token never belongs on the command line, where ps shows it: set the variable "
     f"{TOKEN_VARIABLE}, or --cometapi.access-token-file to the file that has it"
@@ -301,7 +304,7 @@ def _serve(settings: Settings, load: Callable[[], Settings]) -> int:
 
 
 def _check(settings: Settings, arguments: Sequence[str]) -> int:
-    states = asyncio.run(app.try_accounts(settings, on_page=_page_counter()))
+    states = _watched_states(settings)
     in_file = settings.config_file is not None
     has_failed = any(state.failing is not None or state.reads_no_key for state in states)
     if settings.output_format == "json":
@@ -316,7 +319,7 @@ def _check(settings: Settings, arguments: Sequence[str]) -> int:
 
 
 def _audit(settings: Settings) -> int:
-    states = asyncio.run(app.try_accounts(settings, on_page=_page_counter()))
+    states = _watched_states(settings)
     found = audit.violations(states, time.time())
     notes = audit.unread_notes(states, in_file=settings.config_file is not None)
     match settings.output_format:
@@ -344,9 +347,26 @@ def _uri(path: Path | None) -> str | None:
     return quote(path.name)
 
 
-def _page_counter() -> Callable[[], None]:
-    """Return a function to call for each page, which counts them on a terminal."""
-    pages = itertools.count(1)
+def _watched_states(settings: Settings) -> list[AccountState]:
+    """Do one refresh of every account; on a terminal, show the progress meanwhile."""
     if not os.isatty(2):
-        return lambda: None
-    return lambda: click.echo(f"\rpages read: {next(pages)}\r", err=True, nl=False)
+        return asyncio.run(app.try_accounts(settings, show=_ignore))
+    states = asyncio.run(app.try_accounts(settings, show=_show))
+    _write_over("")
+    return states
+
+
+def _show(progress: ListingProgress) -> None:
+    """Write the progress over the last line of a terminal."""
+    if progress.pages:
+        _write_over(pages_text(progress))
+
+
+def _ignore(_: ListingProgress) -> None:
+    """Show no progress: nobody watches."""
+
+
+def _write_over(text: str) -> None:
+    """Replace what stands in the current line of the terminal."""
+    with contextlib.suppress(OSError):
+        click.echo(f"\r{text.ljust(PROGRESS_WIDTH)}\r", err=True, nl=False)

@@ -321,6 +321,18 @@ class Unread(msgspec.Struct, frozen=True, kw_only=True, gc=False, order=True):
         return f"{self.field} of key {'?' if self.key_id is None else self.key_id}"
 
 
+class ListingProgress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far reading all pages is.
+
+    *pages* were read; *expected* is how many there are, None where the gateway names no total.
+    *is_waiting* tells whether the next page waits for the rate limit.
+    """
+
+    pages: int = 0
+    expected: int | None = None
+    is_waiting: bool = False
+
+
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
     """All keys of one account as one refresh read them.
 

@@ -10,7 +10,7 @@ import asyncio
 import functools
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
 import structlog
@@ -20,6 +20,7 @@ from exporter.cometapi.client import PAGE_SIZE, CometClient
 from exporter.cometapi.rate_limit import RateLimit
 from exporter.exposition.scrape import Exposition
 from exporter.exposition.telemetry import Telemetry, process_collectors
+from exporter.model import ListingProgress
 from exporter.refresh.refresher import Refresher
 from exporter.refresh.schedule import Runtime, first_delay
 from exporter.settings.changes import compare
@@ -160,10 +161,8 @@ class Watch:
         finally:
             self.snapshot = self.snapshot.with_account(state)
 
-    async def refresh_once(self, on_page: Callable[[], None] = lambda: None) -> None:
-        """Read every account once; *on_page* is called for every page of keys."""
-        for refresher in self.refreshers.values():
-            refresher.lister.on_page = on_page
+    async def refresh_once(self) -> None:
+        """Read every account once."""
         await asyncio.gather(*(each.read_once() for each in self.refreshers.values()))
 
     async def run_refreshes(self) -> None:
@@ -174,6 +173,7 @@ class Watch:
             while True:
                 await self.runtime.sleep(CHECK_SECONDS)
                 await self.age()
+                self._log_progress()
 
     async def age(self) -> None:
         """Stop showing what is too old, and render keys that expired."""
@@ -191,6 +191,23 @@ class Watch:
         for position, refresher in enumerate(refreshers):
             delay = first_delay(position, len(refreshers), refresher.account.interval)
             refresher.start(self._running, delay)
+
+    def _log_progress(self) -> None:
+        for refresher in self.refreshers.values():
+            is_waiting = self._hosts.is_serving_a_queue(refresher.account)
+            refresher.lister.log_progress(is_waiting=is_waiting)
+
+    @property
+    def progress(self) -> ListingProgress:
+        """How far the listings of all accounts together are."""
+        refreshers = self.refreshers.values()
+        each = [refresher.lister.progress for refresher in refreshers]
+        expected = [progress.expected for progress in each if progress.expected is not None]
+        return ListingProgress(
+            pages=sum(progress.pages for progress in each),
+            expected=sum(expected) if len(expected) == len(each) else None,
+            is_waiting=any(self._hosts.is_serving_a_queue(each.account) for each in refreshers),
+        )
 
     @property
     def is_alive(self) -> bool:

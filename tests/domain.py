@@ -20,6 +20,7 @@ from exporter.model import (
     BillingPreference,
     GatewayStatus,
     Listing,
+    ListingProgress,
     RestrictionList,
     Series,
     Subscription,
@@ -247,10 +248,12 @@ class FakeClient:
     async def aclose(self) -> None:
         self.is_closed = True
 
-    async def list_keys(self, token: Secret, *, progress: Callable[[], None]) -> Listing:
+    async def list_keys(
+        self, token: Secret, *, progress: Callable[[ListingProgress], None]
+    ) -> Listing:
         self.tokens.append(token.reveal())
         self.on_list()
-        progress()
+        progress(ListingProgress(pages=1, expected=1))
         answer = self.listings.pop(0) if len(self.listings) > 1 else self.listings[0]
         return _or_raise(answer)
 

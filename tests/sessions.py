@@ -17,7 +17,7 @@ from exporter.cometapi.proxies import Proxy
 from exporter.cometapi.rate_limit import RateLimit
 from exporter.credentials import HeadersFile, Secret
 from exporter.errors import ApiError
-from exporter.model import Listing
+from exporter.model import Listing, ListingProgress
 
 Read = TypeVar("Read")
 
@@ -88,5 +88,5 @@ class Session:
         """Wait for a turn."""
         await asyncio.sleep(seconds)
 
-    def _one_more(self) -> None:
+    def _one_more(self, _: ListingProgress) -> None:
         self.pages_seen += 1

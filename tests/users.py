@@ -14,7 +14,7 @@ from processes import clean_environment, output_of
 PERSON = 1000
 CONTAINER = 65532
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
-INSTALL_SECONDS = 110
+INSTALL_SECONDS = 200
 
 
 def require_root() -> None:

@@ -25,14 +25,22 @@ from exporter.cometapi.facts import (
     parse_usage,
     parse_usage_by_hour,
 )
-from exporter.cometapi.paging.walks import MOST_KEYS, listing_of, union, walk
+from exporter.cometapi.paging.walks import MOST_KEYS, expected_pages, listing_of, union, walk
 from exporter.cometapi.proxies import Proxy
 from exporter.cometapi.rate_limit import LONGEST_WAIT_SECONDS, RateLimit
 from exporter.cometapi.wire import Page, parse_page
 from exporter.credentials import HeadersFile, Secret
 from exporter.endpoint import ApiPath
 from exporter.errors import ApiError, InvalidResponse
-from exporter.model import Amounts, Balance, GatewayStatus, Listing, Series, Subscriptions
+from exporter.model import (
+    Amounts,
+    Balance,
+    GatewayStatus,
+    Listing,
+    ListingProgress,
+    Series,
+    Subscriptions,
+)
 from exporter.workers import decode
 
 PAGE_SIZE = 100
@@ -87,6 +95,10 @@ def _is_worth_another_try(error: Exception) -> bool:
     if error.retry_after is not None:
         return error.retry_after <= LONGEST_WAIT_SECONDS
     return error.transient
+
+
+def _ignore(_: ListingProgress) -> None:
+    """Do nothing with a page."""
 
 
 class CometClient:
@@ -183,7 +195,7 @@ class CometClient:
         return await self._get(token, endpoint, start_timestamp=str(first), end_timestamp=str(last))
 
     async def list_keys(
-        self, token: Secret, *, progress: Callable[[], None] = lambda: None
+        self, token: Secret, *, progress: Callable[[ListingProgress], None] = _ignore
     ) -> Listing:
         """Read every page, again where it is not proven that all keys came.
 
@@ -191,12 +203,25 @@ class CometClient:
 
         Raises the ApiError of the first page that cannot be had, or TooManyKeys.
         """
+        listings: list[Listing] = []
+        while len(listings) < LISTINGS:
+            listing = await self._list_once(self._page_reader(token, progress))
+            self.dialect.is_moving = listing.changed_while_read is True
+            if listing.is_complete:
+                return listing
+            listings.append(listing)
+        return union(listings)
+
+    def _page_reader(
+        self, token: Secret, progress: Callable[[ListingProgress], None]
+    ) -> Callable[[int], Awaitable[Page]]:
+        """Return what reads a page of one listing by its number, counted from 0, and reports it."""
+        pages = 0
+        expected: int | None = None
 
         async def read(index: int) -> Page:
-            """Read page *index*, counted from 0.
-
-            Each gateway reads one of the names and ignores the other.
-            """
+            nonlocal pages, expected
+            # Each gateway reads one of the names and ignores the other.
             number = str(index + self.dialect.first_page)
             page = await self._get(
                 token,
@@ -206,17 +231,13 @@ class CometClient:
                 page_size=str(PAGE_SIZE),
                 size=str(PAGE_SIZE),
             )
-            progress()
+            pages += 1
+            if index == 0:
+                expected = expected_pages(page)
+            progress(ListingProgress(pages=pages, expected=expected))
             return page
 
-        listings: list[Listing] = []
-        while len(listings) < LISTINGS:
-            listing = await self._list_once(read)
-            self.dialect.is_moving = listing.changed_while_read is True
-            if listing.is_complete:
-                return listing
-            listings.append(listing)
-        return union(listings)
+        return read
 
     async def _list_once(self, read: Callable[[int], Awaitable[Page]]) -> Listing:
         page = await read(0)

@@ -15,7 +15,7 @@ from exporter.credentials import Secret
 from exporter.endpoint import ApiPath
 from exporter.errors import ApiError, Reason, TimedOut
 from exporter.key_filter import KeyFilter
-from exporter.model import Listing
+from exporter.model import Listing, ListingProgress
 from exporter.refresh.key_changes import with_changes
 from exporter.refresh.pollers import Access, of_same_account, pause
 from exporter.refresh.schedule import next_delay
@@ -28,6 +28,10 @@ from exporter.workers import decode
 REFRESH_DEADLINE_SECONDS = 3600.0
 # How late a sign of life may come on a busy machine before an orchestrator restarts the process.
 GRACE_SECONDS = 300.0
+
+
+# Who starts an exporter sees that it works; a list at the rate limit's pace takes minutes.
+PROGRESS_SECONDS = 30.0
 
 
 class Liveness:
@@ -55,15 +59,16 @@ class Liveness:
 class KeyLister:
     """Reads all keys of one account that the filters let through.
 
-    Mutable is *on_page*, called for every page.
+    Mutable are the *progress* of the listing, and when it was last told, in monotonic seconds.
     """
 
     def __init__(self, account: Account, client: CometClient, access: Access) -> None:
         self.filter = KeyFilter(account.keys_include, account.keys_exclude)
-        self.on_page: Callable[[], None] = _ignore
+        self.progress = ListingProgress()
         self.liveness = Liveness(account, access.runtime.monotonic)
         self._client = client
         self._access = access
+        self._told_at = float("inf")
 
     async def read(self, token: Secret) -> Reading:
         """Return a listing, read a second time where it lost suspiciously many keys.
@@ -71,6 +76,8 @@ class KeyLister:
         Raises ApiError.
         """
         began = self._access.runtime.moment()
+        self._told_at = began.monotonic
+        self.progress = ListingProgress()
         listing = await self._list(token)
         is_suspicious = await self._loses_too_many(listing)
         if is_suspicious:
@@ -97,7 +104,7 @@ class KeyLister:
         return await decode(lambda: state.loses_too_many(listing))
 
     async def _list(self, token: Secret) -> Listing:
-        listing = await self._client.list_keys(token, progress=self._progress)
+        listing = await self._client.list_keys(token, progress=self._received)
         if not self.filter.is_set:
             return listing
         return await decode(lambda: self._filtered(listing))
@@ -107,9 +114,20 @@ class KeyLister:
         excluded = {key.id for key in listing.keys}.difference(key.id for key in taken)
         return msgspec.structs.replace(listing, keys=taken, excluded=frozenset(excluded))
 
-    def _progress(self) -> None:
+    def _received(self, progress: ListingProgress) -> None:
         self.liveness.extend(0)
-        self.on_page()
+        self.progress = progress
+
+    def log_progress(self, *, is_waiting: bool) -> None:
+        """Log every half minute how far the first listing is; later ones are quiet.
+
+        *is_waiting* tells whether requests wait for the rate limit.
+        """
+        now = self._access.runtime.monotonic()
+        is_due = now - self._told_at >= PROGRESS_SECONDS
+        if is_due and not self._access.store.state.first_refresh_ended:
+            self._told_at = now
+            self._access.log.listing(self.progress, is_waiting=is_waiting)
 
 
 class ListingLoop:
@@ -265,7 +283,3 @@ def without_excluded(state: AccountState, key_filter: KeyFilter) -> AccountState
         return state
     excluded = {key.id for key in state.keys if not key_filter.takes(key)}
     return state.without_keys(excluded)
-
-
-def _ignore() -> None:
-    """Do nothing with a page."""

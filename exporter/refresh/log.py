@@ -18,7 +18,7 @@ from exporter.changes import ChangeHistory
 from exporter.endpoint import ApiPath, EndpointState, Failure, Unknown, failure_of
 from exporter.errors import SUCCESS, ApiError, Reason
 from exporter.formatting import one_line
-from exporter.model import LONGEST_LABEL_BYTES, Listing, Unread
+from exporter.model import LONGEST_LABEL_BYTES, Listing, ListingProgress, Unread
 from exporter.snapshot import AccountState
 
 # Who looks at the log of a day sees that trouble lasts, and the log does not grow by it.
@@ -192,6 +192,13 @@ class RefreshLog:
     def _answers_again(self, path: ApiPath) -> None:
         if self.memory.failing.pop(path, None) is not None:
             self._log.info("endpoint recovered", path=path.value)
+
+    def listing(self, progress: ListingProgress, *, is_waiting: bool) -> None:
+        """Log how far a long first listing is."""
+        facts: dict[str, object] = {"pages": progress.pages}
+        if progress.expected is not None:
+            facts["pages_expected"] = progress.expected
+        self._log.info("listing keys", **facts, waiting_for_rate_limit=is_waiting)
 
     def unread_of_keys(self, listing: Listing) -> None:
         """Log which fields of keys could not be read, when they are new."""

@@ -29,6 +29,7 @@ from users import (
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BIN = Path(sys.executable).parent
+pytestmark = pytest.mark.timeout(300)  # three installations, as users make them
 TEXTFILES = "/var/lib/prometheus/node-exporter"
 TYPED = f"{CANARY_TOKEN}\n"
 
@@ -202,7 +203,7 @@ def test_once_writes_a_file_for_the_textfile_collector(person, gateway):
     written = (person.home / "cometapi.prom").read_text(encoding="utf-8")
     assert written.count("\ncometapi_key_status{") == 3
     assert "process_" not in written
-    assert "cometapi_usage" not in written
+    assert "cometapi_usage_quota_total{" not in written
 
 
 def test_once_that_fails_leaves_the_old_file_and_nothing_else(person):

@@ -12,12 +12,12 @@ from gateway import STATUS_PATH, USAGE_PATH, Gateway, always, answer
 from processes import EXPORTER, accounts_file, clean_environment, run, run_exporter
 
 
-def at_a_terminal(gateway, **variables):
-    """Run --check with a pseudo-terminal as its output and return what it wrote there."""
+def at_a_terminal(gateway, *flags, until=None, **variables):
+    """Run --check at a pseudo-terminal and return what it wrote there, to its end or *until* a text."""
     ours, theirs = pty.openpty()
     environment = clean_environment(gateway, **variables)
     with subprocess.Popen(
-        [EXPORTER, "--check"], env=environment, stdout=theirs, stderr=theirs
+        [EXPORTER, "--check", *flags], env=environment, stdout=theirs, stderr=theirs
     ) as process:
         os.close(theirs)
         written, end = b"", time.monotonic() + 20
@@ -28,7 +28,11 @@ def at_a_terminal(gateway, **variables):
                 except OSError:
                     break
                 written += piece
-    assert process.returncode == 0
+                if until is not None and until in written.decode():
+                    process.terminate()
+                    break
+    if until is None:
+        assert process.returncode == 0
     os.close(ours)
     return written.decode()
 
@@ -38,7 +42,16 @@ def test_a_terminal_gets_colour_and_sees_the_pages_go_by():
         written = at_a_terminal(gateway, TERM="xterm")
 
     assert "\x1b[32mup" in written
-    assert "pages read: 3" in written
+    assert "pages read: 3 of 3 " in written
+
+
+def test_a_terminal_sees_that_a_long_listing_waits_for_the_rate_limit():
+    limit = "--collect.max-requests-per-minute=2"
+    said = "pages read: 2 of 3, waiting for the rate limit"
+    with Gateway(keys=wire_keys(250)) as gateway:
+        written = at_a_terminal(gateway, limit, until=said)
+
+    assert said in written
 
 
 def test_no_color_is_honoured():

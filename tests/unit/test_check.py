@@ -20,10 +20,11 @@ from domain import (
     failure,
 )
 
+from exporter.check import pages_text
 from exporter.check import report as coloured
 from exporter.endpoint import ApiPath, Unknown
 from exporter.errors import Reason
-from exporter.model import GatewayStatus, Subscriptions, Unread
+from exporter.model import GatewayStatus, ListingProgress, Subscriptions, Unread
 
 
 def a_failed_state(reason, **over):
@@ -68,7 +69,11 @@ def test_keys_that_could_not_be_read_are_named_with_their_fields():
 def test_where_no_key_could_be_read_the_result_says_so():
     state = a_state().succeeded(a_reading(a_listing(unreadable=[2])))
 
-    assert cells(state, "keys", "skipped", "result") == ("0", "1", "no key could be read")
+    assert report([state], NOW).splitlines()[:3] == [
+        "main: no key could be read",
+        "  gateway: ",
+        "  keys: 0, enabled: 0, usable: 0, skipped: 1",
+    ]
     assert state.reads_no_key
 
 
@@ -85,9 +90,6 @@ def test_the_table_says_what_was_found_and_what_to_do():
         an_api_key(id=1),
         an_api_key(id=2, remaining_quota=0),
         an_api_key(id=3, status=2),
-        an_api_key(id=4, status=3),
-        an_api_key(id=5, status=4),
-        an_api_key(id=6, status=77),
         name="work",
         gateway="https://gate",
         balance=a_balance(remaining_quota=617_500_000),
@@ -96,10 +98,10 @@ def test_the_table_says_what_was_found_and_what_to_do():
     dead = a_failed_state(Reason.UNREACHABLE, name="dead", gateway="https://c")
 
     assert report([found, private, dead], NOW) == dedent("""\
-        account  gateway       keys  enabled  disabled  expired  exhausted  unknown  usable  skipped  balance       result
-        work     https://gate  6     2        1         1        1          1        1       0        1,235.00 USD  up
-        private  https://b     0     0        0         0        0          0        0       0        not offered   up
-        dead     https://c     -     -        -         -        -          -        -       -        -             failing: unreachable
+        account  gateway       keys  enabled  disabled  usable  balance       result
+        work     https://gate  3     2        1         1       1,235.00 USD  up
+        private  https://b     0     0        0         0       not offered   up
+        dead     https://c     -     -        -         -       -             failing: unreachable
 
         work: 1 key: no quota left, though reported as enabled: 'key 2' (id 2)
           what to do: top up these keys, or disable them
@@ -107,6 +109,58 @@ def test_the_table_says_what_was_found_and_what_to_do():
         dead: it went wrong
           what to do: check --cometapi.base-url, the network, proxies; --cometapi.ca-file trusts a private
             CA""")
+
+
+def test_a_table_that_would_be_too_wide_is_a_block_for_each_account():
+    found = a_read_state(
+        an_api_key(id=1),
+        an_api_key(id=3, status=2),
+        an_api_key(id=4, status=3),
+        an_api_key(id=5, status=4),
+        an_api_key(id=6, status=77),
+        name="work",
+        gateway="https://gateway.example.org",
+        balance=a_balance(remaining_quota=617_500_000),
+    )
+    dead = a_failed_state(Reason.TIMEOUT, name="dead", gateway="https://c")
+
+    assert report([found, dead], NOW) == dedent("""\
+        work: up
+          gateway: https://gateway.example.org
+          keys: 5, enabled: 1, disabled: 1, expired: 1, exhausted: 1, unknown: 1, usable: 1
+          balance: 1,235.00 USD
+        dead: failing: timeout
+          gateway: https://c
+
+        dead: it went wrong
+          what to do: check the network, or lengthen --collect.timeout""")
+
+
+@pytest.mark.parametrize("name", ["a", "an-account-with-a-long-name"])
+@pytest.mark.parametrize("gateway", ["https://a", f"https://{'gateway-' * 5}.example.org"])
+def test_no_line_is_wider_than_a_terminal(name, gateway):
+    keys = [an_api_key(id=number, status=number) for number in range(1, 6)]
+    balance = a_balance(remaining_quota=617_500_000_000)
+    written = report([a_read_state(*keys, name=name, gateway=gateway, balance=balance)], NOW)
+
+    assert max(map(len, written.splitlines())) <= 100
+
+
+@pytest.mark.parametrize(
+    ("progress", "text"),
+    [
+        (ListingProgress(pages=3), "pages read: 3"),
+        (ListingProgress(pages=3, expected=101), "pages read: 3 of 101"),
+        (
+            ListingProgress(pages=50, expected=101, is_waiting=True),
+            "pages read: 50 of 101, waiting for the rate limit",
+        ),
+        # A list that changed is read again.
+        (ListingProgress(pages=4, expected=3), "pages read: 4 of 4"),
+    ],
+)
+def test_progress_says_how_many_pages_there_are_and_why_it_waits(progress, text):
+    assert pages_text(progress) == text
 
 
 def test_an_inconsistent_listing_is_named_as_such():

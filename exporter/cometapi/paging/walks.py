@@ -49,6 +49,13 @@ def walk(first: Page, *, max_keys: int = MOST_KEYS, careful: bool = False) -> Wa
     return chosen
 
 
+def expected_pages(first: Page) -> int | None:
+    """Return how many pages there are by the *first* one, None where it names no total."""
+    if first.total is None:
+        return None
+    return max(0, first.total) // _page_size(first) + 1
+
+
 def _page_size(first: Page) -> int:
     """Return how many keys a full page holds, whatever size the gateway says it has."""
     if first.total is not None and first.total > first.length > 0:

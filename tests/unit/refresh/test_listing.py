@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 
 from exporter.credentials import TokenFile
 from exporter.errors import RateLimited, Reason
-from exporter.model import Unread
+from exporter.model import ListingProgress, Unread
 from exporter.patterns import Pattern
 
 GOOD = a_listing(*keys(2, 1))
@@ -317,7 +317,7 @@ def test_a_refresh_that_hangs_is_death_after_the_grace_since_its_last_page():
     class Hanging(FakeClient):
         async def list_keys(self, _, *, progress):
             played.runtime.pass_by(329)
-            progress()
+            progress(ListingProgress(pages=1))
             played.runtime.pass_by(329)
             during.append(played.refresher.is_alive)
             played.runtime.pass_by(2)
@@ -347,13 +347,31 @@ def test_a_failed_listing_is_not_kept_in_memory_by_its_error():
         gc.enable()
 
 
-def test_every_page_is_reported_to_who_asks():
-    heard = []
+def test_a_long_first_listing_is_logged_every_half_minute():
     played = stage(GOOD)
-    played.refresher.lister.on_page = lambda: heard.append("page")
-    played.refreshes(2)
+    lister = played.refresher.lister
+    listed = played.client.list_keys
 
-    assert heard == ["page", "page"]
+    async def slowly(token, *, progress):
+        for page in range(1, 4):
+            played.runtime.pass_by(20)
+            progress(ListingProgress(pages=page, expected=3))
+            lister.log_progress(is_waiting=page == 2)
+        return await listed(token, progress=progress)
+
+    played.client.list_keys = slowly
+    _, logs = played.refreshes(2)
+
+    assert [entry for entry in logs if entry["event"] == "listing keys"] == [
+        {
+            "event": "listing keys",
+            "log_level": "info",
+            "account": "main",
+            "pages": 2,
+            "pages_expected": 3,
+            "waiting_for_rate_limit": True,
+        }
+    ]
 
 
 def test_the_clock_skew_is_known_after_a_failure_too():
