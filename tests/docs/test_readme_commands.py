@@ -247,7 +247,7 @@ def test_the_user_of_the_container_reads_its_token_and_nobody_else_does(machine,
     denied = shell_as(PERSON, f"{program} 2>&1 || true", home=folder, folder=folder, **variables)
 
     assert f"default  {gateway.url}  3 " in told
-    assert "Permission denied" in denied
+    assert "Permission denied (user 1000)" in denied
 
 
 def test_make_demo_shows_data():
