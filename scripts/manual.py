@@ -15,6 +15,7 @@ EXIT_CODES = {
     "1": "Runtime error: a port is in use, no account could be read with --once, or any account "
     "could not be read with --check.",
     "2": "Invalid configuration.",
+    "3": "With --audit: a key breaks a policy.",
 }
 
 
