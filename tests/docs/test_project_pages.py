@@ -2,13 +2,12 @@
 
 import re
 import shlex
-import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
-from processes import output_of, run, run_exporter
+from processes import output_of, run_exporter
 
 ROOT = Path(__file__).resolve().parents[2]
 TAGLINE = (
@@ -65,10 +64,13 @@ COMMANDS = re.findall(
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_contributors_find_the_tests_that_the_guide_names(command):
-    words = [word for word in shlex.split(command)[1:] if word not in ("-n", "2")]
-    done = run(sys.executable, "-m", "pytest", "--collect-only", "-q", *words, cwd=ROOT)
+    places = [word for word in shlex.split(command) if word.startswith("tests/")]
 
-    assert done.returncode == 0, done.stdout
+    assert places
+    for place in places:
+        path, _, name = place.partition("::")
+        assert (ROOT / path).exists()
+        assert not name or f"def {name}(" in (ROOT / path).read_text(encoding="utf-8")
 
 
 def test_the_bug_form_asks_for_no_token_and_vulnerabilities_go_to_the_private_form():
