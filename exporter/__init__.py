@@ -1,4 +1,7 @@
-"""Prometheus exporter for the API keys of CometAPI accounts and of any gateway compatible with New API.
+"""The Prometheus exporter for the API keys of gateways.
+
+Prometheus exporter for the API keys of CometAPI accounts and of any gateway compatible with New
+API.
 
 Where to start: `app` puts everything together; `refresh.refresher` is the life of one account;
 `exposition.catalogue` lists the metrics. Imports only go down, and modules in one layer do not know

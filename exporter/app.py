@@ -246,7 +246,9 @@ async def backfill(
 async def try_accounts(
     settings: Settings, *, show: Callable[[ListingProgress], None]
 ) -> list[AccountState]:
-    """Do one refresh of every account and return the states; *show* gets the progress, several times a second.
+    """Do one refresh of every account and return the states.
+
+    *show* gets the progress, several times a second.
 
     What models cost is left out: it would take several turns of the rate limit for each account.
     """
