@@ -28,8 +28,15 @@ REPLICA_LABELS = (
 )
 """Labels in which replicas of one exporter differ. Every other label keeps exporters apart."""
 KEY_LABELS = "key_id, key_name, group"
+USAGE_LABELS = f"model, {KEY_LABELS}"
 RESTRICTIONS = "model_limits, ip_allowlist, cross_group_retry"
 BEHIND = "replica:cometapi_exporter_last_success_timestamp_seconds:behind"
+
+
+def indented(text: str, by: int = 10) -> str:
+    """Indent all lines but the first, by default as an expression of a rule."""
+    return text.replace("\n", "\n" + by * " ")
+
 
 THE_KEY = (
     'CometAPI key {{ with $labels.key_name }}"{{ . }}" {{ end }}({{ $labels.key_id }})'
@@ -68,6 +75,22 @@ RESTING_ACCOUNT = """account:cometapi_account_used_quota:last_growth_timestamp_s
   and account:cometapi_account_spendable_quota:max > 0"""
 
 
+MONTH = "cometapi:month:remaining_seconds @ end()"
+NOW = f"timestamp({MONTH})"
+"""The time of the evaluation, also within a subquery, where time() is the time of its step."""
+RECURRENCES = f"""scalar(
+  floor(({NOW} + {MONTH} - time()) / 604800)
+    - floor(({NOW} - time()) / 604800)
+)"""
+"""How often a step of a subquery comes again, week by week, until the month ends."""
+KNOWN_HOURS = f"""sum_over_time(
+  (
+    (0 * count without ({", ".join(REPLICA_LABELS)}, {USAGE_LABELS}) (cometapi_usage_quota_total) + 1)
+      * {indented(RECURRENCES, 6)}
+  )[28d:1h]
+)"""
+
+
 def newest(series: str, own: str = "", drop: str = "") -> str:
     """Merge the replicas of *series*: of each account, the one that read last counts.
 
@@ -102,9 +125,11 @@ def usd_of_key(series: str) -> str:
     return f"{{{{ with {query} }}}}{dollars}{{{{ else }}}}an unknown amount{{{{ end }}}}"
 
 
-def indented(text: str) -> str:
-    """Indent all lines but the first as an expression of a rule."""
-    return text.replace("\n", "\n          ")
+def usd_of_account(series: str) -> str:
+    """Write the dollars of *series*, a recorded series with one value an account."""
+    query = query_of(f"{series}{{}}", "account")
+    dollars = '${{ . | first | value | printf "%.2f" }}'
+    return f"{{{{ with {query} }}}}{dollars}{{{{ else }}}}an unknown amount{{{{ end }}}}"
 
 
 def thresholds() -> list[str]:
@@ -135,6 +160,10 @@ def outputs() -> dict[Path, str]:
         "the_key": THE_KEY,
         "the_key_in_full": THE_KEY_IN_FULL,
         "usd_of_key": usd_of_key,
+        "usd_of_account": usd_of_account,
+        "usage": USAGE_LABELS,
+        "recurrences": indented(RECURRENCES, 16),
+        "known_hours": indented(KNOWN_HOURS, 10),
         "key": KEY_LABELS,
         "restrictions": RESTRICTIONS,
         "newest": newest,

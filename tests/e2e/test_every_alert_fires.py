@@ -56,6 +56,12 @@ EXPECTED = {
     ("CometAPIKeyProbablyDry", "main", "18"),
     ("CometAPIKeyPossiblyDry", "main", "13"),
     ("CometAPIKeyOverDailyBudget", "main", "14"),
+    ("CometAPIKeyMonthlyBudgetForecast", "main", "21"),
+    ("CometAPIKeyMonthlyBudgetNearlySpent", "main", "22"),
+    ("CometAPIKeyOverMonthlyBudget", "main", "23"),
+    ("CometAPIAccountMonthlyBudgetForecast", "forecast", None),
+    ("CometAPIAccountMonthlyBudgetNearlySpent", "nearly-spent", None),
+    ("CometAPIAccountOverMonthlyBudget", "overspent", None),
     ("CometAPIGroupUnavailable", "main", None),
     ("CometAPIGroupPriceRaised", "main", None),
     ("CometAPIModelShareDoubled", "main", None),
@@ -295,6 +301,23 @@ def history(now: float, instance: str) -> Series:
         another(
             "cometapi_key_last_used_timestamp_seconds", account="main", key_id="99", group="closed"
         ): present(now - DAY),
+        # Recorded, because the rules know nothing of a month in its first three hours.
+        **{
+            another("cometapi_key_monthly_budget_quota", account="main", key_id=number): present(
+                100 * USD
+            )
+            for number in ("21", "22", "23")
+        },
+        **{
+            another("cometapi_account_monthly_budget_quota", account=account): present(100 * USD)
+            for account in ("forecast", "nearly-spent", "overspent")
+        },
+        recorded("key:cometapi_usage_month_quota:forecast", "main", 21): present(101 * USD),
+        recorded("key:cometapi_usage_month_quota:sum", "main", 22): present(81 * USD),
+        recorded("key:cometapi_usage_month_quota:sum", "main", 23): present(101 * USD),
+        recorded("account:cometapi_usage_month_quota:forecast", "forecast"): present(101 * USD),
+        recorded("account:cometapi_usage_month_quota:sum", "nearly-spent"): present(81 * USD),
+        recorded("account:cometapi_usage_month_quota:sum", "overspent"): present(101 * USD),
         another("cometapi_group_price_factor", account="main", group="vip"): present(1.5),
         recorded("group:cometapi_group_price_factor:max", "main", group="vip"): line(
             2 * HOUR, HOUR, 1, 1
