@@ -16,6 +16,7 @@ from dashboards.queries import (
 )
 
 UNIT_OF_QUOTA = {"currencyUSD": "short", "prefix:$": "locale"}
+README = Path(__file__).parents[2] / "deploy" / "grafana" / "README.md"
 LOCK = Path(__file__).parent / "drawn" / "package-lock.json"
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 
@@ -171,6 +172,19 @@ def test_graphs_ask_at_steps_that_hold_enough_samples(dashboard: Json) -> None:
 def test_queries_mean_the_same_on_victoriametrics(dashboard: Json) -> None:
     """Its changes() counts the first sample of a series as a change."""
     assert [query for query in all_expressions(dashboard) if "changes(" in query] == []
+
+
+def test_the_readme_lists_every_row_of_both_dashboards_in_order() -> None:
+    contents = README.read_text(encoding="utf-8").split("## Contents")[1].split("## ")[0]
+    listed = [line.split(" | ")[0].removeprefix("| ") for line in contents.splitlines()]
+    rows = [
+        panel["title"]
+        for dashboard in BOTH
+        for panel in dashboard["panels"]
+        if panel["type"] == "row"
+    ]
+
+    assert [title for title in listed if title in set(rows)] == rows
 
 
 def test_the_libraries_that_draw_are_locked_by_hash_without_addresses_and_none_is_copyleft() -> (
