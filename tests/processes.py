@@ -240,7 +240,8 @@ def fill(folder: Path, lines: Iterable[str]) -> None:
     with text.open("w", encoding="utf-8") as file:
         file.writelines(lines)
     command = ("tsdb", "create-blocks-from", "--max-block-duration=48h", "openmetrics", "--quiet")
-    output_of(require("promtool"), *command, text, folder / "data")
+    # A million samples take a quarter of a minute, and several of them on a busy machine.
+    output_of(require("promtool"), *command, text, folder / "data", seconds=240)
 
 
 def scrape_config(url: str, **job: Any) -> dict[str, Any]:

@@ -1,14 +1,35 @@
 """A real Prometheus with eight hours of history."""
 
+import fcntl
+import os
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
+import processes
 import pytest
 from dashboards.queries import Prometheus
-from dashboards.serving import prometheus_with_history
+from dashboards.serving import prometheus_of, sample_history
 
 
 @pytest.fixture(scope="session")
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """Prometheus with the sample history in its store."""
-    with prometheus_with_history(tmp_path_factory.mktemp("prometheus")) as client:
+    """Prometheus with the sample history in its store, which all workers share the work of writing."""
+    folder = tmp_path_factory.mktemp("prometheus")
+    shutil.copytree(_history_of_all_workers(tmp_path_factory) / "data", folder / "data")
+    with prometheus_of(folder) as client:
         yield client
+
+
+def _history_of_all_workers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write the sample history, unless another worker of this run has."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    folder = base / "history"
+    with (base / "history.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            folder.mkdir()
+            processes.fill(folder, sample_history())
+    return folder

@@ -14,12 +14,24 @@ from dashboards.sample_history import open_metrics
 from dashboards.states import state_lines
 
 
+def sample_history() -> Iterator[str]:
+    """Give the lines of the sample history, with the demo's keys and every state of an installation."""
+    return open_metrics(("demo", DEMO, BEGAN), also=state_lines())
+
+
 @contextlib.contextmanager
 def prometheus_with_history(
     folder: Path, history: Iterable[str] | None = None
 ) -> Iterator[Prometheus]:
     """Run it with its data in *folder*: *history* as lines of OpenMetrics with times, else the sample history."""
-    processes.fill(folder, history or open_metrics(("demo", DEMO, BEGAN), also=state_lines()))
+    processes.fill(folder, history or sample_history())
+    with prometheus_of(folder) as client:
+        yield client
+
+
+@contextlib.contextmanager
+def prometheus_of(folder: Path) -> Iterator[Prometheus]:
+    """Run it with the data that *folder* has."""
     with (
         processes.Prometheus(folder, {}, "--storage.tsdb.retention.time=100y") as running,
         contextlib.closing(Prometheus(running.url)) as client,

@@ -213,6 +213,18 @@ def _renamed(samples: Iterable[Sample], at: int) -> Iterator[Sample]:
             yield name, labels, value
 
 
+def _rules_judge(samples: Iterable[Sample], _: int) -> Iterator[Sample]:
+    """Record what the requests of two keys cost: the rest of one does not pay for them, that of the other does."""
+    for name, labels, value in samples:
+        yield name, labels, value
+        if name == "cometapi_key_usable" and labels["key_id"] in ("4", "6"):
+            recorded = {"account": labels["account"], "key_id": labels["key_id"]}
+            yield "key:cometapi_key_used_quota:smallest_step", recorded, 1
+        if name == "cometapi_key_usable" and labels["key_id"] == "4":
+            firing = {"alertname": "CometAPIKeyProbablyDry", "alertstate": "firing"}
+            yield "ALERTS", labels | firing, 1
+
+
 def _alone(**changes: object) -> list[PastExporter]:
     return [replace(PastExporter(accounts={"production": KEYS}), **changes)]
 
@@ -259,6 +271,10 @@ STATES: dict[str, list[PastExporter]] = {
     ),
     "keys are dry or at rest": _alone(
         accounts={"production": (*KEYS, LIMITED_AT_REST, RUNS_DRY, replace(IDLE, id=9, group=""))}
+    ),
+    "keys are dry by the rules": _alone(
+        accounts={"production": (*KEYS, RUNS_DRY, replace(RUNS_DRY, id=6, name="cheap"))},
+        change=_rules_judge,
     ),
     "renamed": _alone(change=_renamed),
     "strange names": _alone(accounts={"</b> \"x\" 'y' \\ 账户": STRANGE}),

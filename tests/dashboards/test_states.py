@@ -166,6 +166,11 @@ OVERVIEW_SAYS: dict[str, Json] = {
     "keys are dry or at rest": {
         "Usable keys": "5, green",
         "Probably dry": "1, red",
+        "Keys running dry": [["dry", "nothing spent"]],
+    },
+    "keys are dry by the rules": {
+        "Usable keys": "4, green",
+        "Probably dry": "1, red",
         "Keys running dry": [["dry", "0 s"]],
     },
     "renamed": {"Stopped today": "0, green"},
@@ -193,11 +198,13 @@ KEY_SAYS: dict[tuple[str, str], Json] = {
         "Lasts": "nothing spent, text",
     },
     ("keys are dry or at rest", "4"): {
-        "State": "probably dry, red",
+        "State": "possibly dry, orange",
         "Status": "enabled, green",
         "Remaining": "$0.0000400, orange",
-        "Lasts": "0 s, red",
+        "Lasts": "nothing spent, text",
     },
+    ("keys are dry by the rules", "4"): {"State": "probably dry, red", "Lasts": "0 s, red"},
+    ("keys are dry by the rules", "6"): {"State": "usable, green", "Lasts": "nothing spent, text"},
     ("keys are dry or at rest", "9"): {"Price factor": "no group, text"},
     ("a replica is cut off", "5"): {
         "State": "exhausted, red",

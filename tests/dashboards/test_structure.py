@@ -154,7 +154,7 @@ def test_one_key_is_chosen_by_exactly_one_account_and_id() -> None:
 @each
 def test_every_selector_is_narrowed_by_the_job(dashboard: Json) -> None:
     for expression in all_expressions(dashboard):
-        for found in re.finditer(r"\b(?:cometapi|process)_\w+(.?)(.{0,4})", expression):
+        for found in re.finditer(r"\b(?:cometapi|process)_[\w:]+(.?)(.{0,4})", expression):
             if found[0].startswith("cometapi_exporter_build_info"):
                 # The variables Cluster, Namespace and Job, which are chosen one after the other.
                 continue

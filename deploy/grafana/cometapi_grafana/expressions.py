@@ -111,7 +111,7 @@ class Scope:
         return f"max by ({self.key_labels}) {by_replica}"
 
     def state(self) -> str:
-        """Give the number in `STATES` of each key: usable, probably dry, or the reason why it is not usable.
+        """Give the number in `states` of each key: usable, dry, or the reason why it is not usable.
 
         The exporter counts unusable keys by reason but has no reason at each key. Status, expiry
         and quota give the key's own reasons, in the exporter's order. What is left is a reason of
@@ -132,7 +132,12 @@ class Scope:
             f"{usable} == 0": states.UNUSABLE,
         }
         by_replica = self.newest(f"({first_that_holds(codes)})")
-        dry = f"0 * {self.dry()} + {states.PROBABLY_DRY}"
+        dry = first_that_holds(
+            {
+                self.probably_dry(): states.PROBABLY_DRY,
+                self.possibly_dry(): states.POSSIBLY_DRY,
+            }
+        )
         return f"({dry} or on ({self.key_labels}) max by ({self.key_labels}) {by_replica})"
 
     def _unusable_in_group(self, reason: str) -> str:
@@ -218,7 +223,7 @@ class Scope:
         return difference_as_text(up, f"count({self.accounts()})")
 
     def account_state(self) -> str:
-        """Give the number in `ACCOUNT_STATES` of each account."""
+        """Give the number in `states` of each account."""
         up = self.of_account("cometapi_up")
         listed = f"sum by (account) ({self.usable_count()})"
         codes = {
@@ -304,7 +309,7 @@ class Scope:
         left = self.of_key("remaining_quota")
         unlimited = f"{self.of_key('unlimited_quota')} == 1"
         return (
-            f"0 * ({self.dry()}) or 0 * ({left} <= 0) or {self.runway()}"
+            f"0 * ({self.probably_dry()}) or 0 * ({left} <= 0) or {self.runway()}"
             f" or 0 * ({unlimited}) + {ENDLESS} or 0 * {left} + ({IDLE})"
         )
 
@@ -364,20 +369,31 @@ class Scope:
         """How many usual requests the quota of a key pays for; no series where it is unlimited."""
         return f"({self.of_key('remaining_quota')} / on (account) group_left () {self.request_price()})"
 
-    def dry(self) -> str:
-        """Keep the keys that probably ran dry: less is left than a request costs, and nothing is being spent.
+    def probably_dry(self) -> str:
+        """Keep the keys that have probably run dry: the bundled alert fires.
+
+        It knows what the key's own requests cost. Without the rules this selects nothing.
+        """
+        alert = f'ALERTS{{alertname="CometAPIKeyProbablyDry", alertstate="firing", {self.key}}}'
+        return f"max by ({self.key_labels}) ({alert})"
+
+    def possibly_dry(self) -> str:
+        """Keep the keys that possibly ran dry: less is left than a usual request costs, and nothing is being spent.
 
         A gateway reserves the price of a request before it serves it, so a dry key keeps a positive
-        rest. The bundled alert knows more, so a key counts as well where it fires; without the
-        rules that part selects nothing. Idle time ends with the last refresh, or every key would
-        look idle while refreshes fail.
+        rest. Where the bundled rules know what the key's own requests cost, their alert decides.
+        Idle time ends with the last refresh, or every key would look idle while refreshes fail.
         """
         read_at = f"cometapi_exporter_last_success_timestamp_seconds{{{self.account}}}"
         last_refresh = f"(max by (account) ({read_at}) - {IDLE_SECONDS})"
         idle = f"{self.of_key('last_used_timestamp_seconds')} < on (account) group_left () {last_refresh}"
         judged = f"{self.requests_left()} < 1 and ({idle} > time() - {IN_USE_SECONDS}) and {self.usable()}"
-        alert = f'ALERTS{{alertname="CometAPIKeyProbablyDry", alertstate="firing", {self.key}}}'
-        return f"(({judged}) or max by ({self.key_labels}) ({alert}))"
+        own_price = f"key:cometapi_key_used_quota:smallest_step{{{self.account}}}"
+        return f"({judged} unless on (account, key_id) {own_price})"
+
+    def dry(self) -> str:
+        """Keep the keys that probably or possibly ran dry."""
+        return f"({self.probably_dry()} or {self.possibly_dry()})"
 
     def model_growth(self, metric: str, *, at_end: bool = False) -> str:
         """Growth of models within the time range."""

@@ -149,6 +149,7 @@ STATES = named_values(
     {
         str(state.USABLE): ("usable", "green"),
         str(state.PROBABLY_DRY): ("probably dry", "red"),
+        str(state.POSSIBLY_DRY): ("possibly dry", "orange"),
         str(state.DISABLED): ("disabled", STATE_COLORS["disabled"]),
         str(state.EXPIRED): ("expired", STATE_COLORS["expired"]),
         str(state.EXHAUSTED): ("exhausted", STATE_COLORS["exhausted"]),

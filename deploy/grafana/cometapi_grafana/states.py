@@ -14,8 +14,9 @@ Pure. The order is that of an ascending sort: what needs a person comes first.
     ACCOUNT_EXHAUSTED,
     GROUP_UNAVAILABLE,
     PROBABLY_DRY,
+    POSSIBLY_DRY,
     USABLE,
-) = range(10)
+) = range(11)
 # The states of an account as numbers, which `look.ACCOUNT_STATES` gives words.
 (
     ACCOUNT_NO_EXPORTER,

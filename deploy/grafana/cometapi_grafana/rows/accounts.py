@@ -18,7 +18,7 @@ _ACCOUNT_AND_REASON = RowLabels(
 _PATH = RowLabels(
     first={"account": "Account", "path": "Path"}, min_widths={"Account": 80, "Path": 146}
 )
-_WIDTHS = {"Subscription": 115, "Spendable": 118}
+_WIDTHS = {"Subscription": 132, "Spendable": 118}
 
 
 def accounts(scope: Scope) -> PanelBuilder:
@@ -127,7 +127,7 @@ def _spendable(scope: Scope) -> Column:
 
 
 def _money(name: str, title: str, expr: str, steps: tuple[look.Step, ...] = ()) -> Column:
-    width = _WIDTHS.get(title, 104)
+    width = _WIDTHS.get(title, 114)
     return Column(
         name=name, title=title, expr=expr, unit=look.QUOTA, width=width, is_money=True, steps=steps
     )

@@ -117,8 +117,9 @@ def _keys_in_figures() -> list[PanelBuilder]:
         panels.number(
             _small(
                 "Probably dry",
-                "Usable keys with less left than a usual request costs, and unused for 25 minutes: the gateway "
-                "rejects requests that the rest does not pay for. Unknown without a price of requests.",
+                "Usable keys that spend nothing and have too little left for a request, which the gateway rejects. "
+                "With the bundled rules: too little for the key's own requests. Without: too little for a usual "
+                "request of the account (possibly dry); unknown if the account has no usual price.",
             ),
             Query(expr=SCOPE.zero_if_none(f"count({SCOPE.dry()})", judged)),
             steps=look.NONE_IS_VITAL,
@@ -217,7 +218,7 @@ def _dry_keys() -> PanelBuilder:
     return key_tables.key_table(
         Frame(
             title="Keys running dry",
-            description=f"The first {_LISTED} usable keys that probably ran dry, whose quota is spent within 7 days "
+            description=f"The first {_LISTED} usable keys that probably or possibly ran dry, whose quota is spent within 7 days "
             "at the present rate, or that have less than their low_quota_usd. Requests: how many the rest pays for, "
             "at the account's usual price.",
             width=12,

@@ -27,8 +27,8 @@ def key_state() -> list[PanelBuilder]:
         panels.number(
             _number(
                 "State",
-                "Whether the key can serve requests now, and else the reason why not. Probably dry: less is left than "
-                "a usual request costs, and the key is no longer used.",
+                "Whether the key can serve requests now, and else the reason why not. Probably dry: the key spends "
+                "nothing and has too little left for its requests. Possibly dry: for a usual request of the account.",
             ),
             Query(expr=SCOPE.state()),
             mappings=look.STATES,
