@@ -1,7 +1,4 @@
-"""The Prometheus exporter for the API keys of gateways.
-
-Prometheus exporter for the API keys of CometAPI accounts and of any gateway compatible with New
-API.
+"""Prometheus exporter for the API keys of CometAPI accounts and compatible gateways.
 
 Where to start: `app` puts everything together; `refresh.refresher` is the life of one account;
 `exposition.catalogue` lists the metrics. Imports only go down, and modules in one layer do not know

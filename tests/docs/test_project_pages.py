@@ -21,7 +21,6 @@ PLACES = (
     "deploy/systemd/cometapi-exporter.service",
     "deploy/helm/cometapi-exporter/Chart.yaml",
     "deploy/helm/cometapi-exporter/README.md",
-    "exporter/__init__.py",
     "man/cometapi-exporter.1",
 )
 
