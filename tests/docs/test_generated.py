@@ -21,6 +21,7 @@ TESTS = {
     for folder in ("unit", "integration", "reliability", "e2e", "manifests", "docs")
     for path in (ROOT / "tests" / folder).rglob("test_*.py")
 }
+TESTS |= {path.name for path in (ROOT / "tests").glob("test_*.py")}
 
 
 def yaml_blocks(text: str = README) -> list[str]:

@@ -1,5 +1,7 @@
 """How a refresh's end changes what is known of an account."""
 
+import dataclasses
+
 import pytest
 from domain import (
     NOW,
@@ -17,10 +19,10 @@ from domain import (
     withdrawn,
 )
 
-from exporter.endpoint import ApiPath, NotOffered, Unknown
+from exporter.endpoint import ApiPath, Known, NotOffered, Unknown
 from exporter.errors import Reason
 from exporter.model import BillingPreference, GatewayStatus, Subscriptions, UnusableReason, Usage
-from exporter.snapshot import Snapshot
+from exporter.snapshot import Endpoints, Snapshot
 
 
 def ids(state):
@@ -361,3 +363,14 @@ def test_keys_of_a_banned_account_are_not_usable_until_it_is_read_again():
         UnusableReason.ACCOUNT_DISABLED,
     ]
     assert again.unusable_reason(again.keys[1], NOW) is None
+
+
+def test_every_endpoint_that_is_remembered_is_found_by_its_path():
+    """A value without a path could be read and never be kept."""
+    remembered = {field.name for field in dataclasses.fields(Endpoints)}
+    changed = {
+        path: Endpoints().changed(path, Known(path, a_moment())) for path in Endpoints().by_path()
+    }
+
+    assert len(changed) == len(remembered)
+    assert all(endpoints.at(path) != Unknown() for path, endpoints in changed.items())
