@@ -234,12 +234,21 @@ class Prometheus(Server):
         return float(result[0]["value"][1]) if result else None
 
 
-def fill(folder: Path, lines: Iterable[str]) -> None:
-    """Write *lines*, an OpenMetrics text with timestamps, to the storage of a Prometheus with its data in *folder*."""
+def fill(folder: Path, lines: Iterable[str], *, block: str = "48h") -> None:
+    """Write *lines*, an OpenMetrics text with timestamps, to the storage of a Prometheus with its data in *folder*.
+
+    promtool reads the text once for each *block*, so a long history wants long ones.
+    """
     text = folder / "history.om"
     with text.open("w", encoding="utf-8") as file:
         file.writelines(lines)
-    command = ("tsdb", "create-blocks-from", "--max-block-duration=48h", "openmetrics", "--quiet")
+    command = (
+        "tsdb",
+        "create-blocks-from",
+        f"--max-block-duration={block}",
+        "openmetrics",
+        "--quiet",
+    )
     # A million samples take a quarter of a minute, and several of them on a busy machine.
     output_of(require("promtool"), *command, text, folder / "data", seconds=240)
 

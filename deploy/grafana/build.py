@@ -9,9 +9,14 @@ from pathlib import Path
 from cometapi_grafana.dashboard import as_json
 from cometapi_grafana.one_key import one_key
 from cometapi_grafana.overview import overview
+from cometapi_grafana.spending import spending
 
 FOLDER = Path(__file__).resolve().parent / "dashboards"
-DASHBOARDS = {"cometapi-overview.json": overview, "cometapi-key.json": one_key}
+DASHBOARDS = {
+    "cometapi-overview.json": overview,
+    "cometapi-key.json": one_key,
+    "cometapi-spending.json": spending,
+}
 
 
 def outputs() -> dict[Path, str]:

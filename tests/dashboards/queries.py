@@ -48,6 +48,7 @@ class Moment:
         """Give the variables that Grafana itself provides, at a scrape interval of *step*."""
         return {
             "__range": f"{self.seconds}s",
+            "__to": f"{self.end}000",
             "__interval": f"{self.step}s",
             "__rate_interval": f"{4 * self.step}s",
         }

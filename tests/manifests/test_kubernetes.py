@@ -147,7 +147,7 @@ def test_promtool_accepts_the_rules_of_the_operator(everything, tmp_path):
     assert "SUCCESS" in output_of(require("promtool"), "check", "rules", path)
 
 
-@pytest.mark.parametrize("name", ["cometapi-key", "cometapi-overview"])
+@pytest.mark.parametrize("name", ["cometapi-key", "cometapi-overview", "cometapi-spending"])
 def test_a_dashboard_is_the_one_of_grafana_and_small_enough_to_be_applied(everything, name):
     (resource,) = (
         entry for entry in everything if entry["metadata"]["name"] == f"{name}-dashboard"

@@ -108,7 +108,7 @@ def forecasts(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, int],
         if rule["record"] == "account:cometapi_usage_quota:rest_of_month"
     ]
     folder = tmp_path_factory.mktemp("forecast")
-    fill(folder, samples())
+    fill(folder, samples(), block="4000h")
     found: dict[tuple[str, int], float] = {}
     with Prometheus(
         folder, {"scrape_configs": []}, "--storage.tsdb.retention.time=30y"

@@ -8,6 +8,7 @@ from grafana_foundation_sdk.models.dashboard import DashboardLinkType
 
 OVERVIEW_UID = "cometapi-overview"
 KEY_UID = "cometapi-key"
+SPENDING_UID = "cometapi-spending"
 _KEPT = ("datasource", "cluster", "namespace", "job", "money", "window")
 _KEEP = "&".join(f"${{{name}:queryparam}}" for name in _KEPT)
 _TIME = "${__url_time_range}"
@@ -42,6 +43,11 @@ def to_overview() -> DashboardLink:
 def to_key() -> DashboardLink:
     """Lead from the overview to the dashboard of one key, to be chosen there."""
     return _top_link("One key", f"/d/{KEY_UID}?{_KEEP}")
+
+
+def to_spending() -> DashboardLink:
+    """Lead from the overview to what the same accounts cost."""
+    return _top_link("Spending", f"/d/{SPENDING_UID}?{_KEEP}&${{account:queryparam}}")
 
 
 def _data_link(title: str, url: str) -> DashboardLink:

@@ -8,7 +8,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 from cometapi_grafana.annotations import any_status_change, changed_keys, failing_refreshes
 from cometapi_grafana.dashboard import PanelBuilder, RowOfPanels, add_rows, new_dashboard
 from cometapi_grafana.expressions import OVERVIEW as SCOPE
-from cometapi_grafana.links import OVERVIEW_UID, to_key
+from cometapi_grafana.links import OVERVIEW_UID, to_key, to_spending
 from cometapi_grafana.rows.attention import attention
 from cometapi_grafana.rows.every_key import every_key
 from cometapi_grafana.rows.expiry import expiry
@@ -30,7 +30,7 @@ def overview() -> Dashboard:
         dashboard.with_variable(variable)
     for annotation in (any_status_change(SCOPE), changed_keys(SCOPE), failing_refreshes(SCOPE)):
         dashboard.annotation(annotation)
-    return add_rows(dashboard.link(to_key()), _ROWS)
+    return add_rows(dashboard.link(to_key()).link(to_spending()), _ROWS)
 
 
 def _models() -> list[PanelBuilder]:

@@ -28,6 +28,7 @@ IN_UNITS, IN_USD = "units", "usd"
 LAST = "lastNotNull"
 # Enough for half a screen's width; every point of a graph costs Prometheus a pass over all keys.
 MOST_POINTS = 300
+ONE_DAY = "1d"
 
 P = TypeVar("P", stat.Panel, timeseries.Panel, bargauge.Panel, statetimeline.Panel)
 
@@ -134,6 +135,16 @@ def graph(frame: Frame, *asks: Query, key_links: bool = False) -> timeseries.Pan
     return _ask(panel, [history(ask) for ask in asks])
 
 
+def daily(frame: Frame, *asks: Query) -> timeseries.Panel:
+    """Draw one value a day, which Grafana asks for at the beginning of each."""
+    panel = graph(frame).show_points(look_model.VisibilityMode.ALWAYS)
+    for ask in asks:
+        panel.with_target(history(ask).interval(ONE_DAY))
+        if ask.name.endswith(IN_UNITS):
+            panel.override_by_query(ask.name, [_unit_of_quota(frame)])
+    return panel
+
+
 def stacked(frame: Frame, *asks: Query) -> timeseries.Panel:
     """Draw parts of a whole as areas."""
     panel = graph(frame, *asks).fill_opacity(60).min(0)
@@ -188,9 +199,13 @@ def _framed(panel: P, frame: Frame, asks: Iterable[Query]) -> P:
     panel.span(frame.width).height(frame.height).unit(frame.unit).no_value(frame.empty)
     for ask in asks:
         if ask.name.endswith(IN_UNITS):
-            unit = look.EXACT_QUOTA if frame.unit == look.EXACT_DOLLARS else look.QUOTA
-            panel.override_by_query(ask.name, [DynamicConfigValue(id_val="unit", value=unit)])
+            panel.override_by_query(ask.name, [_unit_of_quota(frame)])
     return panel
+
+
+def _unit_of_quota(frame: Frame) -> DynamicConfigValue:
+    unit = look.EXACT_QUOTA if frame.unit == look.EXACT_DOLLARS else look.QUOTA
+    return DynamicConfigValue(id_val="unit", value=unit)
 
 
 def _ask(panel: P, queries: list[Dataquery]) -> P:
