@@ -24,8 +24,7 @@ def prometheus_with_history(
     folder: Path, history: Iterable[str] | None = None, *, block: str = "48h"
 ) -> Iterator[Prometheus]:
     """Run it with its data in *folder*: *history* as lines of OpenMetrics with times, else the sample history."""
-<<<<<<< HEAD
-    processes.fill(folder, history or sample_history())
+    processes.fill(folder, history or sample_history(), block=block)
     with prometheus_of(folder) as client:
         yield client
 
@@ -33,11 +32,6 @@ def prometheus_with_history(
 @contextlib.contextmanager
 def prometheus_of(folder: Path) -> Iterator[Prometheus]:
     """Run it with the data that *folder* has."""
-=======
-    processes.fill(
-        folder, history or open_metrics(("demo", DEMO, BEGAN), also=state_lines()), block=block
-    )
->>>>>>> 0d91bc2 (Show on a third dashboard what the month costs)
     with (
         processes.Prometheus(folder, {}, "--storage.tsdb.retention.time=100y") as running,
         contextlib.closing(Prometheus(running.url)) as client,
