@@ -215,7 +215,10 @@ def test_a_port_in_use_is_named_with_the_option_that_changes_it(tmp_path):
         ]
         done = run_to_its_end(f"--prometheus-port={port}", *others, f"--data={tmp_path}")
 
-    said = f"stack: 127.0.0.1:{port} cannot be used: Address already in use; choose another with --prometheus-port\n"
+    said = (
+        f"stack: 127.0.0.1:{port} cannot be used: Address already in use; "
+        "choose another with --prometheus-port: make stack ARGS=--prometheus-port=PORT\n"
+    )
     assert done == (1, "", said)
     assert list(tmp_path.iterdir()) == []
 
@@ -256,7 +259,7 @@ def test_the_guide_leads_to_an_alert_in_the_inbox(tmp_path):
         mail = inbox.wait_for("mail", lambda message: message["Subject"] == "Rehearsal demo")
         wait_until(lambda: '"1209600"' in follow(blocks[9], tmp_path, stack, inbox))
 
-    assert len(blocks) == 11
+    assert len(blocks) == 12
     assert mail["To"] == "you@example.org"
     assert mail["From"] == "alerts@example.org"
     assert "This is a rehearsal." in mail.get_body(("html",)).get_content()

@@ -27,6 +27,10 @@ def check(document: dict[str, Any], folder: Path) -> str:
     return output_of(require("amtool"), "check-config", path)
 
 
+def test_the_webhook_works_as_pasted_because_it_needs_no_file() -> None:
+    assert "_file" not in str(next(each for each in RECEIVERS if each["name"] == "webhook"))
+
+
 def test_the_guide_shows_a_webhook_slack_and_pagerduty() -> None:
     assert [receiver["name"] for receiver in RECEIVERS] == ["webhook", "slack", "pagerduty"]
 
