@@ -1,4 +1,4 @@
-"""Bound what the names and groups that a gateway chooses cost in memory and in each scrape.
+"""Bound how much text of names and how many groups are exposed, since the gateway chooses both.
 
 Pure: texts and keys in, bounds out. Each key has about nine series, each with the key's name and
 group; each group has about ten. A label of random characters is not compressed.

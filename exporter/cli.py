@@ -2,7 +2,8 @@
 
 0 is success, 1 a runtime error, 2 an invalid configuration, 3 keys that break policies.
 
-Talks to: click and the terminal. What an option means is for `settings`, what is done for `app`.
+Talks to: click and the terminal. `settings` says what an option means, and `app` does what was
+asked for.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Keep secret the access token, and the headers that the user adds to requests.
+"""Read access tokens and the headers that the user adds to requests, and keep both secret.
 
 Talks to: the files that hold them. Knows nothing of HTTP, settings or metrics. Only
 `Secret.reveal` returns the token's text; every other way of looking at it shows stars. No error

@@ -1,4 +1,4 @@
-"""Reload the configuration file: one reload at a time and one waiting, whoever asks.
+"""Reload the configuration file: one reload runs and one waits, however many are requested.
 
 Talks to: the configuration file, in a thread of its own, since a file on a dead mount may hang. A
 broken file changes nothing, and every problem in it is logged and returned.

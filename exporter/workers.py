@@ -1,4 +1,4 @@
-"""Run in threads what may block, separated by who waits for it.
+"""Run calls that may block in threads, with separate threads for each kind of caller.
 
 Talks to: threads. Knows nothing of what it runs. Scrapes, other responses, renderings and decoding
 have a few threads each, so that none waits for another. What may hang for good (a file on a dead

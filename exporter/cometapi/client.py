@@ -282,7 +282,7 @@ class CometClient:
         return await decode(partial(endpoint.parse, answer))  # apart from the event loop
 
     async def _send(self, token: Secret, path: str, params: Mapping[str, str]) -> Answer:
-        await self._rate_limit.turn()
+        await self._rate_limit.acquire()
         code = "none"
         try:
             answer = await self._connections.fetch(path, params, token)

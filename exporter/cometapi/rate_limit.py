@@ -38,7 +38,7 @@ class RateLimit:
         self._sleep = sleep
         self._queue = asyncio.Lock()
 
-    async def turn(self) -> None:
+    async def acquire(self) -> None:
         """Wait until the next request may be sent, and count it as sent.
 
         Raises RateLimited, with what is left, where the host asked for a pause too long to wait

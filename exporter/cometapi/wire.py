@@ -1,4 +1,4 @@
-"""Turn one raw answer into a page of keys, or into a typed error.
+"""Decode a response of the list of keys into a page of keys, or raise a typed error.
 
 Pure: knows no HTTP client, no clock, no retries and no paging; the only file that knows the fields
 of a key. The struct has no field for a key's secret, so the decoder never makes a string of it.

@@ -41,7 +41,7 @@ BUILD_INFO = _own(
 REFRESHES = _own("refreshes_total", "Refreshes.", "account")
 FAILURES = _own(
     "refresh_failures_total",
-    "Refreshes that failed or did not settle, by reason.",
+    "Refreshes that failed or were inconsistent, by reason.",
     "account",
     "reason",
 )

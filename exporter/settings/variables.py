@@ -1,4 +1,4 @@
-"""Find environment variables that look like settings and are none.
+"""Find environment variables that look like settings and are none, for a warning.
 
 Pure: the variables are arguments. Messages never quote a value.
 """

@@ -38,7 +38,7 @@ def turns(rate_limit: RateLimit, time: FakeTime, count: int) -> list[float]:
     async def take():
         given = []
         for _ in range(count):
-            await rate_limit.turn()
+            await rate_limit.acquire()
             given.append(time.now)
         return given
 
@@ -48,7 +48,7 @@ def turns(rate_limit: RateLimit, time: FakeTime, count: int) -> list[float]:
 def left_of_the_pause(rate_limit: RateLimit) -> float | None:
     """Be refused a turn; return how long the pause still is."""
     with pytest.raises(RateLimited) as caught:
-        asyncio.run(rate_limit.turn())
+        asyncio.run(rate_limit.acquire())
     return caught.value.retry_after
 
 
@@ -90,12 +90,12 @@ def test_a_newcomer_does_not_overtake_one_who_waits():
     rate_limit = RateLimit(1, clock=time.clock, sleep=sleep_until_woken)
 
     async def account(name):
-        await rate_limit.turn()
+        await rate_limit.acquire()
         order.append(name)
         time.now += 60
 
     async def scenario():
-        await rate_limit.turn()
+        await rate_limit.acquire()
         first = asyncio.create_task(account("first"))
         await asyncio.sleep(0)
         time.now += 60
@@ -113,13 +113,13 @@ def test_an_impatient_asker_that_leaves_takes_no_turn():
     rate_limit, time = a_rate_limit(1)
 
     async def scenario():
-        await rate_limit.turn()
-        leaver = asyncio.create_task(rate_limit.turn())
+        await rate_limit.acquire()
+        leaver = asyncio.create_task(rate_limit.acquire())
         await asyncio.sleep(0)
         leaver.cancel()
         await asyncio.gather(leaver, return_exceptions=True)
         assert leaver.cancelled()
-        await rate_limit.turn()
+        await rate_limit.acquire()
 
     asyncio.run(scenario())
 
@@ -203,7 +203,7 @@ def test_a_queue_is_served_while_a_turn_was_given_within_two_minutes(seconds, se
     assert not rate_limit.is_serving_a_queue
 
     async def look_while_waiting():
-        waiting = asyncio.create_task(rate_limit.turn())
+        waiting = asyncio.create_task(rate_limit.acquire())
         await asyncio.sleep(0)
         time.now += seconds
         seen = rate_limit.is_serving_a_queue
