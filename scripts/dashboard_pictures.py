@@ -2,7 +2,8 @@
 
 `python scripts/dashboard_pictures.py` writes docs/images/dashboard-*.png.
 
-Talks to: a Prometheus with three hours of the demo in its store, and Chromium; both as
+Talks to: Prometheus with three hours of the demo, or months of spending, in its store, and
+Chromium; both as
 tests/dashboards start them.
 """
 

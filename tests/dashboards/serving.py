@@ -24,6 +24,7 @@ def prometheus_with_history(
     folder: Path, history: Iterable[str] | None = None, *, block: str = "48h"
 ) -> Iterator[Prometheus]:
     """Run it with its data in *folder*: *history* as lines of OpenMetrics with times, else the sample history."""
+    folder.mkdir(exist_ok=True)
     processes.fill(folder, history or sample_history(), block=block)
     with prometheus_of(folder) as client:
         yield client

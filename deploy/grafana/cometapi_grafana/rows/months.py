@@ -77,8 +77,8 @@ def budgets() -> list[PanelBuilder]:
     """Build the row of budgets against what was spent of them."""
     key = RowLabels(
         first={"account": "Account", "key_name": "Key"},
-        last={"key_id": "ID"},
-        widths={"ID": 50},
+        last={"group": "Group", "key_id": "ID"},
+        widths={"Group": 60, "ID": 50},
         min_widths={"Account": 80, "Key": 80},
     )
     return [
