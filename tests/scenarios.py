@@ -263,6 +263,23 @@ SCENARIOS = [
             'cometapi_account_used_quota{job="c",instance="i",account="main"}': "1000000+5000x36 1180000x300",
             'cometapi_account_requests_total{job="c",instance="i",account="main"}': "200+1x36 236x300",
             'cometapi_account_spendable_quota{job="c",instance="i",account="main"}': "182000-5000x36 2000x300",
+            'cometapi_account_largest_purse_quota{job="c",instance="i",account="main"}': "182000-5000x36 2000x300",
+        },
+        {
+            55: {"AccountBalanceLow"},
+            64: {"AccountBalanceLow", "AccountBalanceRunningOut", "AccountProbablyDry"},
+        },
+    ),
+    Scenario(
+        "two subscriptions have enough for a request together, and neither has it alone",
+        exporter()
+        | account()
+        | key(1)
+        | {
+            'cometapi_account_used_quota{job="c",instance="i",account="main"}': "1000000+5000x36 1180000x300",
+            'cometapi_account_requests_total{job="c",instance="i",account="main"}': "200+1x36 236x300",
+            'cometapi_account_spendable_quota{job="c",instance="i",account="main"}': "196000-5000x36 16000x300",
+            'cometapi_account_largest_purse_quota{job="c",instance="i",account="main"}': "98000-2500x36 3000x300",
         },
         {
             55: {"AccountBalanceLow"},
@@ -278,6 +295,7 @@ SCENARIOS = [
             'cometapi_account_used_quota{job="c",instance="i",account="main"}': f"370000x{LONG}",
             'cometapi_account_requests_total{job="c",instance="i",account="main"}': f"10000x{LONG}",
             'cometapi_account_spendable_quota{job="c",instance="i",account="main"}': f"10x{LONG}",
+            'cometapi_account_largest_purse_quota{job="c",instance="i",account="main"}': f"10x{LONG}",
         },
         {20: {"AccountBalanceLow"}, 27: {"AccountBalanceLow", "AccountPossiblyDry"}},
     ),

@@ -171,7 +171,7 @@ def outputs() -> dict[Path, str]:
         "query_of": query_of,
         "resting_key": indented(RESTING_KEY),
         "resting_account": indented(RESTING_ACCOUNT),
-        "largest_purse": "account:cometapi_account_spendable_quota:max",
+        "largest_purse": "account:cometapi_account_largest_purse_quota:max",
         "key_dashboard": KEY_DASHBOARD,
         "overview": OVERVIEW_DASHBOARD,
         "thresholds": thresholds(),

@@ -9,7 +9,7 @@ would have left there. The rules are the bundled ones with shorter waits.
 import contextlib
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +26,8 @@ from alerting import (
     write_hurried_rules,
 )
 from builders import CANARY_TOKEN, a_wire_account, a_wire_key
-from gateway import KEYS_PATH, FaultChoice, Gateway, always, answer, on_path
+from edges import Edge, cloudflare_challenge, on
+from gateway import GROUPS_PATH, KEYS_PATH, FaultChoice, Gateway, always, answer, on_path
 from processes import QUICKLY, Exporter, Prometheus, accounts_file, fill, free_port
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
@@ -75,7 +76,7 @@ EXPECTED = {
     ("CometAPIAccountPossiblyDry", "nearly-dry", None),
     ("CometAPIAccountBalanceLow", "nearly-dry", None),
     ("CometAPIAccountBalanceUnknown", "unsure", None),
-    ("CometAPIPathFailing", "main", None),
+    ("CometAPIPathFailing", "burning", None),
     ("CometAPIReplicaFailing", "halved", None),
     ("CometAPIRequestsBlocked", "blocked", None),
     ("CometAPIRefreshFailing", "blocked", None),
@@ -153,16 +154,23 @@ def gateways(now: int) -> Iterator[dict[str, Gateway]]:
     """Run one gateway for each account."""
 
     def one(
-        *, usd: int = 1_000, listed: bool = True, faults: FaultChoice | None = None, used: int = 0
+        *,
+        usd: int = 1_000,
+        listed: bool = True,
+        faults: FaultChoice | None = None,
+        used: int = 0,
+        edges: Sequence[Edge] = (),
     ) -> Gateway:
         account = a_wire_account(quota=usd * USD, used_quota=used)
         content = [a_wire_key(created_time=now - DAY, accessed_time=now - HOUR)] if listed else []
-        return Gateway(keys=content, account=account, faults=faults)
+        return Gateway(keys=content, account=account, faults=faults, edges=edges)
 
     troubles = {
         "main": Gateway(keys=keys(now), account=a_wire_account(quota=1_000 * USD)),
         "low": one(usd=9),
-        "burning": one(usd=12, used=6 * USD),  # 1 USD an hour until now
+        "burning": one(  # 1 USD an hour until now, and a firewall before its groups
+            usd=12, used=6 * USD, edges=[on(GROUPS_PATH, cloudflare_challenge())]
+        ),
         "empty": one(usd=0),
         "dry": Gateway(
             keys=one().keys,
@@ -265,7 +273,6 @@ def history(now: float, instance: str) -> Series:
         },
         recorded("account:cometapi_account_used_quota:before_last_busy", "dry"): present(369_889),
         another("cometapi_account_remaining_quota", account="unsure"): present(0),
-        another("cometapi_exporter_api_up", account="main", path="/api/user/self"): present(0),
         another("cometapi_up", account="halved"): present(0),
         another("cometapi_up", account="halved", pod="b"): present(1),
         another("cometapi_up", account="blocked"): present(0),
