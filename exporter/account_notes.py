@@ -66,7 +66,7 @@ def dry_note(state: AccountState) -> str:
 
 
 def little_left_note(state: AccountState) -> str:
-    """Say that the account has less left than a usual request costs, or ""."""
+    """Say that the account has less left than a typical request costs, or ""."""
     left, price = state.largest_purse_quota, state.usual_price
     if left is None or left <= 0 or price is None or left >= price:
         return ""

@@ -144,7 +144,7 @@ def unread_notes(states: Sequence[AccountState], *, in_file: bool) -> list[str]:
             notes.append(f"{state.name}: not audited: no key could be read")
         else:
             advice = fix(state.failing, in_file=in_file)
-            notes.append(f"{state.name}: not audited: {state.error}\n  what to do: {advice}")
+            notes.append(f"{state.name}: not audited: {state.error}\n  fix: {advice}")
     return notes
 
 
@@ -158,7 +158,7 @@ def text_report(states: Sequence[AccountState], found: Sequence[Violation]) -> s
         title, advice = MEANINGS[kind]
         lines = [f"{kind}: {title.lower()}"]
         lines += [f"  {named(each)} {each.message}" for each in broken]
-        lines.append(f"  what to do: {advice}")
+        lines.append(f"  fix: {advice}")
         blocks.append("\n".join(lines))
     keys = {(each.account, each.key.id) for each in found}
     audited = sum(len(state.keys) for state in states)

@@ -55,7 +55,7 @@ UNUSABLE: Mapping[UnusableReason, tuple[str, str]] = {
     ),
     UnusableReason.GROUP_UNAVAILABLE: (
         "cannot be used: their group is not open to the account",
-        "choose another group for these keys, or have the gateway's operator open it",
+        "move these keys to another group, or ask the gateway's operator for access",
     ),
 }
 """For each reason why an enabled key is not usable: what is found, and what to do."""
@@ -92,7 +92,7 @@ def report(states: Sequence[AccountState], now: float, *, in_file: bool = False)
             lines.append("")
             lines += _wrapped(f"{state.name}: ", found, colour)
             if advice:
-                lines += _wrapped("  what to do: ", advice, None)
+                lines += _wrapped("  fix: ", advice, None)
     return "\n".join(lines)
 
 
@@ -239,7 +239,7 @@ def _remarks_on_account(state: AccountState) -> Iterator[Remark]:
     if state.is_exhausted:
         yield (
             "red",
-            "account empty: it cannot pay for any request, whatever its keys have left",
+            "account empty: all requests fail, regardless of the quota of its keys",
             "top up the account",
         )
     if found := little_left_note(state):
@@ -263,7 +263,7 @@ def _remarks_on_keys(state: AccountState, now: float) -> Iterator[Remark]:
     little = [key for key in state.keys if state.has_little_left(key, now)]
     if little:
         found = (
-            f"{count(len(little), 'key')}: less is left than a usual request of the account costs: "
+            f"{count(len(little), 'key')}: less is left than a typical request of the account costs: "
             f"{_names(little)}"
         )
         yield "yellow", found, "raise the quota of these keys, or disable them"

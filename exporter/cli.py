@@ -202,9 +202,7 @@ def _run(given: Mapping[str, Any], environ: Mapping[str, str], arguments: Sequen
     except NoThread as shortage:
         return _complain(str(shortage.strerror))
     except TimeoutError:
-        return _complain(
-            "a file that the settings name could not be read in time: does its mount answer?"
-        )
+        return _complain("timed out reading a configured file: is its mount responding?")
     is_for_people = chosen in (["check"], ["audit"], ["backfill"])
     set_up_logs("error" if is_for_people else settings.log_level, settings.log_format)
     _warn(settings, in_log=not chosen)

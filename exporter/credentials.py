@@ -195,7 +195,7 @@ class HeadersFile:
             name = name.strip().lower()
             problem = _problem_of_header(name, value.strip())
             if name in headers and not problem:
-                problem = "names a header that stands in an earlier line: keep one of the two"
+                problem = "names a header that stands in an earlier line: set only one of them"
             if problem:
                 raise Blocked(f"{self.origin}: line {number} {problem}")
             headers[name] = Secret(value.strip())

@@ -106,7 +106,7 @@ def dryness(
     """Judge what has *left* so much, and has *spent* so, at monotonic time *now*.
 
     *own_price* is what one of its requests costs; None to take the smallest step. *usual_price* is
-    that of a usual request of the account, which counts where nothing was seen to be spent.
+    that of a typical request of the account, which counts where nothing was seen to be spent.
     """
     if not spent.rests(now):
         return None

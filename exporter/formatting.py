@@ -38,11 +38,11 @@ def money(usd: float) -> str:
 
 
 def percent(share: float) -> str:
-    """Write a share from 0 to 1, rounded down: `94 %`, `2.6 %`, `<0.1 %`."""
+    """Write a share from 0 to 1, rounded down: `94%`, `2.6%`, `<0.1%`."""
     tenths = math.floor(share * 1000 + 1e-9)
     if tenths >= 100:  # noqa: PLR2004 - from ten percent on
-        return f"{tenths // 10} %"
-    return "<0.1 %" if share > 0 and not tenths else f"{tenths / 10:g} %"
+        return f"{tenths // 10}%"
+    return "<0.1%" if share > 0 and not tenths else f"{tenths / 10:g}%"
 
 
 def duration(seconds: float) -> str:

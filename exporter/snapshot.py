@@ -531,7 +531,7 @@ class AccountState:
 
     @property
     def usual_price(self) -> float | None:
-        """What a usual request of the account costs, in quota units.
+        """What a typical request of the account costs, in quota units.
 
         None where that is not told.
         """
@@ -550,7 +550,7 @@ class AccountState:
         )
 
     def has_little_left(self, key: ApiKey, now: float) -> bool:
-        """Whether *key* is usable, in use, and has less left than a usual request costs."""
+        """Whether *key* is usable, in use, and has less left than a typical request costs."""
         price = self.usual_price
         if price is None or key.remaining_quota is None or key.remaining_quota >= price:
             return False

@@ -244,7 +244,7 @@ SCENARIOS = [
         {120: {"KeyQuotaRunningOut 1"}, 300: set()},
     ),
     Scenario(
-        "a key rests since Prometheus started, with less left than a usual request costs",
+        "a key rests since Prometheus started, with less left than a typical request costs",
         exporter()
         | account()
         | {

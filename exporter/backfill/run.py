@@ -98,7 +98,7 @@ def _errors_in_words(account: Account, *, in_file: bool) -> Iterator[None]:
         yield
     except ApiError as error:
         advice = fix(error.reason, in_file=in_file)
-        raise BackfillError(f"{account.name}: {error}\n  what to do: {advice}") from None
+        raise BackfillError(f"{account.name}: {error}\n  fix: {advice}") from None
 
 
 def _estimate(by_key: Iterable[ReadByModel], period: Period) -> str:

@@ -311,7 +311,7 @@ async def _read_body(response: httpx.Response) -> bytes:
     if not body or not compressions:
         return bytes(body)
     if compressions not in (["gzip"], ["x-gzip"]):
-        raise InvalidResponse("the response is compressed in a way that was not asked for")
+        raise InvalidResponse("the response has an unexpected Content-Encoding")
     return _unpacked(bytes(body))
 
 
@@ -327,11 +327,11 @@ def _unpacked(body: bytes) -> bytes:
         try:
             unpacked += inflate.decompress(body, LARGEST_BODY + 1 - len(unpacked))
         except zlib.error:
-            raise InvalidResponse("the response's gzip is broken") from None
+            raise InvalidResponse("the gzip response is corrupt") from None
         if len(unpacked) > LARGEST_BODY:
             raise _too_large()
         if not inflate.eof:
-            raise Unreachable("the response's gzip broke off")
+            raise Unreachable("the gzip response is truncated")
         # Zeros after a member are padding.
         body = inflate.unused_data.lstrip(b"\0")
     return bytes(unpacked)
@@ -348,7 +348,7 @@ def _no_answer(error: Exception, route: Route) -> ApiError:
     over it.
     """
     if any(isinstance(cause, _UNREADABLE_ADDRESS) for cause in causes_of(error)):
-        return InvalidResponse("the base URL, or where it redirects to, is no address")
+        return InvalidResponse("invalid base URL or redirect target")
     shortage = describe_shortage(error)
     if shortage is not None:
         return ApiError(shortage)

@@ -79,7 +79,7 @@ class RateLimit:
         pause = self._paused_until - now
         if pause > LONGEST_WAIT_SECONDS:
             raise RateLimited(
-                "the gateway asked for a pause that is not over yet", retry_after=pause
+                "the pause that the gateway asked for is not over yet", retry_after=pause
             )
         is_full = len(self._sent) == self._sent.maxlen
         return max(pause, self._sent[0] + WINDOW_SECONDS - now if is_full else 0.0)

@@ -174,7 +174,7 @@ class Telemetry:
 
 
 class _DroppedLines(Collector):
-    """The counter of lost log lines, which are counted where they are lost."""
+    """The counter of dropped log lines, which are counted where they are lost."""
 
     def __init__(self, count: Callable[[], int]) -> None:
         self._count = count

@@ -60,7 +60,7 @@ def _problems(path: Path, folder: Path, key: str, mark: str) -> Iterator[str]:
         yield f"{PLACE}.{key}: cannot read {shown}: {exc.strerror}"
         return
     if mark not in text:
-        yield f"{PLACE}.{key}: expected PEM with a line that holds {mark!r}"
+        yield f"{PLACE}.{key}: expected PEM containing {mark!r}"
     elif "ENCRYPTED" in text and key == "key_file":
         yield (
             f"{PLACE}.{key}: the key is encrypted; use one without a passphrase, "

@@ -18,7 +18,7 @@ from exporter.strict_yaml import Section, YamlError, load_yaml
 # Go's words to the names of Python's ssl module.
 VERSIONS = MappingProxyType({"TLS12": "TLSv1_2", "TLS13": "TLSv1_3"})
 OLD_VERSIONS = MappingProxyType(
-    dict.fromkeys(("TLS10", "TLS11"), "not supported: it is broken; write TLS12 or TLS13")
+    dict.fromkeys(("TLS10", "TLS11"), "not supported (insecure): use TLS12 or TLS13")
 )
 CLIENT_AUTH = MappingProxyType(
     {

@@ -47,7 +47,7 @@ REFUSED = {
     "access_token": (
         "do not write the token into this file: use access_token_file or access_token_env"
     ),
-    PER_HOST: "belongs to the host: set it at the top, under collect",
+    PER_HOST: "applies per host: set it at the top, under collect",
 }
 
 

@@ -399,7 +399,7 @@ class _Loading:
         file = raw_values.get("access_token_file")
         variable = raw_values.get("access_token_env")
         if file is not None and variable is not None:
-            self._complain(file.source, f"set together with {variable.source}: keep one of the two")
+            self._complain(file.source, f"conflicts with {variable.source}: set only one of them")
             return NO_TOKEN
         if file is not None:
             return self._token_file(file, path)
@@ -494,7 +494,7 @@ class _Loading:
     def _check_demo(self) -> None:
         if self._demo and "config_file" in self._written:
             self._complain(
-                options.CONFIG_FILE.source, "set together with --demo, which has its own accounts"
+                options.CONFIG_FILE.source, "conflicts with --demo, which has its own accounts"
             )
 
     def _check_options_of_one_account(self, file: ConfigFile) -> None:
@@ -508,7 +508,7 @@ class _Loading:
             field = FIELDS_OF_ONE_ACCOUNT.get(key, key)
             self._complain(
                 self._written[key].source,
-                f"set together with --config.file: unset it, or set {field} of the account there",
+                f"conflicts with --config.file: unset it, or set {field} of the account there",
             )
 
     def _check_options_of_a_file(self, values: Values) -> None:

@@ -154,15 +154,15 @@ USAGE_MAX_SERIES = Option(
 )
 KEYS_MAX = Option(
     "keys.max", "keys_max", "NUMBER", parsers.whole_number(), "100000",
-    "Maximum keys per account. An account with more fails to refresh as too_many_keys.",
+    "Maximum keys per account. Accounts with more keys fail as too_many_keys.",
 )
 KEYS_INCLUDE = Option(
     "keys.include", "keys_include", "REGEX", parsers.pattern, None,
-    "Only expose keys whose <group>/<name> this RE2 expression matches as a whole.",
+    "Only expose keys whose <group>/<name> this RE2 expression fully matches.",
 )
 KEYS_EXCLUDE = Option(
     "keys.exclude", "keys_exclude", "REGEX", parsers.pattern, None,
-    "Do not expose keys whose <group>/<name> this RE2 expression matches as a whole.",
+    "Do not expose keys whose <group>/<name> this RE2 expression fully matches.",
 )
 KEYS_COUNTS_ONLY = Option(
     "keys.counts-only", "keys_counts_only", "", parsers.switch, "false",
@@ -174,7 +174,7 @@ SHARDS_TOTAL = Option(
 )
 SHARDS_INDEX = Option(
     "shards.index", "shards_index", "NUMBER", parsers.whole_number(0), "0",
-    "Which of these exporters this one is, counted from 0.",
+    "Index of this exporter among them, starting at 0.",
 )
 LISTEN_ADDRESS = Option(
     "web.listen-address", "listen_address", "ADDRESS", parse_listen_addresses, ":10144",
@@ -186,7 +186,7 @@ TELEMETRY_PATH = Option(
 )
 NO_STATUS_PAGE = Option(
     "web.no-status-page", "no_status_page", "", parsers.switch, "false",
-    "Serve neither the status page nor its data as JSON.",
+    "Disable the status page and the JSON API.",
 )
 WEB_CONFIG_FILE = Option(
     "web.config.file", "web_config_file", "FILE", parsers.path, None,
@@ -272,7 +272,7 @@ POLICY_MAX_UNUSED = Option(
 )
 POLICY_NAME = Option(
     "policies.name", "name", "REGEX", parsers.pattern, None,
-    "Has a name that this RE2 expression matches as a whole.",
+    "Has a name that this RE2 expression fully matches.",
 )
 ACCOUNT_MONTHLY_BUDGET_USD = Option(
     "accounts.monthly-budget-usd", "monthly_budget_usd", "NUMBER", MONEY, None,

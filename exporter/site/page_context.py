@@ -57,10 +57,7 @@ LONGEST_FORECAST = 10 * YEAR
 HEALTH_WORDS: Mapping[Health, tuple[str, str]] = {
     Health.UNUSABLE: (
         "Not usable",
-        (
-            "cannot serve requests, but was used or expired within the last "
-            f"{duration(IN_USE_SECONDS)}"
-        ),
+        (f"in use, but requests fail: used or expired within the last {duration(IN_USE_SECONDS)}"),
     ),
     Health.PROBABLY_DRY: (
         "Probably dry",
@@ -82,7 +79,7 @@ HEALTH_WORDS: Mapping[Health, tuple[str, str]] = {
         "Warning",
         (
             f"expires within {duration(WARNING_SECONDS)}, or under {percent(1 / LOW_PARTS)} "
-            "of the quota left, or possibly dry: it rests with less than a usual request costs"
+            "of the quota left, or possibly dry: it rests with less than a typical request costs"
         ),
     ),
     Health.INACTIVE: ("Inactive", "cannot serve requests, and is not in use"),
@@ -101,7 +98,7 @@ URGENT = (Health.UNUSABLE, Health.PROBABLY_DRY, Health.CRITICAL)
 REASON_WORDS: Mapping[UnusableReason, str] = {
     **{reason: reason.replace("_", " ").upper() for reason in UnusableReason},
     UnusableReason.ACCOUNT_EXHAUSTED: "ACCOUNT EMPTY",
-    UnusableReason.GROUP_UNAVAILABLE: "GROUP NOT OPEN",
+    UnusableReason.GROUP_UNAVAILABLE: "GROUP UNAVAILABLE",
 }
 COLUMNS = (
     ("name", "Key"),

@@ -48,7 +48,7 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     *unusable_reason* is None for a usable key. Of two keys of equal health, the one with the lower
     *urgency* is worse. *by_expiry* tells whether the health of a usable key follows from its expiry
     rather than from its quota. *is_possibly_dry* tells whether the key would be OK if it did not
-    rest with less left than a usual request costs.
+    rest with less left than a typical request costs.
     """
 
     health: Health

@@ -187,7 +187,7 @@ def test_two_replicas_count_once(prometheus: Prometheus, title: str, expected: f
         ("Burn per day", "15", 8.64),
         ("Lasts", "15", 1_000_000),
         ("Requests left", "2", 150_000_000 / 36_500),
-        ("Usual request", "2", 0.073),
+        ("Typical request", "2", 0.073),
         ("Spent in range", "15", 2.88),
         ("Remaining", "3", inf),
         ("Lasts", "3", inf),

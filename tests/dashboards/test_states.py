@@ -223,7 +223,7 @@ KEY_SAYS: dict[tuple[str, str], Json] = {
     ("no balance is offered", "4"): {
         "State": "usable, green",
         "Spendable": "not offered, text",
-        "Usual request": "not offered, text",
+        "Typical request": "not offered, text",
         "Price factor": "not offered, text",
     },
     # Three hours at 500 units a second: what the key spent under its old name counts.

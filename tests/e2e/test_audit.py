@@ -48,7 +48,7 @@ def test_a_violation_exits_3_and_says_what_to_do(tmp_path):
 
     assert done.returncode == 3
     assert "main: 'open' (id 2, group '') works from every address" in done.stdout
-    assert "what to do: List the addresses" in done.stdout
+    assert "fix: List the addresses" in done.stdout
 
 
 @pytest.mark.parametrize("keys", [[GOOD], [GOOD, OPEN]])

@@ -218,13 +218,13 @@ NO_RECORDS.is_exported = False
         pytest.param(
             the_books([]).offers(),
             {"rejects_with": rejected("AUTH_UNAUTHORIZED")},
-            "what to do: check the user ID",
+            "fix: check the user ID",
             id="rejected token",
         ),
         pytest.param(
             the_books([]).offers(),
             {"faults": on_path(USAGE_PATH, answer(403, b"no"))},
-            "what to do: something between",
+            "fix: something between",
             id="a firewall",
         ),
     ],

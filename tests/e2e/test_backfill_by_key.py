@@ -97,7 +97,7 @@ def test_trouble_that_lasts_is_an_error_and_nothing_is_written():
     offers[USAGE_BY_KEY_PATH] = Answer(status=500)
     with (
         Gateway(offers=offers, keys=wire_keys(2)) as gateway,
-        pytest.raises(BackfillError, match=r"(?s)default: .*what to do: wait and try again"),
+        pytest.raises(BackfillError, match=r"(?s)default: .*fix: wait and try again"),
     ):
         written(gateway)
 

@@ -131,7 +131,7 @@ def keys(now: int) -> list[dict[str, Any]]:
         {"id": 10, "accessed_time": now - 91 * DAY},
         {"id": 11} | BROKEN,
         {"id": 12},
-        # Of a usual request of about 29,600; what its own cost is not known.
+        # Of a typical request of about 29,600; what its own cost is not known.
         {"id": 13, "remain_quota": 1_494, "used_quota": 90_006},
         {"id": 14, "used_quota": 12 * USD},  # within the last 12 hours
         {"id": 15, "remain_quota": 0},

@@ -94,7 +94,7 @@ def test_a_failed_check_names_the_reason_the_fix_and_a_wrong_clock_and_not_how_t
 
     assert done.returncode == 1
     assert "unauthorized" in done.stdout
-    assert "what to do: check the user ID (--cometapi.user-id; " in done.stdout
+    assert "fix: check the user ID (--cometapi.user-id; " in done.stdout
     assert "ahead of the gateway" in done.stdout
     assert "Serve:" not in done.stdout
 
@@ -105,7 +105,7 @@ def test_advice_names_the_keys_of_the_accounts_file_where_one_is_used(tmp_path):
             "--check", accounts_file(tmp_path, {"a": gateway}), TOKEN=CANARY_TOKEN
         ).stdout
 
-    assert "what to do: check the user ID (user_id; " in said
+    assert "fix: check the user ID (user_id; " in said
     assert "--cometapi" not in said
 
 

@@ -163,9 +163,12 @@ def test_links_within_the_runbooks_lead_to_a_heading() -> None:
 
 
 @each_alert
-def test_a_section_has_meaning_first_look_resolution_and_silence(name: str) -> None:
+def test_a_section_begins_with_the_impact_and_has_meaning_first_look_resolution_and_silence(
+    name: str,
+) -> None:
     section = RUNBOOKS.read_text().split(f"\n## {name}\n")[1].split("\n## ")[0]
 
+    assert section.startswith("\n**Impact.** ")
     for part in (
         "**What it means.**",
         "**First look.**",

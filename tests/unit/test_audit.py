@@ -97,12 +97,12 @@ def test_the_text_goes_by_policy_then_by_key_and_says_what_to_do():
         "limited_quota: keys have a quota limit\n"
         "  main: 'web' (id 7, group 'production') has no quota limit\n"
         "  main: 'a\\x1b[31m' (id 9, group 'production') has no quota limit\n"
-        "  what to do: Give the key a quota: without one, it can spend all that the account has.\n"
+        "  fix: Give the key a quota: without one, it can spend all that the account has.\n"
         "\n"
         "name: keys have names by convention\n"
         "  main: 'a\\x1b[31m' (id 9, group 'production') "
         "has a name that the policy's expression does not match\n"
-        "  what to do: Rename the key.\n"
+        "  fix: Rename the key.\n"
         "\n"
         "3 violations by 2 keys of 3"
     )
@@ -131,7 +131,7 @@ def test_an_account_that_could_not_be_read_is_named_with_a_fix():
     (note,) = audit.unread_notes([a_read_state(), failing], in_file=True)
 
     assert note.startswith("dark: not audited: ")
-    assert "\n  what to do: " in note
+    assert "\n  fix: " in note
 
 
 # What SARIF 2.1.0 requires of the parts that are written, and what GitHub requires beyond it: the

@@ -104,10 +104,10 @@ def test_the_table_says_what_was_found_and_what_to_do():
         dead     https://c     -     -        -         -       -             failing: unreachable
 
         work: 1 key: no quota left, though reported as enabled: 'key 2' (id 2)
-          what to do: top up these keys, or disable them
+          fix: top up these keys, or disable them
 
         dead: it went wrong
-          what to do: check --cometapi.base-url, the network, proxies; --cometapi.ca-file trusts a private
+          fix: check --cometapi.base-url, the network, proxies; --cometapi.ca-file trusts a private
             CA""")
 
 
@@ -133,7 +133,7 @@ def test_a_table_that_would_be_too_wide_is_a_block_for_each_account():
           gateway: https://c
 
         dead: it went wrong
-          what to do: check the network, or lengthen --collect.timeout""")
+          fix: check the network, or lengthen --collect.timeout""")
 
 
 @pytest.mark.parametrize("name", ["a", "an-account-with-a-long-name"])
@@ -186,13 +186,13 @@ def test_an_account_that_cannot_pay_is_not_ok_and_leaves_no_key_usable():
 
     assert cells(state, "balance", "usable", "result") == ("0.00 USD", "0", "empty")
     assert remarks(state) == [
-        "main: account empty: it cannot pay for any request, whatever its keys have left",
-        "  what to do: top up the account",
+        "main: account empty: all requests fail, regardless of the quota of its keys",
+        "  fix: top up the account",
         "",
         (
             "main: 2 keys: not usable, because the account cannot pay: 'key 2' (id 2), 'key 1' (id 1)"
         ),
-        "  what to do: top up the account",
+        "  fix: top up the account",
     ]
 
 
@@ -226,7 +226,7 @@ def test_keys_of_a_group_that_is_not_open_are_named():
     assert remarks(state) == [
         "main: 2 keys: cannot be used: their group is not open to the account: '\\x1b[31mjob' (id 2, group",
         "    'gone'), 'web' (id 1, group 'vip')",
-        "  what to do: choose another group for these keys, or have the gateway's operator open it",
+        "  fix: move these keys to another group, or ask the gateway's operator for access",
     ]
 
 
@@ -364,9 +364,9 @@ def test_keys_with_less_left_than_a_usual_request_are_named_a_few_of_them():
     text = " ".join(line.strip() for line in remarks(state))
 
     assert text.startswith(
-        "main: 7 keys: less is left than a usual request of the account costs: 'job 7' (id 7)"
+        "main: 7 keys: less is left than a typical request of the account costs: 'job 7' (id 7)"
     )
-    assert "'job 3' (id 3), 2 more what to do: raise the quota of these keys" in text
+    assert "'job 3' (id 3), 2 more fix: raise the quota of these keys" in text
 
 
 @pytest.mark.parametrize(
@@ -405,7 +405,7 @@ def test_an_account_with_less_left_than_a_usual_request_is_told(wallet, subscrip
 
     assert remarks(state) == [
         f"main: the account has {left} left for one request; a usual one costs $0.01",
-        "  what to do: top up the account: its gateway probably rejects requests",
+        "  fix: top up the account: its gateway probably rejects requests",
     ]
 
 
@@ -435,11 +435,11 @@ def test_another_money_factor_of_the_gateway_is_reported():
 
     assert remarks(state) == [
         "main: 1,000 quota units per USD are configured, the gateway reports 500,000",
-        "  what to do: remove --cometapi.quota-per-usd unless the gateway's value is wrong",
+        "  fix: remove --cometapi.quota-per-usd unless the gateway's value is wrong",
     ]
     assert (
         remarks(state, in_file=True)[1]
-        == "  what to do: remove quota_per_usd unless the gateway's value is wrong"
+        == "  fix: remove quota_per_usd unless the gateway's value is wrong"
     )
 
 
@@ -456,7 +456,7 @@ def test_the_same_money_factor_or_none_of_the_users_is_no_remark(own):
 def test_a_clock_that_is_off_by_more_than_a_minute_is_reported_with_its_side(skew, side):
     assert remarks(replace(a_read_state(), clock_skew=skew)) == [
         f"main: this machine's clock is 61 seconds {side} the gateway's",
-        "  what to do: set this machine's clock (NTP); expiry is judged by it",
+        "  fix: set this machine's clock (NTP); expiry is judged by it",
     ]
 
 
@@ -472,7 +472,7 @@ def test_a_clock_that_is_off_by_more_than_a_minute_is_reported_with_its_side(ske
                     "although the exporter asks"
                 ),
                 "    for fresh data",
-                "  what to do: have the cache pass on requests to paths below /api/",
+                "  fix: have the cache pass on requests to paths below /api/",
             ],
         ),
     ],

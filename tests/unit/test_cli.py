@@ -114,7 +114,7 @@ def test_a_file_on_a_mount_that_does_not_answer_ends_the_start(call, monkeypatch
     assert ended == (
         1,
         "",
-        "a file that the settings name could not be read in time: does its mount answer?\n",
+        "timed out reading a configured file: is its mount responding?\n",
     )
 
 

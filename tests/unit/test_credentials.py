@@ -210,7 +210,7 @@ REFUSED = (
         ("X: CANARY\ry: 2", "line 1 has control or non-ASCII characters in its value"),
         (
             "X: CANARY\nx: 2",
-            "line 2 names a header that stands in an earlier line: keep one of the two",
+            "line 2 names a header that stands in an earlier line: set only one of them",
         ),
         *(
             (

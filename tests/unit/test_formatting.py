@@ -32,15 +32,15 @@ def test_money_is_short_and_never_rounded_to_nothing(usd, words):
 @pytest.mark.parametrize(
     ("share", "words"),
     [
-        (0.0, "0 %"),
-        (0.0004, "<0.1 %"),
-        (0.001, "0.1 %"),
-        (0.026, "2.6 %"),
-        (0.0999, "9.9 %"),
-        (0.1, "10 %"),
-        (0.29, "29 %"),
-        (0.999, "99 %"),
-        (1.0, "100 %"),
+        (0.0, "0%"),
+        (0.0004, "<0.1%"),
+        (0.001, "0.1%"),
+        (0.026, "2.6%"),
+        (0.0999, "9.9%"),
+        (0.1, "10%"),
+        (0.29, "29%"),
+        (0.999, "99%"),
+        (1.0, "100%"),
     ],
 )
 def test_a_share_is_rounded_down_so_that_it_agrees_with_the_limits(share, words):

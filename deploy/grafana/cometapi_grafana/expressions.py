@@ -366,7 +366,7 @@ class Scope:
         return f"(max by (account) ({spent} / ({sent} > 0)) > {always} or {always})"
 
     def requests_left(self) -> str:
-        """How many usual requests the quota of a key pays for; no series where it is unlimited."""
+        """How many typical requests the quota of a key pays for; no series where it is unlimited."""
         return f"({self.of_key('remaining_quota')} / on (account) group_left () {self.request_price()})"
 
     def probably_dry(self) -> str:
@@ -378,7 +378,7 @@ class Scope:
         return f"max by ({self.key_labels}) ({alert})"
 
     def possibly_dry(self) -> str:
-        """Keep the keys that possibly ran dry: less is left than a usual request costs, and nothing is being spent.
+        """Keep the keys that possibly ran dry: less is left than a typical request costs, and nothing is being spent.
 
         A gateway reserves the price of a request before it serves it, so a dry key keeps a positive
         rest. Where the bundled rules know what the key's own requests cost, their alert decides.

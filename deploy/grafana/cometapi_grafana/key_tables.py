@@ -88,7 +88,7 @@ def remaining(scope: Scope) -> Column:
 
 
 def requests_left(scope: Scope) -> Column:
-    """Show how many usual requests the rest pays for; empty if unlimited, or if requests are not reported."""
+    """Show how many typical requests the rest pays for; empty if unlimited, or if requests are not reported."""
     left = scope.requests_left()
     return Column(
         name="requests",

@@ -40,7 +40,7 @@ def _models() -> list[PanelBuilder]:
 
 
 _ROWS = (
-    RowOfPanels("Can it work", key_state),
+    RowOfPanels("Status", key_state),
     RowOfPanels("Money and quota", key_money),
     RowOfPanels("Account", key_account),
     RowOfPanels("History", key_history),

@@ -181,12 +181,16 @@ def test_a_compression_that_nobody_asked_for_is_an_invalid_response(encoding):
 @pytest.mark.parametrize(
     ("body", "kind", "said"),
     [
-        (b"no gzip", InvalidResponse, "gzip is broken"),
-        (zlib.compress(b"{}"), InvalidResponse, "gzip is broken"),
-        (gzip.compress(b"{}" * 99)[:-8] + b"\0" * 8, InvalidResponse, "gzip is broken"),
-        (gzip.compress(b"{}") + b"more of it", InvalidResponse, "gzip is broken"),
-        (gzip.compress(b"{}") * 2 + gzip.compress(b"{}")[:-9], Unreachable, "gzip broke off"),
-        (gzip.compress(b"{}" * 999)[:-9], Unreachable, "gzip broke off"),
+        (b"no gzip", InvalidResponse, "gzip response is corrupt"),
+        (zlib.compress(b"{}"), InvalidResponse, "gzip response is corrupt"),
+        (gzip.compress(b"{}" * 99)[:-8] + b"\0" * 8, InvalidResponse, "gzip response is corrupt"),
+        (gzip.compress(b"{}") + b"more of it", InvalidResponse, "gzip response is corrupt"),
+        (
+            gzip.compress(b"{}") * 2 + gzip.compress(b"{}")[:-9],
+            Unreachable,
+            "gzip response is truncated",
+        ),
+        (gzip.compress(b"{}" * 999)[:-9], Unreachable, "gzip response is truncated"),
     ],
     ids=["text", "zlib", "checksum", "text after it", "third member", "cut"],
 )

@@ -83,8 +83,8 @@ def test_everything_wrong_with_the_files_is_said_at_once(tmp_path: Path) -> None
     )
     assert problems(path) == [
         f"tls_server_config.cert_file: cannot read {tmp_path}/none.crt: No such file or directory",
-        "tls_server_config.key_file: expected PEM with a line that holds 'PRIVATE KEY-----'",
-        "tls_server_config.client_ca_file: expected PEM with a line that holds '-----BEGIN CERTIFICATE-----'",
+        "tls_server_config.key_file: expected PEM containing 'PRIVATE KEY-----'",
+        "tls_server_config.client_ca_file: expected PEM containing '-----BEGIN CERTIFICATE-----'",
     ]
 
 

@@ -97,7 +97,7 @@ NO_NAME = "F: accounts[0].name: expected 1 to 100 printable characters: it becom
         pytest.param(
             "accounts: [{name: a, collect: {max_requests_per_minute: 5}}]",
             [
-                "F: accounts[0].collect.max_requests_per_minute: belongs to the host: set it at the top, under collect"
+                "F: accounts[0].collect.max_requests_per_minute: applies per host: set it at the top, under collect"
             ],
             id="a rate limit of one account",
         ),

@@ -309,8 +309,8 @@ class TestToken:
 
         assert problems(f"--cometapi.access-token-file={tmp_path}/token", **TOKEN) == [
             (
-                "--cometapi.access-token-file (COMETAPI_ACCESS_TOKEN_FILE): set together with COMETAPI_ACCESS_TOKEN: "
-                "keep one of the two"
+                "--cometapi.access-token-file (COMETAPI_ACCESS_TOKEN_FILE): conflicts with COMETAPI_ACCESS_TOKEN: "
+                "set only one of them"
             )
         ]
 
@@ -374,7 +374,7 @@ class TestDemo:
 
     def test_together_with_a_config_file_is_wrong(self, tmp_path):
         assert problems(f"--config.file={tmp_path}/x.yml", demo=True) == [
-            "--config.file (COMETAPI_EXPORTER_CONFIG_FILE): set together with --demo, which has its own accounts"
+            "--config.file (COMETAPI_EXPORTER_CONFIG_FILE): conflicts with --demo, which has its own accounts"
         ]
 
     def test_other_wrong_settings_are_still_reported(self):
@@ -490,7 +490,7 @@ accounts:
         )
 
         assert found == [
-            f"{where}: set together with --config.file: unset it, or set {key} of the account there"
+            f"{where}: conflicts with --config.file: unset it, or set {key} of the account there"
             for where, key in (
                 (BY_KEY["access_token_file"].source, "access_token_file"),
                 ("COMETAPI_ACCESS_TOKEN", "access_token_env"),
@@ -504,7 +504,7 @@ accounts:
             ("", ".access_token_file or access_token_env: no access token: create one "),
             (
                 "access_token_file: token, access_token_env: T",
-                ".access_token_file: set together with ",
+                ".access_token_file: conflicts with ",
             ),
             (
                 "access_token_env: NOT_SET",

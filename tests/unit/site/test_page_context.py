@@ -58,8 +58,8 @@ def an_entry(*, groups=None, balance=None, name="main", thresholds=(), **key):
         ({}, "OK"),
         ({"expires_at": NOW + 5 * HOUR - 1}, "EXPIRES IN 4 h"),
         ({"expires_at": NOW + 3 * DAY}, "EXPIRES IN 3 d"),
-        ({"remaining_quota": 26, "used_quota": 974}, "2.6 % LEFT"),
-        ({"remaining_quota": 9, "used_quota": 991, "expires_at": NOW + 6 * DAY}, "0.9 % LEFT"),
+        ({"remaining_quota": 26, "used_quota": 974}, "2.6% LEFT"),
+        ({"remaining_quota": 9, "used_quota": 991, "expires_at": NOW + 6 * DAY}, "0.9% LEFT"),
         (
             {"remaining_quota": 1_250_000, "thresholds": (Threshold(low_quota_usd=5.0),)},
             "$2.50 LEFT",
@@ -75,7 +75,7 @@ def an_entry(*, groups=None, balance=None, name="main", thresholds=(), **key):
         ({"remaining_quota": 0, **NEVER_USED}, "NEVER FUNDED"),
         ({"status": 7}, "UNKNOWN STATUS"),
         ({"balance": a_balance(remaining_quota=0)}, "ACCOUNT EMPTY"),
-        ({"group": "vip", "groups": {"default": 1.0}}, "GROUP NOT OPEN"),
+        ({"group": "vip", "groups": {"default": 1.0}}, "GROUP UNAVAILABLE"),
     ],
 )
 def test_a_badge_says_how_a_key_is_and_why(facts, words):

@@ -103,7 +103,7 @@ def test_a_row_says_all_of_a_key():
         "bot #9 some models only, some addresses only, cross-group retry",
         "vip",
         "EXPIRES IN 5 h",
-        "$3.00 75 % of $4.00",
+        "$3.00 75% of $4.00",
         "in 5 hours",
         "90 seconds ago",
     ]
@@ -119,9 +119,9 @@ def test_an_unlimited_key_has_no_bar_and_what_never_was_is_never():
 @pytest.mark.parametrize(
     ("facts", "health", "quota"),
     [
-        ({"remaining_quota": 0}, "EXHAUSTED reported as enabled", "$0.00 0 % of $1.00"),
+        ({"remaining_quota": 0}, "EXHAUSTED reported as enabled", "$0.00 0% of $1.00"),
         ({"remaining_quota": -1_250, "status": 4}, "EXHAUSTED", "overdrawn $0.0025 of $1.00"),
-        ({"status": 2}, "DISABLED", "$1.00 50 % of $2.00"),
+        ({"status": 2}, "DISABLED", "$1.00 50% of $2.00"),
     ],
 )
 def test_quota_and_a_misleading_status_are_said_as_one_decides_by_them(facts, health, quota):
@@ -142,8 +142,8 @@ def test_a_key_has_a_view_with_exact_times_and_queries_to_copy():
     facts = dict(zip(texts(text, "dt"), texts(text, "dd"), strict=True))
 
     assert facts["Health"] == (
-        "Warning: expires within 7 days, or under 10 % of the quota left, or possibly dry: it rests "
-        "with less than a usual request costs"
+        "Warning: expires within 7 days, or under 10% of the quota left, or possibly dry: it rests "
+        "with less than a typical request costs"
     )
     assert facts["Reported status"] == "enabled (1)"
     assert (facts["Created"], facts["Last used"]) == ("unknown", "never")

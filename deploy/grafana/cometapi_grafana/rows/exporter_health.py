@@ -50,7 +50,7 @@ def _numbers() -> list[PanelBuilder]:
             "excluded_keys",
         ),
         _count(
-            "Folded series",
+            "Aggregated series",
             "Series of models that are summed as other.",
             "usage_folded_series",
         ),
@@ -64,7 +64,8 @@ def _numbers() -> list[PanelBuilder]:
         ),
         panels.number(
             _small(
-                "Log lines lost", "Log lines that could not be written in time, in the time range."
+                "Log lines dropped",
+                "Log lines that could not be written in time, in the time range.",
             ),
             Query(expr=f"round(sum(increase({lines}[$__range])))"),
             steps=look.NONE_IS_USUAL,
@@ -98,7 +99,7 @@ def _age() -> PanelBuilder:
     read_at = SCOPE.of_account("cometapi_exporter_last_success_timestamp_seconds")
     interval = SCOPE.of_account("cometapi_exporter_refresh_interval_seconds")
     frame = _third(
-        "Refreshes since success",
+        "Intervals since success",
         "Age of the data in refresh intervals; about 1 is normal.",
         look.COUNT,
     )

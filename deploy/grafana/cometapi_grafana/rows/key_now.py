@@ -28,7 +28,7 @@ def key_state() -> list[PanelBuilder]:
             _number(
                 "State",
                 "Whether the key can serve requests now, and else the reason why not. Probably dry: the key spends "
-                "nothing and has too little left for its requests. Possibly dry: for a usual request of the account.",
+                "nothing and has too little left for its requests. Possibly dry: for a typical request of the account.",
             ),
             Query(expr=SCOPE.state()),
             mappings=look.STATES,
@@ -62,7 +62,7 @@ def key_state() -> list[PanelBuilder]:
 
 def _identity() -> PanelBuilder:
     frame = Frame(
-        title="Who it is",
+        title="Key details",
         description="The key's labels and restrictions. Without a Group column, the key has no group.",
         width=24,
         height=4,
@@ -160,7 +160,7 @@ def key_account() -> list[PanelBuilder]:
         ),
         panels.number(
             _money_number(
-                "Usual request",
+                "Typical request",
                 "The mean price of the account's requests: of all time, or of the last day if higher.",
             ),
             *in_money(SCOPE, Query(expr=SCOPE.or_not_offered(SCOPE.request_price(), BALANCE_PATH))),
