@@ -119,7 +119,7 @@ def test_a_redirect_is_brought_back_and_not_followed():
 )
 def test_a_redirect_to_nonsense_is_an_invalid_response(location):
     """The library reads the target even where it does not follow it, and raises what is no error of HTTP."""
-    with pytest.raises(InvalidResponse, match="no address"):
+    with pytest.raises(InvalidResponse, match="invalid base URL"):
         fetch(lambda _: httpx.Response(302, headers={"Location": location}, stream=Pieces(b"")))
 
 
@@ -174,7 +174,7 @@ def test_a_stream_of_very_many_members_is_an_invalid_response():
 
 @pytest.mark.parametrize("encoding", ["br", "gzip, gzip", "zstd", "deflate", "gzip, br"])
 def test_a_compression_that_nobody_asked_for_is_an_invalid_response(encoding):
-    with pytest.raises(InvalidResponse, match="not asked for"):
+    with pytest.raises(InvalidResponse, match="unexpected Content-Encoding"):
         fetch_body(b"x", Content_Encoding=encoding)
 
 
