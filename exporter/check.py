@@ -263,8 +263,8 @@ def _remarks_on_keys(state: AccountState, now: float) -> Iterator[Remark]:
     little = [key for key in state.keys if state.has_little_left(key, now)]
     if little:
         found = (
-            f"{count(len(little), 'key')}: less is left than a typical request of the account costs: "
-            f"{_names(little)}"
+            f"{count(len(little), 'key')}: less is left than a typical request of the account "
+            f"costs: {_names(little)}"
         )
         yield "yellow", found, "raise the quota of these keys, or disable them"
 

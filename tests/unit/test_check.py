@@ -97,7 +97,9 @@ def test_the_table_says_what_was_found_and_what_to_do():
     private = a_read_state(name="private", gateway="https://b")
     dead = a_failed_state(Reason.UNREACHABLE, name="dead", gateway="https://c")
 
-    assert report([found, private, dead], NOW) == dedent("""\
+    assert (
+        report([found, private, dead], NOW)
+        == dedent("""\
         account  gateway       keys  enabled  disabled  usable  balance       result
         work     https://gate  3     2        1         1       1,235.00 USD  up
         private  https://b     0     0        0         0       not offered   up
@@ -107,8 +109,8 @@ def test_the_table_says_what_was_found_and_what_to_do():
           fix: top up these keys, or disable them
 
         dead: it went wrong
-          fix: check --cometapi.base-url, the network, proxies; --cometapi.ca-file trusts a private
-            CA""")
+          fix: check --cometapi.base-url, the network, proxies; --cometapi.ca-file trusts a private CA""")
+    )
 
 
 def test_a_table_that_would_be_too_wide_is_a_block_for_each_account():
