@@ -354,7 +354,7 @@ class Scope:
         return f"({self.or_not_offered(known, BALANCE_PATH)})"
 
     def request_price(self) -> str:
-        """Quota units of an account's usual request: the mean of all time, or of the last day if that is higher."""
+        """Quota units of an account's typical request: the mean of all time, or of the last day if that is higher."""
         used, requests = "cometapi_account_used_quota", "cometapi_account_requests_total"
         spent, sent = (
             f"delta({used}{{{self.account}}}[1d])",
