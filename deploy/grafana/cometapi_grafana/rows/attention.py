@@ -118,7 +118,7 @@ def _keys_in_figures() -> list[PanelBuilder]:
             _small(
                 "Probably dry",
                 "Usable keys that spend nothing and have too little left for a request, which the gateway rejects. "
-                "With the bundled rules: too little for the key's own requests. Without: too little for a usual "
+                "With the bundled rules: too little for the key's own requests. Without: too little for a typical "
                 "request of the account (possibly dry); unknown if the account has no usual price.",
             ),
             Query(expr=SCOPE.zero_if_none(f"count({SCOPE.dry()})", judged)),
