@@ -54,7 +54,8 @@
 
   function lost(what) {
     if (!banner.hidden) return;
-    banner.textContent = `The exporter has ${what} since ${new Date().toLocaleTimeString()}. This is the last known data.`;
+    const since = `${new Date().toISOString().slice(11, 19)} UTC`; // as every other time on the page
+    banner.textContent = `The exporter has ${what} since ${since}. This is the last known data.`;
     banner.hidden = false;
     document.body.classList.add("lost");
     schedule();

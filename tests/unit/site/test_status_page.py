@@ -132,7 +132,7 @@ def test_a_key_of_an_account_that_fails_says_how_old_what_is_known_of_it_is():
     state = a_read_state(an_api_key(), at=NOW - 600).failed(failure(Reason.TIMEOUT), NOW - 60)
 
     assert texts(request("/", state).text, "td", **{"class": "health"}) == [
-        "OK as of 10 minutes ago"
+        "OK · read 10 minutes ago"
     ]
 
 
