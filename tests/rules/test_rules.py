@@ -72,6 +72,8 @@ def test_promtool_accepts_the_configuration_and_both_rule_files() -> None:
     )
 
 
+# A week of evaluations takes promtool two minutes where two tests share the cores.
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.name)
 def test_alerts_fire_and_stay_silent_as_described(path: Path) -> None:
     assert "SUCCESS" in output_of(require("promtool"), "test", "rules", path, seconds=300)

@@ -72,7 +72,8 @@ def test_few_descriptors_are_enough_for_a_scraper_among_idle_clients() -> None:
     """The limit of connections is half of `ulimit -n`; the other half is for everything else."""
     port = free_port()
     flags = ["--demo", f"--web.listen-address=127.0.0.1:{port}"]
-    program = f"ulimit -n 64; exec {shlex.join(map(str, [EXPORTER, *flags]))}"
+    # Each connection of the demo's accounts to its own gateway takes two.
+    program = f"ulimit -n 128; exec {shlex.join(map(str, [EXPORTER, *flags]))}"
     with subprocess.Popen(
         ["/bin/sh", "-c", program],
         env=clean_environment(),
@@ -83,7 +84,7 @@ def test_few_descriptors_are_enough_for_a_scraper_among_idle_clients() -> None:
     ) as process:
         try:
             wait_until(lambda: can_scrape(port))
-            with crowd(port, idle=90):
+            with crowd(port, idle=180):
                 assert [can_scrape(port) for _ in range(5)] == [True] * 5
         finally:
             process.terminate()
