@@ -42,7 +42,7 @@ class Reloads:
 
         Return every problem, none where that succeeded.
 
-        Whoever asks while one is under way shares the one that follows it. A caller that leaves
+        Requests during a reload share the one that follows it. A caller that leaves
         does not stop it half way.
         """
         if self._waiting is None:
@@ -104,7 +104,7 @@ class Reloads:
                 await asyncio.wait_for(asked.wait(), seconds or None)
             if asked.is_set():
                 asked.clear()
-                # Whoever asks wants to read the problems in the log, also if they are the same.
+                # The person who asked reads the log: tell the problems, also if they are the same.
                 self._problems = ()
                 await self.reload()
             elif self._problems or await self._has_changed():

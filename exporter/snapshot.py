@@ -1,7 +1,7 @@
 """Hold what is known of every account, and say how responses and errors change it.
 
 Pure: no HTTP, no clock (times are arguments), no metric. Everything is immutable: a change makes a
-new `Snapshot`, and whoever reads the old one keeps a consistent view.
+new `Snapshot`, and readers of the old one keep a consistent view.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""One reload at a time and one waiting, whoever asks."""
+"""One reload at a time and one waiting, shared by all requests."""
 
 import asyncio
 from dataclasses import replace
