@@ -50,7 +50,7 @@ def _numbers() -> list[PanelBuilder]:
             "excluded_keys",
         ),
         _count(
-            "Aggregated series",
+            "Other models",
             "Series of models that are summed as other.",
             "usage_folded_series",
         ),
@@ -64,7 +64,7 @@ def _numbers() -> list[PanelBuilder]:
         ),
         panels.number(
             _small(
-                "Log lines dropped",
+                "Dropped lines",
                 "Log lines that could not be written in time, in the time range.",
             ),
             Query(expr=f"round(sum(increase({lines}[$__range])))"),
