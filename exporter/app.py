@@ -68,7 +68,7 @@ log = structlog.get_logger()
 async def run(settings: Settings, *, load: Callable[[], Settings]) -> None:
     """Serve until SIGTERM or SIGINT.
 
-    Raises ListenError where the sockets cannot be opened, and StartError.
+    Raises ListenError where the sockets cannot be opened.
 
     *load* reads the settings again for a reload; it raises SettingsError.
     """

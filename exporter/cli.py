@@ -23,7 +23,7 @@ import structlog
 
 from exporter import __version__, app, audit, workers
 from exporter.check import json_report, pages_text, report
-from exporter.errors import BackfillError, SettingsError, StartError
+from exporter.errors import BackfillError, SettingsError
 from exporter.logs import set_up_logs
 from exporter.model import ListingProgress
 from exporter.server.listen import ListenError
@@ -192,7 +192,7 @@ def _run(given: Mapping[str, Any], environ: Mapping[str, str], arguments: Sequen
         texts,
         environ,
         demo="demo" in modes,
-        needs_every_token=chosen == ["config_check"],
+        needs_every_file=chosen == ["config_check"],
         is_audit=chosen == ["audit"],
     )
     try:
@@ -208,7 +208,7 @@ def _run(given: Mapping[str, Any], environ: Mapping[str, str], arguments: Sequen
     _warn(settings, in_log=not chosen)
     try:
         return _do(chosen, settings, load, arguments)
-    except (StartError, ListenError) as error:
+    except ListenError as error:
         structlog.get_logger().error("cannot start", error=str(error))
         return FAILED
 

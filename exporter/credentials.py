@@ -6,7 +6,6 @@ here quotes what was read.
 """
 
 import errno
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from exporter.errors import ApiError, Blocked, Unauthorized
-from exporter.files import read_file
+from exporter.files import describe_failure, read_file
 
 _LARGEST_TOKEN_FILE = 64 * 1024
 _OWN_SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO)
@@ -103,13 +102,6 @@ def checked_token(text: str, where: str) -> Secret:
     return Secret(token)
 
 
-def _cause(error: OSError) -> str:
-    """Return why a file cannot be read, and who may not: often it belongs to another user."""
-    if error.errno == errno.EACCES:
-        return f"{error.strerror} (user {os.geteuid()})"
-    return str(error.strerror)
-
-
 @dataclass(frozen=True, slots=True)
 class LiteralToken:
     """A token from an environment variable; *origin* names the variable."""
@@ -147,7 +139,7 @@ class TokenFile:
         except OSError as error:
             failure = ApiError if error.errno in _OWN_SHORTAGES else Unauthorized
             raise failure(
-                f"cannot read the access token in {self.origin}: {_cause(error)}"
+                f"cannot read the access token in {self.origin}: {describe_failure(error)}"
             ) from None
         except UnicodeDecodeError:
             raise Unauthorized(f"the access token in {self.origin} is not UTF-8 text") from None
@@ -178,7 +170,7 @@ class HeadersFile:
             text = read_file(self.path, _LARGEST_TOKEN_FILE + 1).decode("utf-8-sig")
         except OSError as error:
             failure = ApiError if error.errno in _OWN_SHORTAGES else Blocked
-            raise failure(f"cannot read {self.origin}: {_cause(error)}") from None
+            raise failure(f"cannot read {self.origin}: {describe_failure(error)}") from None
         except UnicodeDecodeError:
             raise Blocked(f"{self.origin} is not UTF-8 text") from None
         if len(text) > _LARGEST_TOKEN_FILE:

@@ -6,7 +6,6 @@ of them.
 
     ExporterError
     ├── SettingsError     wrong settings, all of them at once               exit code 2
-    ├── StartError        cannot begin to work (certificates, a proxy)      exit code 1
     ├── BackfillError     there is no history to write                      exit code 1
     └── ApiError          the API, or the way to it, failed: one kind for each reason
 
@@ -101,7 +100,7 @@ def fix(reason: Reason, *, in_file: bool) -> str:
 
 
 class ExporterError(Exception):
-    """The base of the three that are about settings, the start and the API."""
+    """The base of the three that are about settings, the past and the API."""
 
 
 class SettingsError(ExporterError):
@@ -114,10 +113,6 @@ class SettingsError(ExporterError):
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(self.problems))
-
-
-class StartError(ExporterError):
-    """The settings are right, but the machine does not let us start."""
 
 
 class BackfillError(ExporterError):

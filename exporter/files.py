@@ -52,6 +52,25 @@ def read_file(path: Path, limit: int) -> bytes:
         os.close(descriptor)
 
 
+def is_accessible(path: Path) -> bool:
+    """Return whether the file at *path* is there and may be read, whatever is in it."""
+    try:
+        read_file(path, 1)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def describe_failure(error: OSError) -> str:
+    """Return why a file cannot be read, and who may not: often it belongs to another user."""
+    reason = error.strerror or str(error)
+    if error.errno == errno.EACCES:
+        return f"{reason} (user {os.geteuid()})"
+    return reason
+
+
 def read_text(path: Path) -> str:
     """Return the text of the file at *path*, at most a megabyte.
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from exporter.errors import SettingsError, StartError
+from exporter.errors import SettingsError
 from exporter.files import identity
 from exporter.settings.load import Settings
 from exporter.watch import Watch
@@ -83,8 +83,6 @@ class Reloads:
             await self._watch.apply(await self._flight.run(self._load))
         except SettingsError as error:
             return error.problems
-        except StartError as error:
-            return (str(error),)
         except NoThread as shortage:
             return (str(shortage.strerror),)
         except TimeoutError:

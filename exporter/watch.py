@@ -61,7 +61,7 @@ class Watch:
 
     @classmethod
     async def open(cls, settings: Settings, *, runtime: Runtime, telemetry: Telemetry) -> "Watch":
-        """Return the watch of *settings*; nothing runs yet. Raises StartError."""
+        """Return the watch of *settings*; nothing runs yet."""
         watch = cls(settings, runtime=runtime, telemetry=telemetry)
         opened = watch._open(settings.accounts, settings)
         await watch._show(opened, settings)
@@ -69,8 +69,6 @@ class Watch:
 
     async def apply(self, settings: Settings) -> None:
         """Monitor the accounts of *settings* from now on.
-
-        Raises StartError, and changes nothing then.
 
         The caller applies one at a time. Nothing else waits for it: a refresher that is closed
         publishes nothing, so an account that is removed is not shown again.

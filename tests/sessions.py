@@ -15,6 +15,7 @@ from builders import CANARY_TOKEN
 from exporter.cometapi.client import CometClient
 from exporter.cometapi.proxies import Proxy
 from exporter.cometapi.rate_limit import RateLimit
+from exporter.cometapi.trust import GivenFile
 from exporter.credentials import HeadersFile, Secret
 from exporter.errors import ApiError
 from exporter.model import Listing, ListingProgress
@@ -60,7 +61,7 @@ class Session:
             client = CometClient(
                 base_url=self.url,
                 user_id=self.user_id,
-                ca_file=self.ca_file,
+                ca_file=None if self.ca_file is None else GivenFile(self.ca_file),
                 proxy=self.proxy,
                 auth_scheme=self.auth_scheme,
                 headers_file=None if self.headers_file is None else HeadersFile(self.headers_file),

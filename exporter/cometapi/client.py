@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Generic, TypeVar
 
 import stamina
@@ -28,6 +27,7 @@ from exporter.cometapi.facts import (
 from exporter.cometapi.paging.walks import MOST_KEYS, expected_pages, listing_of, union, walk
 from exporter.cometapi.proxies import Proxy
 from exporter.cometapi.rate_limit import LONGEST_WAIT_SECONDS, RateLimit
+from exporter.cometapi.trust import GivenFile
 from exporter.cometapi.wire import Page, parse_page
 from exporter.credentials import HeadersFile, Secret
 from exporter.endpoint import ApiPath
@@ -102,7 +102,7 @@ def _ignore(_: ListingProgress) -> None:
 
 
 class CometClient:
-    """The API of one account; raises StartError where certificates cannot be read.
+    """The API of one account.
 
     *timeout* is of each request; *rate_limit* is shared by all accounts of one host. *on_request*
     gets the path of every request, and the HTTP status, `none` where no answer came, or
@@ -114,7 +114,7 @@ class CometClient:
         *,
         base_url: str,
         user_id: int | None,
-        ca_file: Path | None,
+        ca_file: GivenFile | None,
         proxy: Proxy | None = None,
         timeout: float,
         concurrency: int,

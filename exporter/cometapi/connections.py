@@ -16,11 +16,11 @@ import os
 import ssl
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from pathlib import Path
+from typing import TypeVar
 
 import httpx
 
@@ -28,9 +28,9 @@ from exporter import __version__
 from exporter.cometapi.answer import Answer
 from exporter.cometapi.faults import Route, causes_of, describe, describe_refusal, describe_shortage
 from exporter.cometapi.proxies import Proxy
-from exporter.cometapi.trust import GivenFile, Trust, system_store, trust_in
+from exporter.cometapi.trust import GivenFile, system_store, trust_in
 from exporter.credentials import HeadersFile, Secret
-from exporter.errors import ApiError, InvalidResponse, StartError, TimedOut, Unreachable
+from exporter.errors import ApiError, InvalidResponse, TimedOut, Unreachable
 from exporter.workers import ACCOUNT_FILES, NoThread, SingleFlight
 
 HEADERS = {
@@ -76,6 +76,7 @@ _COMPRESSIONS = frozenset(
         "lzma",
     ]
 )
+Content = TypeVar("Content")
 _UNREADABLE_ADDRESS = (httpx.InvalidURL, UnicodeError)
 
 
@@ -95,7 +96,7 @@ class Connections:
     whole exchange has *timeout* seconds, from the moment a connection is free: *free* limits those
     of all accounts, `share` how many of them are this account's. With the *auth_scheme* `bearer`
     the word Bearer is sent before the token; what *headers_file* holds is sent with every request,
-    and read each time. Raises StartError where certificates cannot be read. Mutable are the share,
+    and read each time. Requests fail while *ca_file* could not be read yet. Mutable are the share,
     the pool in use, and the old ones that are being closed.
     """
 
@@ -104,7 +105,7 @@ class Connections:
         base_url: str,
         *,
         user_id: int | None,
-        ca_file: Path | None,
+        ca_file: GivenFile | None,
         proxy: Proxy | None = None,
         timeout: float,
         at_once: int,
@@ -116,9 +117,9 @@ class Connections:
         self._user_id = user_id
         self._auth_scheme = auth_scheme
         self._headers = headers_file
-        self._headers_flight = SingleFlight(f"headers of {base_url}", ACCOUNT_FILES)
+        self._files = SingleFlight(f"files of {base_url}", ACCOUNT_FILES)
         self._proxy = proxy
-        self._trust = _open_trust(ca_file)
+        self._trust = trust_in(ca_file or system_store(os.environ))
         self._timeout = timeout
         self._free = free or asyncio.Semaphore(at_once)
         self._at_once = at_once
@@ -133,6 +134,7 @@ class Connections:
         Raises ApiError itself where this machine lacks something.
         """
         headers = await self._request_headers(token)
+        await self._await_trust()
         async with self._own_free, self._free:
             return await self._fetch(path, params, headers)
 
@@ -232,13 +234,29 @@ class Connections:
         headers = {"Authorization": authorization}
         if self._headers is None:
             return headers
+        own = await self._read_file(self._headers.read, self._headers.origin)
+        return headers | {name: value.reveal() for name, value in own.items()}
+
+    async def _await_trust(self) -> None:
+        """Read the trusted certificates if they could not be read yet.
+
+        Raises Unreachable while they still cannot, TimedOut where not in time.
+        """
+        if not self._trust.unread:
+            return
+        place = f"the file of trusted certificates {self._trust}"
+        await self._read_file(self._trust.look, place)
+        if self._trust.unread:
+            raise Unreachable(f"cannot read {place}: {self._trust.unread}")
+
+    async def _read_file(self, read: Callable[[], Content], place: str) -> Content:
+        """Return what *read* returns; raises ApiError without a thread, TimedOut where it hangs."""
         try:
-            own = await self._headers_flight.run(self._headers.read)
+            return await self._files.run(read)
         except NoThread as shortage:
             raise ApiError(str(shortage.strerror)) from None
         except TimeoutError:
-            raise TimedOut(f"{self._headers.origin} could not be read in time") from None
-        return headers | {name: value.reveal() for name, value in own.items()}
+            raise TimedOut(f"{place} could not be read in time") from None
 
     def _open_pool(self) -> _Pool:
         """Make a pool that follows no redirects, keeps no cookies and reads no variables."""
@@ -266,16 +284,6 @@ class Connections:
     async def aclose(self) -> None:
         """Close all."""
         await asyncio.gather(self._pool.http.aclose(), *self._closing)
-
-
-def _open_trust(ca_file: Path | None) -> Trust:
-    """Return what to trust, which all accounts with the same certificates share."""
-    if ca_file is None:
-        return trust_in(system_store(os.environ))
-    try:
-        return trust_in(GivenFile(ca_file))
-    except OSError as error:
-        raise StartError(f"{ca_file} cannot be read: {error.strerror or error}") from None
 
 
 def _proxy_of(proxy: Proxy, context: ssl.SSLContext) -> httpx.Proxy:

@@ -13,13 +13,13 @@ import re
 import ssl
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from exporter.files import Identity, identity, read_certificates, read_pem
+from exporter.files import Identity, describe_failure, identity, read_certificates, read_pem
 from exporter.workers import NoThread, Threads
 
 if TYPE_CHECKING:
@@ -63,12 +63,16 @@ class Anchors(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class GivenFile:
-    """The certificates of one file, and no others."""
+    """The certificates of one file, and no others.
+
+    *shown* is how messages name the file, "" for its path.
+    """
 
     path: Path
+    shown: str = field(default="", compare=False)
 
     def __str__(self) -> str:
-        return str(self.path)
+        return self.shown or str(self.path)
 
     def contents(self) -> Contents:
         """Return the file as it is now."""
@@ -174,9 +178,11 @@ def build_context(pem: str) -> ssl.SSLContext:
 
 
 class Trust:
-    """The TLS context that trusts *anchors* as they were at the last look; raises OSError.
+    """The TLS context that trusts *anchors* as they were at the last look.
 
-    Mutable are *context*, the contents that it was made from, and what the last look found wrong.
+    Anchors that cannot be read at first are tried again at every look; until then *context* trusts
+    nothing and *unread* says why, "" afterwards. Mutable are these two, the contents that the
+    context was made from, and what the last look found wrong.
     """
 
     def __init__(self, anchors: Anchors, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -185,9 +191,17 @@ class Trust:
         self._next_look = clock() + LOOK_SECONDS
         self._looking: Future[None] | None = None
         self._problem = ""
+        self.unread = ""
         # Before reading, so that no change is missed.
         self._seen = anchors.contents()
-        self.context = build_context(anchors.read())
+        try:
+            self.context = build_context(anchors.read())
+        except OSError as error:
+            self.context = build_context("")
+            self.unread = describe_failure(error)
+
+    def __str__(self) -> str:
+        return str(self._anchors)
 
     def follow(self) -> None:
         """Look at the files in a thread if the last look was a while ago; wait for nothing.
@@ -206,20 +220,30 @@ class Trust:
     def look(self) -> None:
         """Make a new context if the files have changed; one that cannot be used changes nothing."""
         contents = self._anchors.contents()
-        if contents == self._seen:
+        if contents == self._seen and not self.unread:
             return
         try:
             self.context = build_context(self._anchors.read())
         except OSError as error:
-            problem = error.strerror or str(error)
-            if problem != self._problem:
-                message = "failed to read the trusted certificates again; keeping the previous ones"
-                log.warning(message, file=str(self._anchors), problem=problem)
-            self._problem = problem
+            self._keep(describe_failure(error))
             return
+        is_first = bool(self.unread)
         self._seen = contents
         self._problem = ""
-        log.info("trusted certificates read again", file=str(self._anchors))
+        self.unread = ""
+        event = "trusted certificates read" if is_first else "trusted certificates read again"
+        log.info(event, file=str(self._anchors))
+
+    def _keep(self, problem: str) -> None:
+        """Keep what is trusted, since the anchors cannot be read because of *problem*."""
+        if self.unread:
+            # The refreshes that fail log it.
+            self.unread = problem
+            return
+        if problem != self._problem:
+            message = "failed to read the trusted certificates again; keeping the previous ones"
+            log.warning(message, file=str(self._anchors), problem=problem)
+        self._problem = problem
 
 
 @functools.lru_cache

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from exporter.cometapi.proxies import Proxy, parse_proxy, variable_for
-from exporter.cometapi.trust import system_store
+from exporter.cometapi.trust import GivenFile, system_store
 from exporter.credentials import HeadersFile, LiteralToken, Secret, TokenFile, TokenSource
 from exporter.demo.policies import DEMO_POLICIES
 from exporter.errors import ApiError, SettingsError
-from exporter.files import Identity, identity, read_certificates, shown_path
+from exporter.files import Identity, identity, is_accessible, shown_path
 from exporter.parsers import is_loopback
 from exporter.patterns import ANY_TEXT, Pattern
 from exporter.policies import NO_POLICIES, Policies, Policy, PolicyKind
@@ -88,7 +88,7 @@ class Account:
     base_url: str
     user_id: int | None = None
     quota_per_usd: float | None = None
-    ca_file: Path | None = None
+    ca_file: GivenFile | None = None
     monthly_budget_usd: float | None = None
     proxy: Proxy | None = None
     auth_scheme: str = "raw"
@@ -144,19 +144,19 @@ def load_settings(
     environ: Mapping[str, str],
     *,
     demo: bool = False,
-    needs_every_token: bool = False,
+    needs_every_file: bool = False,
     is_audit: bool = False,
 ) -> Settings:
     """Return the settings from *flags*, the environment and the configuration file.
 
     *flags* has the texts by the keys of their options, None for a flag that is not set. Call it
     again with the same arguments to reload the file. With *demo* there is one account without
-    credentials, and the caller fills in where it is served. With *needs_every_token* a missing
-    token file is a problem even if other accounts have theirs; with *is_audit* accounts without
+    credentials, and the caller fills in where it is served. With *needs_every_file* a file that an
+    account lacks is a problem even if other accounts have theirs; with *is_audit* accounts without
     policies are one. Raises SettingsError with every problem.
     """
     loading = _Loading(flags, environ, demo=demo)
-    settings = loading.settings(needs_every_token=needs_every_token)
+    settings = loading.settings(needs_every_file=needs_every_file)
     loading.check_audit(settings, is_audit=is_audit)
     if loading.problems:
         # What is wrong for all accounts was found once for each of them.
@@ -183,6 +183,18 @@ def _written(flags: Mapping[str, str | None], environ: Mapping[str, str]) -> Raw
     return written
 
 
+_AccountFile = TokenFile | HeadersFile | GivenFile
+
+
+@dataclass(frozen=True, slots=True)
+class _LackingFile:
+    """A file of *account* that is missing or may not be read, and the *setting* that names it."""
+
+    account: str
+    setting: RawValue | Parsed[Path]
+    file: _AccountFile
+
+
 class _Loading:
     """One reading of the settings, which collects *problems* on the way."""
 
@@ -190,7 +202,7 @@ class _Loading:
         self, flags: Mapping[str, str | None], environ: Mapping[str, str], *, demo: bool
     ) -> None:
         self.problems: list[Problem] = []
-        self._missing_tokens: list[tuple[RawValue, TokenFile]] = []
+        self._lacking: list[_LackingFile] = []
         self._config_identity: Identity = None
         self._demo = demo
         self._environ = dict(environ)
@@ -199,7 +211,7 @@ class _Loading:
         self._written = _written(flags, self._environ)
         self._has_file = "config_file" in self._written and not demo
 
-    def settings(self, *, needs_every_token: bool) -> Settings:
+    def settings(self, *, needs_every_file: bool) -> Settings:
         """Return the settings; worth something only if there are no problems."""
         file = self._config_file()
         for_all = {**default_values(), **file.all.options}
@@ -209,8 +221,9 @@ class _Loading:
         self._check_options_of_a_file(values)
         self._check_shard(values)
         accounts = self._accounts(file, {**for_all, **self._written_for_accounts()})
-        if needs_every_token or len(self._missing_tokens) == len(accounts):
-            self._complain_of_missing_tokens()
+        accounts_without_a_file = {file.account for file in self._lacking}
+        if needs_every_file or len(accounts_without_a_file) == len(accounts):
+            self._complain_of_lacking_files()
 
         web_config = self._web_config(values)
         total = values.of(options.SHARDS_TOTAL)
@@ -310,18 +323,18 @@ class _Loading:
         values = Values(ACCOUNT_OPTIONS, raw_values, self.problems)
         self._check_transport(values)
         self._check_staleness(values)
-        self._check_certificates(values)
+        self._check_system_store(values)
         return Account(
             name=entry.name,
             token=self._token(entry, raw_values, values.optional(options.ACCESS_TOKEN_FILE)),
             base_url=values.of(options.BASE_URL),
             user_id=values.optional(options.USER_ID),
             quota_per_usd=values.optional(options.QUOTA_PER_USD),
-            ca_file=values.optional(options.CA_FILE),
+            ca_file=self._ca_file(entry, values),
             monthly_budget_usd=values.optional(options.ACCOUNT_MONTHLY_BUDGET_USD),
             proxy=self._proxy(values),
             auth_scheme=values.of(options.AUTH_SCHEME),
-            headers_file=self._headers_file(values),
+            headers_file=self._headers_file(entry, values),
             interval=values.of(options.INTERVAL),
             timeout=values.of(options.TIMEOUT),
             stale_after=values.of(options.STALE_AFTER),
@@ -402,31 +415,41 @@ class _Loading:
             self._complain(file.source, f"conflicts with {variable.source}: set only one of them")
             return NO_TOKEN
         if file is not None:
-            return self._token_file(file, path)
+            return self._token_file(entry, file, path)
         if variable is not None:
             return self._token_variable(variable)
         if not entry.names_a_token:
             self._complain(entry.token_place, MISSING)
         return NO_TOKEN
 
-    def _token_file(self, raw: RawValue, path: Path | None) -> TokenSource:
+    def _token_file(self, entry: Entry, raw: RawValue, path: Path | None) -> TokenSource:
         if path is None:
             return NO_TOKEN
-        source = TokenFile(path, shown_path(path, raw.text))
-        if _is_missing(path):
-            self._missing_tokens.append((raw, source))
-        else:
-            self._use(raw, source.read)
-        return source
+        file = TokenFile(path, shown_path(path, raw.text))
+        self._check_file(entry, raw, file)
+        return file
 
-    def _complain_of_missing_tokens(self) -> None:
-        """Complain about every token file that does not exist.
+    def _check_file(
+        self, entry: Entry, setting: RawValue | Parsed[Path], file: _AccountFile
+    ) -> None:
+        """Read a file of one account once, and complain if it cannot be used.
 
-        Not called while other accounts have their tokens: one missing Secret must not stop those.
-        The refreshes of its account fail then, and name the file, until it exists.
+        One that is missing or may not be read is remembered: whether it stops the start depends on
+        the other accounts.
         """
-        for raw, source in self._missing_tokens:
-            self._use(raw, source.read)
+        if is_accessible(file.path):
+            self._use(setting, file.read)
+        else:
+            self._lacking.append(_LackingFile(entry.name, setting, file))
+
+    def _complain_of_lacking_files(self) -> None:
+        """Complain about every file that is missing or may not be read.
+
+        Not called while other accounts have theirs: one missing Secret must not stop those. The
+        refreshes of its account fail then, and name the file, until it can be read.
+        """
+        for lacking in self._lacking:
+            self._use(lacking.setting, lacking.file.read)
 
     def _token_variable(self, raw: RawValue) -> TokenSource:
         if raw.text not in self._environ:
@@ -472,21 +495,30 @@ class _Loading:
             self._complain(variable, str(error))
             return None
 
-    def _headers_file(self, values: Values) -> HeadersFile | None:
+    def _headers_file(self, entry: Entry, values: Values) -> HeadersFile | None:
         """Return the account's file of headers, after reading it once."""
         path = values.optional(options.HEADERS_FILE)
         if path is None:
             return None
         setting = values.parsed(options.HEADERS_FILE)
         file = HeadersFile(path, shown_path(path, setting.text))
-        self._use(setting, file.read)
+        self._check_file(entry, setting, file)
         return file
 
-    def _check_certificates(self, values: Values) -> None:
+    def _ca_file(self, entry: Entry, values: Values) -> GivenFile | None:
+        """Return the account's file of trusted certificates, after reading it once."""
         path = values.optional(options.CA_FILE)
-        if path is not None:
-            self._use(values.parsed(options.CA_FILE), lambda: read_certificates(path))
-        elif values.of(options.BASE_URL).startswith("https:") and not self._demo:
+        if path is None:
+            return None
+        setting = values.parsed(options.CA_FILE)
+        file = GivenFile(path, shown_path(path, setting.text))
+        self._check_file(entry, setting, file)
+        return file
+
+    def _check_system_store(self, values: Values) -> None:
+        if values.optional(options.CA_FILE) is not None or self._demo:
+            return
+        if values.of(options.BASE_URL).startswith("https:"):
             chosen = self._environ.get("SSL_CERT_FILE", "")
             source = "SSL_CERT_FILE" if chosen else NO_CERTIFICATES
             self._use(RawValue(chosen, source), system_store(self._environ).check)
@@ -557,17 +589,6 @@ def _with_target(labels: Mapping[str, str] | None) -> Mapping[str, str]:
     """
     every = {**TARGET_LABELS, **(labels or {})}
     return {name: value for name, value in every.items() if value}
-
-
-def _is_missing(path: Path) -> bool:
-    """Return whether there is no file; one that cannot be looked at is not missing."""
-    try:
-        path.stat()
-    except FileNotFoundError:
-        return True
-    except OSError:
-        return False
-    return False
 
 
 def _example_password(web_config: WebConfigFile | None) -> list[Problem]:

@@ -15,13 +15,14 @@ from manifests.resources import Resource, environment_of, faults_of, pod_of, the
 from processes import output_of, run
 
 import exporter
+from exporter.cometapi.trust import GivenFile
 from exporter.settings.config_file import (
     COLLECT_KEYS,
     FILTER_KEYS,
     OWN_COLLECT_KEYS,
     THRESHOLD_KEYS,
 )
-from exporter.settings.load import load_settings
+from exporter.settings.load import Settings, load_settings
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "deploy/helm/cometapi-exporter"
@@ -456,18 +457,31 @@ def test_a_missing_secret_does_not_keep_the_pod_from_starting(rendered):
     assert [source["secret"]["optional"] for source in tokens["sources"]] == [True, True, True]
 
 
+def loaded_with(found, there, folder) -> Settings:
+    """Load the configuration of the pod in *folder*, with the mounted files *there* and no others."""
+    for path in there:
+        place = folder / Path(path).relative_to(SECRETS)
+        place.parent.mkdir(exist_ok=True)
+        place.write_text("token", encoding="utf-8")
+    file = folder / "config.yml"
+    file.write_text(config_in(found).replace(SECRETS, str(folder)), encoding="utf-8")
+    return load_settings({"config_file": str(file)}, {})
+
+
 def test_the_exporter_starts_while_the_secret_of_one_account_is_missing(rendered, tmp_path):
     found = resources(rendered, "sharded")
     _, *there = mounted_secrets(pod_of(found))
-    for path in there:
-        place = tmp_path / Path(path).relative_to(SECRETS)
-        place.parent.mkdir(exist_ok=True)
-        place.write_text("token", encoding="utf-8")
-    file = tmp_path / "config.yml"
-    file.write_text(config_in(found).replace(SECRETS, str(tmp_path)), encoding="utf-8")
 
     assert len(there) == 3
-    assert len(load_settings({"config_file": str(file)}, {}).accounts) == 4
+    assert len(loaded_with(found, there, tmp_path).accounts) == 4
+
+
+def test_the_exporter_starts_while_the_ca_of_one_account_is_missing(rendered, tmp_path):
+    found = resources(rendered, "accounts")
+    tokens = [path for path in mounted_secrets(pod_of(found)) if not path.endswith(".pem")]
+    missing = [account.ca_file for account in loaded_with(found, tokens, tmp_path).accounts]
+
+    assert missing == [None, GivenFile(tmp_path / "private-ca/root.pem")]
 
 
 def test_a_monitor_in_another_namespace_looks_for_the_pods_in_that_of_the_release(rendered):

@@ -134,17 +134,25 @@ def test_config_check_accepts_what_is_valid(call):
     )
 
 
-def test_config_check_reports_a_missing_token_file_though_another_account_has_its_own(
-    call, tmp_path
+LACKING = {
+    "access_token_file: none": "access_token_file: cannot read the access token in the file",
+    "access_token_file: token, ca_file: none": "ca_file: cannot read ",
+    "access_token_file: token, headers_file: none": "headers_file: cannot read the file of headers",
+}
+
+
+@pytest.mark.parametrize("files", LACKING)
+def test_config_check_reports_a_missing_file_though_another_account_has_its_own(
+    call, tmp_path, files
 ):
     (tmp_path / "token").write_text(CANARY_TOKEN)
     (tmp_path / "a.yml").write_text(
-        "accounts: [{name: a, access_token_file: none}, {name: b, access_token_file: token}]"
+        f"accounts: [{{name: a, {files}}}, {{name: b, access_token_file: token}}]"
     )
     code, _, said = call("--config.check", f"--config.file={tmp_path}/a.yml")
 
     assert code == 2
-    assert "accounts[0].access_token_file: cannot read the access token in the file" in said
+    assert f"accounts[0].{LACKING[files]}" in said
 
 
 def test_config_check_reports_the_accounts_file_and_the_web_config_together(call, tmp_path):

@@ -5,7 +5,14 @@ import os
 import pytest
 import trustme
 
-from exporter.files import identity, read_certificates, read_file, read_text
+from exporter.files import (
+    describe_failure,
+    identity,
+    is_accessible,
+    read_certificates,
+    read_file,
+    read_text,
+)
 
 PEM = trustme.CA(key_type=trustme.KeyType.ECDSA).cert_pem.bytes()
 
@@ -33,6 +40,25 @@ def test_certificates_may_have_comments_in_any_encoding(tmp_path):
     (tmp_path / "ca.pem").write_bytes(b"# \xff\xc3\xa9\n" + PEM)
 
     assert read_certificates(tmp_path / "ca.pem").endswith(PEM.decode())
+
+
+def test_a_file_is_accessible_whatever_it_is_unless_it_is_missing(tmp_path):
+    (tmp_path / "file").write_text("")
+    os.mkfifo(tmp_path / "fifo")
+    names = ["file", "fifo", ".", "missing", "file/below"]
+
+    assert [is_accessible(tmp_path / name) for name in names] == [True, True, True, False, False]
+
+
+def test_a_failure_to_read_a_file_of_another_user_names_the_user_of_the_process(monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 65532)
+
+    assert describe_failure(PermissionError(13, "Permission denied")) == (
+        "Permission denied (user 65532)"
+    )
+    assert describe_failure(FileNotFoundError(2, "No such file or directory")) == (
+        "No such file or directory"
+    )
 
 
 @pytest.mark.parametrize("content", [b"", b"no certificate", PEM.replace(b"E", b"F", 3)])

@@ -84,7 +84,7 @@ def test_a_reload_changes_the_rate_limit_of_accounts_that_go_on():
 def test_a_reload_that_cannot_begin_leaves_the_rate_limit(monkeypatch):
     async def play():
         async with a_watch(settings_of("a", per_minute=50)) as watch:
-            monkeypatch.setattr("exporter.cometapi.connections._open_trust", lambda *_: 1 / 0)
+            monkeypatch.setattr("exporter.cometapi.connections.trust_in", lambda *_: 1 / 0)
             with pytest.raises(ZeroDivisionError):
                 await watch.apply(settings_of("a", "b", per_minute=7))
             return host_limit(watch)
@@ -191,7 +191,7 @@ def test_an_account_whose_rendering_crashes_is_failing_and_others_are_shown():
 def test_a_reload_that_cannot_begin_leaves_no_series_behind(monkeypatch):
     async def play():
         async with a_watch(settings_of("a")) as watch:
-            monkeypatch.setattr("exporter.cometapi.connections._open_trust", lambda *_: 1 / 0)
+            monkeypatch.setattr("exporter.cometapi.connections.trust_in", lambda *_: 1 / 0)
             with pytest.raises(ZeroDivisionError):
                 await watch.apply(settings_of("a", "b"))
             return list(watch.refreshers), b"".join(

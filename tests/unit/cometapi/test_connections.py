@@ -16,8 +16,9 @@ from builders import CANARY_TOKEN
 from exporter.cometapi import connections
 from exporter.cometapi.answer import Answer
 from exporter.cometapi.connections import Connections
+from exporter.cometapi.trust import GivenFile
 from exporter.credentials import Secret
-from exporter.errors import ApiError, InvalidResponse, StartError, TimedOut, Unreachable
+from exporter.errors import ApiError, InvalidResponse, TimedOut, Unreachable
 
 
 class Pieces(httpx.AsyncByteStream):
@@ -320,12 +321,27 @@ def test_after_a_broken_request_the_next_ones_go_through_a_new_pool_and_the_old_
 
 
 def connections_to(url: str, ca_file=None) -> Connections:
-    return Connections(url, user_id=None, ca_file=ca_file, timeout=1.0, at_once=1)
+    given = None if ca_file is None else GivenFile(ca_file)
+    return Connections(url, user_id=None, ca_file=given, timeout=1.0, at_once=1)
 
 
-def test_a_file_of_authorities_that_is_gone_cannot_be_started_with(tmp_path):
-    with pytest.raises(StartError, match=r"/ca\.pem cannot be read: No such file"):
-        connections_to("https://gateway.example", tmp_path / "ca.pem")
+def test_no_request_is_sent_before_the_file_of_authorities_can_be_read(tmp_path):
+    ca_file = tmp_path / "ca.pem"
+
+    async def play():
+        async with aclosing(connections_to("https://gateway.example", ca_file)) as opened:
+            with pytest.raises(
+                Unreachable,
+                match=r"^cannot read the file of trusted certificates .*/ca\.pem: No such file",
+            ):
+                await opened.fetch("/", {}, Secret("x"))
+            assert not gateway.calls
+            trustme.CA().cert_pem.write_to_path(ca_file)
+            return await opened.fetch("/", {}, Secret("x"))
+
+    with respx.mock as gateway:
+        gateway.route().respond(200, content=b"{}")
+        assert asyncio.run(play()).body == b"{}"
 
 
 def test_renewed_authorities_are_trusted_from_the_next_request_on(tmp_path):

@@ -183,6 +183,22 @@ def test_a_file_that_broke_changes_nothing_and_is_told_once(tmp_path):
     ]
 
 
+def test_a_file_that_is_missing_at_first_is_trusted_when_it_appears(tmp_path):
+    trust = Trust(GivenFile(tmp_path / "ca.pem"), clock=lambda: 0.0)
+    assert (trusted_by(trust.context), trust.unread) == ([], "No such file or directory")
+
+    with capture_logs() as lines:
+        trust.look()
+        (tmp_path / "ca.pem").write_text("half a certif")
+        trust.look()
+        assert trust.unread == "no certificates in PEM format"
+        (tmp_path / "ca.pem").write_text(authority("New"))
+        trust.look()
+
+    assert (trusted_by(trust.context), trust.unread) == (["New"], "")
+    assert [line["event"] for line in lines] == ["trusted certificates read"]
+
+
 def test_a_file_in_a_folder_of_the_system_that_changed_is_read_again(tmp_path):
     (tmp_path / "one.crt").write_text(authority("A"))
     trust = Trust(SystemStore(None, (tmp_path,)), clock=lambda: 0.0)

@@ -1,5 +1,6 @@
 """What the user wrote becomes settings, or everything that is wrong with it at once."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from builders import CANARY_TOKEN
 
 from exporter import parsers
 from exporter.cli import command
-from exporter.cometapi.trust import SystemStore
+from exporter.cometapi.trust import GivenFile, SystemStore
 from exporter.credentials import HeadersFile, LiteralToken, Secret, TokenFile
 from exporter.errors import SettingsError
 from exporter.policies import Policy
@@ -182,7 +183,7 @@ def test_files_that_are_there_are_taken(tmp_path):
     settings = load(*flags, **TOKEN)
 
     assert settings.web_config.config.headers == {"X-Frame-Options": "deny"}
-    assert settings.accounts[0].ca_file == tmp_path / "ca.pem"
+    assert settings.accounts[0].ca_file == GivenFile(tmp_path / "ca.pem")
 
 
 def test_files_that_cannot_be_used_are_reported(tmp_path):
@@ -427,7 +428,8 @@ accounts:
 
         own, by_flag = load(flag, "--cometapi.ca-file=flag.pem").accounts
 
-        assert (own.ca_file, by_flag.ca_file) == (tmp_path / "etc/own.pem", Path("flag.pem"))
+        assert own.ca_file == GivenFile(tmp_path / "etc/own.pem")
+        assert by_flag.ca_file == GivenFile(Path("flag.pem"))
         assert by_flag.token == TokenFile(tmp_path / "elsewhere")
 
     def test_headers_and_the_scheme_before_the_token_are_each_account_s_own(self, write, tmp_path):
@@ -783,6 +785,63 @@ accounts:
         )
 
         assert [account.name for account in load(flag).accounts] == ["a", "b"]
+
+    @pytest.mark.parametrize("field", ["ca_file", "headers_file"])
+    def test_another_missing_file_does_not_stop_the_accounts_without_it(self, write, field):
+        flag = write(
+            f"accounts: [{{name: a, access_token_file: token, {field}: none}}, "
+            "{name: b, access_token_file: token}]"
+        )
+
+        assert [account.name for account in load(flag).accounts] == ["a", "b"]
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="every file may be read by root")
+    def test_a_file_that_may_not_be_read_does_not_stop_the_others_either(self, write, tmp_path):
+        flag = write(
+            "accounts: [{name: a, access_token_file: hidden}, {name: b, access_token_file: token}]"
+        )
+        (tmp_path / "etc/hidden").write_text("abc")
+        (tmp_path / "etc/hidden").chmod(0)
+
+        assert [account.name for account in load(flag).accounts] == ["a", "b"]
+
+    def test_accounts_that_each_lack_a_file_of_some_kind_are_reported(self, write):
+        flag = write(
+            "accounts: [{name: a, access_token_file: none}, "
+            "{name: b, access_token_file: token, ca_file: nil}, "
+            "{name: c, access_token_file: token, headers_file: no}]"
+        )
+        found = problems(flag)
+
+        assert [problem.partition("]")[2].partition(":")[0] for problem in found] == [
+            ".access_token_file",
+            ".ca_file",
+            ".headers_file",
+        ]
+
+    def test_a_ca_file_that_all_accounts_share_is_reported_once_where_it_is_missing(
+        self, write, tmp_path
+    ):
+        flag = write(
+            "accounts: [{name: a, access_token_file: token}, {name: b, access_token_file: token}]"
+        )
+
+        assert problems(flag, f"--cometapi.ca-file={tmp_path}/none") == [
+            f"{BY_KEY['ca_file'].source}: cannot read {tmp_path}/none: No such file or directory"
+        ]
+
+    def test_a_ca_file_without_certificates_is_reported_though_others_have_none(
+        self, write, tmp_path
+    ):
+        flag = write(
+            "accounts: [{name: a, access_token_file: token, ca_file: own}, "
+            "{name: b, access_token_file: token}]"
+        )
+        (tmp_path / "etc/own").write_text("text")
+
+        (problem,) = problems(flag)
+
+        assert problem.endswith("own: no certificates in PEM format")
 
     def test_missing_token_files_of_all_accounts_are_reported(self, write):
         flag = write(
