@@ -521,7 +521,12 @@ def usage_labels(row: UsageRow | MonthRow) -> tuple[str, ...]:
 
 def _month_quota(state: AccountState, _: Tally) -> Series:
     month = state.usage.month if state.usage else None
-    return _sums_by_labels(month or (), lambda row: row.quota).items()
+    if month is None:
+        return ()
+    if not month:
+        # Nothing was used, which is not unknown: a 0 without a model.
+        return [(("",), 0)]
+    return _sums_by_labels(month, lambda row: row.quota).items()
 
 
 USAGE_FAMILIES = _new(

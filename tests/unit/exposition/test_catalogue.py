@@ -162,6 +162,13 @@ def test_the_budget_of_an_account_is_exposed_in_quota_units_where_one_is_set(usd
     assert value(Snapshot.of([state]), "cometapi_account_monthly_budget_quota") == units
 
 
+@pytest.mark.parametrize(("month", "values"), [(None, []), ((), [0])])
+def test_a_month_in_which_nothing_was_used_is_zero_and_an_unknown_one_is_absent(month, values):
+    snapshot = Snapshot.of([a_read_state(usage=Usage(month=month))])
+
+    assert [s.value for s in samples(snapshot, "cometapi_usage_month_quota")] == values
+
+
 def test_what_the_month_cost_is_exposed_with_the_labels_of_the_counters():
     month = (
         MonthRow(model="m", quota=3),
