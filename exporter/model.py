@@ -274,10 +274,13 @@ class Spending(msgspec.Struct, frozen=True, kw_only=True):
     Name, quota units of the day and of the month.
 
     The most expensive of the month come first; what the others cost is summed in the last.
+    *month_by_key* are quota units of the month by the key's ID, without keys that were not used;
+    None where usage is not counted by key.
     """
 
     read_at: float
     models: tuple[tuple[str, int, int], ...]
+    month_by_key: Mapping[int, int] | None = None
 
 
 class MonthRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):

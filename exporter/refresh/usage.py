@@ -286,21 +286,30 @@ def gateway_time(now: float, clock_skew: float | None) -> float:
     return now - clock_skew
 
 
-def days_of_month(now: float) -> list[Span]:
-    """Return what to read for `spending`: the UTC day of *now*, then the month before that day."""
+def days_of_month(now: float, longest_span: int = LONGEST_SPAN) -> list[Span]:
+    """Return what to read for `spending`: the UTC day of *now*, then the month before that day.
+
+    No span is longer than *longest_span* seconds, which is a number of whole days.
+    """
     today = int(now) // DAY * DAY
     first = today - (datetime.fromtimestamp(now, UTC).day - 1) * DAY
     spans = [(today, hour_of(now))]
-    for begin in range(first, today, LONGEST_SPAN):
-        end = min(begin + LONGEST_SPAN, today)
+    for begin in range(first, today, longest_span):
+        end = min(begin + longest_span, today)
         spans.append((begin, end - HOUR))
     return spans
 
 
 def spending(
-    now: float, today: Mapping[Series, Amounts], *earlier: Mapping[Series, Amounts]
+    now: float,
+    today: Mapping[Series, Amounts],
+    *earlier: Mapping[Series, Amounts],
+    by_key: bool = False,
 ) -> Spending:
-    """Sum what models cost today and, with what is *earlier* in it, in this month."""
+    """Sum what models cost today and, with what is *earlier* in it, in this month.
+
+    With *by_key*, the month is summed by key, too.
+    """
     day = _quota_by_model(today)
     month = _quota_by_model(today, *earlier)
     models = [(model, day.get(model, 0), quota) for model, quota in month.items() if quota]
@@ -311,7 +320,8 @@ def spending(
         day_rest = sum(quota for _, quota, _ in rest)
         month_rest = sum(quota for _, _, quota in rest)
         top.append((OTHER_MODELS, day_rest, month_rest))
-    return Spending(read_at=now, models=tuple(top))
+    month_by_key = _quota_by_key(today, *earlier) if by_key else None
+    return Spending(read_at=now, models=tuple(top), month_by_key=month_by_key)
 
 
 def quota_by_series(*sums: Mapping[Series, Amounts], max_series: int) -> dict[Series, int]:
@@ -355,6 +365,14 @@ def month_rows(
 
 def _month_quota(model: tuple[str, int, int]) -> int:
     return model[2]
+
+
+def _quota_by_key(*sums: Mapping[Series, Amounts]) -> dict[int, int]:
+    quota: dict[int, int] = {}
+    for each in sums:
+        for series, amounts in each.items():
+            quota[series.key_id] = quota.get(series.key_id, 0) + amounts.quota
+    return quota
 
 
 def _quota_by_model(*sums: Mapping[Series, Amounts]) -> dict[str, int]:

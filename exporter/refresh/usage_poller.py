@@ -15,12 +15,14 @@ import msgspec
 from exporter.cometapi.client import CometClient
 from exporter.credentials import Secret
 from exporter.endpoint import ApiPath, Moment, last_known, with_value
-from exporter.errors import ApiError
+from exporter.errors import ApiError, InvalidResponse
 from exporter.model import Amounts, ApiKey, Series, Spending, Usage, is_other_account
 from exporter.refresh.pollers import Poller
 from exporter.refresh.schedule import Runtime
 from exporter.refresh.usage import (
+    DAY,
     HOUR,
+    LONGEST_SPAN,
     Ledger,
     Span,
     days_of_month,
@@ -49,13 +51,15 @@ class Month:
 class UsageMemory:
     """What is remembered of an account's usage.
 
-    Whose it is, the *month* as last read, and the counters.
+    Whose it is, the *month* as last read, and the counters. *longest_span* is how many seconds of
+    the month one request may ask for.
     """
 
     ledger: Ledger
     counts_by_key: bool
     owner: int | None = None
     month: Month | None = None
+    longest_span: int = LONGEST_SPAN
 
 
 class UsagePoller:
@@ -152,14 +156,29 @@ class UsagePoller:
         month = self.memory.month
         if month is not None and hour_of(month.spending.read_at) == hour_of(now):
             return
-        by_key = self.memory.counts_by_key
         try:
-            days = await self._read_spans(token, days_of_month(now), by_key=by_key)
+            days = await self._read_days(token, now)
         except ApiError as error:
             if error.denies_endpoint or _is_month_stale(month, state, now):
                 self.memory.month = None
             return
-        self.memory.month = await decode(partial(month_of, now, days, self._max_series))
+        by_key = self.memory.counts_by_key
+        self.memory.month = await decode(
+            partial(month_of, now, days, self._max_series, by_key=by_key)
+        )
+
+    async def _read_days(self, token: Secret, now: float) -> list[Mapping[Series, Amounts]]:
+        """Read the month by the week, or by the day where a week has too many rows."""
+        memory = self.memory
+        weeks = days_of_month(now, memory.longest_span)
+        try:
+            return await self._read_spans(token, weeks, by_key=memory.counts_by_key)
+        except InvalidResponse as error:
+            if error.denies_endpoint or memory.longest_span == DAY:
+                raise
+        memory.longest_span = DAY
+        days = days_of_month(now, DAY)
+        return await self._read_spans(token, days, by_key=memory.counts_by_key)
 
     async def _read_spans(
         self, token: Secret, spans: Sequence[Span], *, by_key: bool
@@ -175,9 +194,12 @@ def keys_by_id(state: AccountState) -> dict[int, ApiKey]:
     return {key.id: key for key in state.keys}
 
 
-def month_of(now: float, days: Sequence[Mapping[Series, Amounts]], max_series: int) -> Month:
+def month_of(
+    now: float, days: Sequence[Mapping[Series, Amounts]], max_series: int, *, by_key: bool
+) -> Month:
     """Sum what the *days* of the month cost, the day of *now* first."""
-    return Month(spending(now, *days), quota_by_series(*days, max_series=max_series))
+    quota = quota_by_series(*days, max_series=max_series)
+    return Month(spending(now, *days, by_key=by_key), quota)
 
 
 def _is_month_stale(month: Month | None, state: AccountState, now: float) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from exporter import budgets
 from exporter.account_notes import assumed_note
 from exporter.changes import KeyChange
 from exporter.endpoint import ApiPath, EndpointState, failure_of, last_known, word_of
@@ -59,6 +60,7 @@ def change_item(account: str, change: KeyChange) -> dict[str, Any]:
 def account_item(state: AccountState, now: float) -> dict[str, Any]:
     """Describe one account; keys and balance only while they may be served."""
     keys = state.keys if state.serves_data else ()
+    month = budgets.of_account(state, now)
     return {
         "name": state.name,
         "gateway": state.gateway,
@@ -76,6 +78,8 @@ def account_item(state: AccountState, now: float) -> dict[str, Any]:
         "balance": balance_item(state),
         "spendable_quota": state.spendable_quota,
         "largest_purse_quota": state.largest_purse_quota,
+        "month_usd": month.spent_usd if state.serves_data else None,
+        "monthly_budget_usd": month.budget_usd,
         "dry": state.dryness,
         "endpoints": [
             endpoint_item(path, endpoint) for path, endpoint in state.endpoints.by_path().items()
@@ -131,6 +135,7 @@ def spending_item(state: AccountState) -> dict[str, Any] | None:
 def key_item(entry: Entry, now: float) -> dict[str, Any]:
     """Describe one key, without its secret."""
     key, verdict = entry.key, entry.verdict
+    month = budgets.of_key(entry.account, key, now)
     return {
         "account": entry.account.name,
         "id": key.id,
@@ -146,6 +151,8 @@ def key_item(entry: Entry, now: float) -> dict[str, Any]:
         "used_quota": key.used_quota,
         "remaining_usd": entry.remaining_usd,
         "used_usd": entry.used_usd,
+        "month_usd": month.spent_usd,
+        "monthly_budget_usd": month.budget_usd,
         "created_at": key.created_at,
         "last_used_at": key.last_used_at,
         "expires_at": key.expires_at,

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from exporter import budgets
 from exporter.account_notes import (
     assumed_note,
     balance_text,
@@ -22,6 +23,7 @@ from exporter.account_notes import (
     units_note,
     unreadable_note,
 )
+from exporter.budgets import MonthlyBudget
 from exporter.changes import KeyChange
 from exporter.dryness import DRY_AFTER_SECONDS, OWN_REQUESTS
 from exporter.endpoint import Failure
@@ -288,6 +290,28 @@ def notes(state: AccountState) -> list[str]:
         skew_note(state),
     ]
     return [note for note in found if note]
+
+
+def account_month(state: AccountState, now: float) -> str:
+    """Say what the account cost this month, and its budget; empty if neither is known."""
+    return _month(budgets.of_account(state, now))
+
+
+def key_month(entry: Entry, now: float) -> str:
+    """Say what the key cost this month, and its budget; empty if neither is known."""
+    return _month(budgets.of_key(entry.account, entry.key, now))
+
+
+def _month(month: MonthlyBudget) -> str:
+    spent = month.spent_usd
+    budget = month.budget_usd
+    if budget is None:
+        return "" if spent is None else money(spent)
+    if spent is None:
+        return f"unknown, of a budget of {money(budget)}"
+    if budget == 0:
+        return f"{money(spent)} of {money(budget)}"
+    return f"{money(spent)} of {money(budget)} ({percent(spent / budget)})"
 
 
 def badge(entry: Entry, now: float) -> str:

@@ -46,9 +46,11 @@ HEADERS = {
 
 FILTERS: Mapping[str, Callable[..., object]] = {
     "badge": page_context.badge,
+    "account_month": page_context.account_month,
     "change_words": page_context.change_words,
     "balance": page_context.balance,
     "count": formatting.count,
+    "key_month": page_context.key_month,
     "moment": formatting.moment,
     "endpoint_troubles": page_context.endpoint_troubles,
     "money": formatting.money,

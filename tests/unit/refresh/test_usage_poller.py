@@ -1,5 +1,7 @@
 """What models cost is read beside the keys, and counted on through failures and reloads."""
 
+from datetime import UTC, datetime
+
 import pytest
 from domain import (
     NOW,
@@ -246,6 +248,28 @@ def test_a_month_that_cannot_be_read_holds_no_counter_up_and_is_read_with_the_ne
 
     assert (first.spending, len(first.rows)) == (None, 1)
     assert played.state.usage.spending.models == (("gpt-4o", 5, 15),)
+
+
+def test_a_month_whose_weeks_have_too_many_rows_is_read_by_the_day_from_then_on():
+    """Two weeks of 5 units a day."""
+    played = a_stage(used(5))
+    read_usage = played.client.read_usage
+
+    async def read(token, first, last, *, by_key):
+        rows = await read_usage(token, first, last, by_key=by_key)
+        if is_month(first, last):
+            raise failure(Reason.INVALID_RESPONSE)
+        return rows
+
+    played.client.read_usage = read
+    begun(played)
+    spending = played.state.usage.spending
+    played.runtime.pass_by(3600)
+    played.poll(ApiPath.USAGE)
+
+    days_before = datetime.fromtimestamp(NOW, UTC).day - 1
+    assert spending.models == (("gpt-4o", 5, 5 * (days_before + 1)),)
+    assert months_asked(played) == 1
 
 
 def test_the_month_by_key_is_read_by_key_and_follows_a_renamed_key():

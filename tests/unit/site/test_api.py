@@ -71,6 +71,8 @@ def test_a_key_is_reported_whole_and_in_numbers():
             "used_quota": 500_000,
             "remaining_usd": 3.0,
             "used_usd": 1.0,
+            "month_usd": None,
+            "monthly_budget_usd": None,
             "created_at": 1_747_408_000,
             "last_used_at": 1_749_913_600,
             "expires_at": 1_750_432_000,
@@ -124,6 +126,7 @@ def test_an_account_is_reported_whole():
         balance=a_balance(),
         usage=Usage(spending=spending),
         gateway="https://gw.example",
+        monthly_budget_usd=5.0,
     )
 
     assert answered(Snapshot.of([state]))["accounts"] == [
@@ -143,6 +146,8 @@ def test_an_account_is_reported_whole():
             "quota_units_per_usd_assumed": False,
             "spendable_quota": 24_997_909,
             "largest_purse_quota": 24_997_909,
+            "month_usd": 3.0,
+            "monthly_budget_usd": 5.0,
             "dry": None,
             "endpoints": [
                 known_endpoint("/api/token/"),

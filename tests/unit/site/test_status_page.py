@@ -32,6 +32,7 @@ from exporter.site.api_endpoint import JsonApi
 from exporter.site.concurrency import ConcurrencyLimiter
 from exporter.site.status_page import StatusPage, static_files
 from exporter.snapshot import Snapshot
+from exporter.thresholds import Threshold
 
 HOSTILE = '"><img src=x onerror=alert(1)><script>alert(1)</script>'
 
@@ -260,6 +261,33 @@ def test_what_models_cost_is_said_in_dollars_of_the_account():
     assert texts(section, "dt") == [HOSTILE, "other models"]
     assert texts(section, "dd") == ["$4.00 $0.50 today", "$1.00 $0.00 today"]
     assert "<img" not in text
+
+
+@pytest.mark.parametrize(
+    ("spent", "budget", "said"),
+    [
+        (12_300_000, 50.0, ["$12.30 of $50.00 (24%)"]),
+        (60_000_000, 50.0, ["$60.00 of $50.00 (120%)"]),
+        (0, None, ["$0.00"]),
+        (None, 50.0, ["unknown, of a budget of $50.00"]),
+        (None, None, []),
+    ],
+)
+def test_the_month_of_an_account_and_of_a_key_is_said_with_its_budget(spent, budget, said):
+    spending = None
+    if spent is not None:
+        spending = Spending(read_at=NOW, models=(("m", 0, spent),), month_by_key={7: spent})
+    state = a_read_state(
+        an_api_key(id=7),
+        configured_units_per_usd=1_000_000.0,
+        usage=Usage(spending=spending),
+        monthly_budget_usd=budget,
+        thresholds=[Threshold(monthly_budget_usd=budget)],
+    )
+    text = request("/?account=main&id=7", state).text
+
+    # Of the account, and of the key.
+    assert re.findall(r"<dt>This month \(UTC\)</dt><dd>(.+?)</dd>", text) == said * 2
 
 
 SPENT = Usage(spending=Spending(read_at=NOW, models=(("m", 1, 2),)))
