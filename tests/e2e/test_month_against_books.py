@@ -74,3 +74,19 @@ def test_the_month_is_what_the_books_have_of_it(day, by_key):
             by_model[model, 0] = by_model.get((model, 0), 0) + quota
         expected = by_model
     assert found == expected
+
+
+def test_a_month_whose_weeks_have_more_rows_than_a_response_may_is_read_by_the_day():
+    """70 models in every hour are 11,760 rows a week, of at most 10,000."""
+    now = DAYS["the 15th"].timestamp()
+    books = Books()
+    for number in range(14 * 24 + 10):
+        for model in range(70):
+            books.book(now - number * HOUR, f"m{model}", 5)
+    books.flush()
+    with Gateway(offers=books.offers(), clock=lambda: now) as gateway:
+        usage = asyncio.run(read(gateway, now, by_key=False))
+
+    # Two weeks, and the first hours of the 15th.
+    assert {row.quota for row in usage.month} == {5 * (14 * 24 + 10)}
+    assert len(usage.month) == 70
