@@ -205,15 +205,15 @@ def _greet(addresses: Sequence[str], settings: Settings) -> None:
     print("\n".join([*lines, "Press Ctrl-C to stop."]), flush=True)  # noqa: T201 - the demo speaks to a person
 
 
-async def read_once(settings: Settings) -> str | None:
+async def read_once(settings: Settings, *, show: Callable[[ListingProgress], None]) -> str | None:
     """Do one refresh of every account.
 
-    Return the exposition, or None where there are some and none could be read.
+    Return the exposition, or None where there are some and none could be read. *show* gets the
+    progress, several times a second.
 
     The process's own metrics are left out: a textfile collector has its own of the same names.
     """
-    async with monitoring(settings) as watch:
-        await watch.refresh_once()
+    async with refreshed_once(settings, show) as watch:
         states = watch.snapshot.accounts.values()
         if states and all(state.failing is not None for state in states):
             return None
@@ -253,14 +253,23 @@ async def try_accounts(
     What models cost is left out: it would take several turns of the rate limit for each account.
     """
     without_usage = tuple(replace(account, usage="off") for account in settings.accounts)
-    async with monitoring(replace(settings, accounts=without_usage)) as watch:
+    async with refreshed_once(replace(settings, accounts=without_usage), show) as watch:
+        return list(watch.snapshot.accounts.values())
+
+
+@contextlib.asynccontextmanager
+async def refreshed_once(
+    settings: Settings, show: Callable[[ListingProgress], None]
+) -> AsyncIterator[Watch]:
+    """Do one refresh of every account, and show its progress."""
+    async with monitoring(settings) as watch:
         showing = asyncio.create_task(_show_progress(watch, show))
         try:
             await watch.refresh_once()
         finally:
             showing.cancel()
         show(watch.progress)
-        return list(watch.snapshot.accounts.values())
+        yield watch
 
 
 async def _show_progress(watch: Watch, show: Callable[[ListingProgress], None]) -> None:

@@ -13,9 +13,9 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import click
@@ -37,6 +37,8 @@ from exporter.settings.options import (
 )
 from exporter.snapshot import AccountState
 from exporter.workers import NoThread, Threads
+
+Found = TypeVar("Found")
 
 DONE, FAILED, WRONG_SETTINGS, VIOLATIONS = 0, 1, 2, 3
 # With the dashes, shorter than any access token.
@@ -275,7 +277,7 @@ def _cannot_write(error: OSError) -> int:
 
 
 def _once(settings: Settings) -> int:
-    exposition = asyncio.run(app.read_once(settings))
+    exposition = _with_progress(functools.partial(app.read_once, settings))
     return FAILED if exposition is None else _write(exposition)
 
 
@@ -347,12 +349,17 @@ def _uri(path: Path | None) -> str | None:
 
 
 def _watched_states(settings: Settings) -> list[AccountState]:
-    """Do one refresh of every account; on a terminal, show the progress meanwhile."""
+    """Do one refresh of every account and return the states."""
+    return _with_progress(functools.partial(app.try_accounts, settings))
+
+
+def _with_progress(read: Callable[..., Coroutine[Any, Any, Found]]) -> Found:
+    """Return what *read* returns; on a terminal, show the progress until then."""
     if not os.isatty(2):
-        return asyncio.run(app.try_accounts(settings, show=_ignore))
-    states = asyncio.run(app.try_accounts(settings, show=_show))
+        return asyncio.run(read(show=_ignore))
+    found = asyncio.run(read(show=_show))
     _write_over("")
-    return states
+    return found
 
 
 def _show(progress: ListingProgress) -> None:

@@ -94,7 +94,8 @@ def account_item(state: AccountState, now: float) -> dict[str, Any]:
 
 def endpoint_item(path: ApiPath, endpoint: EndpointState[Any]) -> dict[str, Any]:
     """Describe what is known of one endpoint, and why its last request failed."""
-    failure, known = failure_of(endpoint), last_known(endpoint)
+    failure = failure_of(endpoint)
+    known = last_known(endpoint)
     return {
         "path": path,
         "state": word_of(endpoint).replace(" ", "_"),
@@ -134,7 +135,8 @@ def spending_item(state: AccountState) -> dict[str, Any] | None:
 
 def key_item(entry: Entry, now: float) -> dict[str, Any]:
     """Describe one key, without its secret."""
-    key, verdict = entry.key, entry.verdict
+    key = entry.key
+    verdict = entry.verdict
     month = budgets.of_key(entry.account, key, now)
     return {
         "account": entry.account.name,

@@ -180,8 +180,15 @@ def choose(snapshot: Snapshot, query: Query, now: float) -> Choice:
         matched=len(matching),
         total=sum(len(state.keys) for state in served),
         tally={health: tally[health] for health in Health},
-        groups=first_groups({key.group for state in served for key in state.keys}),
+        groups=first_groups(_groups_of(served)),
     )
+
+
+def _groups_of(states: Iterable[AccountState]) -> set[str]:
+    groups: set[str] = set()
+    for state in states:
+        groups.update(key.group for key in state.keys)
+    return groups
 
 
 def _narrowed(

@@ -12,7 +12,8 @@ from exporter.exposition.rendering import Format
 
 def choose_format(accept: str) -> Format:
     """Return the format to answer with, given the `Accept` header."""
-    text, openmetrics = 0.0, 0.0
+    text = 0.0
+    openmetrics = 0.0
     for kind, parameters, weight in _accepted(accept):
         if kind == "application/openmetrics-text" and parameters.get("version", "1.0.0").startswith(
             "1."

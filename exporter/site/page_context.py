@@ -99,6 +99,8 @@ HEALTH_WORDS: Mapping[Health, tuple[str, str]] = {
 URGENT = (Health.UNUSABLE, Health.PROBABLY_DRY, Health.CRITICAL)
 REASON_WORDS: Mapping[UnusableReason, str] = {
     **{reason: reason.replace("_", " ").upper() for reason in UnusableReason},
+    # A disabled key that nobody uses has the words of its health.
+    UnusableReason.DISABLED: "DISABLED IN USE",
     UnusableReason.ACCOUNT_EXHAUSTED: "ACCOUNT EMPTY",
     UnusableReason.GROUP_UNAVAILABLE: "GROUP UNAVAILABLE",
 }
@@ -119,16 +121,19 @@ def context(snapshot: Snapshot, query: Query, now: float) -> dict[str, Any]:
     choice = choose(snapshot, query, now)
     query = replace(query, page=choice.first // PAGE_KEYS + 1)
     states = sorted(snapshot.accounts.values(), key=lambda state: state.failing is None)
+    several = len(states) > 1
     return {
         "now": now,
         "title": title(states, choice.tally),
         "refresh_seconds": refresh_seconds(states),
-        "states": states,
+        "is_one": query.id is not None,
+        "several": several,
+        "states": _of_one_key(states, query, choice) if query.id is not None else states,
         "query": query,
         "choice": choice,
         "account_names": _with(sorted(snapshot.accounts), query.account),
         "groups": _with([group or NO_GROUP for group in choice.groups], query.group),
-        "columns": [column for column in COLUMNS if column[0] != "account" or len(states) > 1],
+        "columns": [column for column in COLUMNS if column[0] != "account" or several],
         "pages": pages(query.page, choice.matched),
         "shown": shown(choice),
         "policies": _policies_set(snapshot),
@@ -137,10 +142,25 @@ def context(snapshot: Snapshot, query: Query, now: float) -> dict[str, Any]:
     }
 
 
+def _of_one_key(
+    states: Sequence[AccountState], query: Query, choice: Choice
+) -> Sequence[AccountState]:
+    """Return the account of the key that has a page of its own.
+
+    Where there is no such key: the account that was asked for, or else all.
+    """
+    names = {entry.account.name for entry in choice.entries} or {query.account}
+    return [state for state in states if state.name in names] or states
+
+
 def _policies_set(snapshot: Snapshot) -> Sequence[str]:
     """Return the kinds of policies that an account has, to filter by; none where none has any."""
-    found = {kind for state in snapshot.accounts.values() for kind in state.policies.kinds}
-    return [ANY_POLICY, *(kind for kind in PolicyKind if kind in found)] if found else []
+    found: set[PolicyKind] = set()
+    for state in snapshot.accounts.values():
+        found.update(state.policies.kinds)
+    if not found:
+        return []
+    return [ANY_POLICY, *(kind for kind in PolicyKind if kind in found)]
 
 
 def changed_today(snapshot: Snapshot, query: Query, now: float) -> Sequence[AccountChange]:
@@ -164,7 +184,8 @@ def change_words(change: KeyChange) -> str:
     words = change.change.replace("_", " ").replace("ip ", "IP ")
     if change.before is None or change.after is None:
         return words
-    before, after = change.before or EMPTY, change.after or EMPTY
+    before = change.before or EMPTY
+    after = change.after or EMPTY
     return f"{words}: {before} {ARROW} {after}"
 
 
@@ -318,7 +339,7 @@ def badge(entry: Entry, now: float) -> str:
     """Say in up to three words how a key is."""
     key = entry.key
     verdict = entry.verdict
-    if verdict.unusable_reason is not None:
+    if verdict.unusable_reason is not None and verdict.health is not Health.DISABLED:
         return _unusable_badge(key, verdict.unusable_reason, now)
     if verdict.health not in (Health.CRITICAL, Health.WARNING):
         return HEALTH_WORDS[verdict.health][0].upper()

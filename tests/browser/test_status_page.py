@@ -139,6 +139,45 @@ def test_a_key_is_seen_alone_by_its_name_and_its_query_can_be_copied(open_page, 
     expect(page.get_by_label("Search", exact=True)).to_have_value('{account="demo",key_id="1123"}')
 
 
+@pytest.mark.parametrize("width", [320, 768, 1440])
+def test_a_key_stands_above_its_account_on_its_own_page(open_page, several, width):
+    """A screen of 568 pixels, the lowest of a phone, shows how the key is."""
+    page = open_page(f"{several}/", viewport={"width": width, "height": 568})
+    page.locator("tbody tr").nth(3).get_by_role("link").first.click()
+    expect(page.locator("#all-keys")).to_be_visible()
+    clicked = layout(page)
+    page.reload()
+
+    assert layout(page) == clicked
+    assert clicked["badge"] < 568
+    assert clicked["badge"] < clicked["account"] < clicked["search"]
+    page.get_by_role("link", name="All keys").click()
+    expect(page.locator("#tally")).to_be_visible()
+    assert layout(page)["account"] < layout(page)["search"] < layout(page)["badge"]
+
+
+def layout(page):
+    """Return how far below the top of the window the first of each is."""
+    parts = {"badge": "tbody .badge", "account": ".account", "search": "#q"}
+    return {name: page.locator(css).first.bounding_box()["y"] for name, css in parts.items()}
+
+
+def test_a_search_on_the_page_of_a_key_keeps_the_cursor(open_page, demo):
+    page = open_page(f"{demo.url}/?account=demo&id=1123")
+    page.keyboard.press("/")
+    page.keyboard.type("notebooks", delay=5)
+
+    expect(page.locator("tbody tr")).to_have_count(2)
+    expect(page.get_by_label("Search", exact=True)).to_be_focused()
+
+
+def test_the_line_below_the_columns_to_sort_by_spans_the_card(open_page, demo):
+    page = open_page(f"{demo.url}/", viewport={"width": 768, "height": 844})
+    head, card = (page.locator(css).bounding_box()["width"] for css in ("thead tr", "table"))
+
+    assert head == pytest.approx(card - 2, abs=1)  # two borders of a pixel
+
+
 def test_ages_tick_between_two_refreshes(open_page, demo):
     age = open_page(f"{demo.url}/").locator(".account time").first
     before = age.inner_text()

@@ -1,4 +1,4 @@
-"""What `--check` says to a person at a terminal, and what it says to a pipe."""
+"""What `--check` and `--once` say to a person at a terminal, and what they say to a pipe."""
 
 import os
 import pty
@@ -12,12 +12,12 @@ from gateway import STATUS_PATH, USAGE_PATH, Gateway, always, answer
 from processes import EXPORTER, accounts_file, clean_environment, run, run_exporter
 
 
-def at_a_terminal(gateway, *flags, until=None, **variables):
-    """Run --check at a pseudo-terminal and return what it wrote there, to its end or *until* a text."""
+def at_a_terminal(gateway, *flags, mode="--check", until=None, **variables):
+    """Run a mode at a pseudo-terminal and return what it wrote there, to its end or *until* a text."""
     ours, theirs = pty.openpty()
     environment = clean_environment(gateway, **variables)
     with subprocess.Popen(
-        [EXPORTER, "--check", *flags], env=environment, stdout=theirs, stderr=theirs
+        [EXPORTER, mode, *flags], env=environment, stdout=theirs, stderr=theirs
     ) as process:
         os.close(theirs)
         written, end = b"", time.monotonic() + 20
@@ -52,6 +52,23 @@ def test_a_terminal_sees_that_a_long_listing_waits_for_the_rate_limit():
         written = at_a_terminal(gateway, limit, until=said)
 
     assert said in written
+
+
+def test_once_shows_the_same_progress_at_a_terminal():
+    limit = "--collect.max-requests-per-minute=2"
+    said = "pages read: 2 of 3, waiting for the rate limit"
+    with Gateway(keys=wire_keys(250)) as gateway:
+        written = at_a_terminal(gateway, limit, mode="--once", until=said)
+
+    assert said in written
+
+
+def test_once_shows_no_progress_to_a_pipe():
+    with Gateway(keys=wire_keys(3)) as gateway:
+        done = run_exporter("--once", gateway=gateway)
+
+    assert done.returncode == 0
+    assert "pages read" not in done.stderr
 
 
 def test_no_color_is_honoured():

@@ -1,7 +1,7 @@
 // Keeps the status page up to date, and filters and sorts it without leaving it. The page works without this.
 "use strict";
 (() => {
-  const PARTS = ["accounts", "changes", "tally", "listing", "stamp", "as-json", "clear"];
+  const PARTS = ["accounts-section", "changes", "tally", "listing", "stamp", "as-json", "clear"];
   const PATIENCE_MS = 20000, TYPING_MS = 250, RETRY_MS = 5000, ALIVE_MS = 10000;
   const UNITS = [["year", 31557600], ["month", 2630016], ["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
   const form = document.getElementById("filter"), banner = document.getElementById("lost");
@@ -31,8 +31,10 @@
   function replace(fresh) {
     const focused = document.activeElement, accounts = () => document.getElementById("accounts");
     const scrolled = accounts().scrollTop;
+    const main = fresh.querySelector("main"), order = [...main.children].map((each) => each.id);
     document.title = fresh.title;
     for (const id of PARTS) document.getElementById(id).replaceWith(fresh.getElementById(id));
+    arrange(main.className, order);
     accounts().scrollTop = scrolled;
     loadedAt = performance.now();
     found();
@@ -40,6 +42,17 @@
     if (focused?.isConnected) return;
     const again = focused.id ? `#${focused.id}` : `a[href="${CSS.escape(focused.getAttribute("href") ?? "")}"]`;
     document.querySelector(again)?.focus({ preventScroll: true });
+  }
+
+  // A key's own page shows the key first. The form is not moved, because it would lose the focus.
+  function arrange(kind, order) {
+    const main = document.querySelector("main");
+    if (main.className === kind) return;
+    main.className = kind;
+    const sections = order.map((id) => document.getElementById(id)), fixed = order.indexOf("choose");
+    sections[fixed].before(...sections.slice(0, fixed));
+    sections[fixed].after(...sections.slice(fixed + 1));
+    scrollTo(0, 0);
   }
 
   // Take over what the fresh form says, except in the field that has the focus.
@@ -132,7 +145,7 @@
     const link = event.target.closest?.("#tally a, #listing a, #accounts a, #clear");
     if (!link || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
     event.preventDefault();
-    if (link.closest(".nothing, #clear")) form.elements.q.value = "";
+    if (link.closest(".nothing, .back, #clear")) form.elements.q.value = "";
     go(link.href, true);
     if (link.closest(".pages")) document.getElementById("keys-title").scrollIntoView();
   });

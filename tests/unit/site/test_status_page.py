@@ -122,7 +122,7 @@ def test_an_unlimited_key_has_no_bar_and_what_never_was_is_never():
     [
         ({"remaining_quota": 0}, "EXHAUSTED reported as enabled", "$0.00 0% of $1.00"),
         ({"remaining_quota": -1_250, "status": 4}, "EXHAUSTED", "overdrawn $0.0025 of $1.00"),
-        ({"status": 2}, "DISABLED", "$1.00 50% of $2.00"),
+        ({"status": 2, "last_used_at": None}, "DISABLED, UNUSED", "$1.00 50% of $2.00"),
     ],
 )
 def test_quota_and_a_misleading_status_are_said_as_one_decides_by_them(facts, health, quota):
@@ -154,6 +154,39 @@ def test_a_key_has_a_view_with_exact_times_and_queries_to_copy():
         '{account="main",key_id="9"}',
         'delta(cometapi_key_used_quota{account="main",key_id="9"}[1h])',
     ]
+
+
+def places(markup, *ids):
+    """Return these ids in the order in which the page has them."""
+    return sorted(ids, key=lambda each: markup.index(f'id="{each}"'))
+
+
+def test_the_page_of_a_key_begins_with_it_followed_by_its_account_alone():
+    key = an_api_key(id=9, group="vip")
+    accounts = a_read_state(key, name="main"), a_read_state(an_api_key(id=10), name="other")
+    text = request("/?account=main&id=9", *accounts).text
+
+    assert places(text, "accounts", "filter", "listing") == ["listing", "accounts", "filter"]
+    assert texts(text, "h3") == ["main"]
+    assert '<a id="all-keys" href="./">All keys</a>' in text
+    assert 'href="?account=main&amp;group=vip"' in text
+    assert 'href="?account=main"' in text
+
+
+def test_the_list_comes_behind_the_accounts_and_the_filters():
+    text = request("/", with_keys(2)).text
+
+    assert places(text, "accounts", "filter", "listing") == ["accounts", "filter", "listing"]
+
+
+@pytest.mark.parametrize(
+    ("path", "accounts"),
+    [("/?account=other&id=77", ["other"]), ("/?id=77", ["main", "other"])],
+)
+def test_the_page_of_a_key_that_is_gone_keeps_the_account_that_was_asked_for(path, accounts):
+    states = a_read_state(an_api_key(), name="main"), a_read_state(an_api_key(), name="other")
+
+    assert texts(request(path, *states).text, "h3") == accounts
 
 
 def test_the_name_of_a_key_leads_to_its_view():
