@@ -48,7 +48,9 @@ class ReadByModel:
     @property
     def most_series(self) -> int:
         """How many series there are at the most, as far as is known before reading by key."""
-        models = {series.model for sums in self.by_hour.values() for series in sums}
+        models: set[str] = set()
+        for sums in self.by_hour.values():
+            models.update(series.model for series in sums)
         most = len(models) * max(1, len(self.keys))
         return min(most, self.account.usage_max_series)
 

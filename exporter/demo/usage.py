@@ -76,7 +76,8 @@ def _spent(keys: Sequence[DemoKey], started_at: float, since: float, until: floa
         rate = sum(key.spent(HOUR) for key in keys) / HOUR * SHARE_BEFORE
         spent += busy * rate
     if until > started_at:
-        first, last = since - started_at, until - started_at
+        first = since - started_at
+        last = until - started_at
         spent += sum(key.spent(last) - key.spent(first) for key in keys)
     return spent
 

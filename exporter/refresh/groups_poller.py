@@ -45,7 +45,9 @@ class GroupsPoller:
         if known is None:
             return groups
         before: Groups = known.value
-        used = {name for group in state.key_groups for name in group_names(group)}
+        used: set[str] = set()
+        for group in state.key_groups:
+            used.update(group_names(group))
         lost = frozenset(name for name in used if name in before and name not in groups)
         kept = lost - self.doubted
         self.doubted = kept

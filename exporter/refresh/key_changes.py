@@ -45,7 +45,8 @@ def with_changes(before: AccountState, after: AccountState, reading: Reading) ->
     A first list has nothing to be compared with, and a suspicious one may be a mistake: if the next
     one confirms it, that one is compared with the list before both.
     """
-    known, now_known = last_known(before.endpoints.keys), last_known(after.endpoints.keys)
+    known = last_known(before.endpoints.keys)
+    now_known = last_known(after.endpoints.keys)
     if known is None or now_known is None or reading.is_suspicious:
         return after
     comparison = Comparison(

@@ -136,8 +136,10 @@ class PollLoop:
 
     async def read(self) -> float:
         """Read once, change the state, and return the pause until the next time, in seconds."""
-        access, path = self._access, self.poller.path
-        state, began = access.store.state, access.runtime.moment()
+        access = self._access
+        path = self.poller.path
+        state = access.store.state
+        began = access.runtime.moment()
         if not self.poller.is_due(state):
             return state.interval_seconds
         error: ApiError | None = None
@@ -158,7 +160,8 @@ class PollLoop:
         return self._next_pause(began, error or crash)
 
     def _next_pause(self, began: Moment, error: ApiError | None) -> float:
-        runtime, state = self._access.runtime, self._access.store.state
+        runtime = self._access.runtime
+        state = self._access.store.state
         if isinstance(state.endpoints.at(self.poller.path), NotOffered):
             self.failures = 0
             return ASK_AGAIN_SECONDS

@@ -65,7 +65,9 @@ def bind(addresses: Iterable[ListenAddress]) -> list[socket.socket]:
     each of its addresses.
     """
     with contextlib.ExitStack() as opened:
-        sockets = [sock for address in addresses for sock in _listen(address, opened)]
+        sockets: list[socket.socket] = []
+        for address in addresses:
+            sockets += _listen(address, opened)
         opened.pop_all()
         return sockets
 

@@ -20,14 +20,18 @@ def refusal(scope: Scope, head_bytes: int) -> PlainTextResponse | None:
     """
     target = len(scope["raw_path"]) + len(scope["query_string"])
     if scope["http_version"] not in ("1.0", "1.1"):
-        status, text = 505, "only HTTP/1.1 is spoken here"
+        status = 505
+        text = "only HTTP/1.1 is spoken here"
     elif scope["method"] == "CONNECT":
         # h11 would turn the connection into a tunnel if the application responded with 200.
-        status, text = 405, "this is not a proxy"
+        status = 405
+        text = "this is not a proxy"
     elif {b"transfer-encoding", b"content-length"} <= {name for name, _ in scope["headers"]}:
-        status, text = 400, "both Transfer-Encoding and Content-Length"
+        status = 400
+        text = "both Transfer-Encoding and Content-Length"
     elif target + sum(len(name) + len(value) + 4 for name, value in scope["headers"]) > head_bytes:
-        status, text = 431, "the request head is too large"
+        status = 431
+        text = "the request head is too large"
     else:
         return None
     return PlainTextResponse(f"{text}\n", status, {"Connection": "close"})
