@@ -5,7 +5,7 @@ In a document a generated part is between `<!-- begin NAME -->` and `<!-- end NA
 
 import re
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from exporter.errors import Reason
@@ -140,26 +140,53 @@ def main_metrics() -> str:
 
 
 def reference() -> str:
-    """Return one section for each metric family, with an example query."""
-    return "\n\n".join(_section(family) for family in FAMILIES)
+    """Return one table for each subject, with one row for each metric family."""
+    subjects: dict[str, list[Family]] = {}
+    for family in FAMILIES:
+        subjects.setdefault(_subject(family), []).append(family)
+    return "\n\n".join(_families(subject, members) for subject, members in subjects.items())
 
 
-def _section(family: Family) -> str:
-    lines = [
-        f"### `{family.name}`",
-        "",
-        family.help,
-        "",
-        f"- Type: {family.kind}",
-        f"- Stage: {family.stage}",
-        f"- Labels: {', '.join(f'`{label}`' for label in family.labels) or 'none'}",
-        f"- Absent: {REFERENCE[family.name].get('absent', 'never')}",
-        "",
-        "```promql",
-        REFERENCE[family.name]["example"],
-        "```",
-    ]
-    return "\n".join(lines)
+def _subject(family: Family) -> str:
+    """Return the heading that a metric family stands under."""
+    if family.name.startswith("cometapi_usage_"):
+        return "Spending"
+    if family.name.startswith("cometapi_exporter_"):
+        return "The exporter"
+    if "key_id" in family.labels:
+        return "One key"
+    if family.name.startswith("cometapi_key"):
+        return "The keys of an account"
+    return "Accounts and gateways"
+
+
+def _families(subject: str, families: Sequence[Family]) -> str:
+    """Return the heading, the labels that all *families* have, and their table."""
+    common = [label for label in families[0].labels if all(label in f.labels for f in families)]
+    lines = [f"### {subject}", ""]
+    header = "labels"
+    if common:
+        lines += [f"Labels of every series: {_codes(common)}.", ""]
+        header = "further labels"
+    rows = [_family_row(family, common) for family in families]
+    return "\n".join([*lines, table(("metric", "type", header, "meaning", "example"), rows)])
+
+
+def _family_row(family: Family, common: Sequence[str]) -> tuple[str, ...]:
+    about = REFERENCE[family.name]
+    meaning = family.help
+    if "absent" in about:
+        meaning += f" Absent {about['absent']}."
+    kind = family.kind
+    if family.stage == EXPERIMENTAL:
+        kind += ", experimental"
+    further = [label for label in family.labels if label not in common]
+    name = f'<a id="{family.name}"></a>`{family.name}`'
+    return (name, kind, _codes(further), meaning, f"`{about['example']}`")
+
+
+def _codes(words: Iterable[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
 
 
 def experimental() -> str:

@@ -1,4 +1,7 @@
-"""Every command of the README is run as the user it is for, or named here with the reason why not."""
+"""Every command of README.md and docs/operating.md is run as the user it is for.
+
+Commands that are not run are named here, with the reason why not.
+"""
 
 import os
 import re
@@ -7,13 +10,10 @@ import shutil
 import signal
 import socket
 import sys
-import time
 from pathlib import Path
 
 import httpx
 import pytest
-from binaries import require
-from books import HOUR, Books
 from builders import CANARY_TOKEN, wire_keys
 from gateway import Gateway
 from processes import Process, clean_environment, free_port, output_of, run, wait_until
@@ -28,6 +28,7 @@ from users import (
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+OPERATING = (ROOT / "docs/operating.md").read_text(encoding="utf-8")
 BIN = Path(sys.executable).parent
 pytestmark = pytest.mark.timeout(300)  # three installations, as users make them
 TEXTFILES = "/var/lib/prometheus/node-exporter"
@@ -37,31 +38,30 @@ NO_ENGINE = "no container engine: tests/manifests replays the image's steps"
 NO_CLUSTER = "no cluster: tests/manifests checks the manifests against Kubernetes' own schemas"
 NOT_RUN = {
     "git clone": "it is not published yet: the tests copy the tree instead",
-    "cd cometapi-exporter": "likewise",
+    "cd cometapi-exporter": "it is not published yet: the tests copy the tree instead",
     "docker": NO_ENGINE,
     "kubectl": NO_CLUSTER,
     "(cd deploy/kubernetes": "it writes into the tree: tests/manifests runs it on a copy",
     "sudo install -m 0644 deploy/systemd": "no systemd: tests/manifests verifies the unit",
     "sudo systemctl": "no systemd: tests/manifests verifies the unit",
 }
-COMMANDS = [
-    line
-    for block in re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL)
-    for line in block.splitlines()
-    if line
-]
+
+
+def commands_of(text: str) -> list[str]:
+    """Return each line of the blocks of commands."""
+    blocks = re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL)
+    return [line for line in "".join(blocks).splitlines() if line]
+
+
+COMMANDS = [*commands_of(README), *commands_of(OPERATING)]
 CHECK_AS_ROOT = (
     "sudo /opt/cometapi-exporter/bin/cometapi-exporter --check"
     " --cometapi.access-token-file=/etc/cometapi-exporter/token"
 )
 ONCE = (
-    f"cd {TEXTFILES} && cometapi-exporter --once --collect.usage=off"
+    f"cd {TEXTFILES} && $HOME/.local/bin/cometapi-exporter --once --collect.usage=off"
     " --cometapi.access-token-file=$HOME/.config/cometapi-token"
     " > cometapi.new && mv cometapi.new cometapi.prom || rm -f cometapi.new"
-)
-BACKFILL = (
-    "cometapi-exporter --backfill --cometapi.access-token-file=$HOME/.config/cometapi-token"
-    " > history.om"
 )
 RUN = {
     "make demo",
@@ -75,12 +75,11 @@ RUN = {
     "sudo /opt/cometapi-exporter/bin/pip install --require-hashes -r requirements.lock",
     "sudo /opt/cometapi-exporter/bin/pip install --no-deps .",
     "sudo install -D -m 0600 /dev/stdin /etc/cometapi-exporter/token",
+    "sudo install -m 0600 deploy/systemd/environment.example /etc/cometapi-exporter/environment",
     CHECK_AS_ROOT,
     "sudo install -D -o 65532 -m 0400 /dev/stdin /etc/cometapi-exporter/container-token",
     "curl -s 'http://127.0.0.1:10144/api/v1/keys?health=critical'",
     ONCE,
-    BACKFILL,
-    "promtool tsdb create-blocks-from openmetrics --max-block-duration=24h history.om data",
 }
 
 
@@ -215,23 +214,13 @@ def test_once_that_fails_leaves_the_old_file_and_nothing_else(person):
     assert not (person.home / "cometapi.new").exists()
 
 
-def test_the_last_days_are_brought_along(person):
-    require("promtool")
-    books = Books()
-    for hours in range(4, 700, 5):
-        books.book(time.time() - hours * HOUR, "m", 1_000)
-    books.flush()
-    with Gateway(offers=books.offers()) as gateway:
-        person.run(BACKFILL, COMETAPI_BASE_URL=gateway.url)
-    person.run(starting_with("promtool"))
-
-    assert len(list((person.clone / "data").iterdir())) > 20
-
-
 def test_root_checks_the_setup_that_systemd_runs(machine, gateway):
     machine.run(starting_with("sudo install -D -m 0600"), text=TYPED)
     told = machine.run(CHECK_AS_ROOT, COMETAPI_BASE_URL=gateway.url)
+    machine.run(starting_with("sudo install -m 0600 deploy/systemd"))
 
+    settings = Path(machine.path("/etc/cometapi-exporter/environment")).read_text(encoding="utf-8")
+    assert "\nCOMETAPI_EXPORTER_LISTEN_ADDRESS=127.0.0.1:10144\n" in settings
     assert f"default  {gateway.url}  3 " in told
 
 
