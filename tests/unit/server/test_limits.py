@@ -37,16 +37,13 @@ def test_the_documented_limits_are_the_real_ones(monkeypatch: pytest.MonkeyPatch
         == f"{limits.deadlines[Phase.HANDSHAKE]:g} s, {limits.handshakes} at a time"
     )
     assert (
-        table["request head"]
+        table["request headers"]
         == f"{limits.deadlines[Phase.HEAD]:g} s, {limits.head_bytes // 1024} KiB"
     )
     assert table["response"] == f"{limits.response_seconds:g} s"
-    assert (
-        table["the rest of a request body that was not asked for"]
-        == f"{limits.deadlines[Phase.DISCARD]:g} s"
-    )
-    assert table["idle between two requests"] == f"{limits.deadlines[Phase.IDLE]:g} s"
-    assert table["connections at once"].startswith(f"{limits.connections}, ")
-    assert table["responses that clients have not read yet"].startswith(
+    assert table["rest of an unexpected request body"] == f"{limits.deadlines[Phase.DISCARD]:g} s"
+    assert table["idle time between two requests"] == f"{limits.deadlines[Phase.IDLE]:g} s"
+    assert table["concurrent connections"].startswith(f"{limits.connections}, ")
+    assert table["response data that clients have not read yet"].startswith(
         f"{limits.unread_bytes // 1024**2} MiB "
     )
