@@ -28,9 +28,9 @@ NOTHING_REFUSED: Mapping[str, str] = MappingProxyType({})
 # How PyYAML begins to say what is wrong, and what that means. Source: yaml/scanner.py, parser.py
 # and composer.py of PyYAML 6.
 MISTAKES = (
-    ("found character '\\t'", "a tab: indent with blanks"),
+    ("found character '\\t'", "a tab: indent with spaces"),
     ("found character", "a value that begins with a reserved character: put it in quotes"),
-    ("could not find expected ':'", "no value: write a blank after the colon"),
+    ("could not find expected ':'", "no value: write a space after the colon"),
     (
         "mapping values are not allowed",
         "a colon too many: put the value in quotes, or check the indentation and the line before",

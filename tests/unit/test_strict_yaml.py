@@ -50,9 +50,9 @@ def test_what_is_not_yaml_is_one_problem_that_quotes_nothing(text):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("a:\n\tb: 1", "line 2: a tab: indent with blanks"),
+        ("a:\n\tb: 1", "line 2: a tab: indent with spaces"),
         ("a: 1\nb:\n  - x\n c: 2", "line 4: the indentation does not fit the lines before"),
-        ("- name: a\n  base_url:https://x\n  user_id: 7", "line 2: no value: write a blank aft"),
+        ("- name: a\n  base_url:https://x\n  user_id: 7", "line 2: no value: write a space aft"),
         ("a: b: c", "line 1: a colon too many: put the value in quotes"),
         ("a: [1, 2\nb: 3", "line 1: a bracket that begins here does not end"),
         ("b: 1\na: 'x\nc: 3\n", "line 2: a quote that begins here does not end"),
