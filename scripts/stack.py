@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PORTS = ("exporter", "prometheus", "alertmanager", "webhook")
 WEBHOOK_HELP = (
     "print what Alertmanager posts to this port, 0 for not; "
-    "default: %(default)s, as in alertmanager.yml"
+    "default: %(default)s. For another one, change the URL in alertmanager.yml too"
 )
 ACCOUNT_VARIABLES = (
     "COMETAPI_ACCESS_TOKEN",
