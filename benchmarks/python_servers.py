@@ -25,13 +25,11 @@ from exporter.cometapi.answer import Answer
 from exporter.cometapi.wire import parse_page
 from exporter.errors import Reason
 from exporter.exposition.catalogue import COUNTDOWN, KEY_LABELS, SNAPSHOT_FAMILIES
-from exporter.model import Balance
-from exporter.snapshot import AccountState, Snapshot
+from exporter.snapshot import Snapshot
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "tests"))
+from domain import a_balance, a_snapshot
 from oracle import Registry, SnapshotCollector, metric_of, telemetry_metrics
-
-BALANCE = Balance(remaining_quota=24_997_909, used_quota=10_027_091, requests=339)
 
 
 def snapshot_of(count: int, now: int) -> Snapshot:
@@ -39,18 +37,13 @@ def snapshot_of(count: int, now: int) -> Snapshot:
         Answer(status=200, headers={}, body=body, received_at=now) for body in pages(count, now)
     )
     keys = tuple(itertools.chain.from_iterable(parse_page(answer).keys for answer in answers))
-    state = AccountState(
+    return a_snapshot(
+        *keys,
+        at=now,
         name="default",
-        interval_seconds=60,
-        stale_after_seconds=36_000,
-        configured_units_per_usd=500_000,
-        keys=keys,
-        balance=BALANCE,
-        read_at=now,
-        outcome="success",
-        groups=frozenset(key.group for key in keys),
+        balance=a_balance(),
+        groups=dict.fromkeys(key.group for key in keys),
     )
-    return Snapshot.of([state])
 
 
 def fill_with_gauges(registry: CollectorRegistry, snapshot: Snapshot, now: int) -> None:
