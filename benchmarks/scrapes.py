@@ -101,15 +101,24 @@ def measure(folder: Path, count: int, effort: Effort, go: Path | None) -> dict[s
 
 
 def check_same_series(servers: Sequence[Server]) -> None:
-    """Scrape everybody once, which also warms them up, and see that they say the same."""
+    """Scrape everybody once, which also warms them up, and see that they expose the same keys.
+
+    The few series of the account itself are not compared: our exporter adds some with each version,
+    and they weigh nothing beside ten families of 1,000 keys.
+    """
     first, *rest = servers
-    expected = series_of(first, LOAD_REQUEST)
+    expected = key_series_of(first)
     for server in rest:
-        difference = series_of(server, LOAD_REQUEST) ^ expected
+        difference = key_series_of(server) ^ expected
         if difference:
             raise Failed(
                 f"{server.name} serves other series than {first.name}: {sorted(difference)[:4]}"
             )
+
+
+def key_series_of(server: Server) -> set[str]:
+    """Return the series that have the ID of a key."""
+    return {series for series in series_of(server, LOAD_REQUEST) if "'key_id'" in series}
 
 
 def go_round(
