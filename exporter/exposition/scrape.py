@@ -3,10 +3,10 @@
 Talks to: threads, in which it renders and compresses. Knows nothing of HTTP, the API or settings.
 
 Between two changes of an account, only the countdown to each key's expiry and the exporter's own
-metrics change. Everything else, the head, is compressed once in each format, by the first scrape
-after a change. A scrape writes the rest, the tail, compresses it as the last block of the same gzip
-member, and closes the member. No scrape waits for a rendering: until it is done, scrapes get the
-previous one.
+metrics change. Everything else, the head, is compressed once in each format: before the change is
+exposed if most keys changed, else by the first scrape after it. A scrape writes the rest, the tail,
+compresses it as the last block of the same gzip member, and closes the member. No scrape waits for
+a rendering: until it is done, scrapes get the previous one.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from collections.abc import (
     Sequence,
 )
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 from prometheus_client.registry import Collector
@@ -39,6 +40,8 @@ CHUNK_BYTES = 1 << 18
 SHORT_TAIL_KEYS = 2_000
 SHORT_TAIL_ACCOUNTS = 10
 
+Renderings = Mapping[str, Rendering]
+
 log = structlog.get_logger()
 
 
@@ -49,7 +52,7 @@ class Exposed:
     *heads* has the head of the exposition in each format in which it was asked for.
     """
 
-    renderings: Mapping[str, Rendering] = field(default_factory=dict)
+    renderings: Renderings = field(default_factory=dict)
     heads: dict[Format, Head] = field(default_factory=dict)
 
     @property
@@ -64,7 +67,11 @@ class Exposed:
             if not names or family.name in names:
                 yield format_.comments(family).encode()
                 for rendering in self.renderings.values():
-                    yield from rendering.lines.get(family.name, ())
+                    yield from rendering.text(family)
+
+    def compressed_head(self, format_: Format) -> Head:
+        """Return everything that changes with an account only, compressed."""
+        return compress(self.head(format_))
 
     def countdown(self, format_: Format, now: float) -> Iterator[bytes]:
         """Yield the seconds from unix time *now* until each key expires."""
@@ -98,12 +105,12 @@ class Exposition:
         stay, also of those accounts that could be rendered.
         """
         renderings = {state.name: await self._render(state) for state in states}
-        self._expose({**self._exposed.renderings, **renderings})
+        await self._expose(lambda exposed: {**exposed, **renderings})
 
     def keep(self, names: Iterable[str]) -> None:
         """Expose only the accounts called *names*, in this order, of which there is a rendering."""
         renderings = self._exposed.renderings
-        self._expose({name: renderings[name] for name in names if name in renderings})
+        self._replace(Exposed({name: renderings[name] for name in names if name in renderings}))
 
     async def catch_up(self) -> None:
         """Render the accounts again whose rendering is too old, for example because a key expired.
@@ -120,9 +127,7 @@ class Exposition:
                 self._log_failure(name, error)
                 continue
             self._failing.discard(name)
-            # The account may have changed or gone meanwhile: a newer rendering stays.
-            if self._exposed.renderings.get(name) is before:
-                self._expose({**self._exposed.renderings, name: rendering})
+            await self._expose(partial(_instead_of, before, rendering))
 
     def _log_failure(self, account: str, error: Exception) -> None:
         if account not in self._failing:
@@ -131,10 +136,22 @@ class Exposition:
             kind = type(error).__name__
             log.error("failed to render account; keeping the last", account=account, error=kind)
 
-    def _expose(self, renderings: Mapping[str, Rendering]) -> None:
+    async def _expose(self, changed: Callable[[Renderings], Renderings]) -> None:
+        """Expose what *changed* makes of the renderings that are exposed now."""
+        before = self._exposed
+        after = Exposed(changed(before.renderings))
+        if _has_mostly_changed(before, after):
+            for format_ in before.heads:
+                after.heads[format_] = await workers.render(partial(after.compressed_head, format_))
+        if self._exposed is not before:
+            # Another account changed while this one was compressed: the next scrape compresses.
+            after = Exposed(changed(self._exposed.renderings))
+        self._replace(after)
+
+    def _replace(self, exposed: Exposed) -> None:
         """Replace what is exposed. Scrapes under way go on with what was exposed before."""
-        self._exposed = Exposed(renderings)
-        self._failing &= renderings.keys()
+        self._exposed = exposed
+        self._failing &= exposed.renderings.keys()
 
     async def _render(self, state: AccountState) -> Rendering:
         steps = render(state, self._clock())
@@ -163,11 +180,11 @@ class Exposition:
         yield await workers.serve(lambda: self._tail(exposed, format_, names))
 
     async def _head(self, exposed: Exposed, format_: Format) -> Head:
-        """Return the head of everything; the first scrape after a change compresses it."""
+        """Return the head of everything; compress it if no one has since the last change."""
         async with self._compressing:
             if format_ not in exposed.heads:
                 exposed.heads[format_] = await workers.scrape(
-                    lambda: compress(exposed.head(format_))
+                    partial(exposed.compressed_head, format_)
                 )
         return exposed.heads[format_]
 
@@ -180,6 +197,32 @@ class Exposition:
         parts.append(text_of(self._process, format_, names))
         parts.append(format_.end.encode())
         return b"".join(parts)
+
+
+def _instead_of(old: Rendering, new: Rendering, exposed: Renderings) -> Renderings:
+    """Return *exposed* with *new* in the place of *old*.
+
+    The account may have changed or gone since *new* was begun: then nothing changes.
+    """
+    name = old.state.name
+    if exposed.get(name) is not old:
+        return exposed
+    return {**exposed, name: new}
+
+
+def _has_mostly_changed(before: Exposed, after: Exposed) -> bool:
+    """Whether at least half of the keys are in renderings that are new in *after*.
+
+    Only then is the head compressed at once. If 50 small accounts change one after another, the
+    next scrape compresses once instead of 50 times.
+    """
+    keys = 0
+    changed_keys = 0
+    for name, rendering in after.renderings.items():
+        keys += len(rendering.state.keys)
+        if before.renderings.get(name) is not rendering:
+            changed_keys += len(rendering.state.keys)
+    return changed_keys * 2 >= keys
 
 
 async def chunks(parts: Iterable[bytes]) -> AsyncIterator[bytes]:

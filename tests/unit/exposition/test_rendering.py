@@ -6,7 +6,7 @@ from msgspec.structs import replace as replace_key
 from scraped import Scraped
 
 from exporter.exposition import rendering, scrape
-from exporter.exposition.catalogue import KEY_LABELS, Family
+from exporter.exposition.catalogue import HEAD_FAMILIES, KEY_LABELS, Family
 from exporter.exposition.rendering import render
 from exporter.model import Usage, UsageRow
 from exporter.patterns import Pattern
@@ -21,7 +21,7 @@ def rendered(state, now=NOW):
 
 
 def text(found):
-    return b"".join(part for parts in found.lines.values() for part in parts).decode()
+    return b"".join(part for family in HEAD_FAMILIES for part in found.text(family)).decode()
 
 
 def test_with_counts_only_the_text_of_no_key_is_rendered_or_kept():

@@ -237,16 +237,18 @@ def test_until_a_new_state_is_rendered_scrapes_get_the_old_one_and_other_account
 
 
 class HeldBack:
-    """Lets the first rendering step wait until *go_on* is set; *begun* is set meanwhile."""
+    """Lets rendering step number *step* wait until *go_on* is set; *begun* is set meanwhile."""
 
-    def __init__(self, monkeypatch):
+    def __init__(self, monkeypatch, step=1):
         self.begun = asyncio.Event()
         self.go_on = asyncio.Event()
+        self._steps_left = step
         self._render = workers.render
         monkeypatch.setattr(workers, "render", self.render)
 
     async def render(self, function):
-        if not self.begun.is_set():
+        self._steps_left -= 1
+        if self._steps_left == 0:
             self.begun.set()
             await self.go_on.wait()
         return await self._render(function)
@@ -289,6 +291,58 @@ def test_an_account_that_goes_during_a_catch_up_stays_away(monkeypatch):
 
     assert 'account="gone"' not in text
     assert 'account="kept"' in text
+
+
+COMPRESSING = 3
+"""The step in which a change of an account of one key is compressed: after its keys and itself."""
+
+
+async def while_a_change_is_compressed(scraped, monkeypatch, meanwhile):
+    """Renew account b, and do *meanwhile* once it is rendered and before it is exposed."""
+    await scraped.exposition.gzipped(Format.TEXT)
+    held_back = HeldBack(monkeypatch, COMPRESSING)
+    renewing = asyncio.create_task(
+        scraped.exposition.renew(a_read_state(an_api_key(id=2), name="b"))
+    )
+    await held_back.begun.wait()
+    result = await meanwhile()
+    held_back.go_on.set()
+    await renewing
+    return result
+
+
+def test_while_a_change_is_compressed_scrapes_get_the_old_state_without_waiting(monkeypatch):
+    scraped = Scraped(Snapshot.of([a_read_state(an_api_key(id=1), name="b")]))
+
+    async def scenario():
+        return await while_a_change_is_compressed(
+            scraped, monkeypatch, lambda: scraped.exposition.gzipped(Format.TEXT)
+        )
+
+    during = asyncio.run(asyncio.wait_for(scenario(), 10))
+
+    text = gzip.decompress(b"".join(during)).decode()
+    assert [key_id(line) for line in lines(text, "cometapi_key_status")] == ["1"]
+    assert [key_id(line) for line in lines(scraped.text(), "cometapi_key_status")] == ["2"]
+
+
+def test_two_accounts_that_change_at_the_same_time_are_both_exposed(monkeypatch):
+    scraped = Scraped(
+        Snapshot.of(
+            [a_read_state(an_api_key(id=1), name="b"), a_read_state(an_api_key(id=7), name="a")]
+        )
+    )
+
+    async def scenario():
+        await while_a_change_is_compressed(
+            scraped,
+            monkeypatch,
+            lambda: scraped.exposition.renew(a_read_state(an_api_key(id=8), name="a")),
+        )
+
+    asyncio.run(asyncio.wait_for(scenario(), 10))
+
+    assert [key_id(line) for line in lines(scraped.text(), "cometapi_key_status")] == ["2", "8"]
 
 
 # A rendering that raises.
