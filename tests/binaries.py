@@ -1,8 +1,11 @@
 """Find the programs that tests run for real, or say loudly why a test cannot run."""
 
+import json
 import os
 import shutil
-from typing import NoReturn
+import subprocess
+from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
@@ -15,6 +18,17 @@ def require(name: str) -> str:
     if path is None:
         skip_or_fail(f"{name} (scripts/install-test-tools installs it)")
     return path
+
+
+def require_schema(name: str) -> dict[str, Any]:
+    """Return the JSON schema of file *name* that was installed; without it skip or fail the test."""
+    python = require("manifest-python")
+    asked = [python, "-c", "import sys; print(sys.prefix)"]
+    prefix = subprocess.run(asked, capture_output=True, text=True, timeout=20, check=True).stdout
+    file = Path(prefix.strip()) / "schemas" / name
+    if not file.is_file():
+        skip_or_fail(f"the schema {name} (scripts/install-test-tools installs it)")
+    return dict(json.loads(file.read_text(encoding="utf-8")))
 
 
 def skip_or_fail(missing: str) -> NoReturn:

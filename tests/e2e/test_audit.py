@@ -2,7 +2,9 @@
 
 import json
 
+import jsonschema
 import pytest
+from binaries import require_schema
 from builders import CANARY_KEY, CANARY_TOKEN, WIRE_NOW, a_wire_key
 from gateway import Gateway
 from processes import run_exporter
@@ -21,16 +23,17 @@ FILE = """\
 accounts:
   - {{name: main, base_url: "{url}", access_token_env: TOKEN, allow_insecure_http: true}}
 {more}policies:
-  - ip_allowlist: true
-"""
+{policies}"""
+ADDRESSES = "  - ip_allowlist: true\n"
 DARK = '  - {name: dark, base_url: "http://127.0.0.1:9", access_token_env: TOKEN}\n'
 
 
-def audited(folder, *flags, keys=(GOOD, OPEN), more="", mode="--audit"):
+def audited(folder, *flags, keys=(GOOD, OPEN), more="", policies=ADDRESSES, mode="--audit"):
     """Run the audit of *keys* in *folder*, which holds the configuration file."""
     with Gateway(keys=list(keys)) as gateway:
         file = folder / "accounts.yml"
-        file.write_text(FILE.format(url=gateway.url, more=more), encoding="utf-8")
+        text = FILE.format(url=gateway.url, more=more, policies=policies)
+        file.write_text(text, encoding="utf-8")
         done = run_exporter(mode, f"--config.file={file}", *flags, TOKEN=CANARY_TOKEN)
     for secret in (CANARY_TOKEN, CANARY_KEY, SECRET_ADDRESS, SECRET_MODEL):
         assert secret not in done.stdout + done.stderr
@@ -90,6 +93,53 @@ def test_the_sarif_points_to_the_line_of_the_policy(tmp_path, monkeypatch):
     place = result["locations"][0]["physicalLocation"]
     assert place["artifactLocation"]["uri"] == "deploy%20files/accounts.yml"
     assert place["region"] == {"startLine": 4}
+
+
+EVERY_KIND = """\
+  - {max_lifetime: 90d, limited_quota: true, ip_allowlist: true, model_limits: true}
+  - {max_unused: 30d, name: "[a-z]+", groups: [production]}
+"""
+# Breaks all seven kinds of policies; its name is to be escaped in JSON, on terminals and in Markdown.
+CARELESS = a_wire_key(
+    3,
+    name='\x1b[31m"<b>`',
+    group="vip",
+    unlimited_quota=True,
+    created_time=WIRE_NOW - 100 * 86_400,
+    accessed_time=WIRE_NOW - 90 * 86_400,
+    expired_time=-1,
+)
+
+
+@pytest.fixture(scope="module")
+def schema():
+    """Return a validator with the schema that the standard publishes."""
+    return jsonschema.Draft4Validator(require_schema("sarif-2.1.0.json"))
+
+
+@pytest.mark.parametrize(
+    ("given", "results"),
+    [
+        ({"keys": [GOOD]}, 0),
+        ({"keys": [GOOD, OPEN]}, 1),
+        ({"keys": [OPEN], "more": DARK}, 1),
+        ({"keys": [CARELESS], "policies": EVERY_KIND}, 7),
+    ],
+    ids=["none breaks", "one breaks", "an account cannot be read", "all kinds are broken"],
+)
+def test_the_sarif_is_what_its_standard_requires(tmp_path, schema, given, results):
+    done = audited(tmp_path, "--output.format=sarif", **given)
+
+    log = json.loads(done.stdout)
+    assert [error.message for error in schema.iter_errors(log)] == []
+    assert len(log["runs"][0]["results"]) == results
+
+
+def test_the_schema_of_sarif_rejects_a_level_that_does_not_exist(tmp_path, schema):
+    log = json.loads(audited(tmp_path, "--output.format=sarif").stdout)
+    log["runs"][0]["results"][0]["level"] = "fatal"
+
+    assert not schema.is_valid(log)
 
 
 @pytest.mark.parametrize("mode", ["--check", "--once", "--config.check"])
