@@ -150,16 +150,16 @@ def tune_the_interpreter() -> None:
 
 
 @contextlib.asynccontextmanager
-async def monitoring(settings: Settings) -> AsyncIterator[Watch]:
+async def monitoring(settings: Settings, *, is_scraped: bool = True) -> AsyncIterator[Watch]:
     """Monitor the accounts of *settings*, or all of the demo, by the real clocks.
 
-    Nothing runs yet.
+    Nothing runs yet. Without *is_scraped* nothing is rendered.
     """
     descriptors.raise_limit()
     asyncio.get_running_loop().set_default_executor(ResolverExecutor())
     telemetry = Telemetry(version=__version__, dropped_lines=dropped_lines)
     async with _real_or_simulated(settings, ACCOUNTS) as real:
-        watch = await Watch.open(real, runtime=RUNTIME, telemetry=telemetry)
+        watch = await Watch.open(real, runtime=RUNTIME, telemetry=telemetry, is_scraped=is_scraped)
         try:
             yield watch
         finally:
@@ -205,11 +205,13 @@ def _greet(addresses: Sequence[str], settings: Settings) -> None:
     print("\n".join([*lines, "Press Ctrl-C to stop."]), flush=True)  # noqa: T201 - the demo speaks to a person
 
 
-async def read_once(settings: Settings, *, show: Callable[[ListingProgress], None]) -> str | None:
+async def read_once(
+    settings: Settings, *, show: Callable[[ListingProgress], None]
+) -> Sequence[bytes] | None:
     """Do one refresh of every account.
 
-    Return the exposition, or None where there are some and none could be read. *show* gets the
-    progress, several times a second.
+    Return the exposition in parts, or None where there are accounts and none could be read. *show*
+    gets the progress, several times a second.
 
     The process's own metrics are left out: a textfile collector has its own of the same names.
     """
@@ -219,7 +221,7 @@ async def read_once(settings: Settings, *, show: Callable[[ListingProgress], Non
             return None
         once = Exposition(telemetry=watch.telemetry, process=(), clock=RUNTIME.clock)
         await once.renew(*states)
-        return b"".join([chunk async for chunk in once.plain(Format.TEXT)]).decode()
+        return once.parts(Format.TEXT)
 
 
 async def backfill(
@@ -262,7 +264,7 @@ async def refreshed_once(
     settings: Settings, show: Callable[[ListingProgress], None]
 ) -> AsyncIterator[Watch]:
     """Do one refresh of every account, and show its progress."""
-    async with monitoring(settings) as watch:
+    async with monitoring(settings, is_scraped=False) as watch:
         showing = asyncio.create_task(_show_progress(watch, show))
         try:
             await watch.refresh_once()

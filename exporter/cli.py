@@ -278,7 +278,14 @@ def _cannot_write(error: OSError) -> int:
 
 def _once(settings: Settings) -> int:
     exposition = _with_progress(functools.partial(app.read_once, settings))
-    return FAILED if exposition is None else _write(exposition)
+    if exposition is None:
+        return FAILED
+    try:
+        with open(1, "wb", closefd=False) as output:
+            output.writelines(exposition)
+    except OSError as error:
+        return _cannot_write(error)
+    return DONE
 
 
 def _backfill(settings: Settings) -> int:

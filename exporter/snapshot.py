@@ -41,7 +41,7 @@ from exporter.model import (
     group_names,
     is_other_account,
 )
-from exporter.policies import NO_POLICIES, NOTHING_BROKEN, Broken, Policies, Requirements
+from exporter.policies import NO_POLICIES, NOTHING_BROKEN, Broken, Judgement, Policies
 from exporter.purses import largest, paying_purses, spendable
 from exporter.thresholds import COMMON, NO_THRESHOLDS, Threshold, Thresholds
 
@@ -162,7 +162,7 @@ class AccountState:
     *gateway* is its address. *configured_units_per_usd* is None where the user leaves the factor to
     the gateway. *thresholds* are the user's, *key_thresholds* those that match a key, by its ID:
     they are matched once a listing, because 200 thresholds and 50,000 keys are ten million pairs.
-    So are *policies*; *requirements* are what they require of a key, by its ID.
+    So are *policies*; *judgements* say which of them a key breaks, by its ID.
     *monthly_budget_usd* is the account's own, None where there is none.
     With *counts_only* no series per key is exposed. *clock_skew* is how many seconds this machine's
     clock is ahead of the gateway's, *cached_seconds* how long a cache had kept the last page of
@@ -181,7 +181,7 @@ class AccountState:
     thresholds: Thresholds = NO_THRESHOLDS
     key_thresholds: Mapping[int, Threshold] = field(default_factory=dict)
     policies: Policies = NO_POLICIES
-    requirements: Mapping[int, Requirements] = field(default_factory=dict)
+    judgements: Mapping[int, Judgement] = field(default_factory=dict)
     monthly_budget_usd: float | None = None
     counts_only: bool = False
     endpoints: Endpoints = Endpoints()
@@ -220,7 +220,7 @@ class AccountState:
             self,
             endpoints=listed,
             key_thresholds=self.thresholds.by_key(keys.keys),
-            requirements=self.policies.by_key(keys.keys),
+            judgements=self.policies.by_key(keys.keys),
             first_refresh_ended=True,
         )
 
@@ -496,10 +496,10 @@ class AccountState:
 
     def broken_policies(self, key: ApiKey, now: float) -> Broken:
         """Return the policies that *key* breaks at unix time *now*."""
-        requirements = self.requirements.get(key.id)
-        if requirements is None:
+        judgement = self.judgements.get(key.id)
+        if judgement is None:
             return NOTHING_BROKEN
-        return requirements.broken_by(key, now)
+        return judgement.broken_by(key, now)
 
     def unusable_reason(self, key: ApiKey, now: float) -> UnusableReason | None:
         """Return why requests with *key* would be rejected at unix time *now*, or None.

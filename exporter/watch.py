@@ -38,14 +38,17 @@ log = structlog.get_logger()
 class Watch:
     """The monitored accounts, the current snapshot and the exposition rendered from it.
 
-    `Watch.open` makes one. Mutable are the settings in force, the refreshers by account, the
-    snapshot, and whether the refreshes run.
+    `Watch.open` makes one. Without *is_scraped* nothing is rendered. Mutable are the settings in
+    force, the refreshers by account, the snapshot, and whether the refreshes run.
     """
 
-    def __init__(self, settings: Settings, *, runtime: Runtime, telemetry: Telemetry) -> None:
+    def __init__(
+        self, settings: Settings, *, runtime: Runtime, telemetry: Telemetry, is_scraped: bool
+    ) -> None:
         self.settings = settings
         self.runtime = runtime
         self.telemetry = telemetry
+        self._is_scraped = is_scraped
         self.exposition = Exposition(
             telemetry=telemetry,
             process=process_collectors(),
@@ -60,9 +63,16 @@ class Watch:
         self._running: asyncio.TaskGroup | None = None
 
     @classmethod
-    async def open(cls, settings: Settings, *, runtime: Runtime, telemetry: Telemetry) -> "Watch":
+    async def open(
+        cls,
+        settings: Settings,
+        *,
+        runtime: Runtime,
+        telemetry: Telemetry,
+        is_scraped: bool = True,
+    ) -> "Watch":
         """Return the watch of *settings*; nothing runs yet."""
-        watch = cls(settings, runtime=runtime, telemetry=telemetry)
+        watch = cls(settings, runtime=runtime, telemetry=telemetry, is_scraped=is_scraped)
         opened = watch._open(settings.accounts, settings)
         await watch._show(opened, settings)
         return watch
@@ -155,7 +165,8 @@ class Watch:
         What cannot be rendered is made current as well, so that the status page says why.
         """
         try:
-            await self.exposition.renew(state)
+            if self._is_scraped:
+                await self.exposition.renew(state)
         finally:
             self.snapshot = self.snapshot.with_account(state)
 

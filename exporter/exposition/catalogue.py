@@ -11,6 +11,7 @@ minutes (`rendering.MAX_AGE_SECONDS`). Only the countdown is exact at each scrap
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import TypeVar
 
 from exporter.bounds import OTHER_GROUPS, first_groups
@@ -60,8 +61,8 @@ class Tally:
         reasons = [state.unusable_reason(key, now) for key in keys]
         self.statuses.update(zip(groups, words, strict=True))
         self.reasons.update(zip(groups, reasons, strict=True))
-        for key in keys:
-            self.violations.update(state.broken_policies(key, now).keys())
+        broken = [state.broken_policies(key, now) for key in keys]
+        self.violations.update(chain.from_iterable(broken))
 
 
 OfKey = Callable[[AccountState, ApiKey, float], Value]

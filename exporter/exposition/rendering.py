@@ -189,12 +189,13 @@ def _several_key_lines(
     if family.several_of_key is None:
         return ""
     last = family.labels[-1]
-    series = []
+    found = []
     for key, text in zip(keys, labels, strict=True):
-        shared = text.removesuffix("}")
         values = family.several_of_key(state, key, now)
-        series += [(f'{shared},{last}="{value}"}}', 1) for value in values]
-    return lines(family, series)
+        if values:
+            start = f'{family.name}{text.removesuffix("}")},{last}="'
+            found += [f'{start}{value}"}} 1.0\n' for value in values]
+    return "".join(found)
 
 
 def _account_lines(family: Family, state: AccountState, tally: Tally) -> str:

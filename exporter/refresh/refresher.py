@@ -196,7 +196,7 @@ def configured(state: AccountState, account: Account) -> AccountState:
         thresholds=account.thresholds,
         key_thresholds=account.thresholds.by_key(state.keys),
         policies=account.policies,
-        requirements=account.policies.by_key(state.keys),
+        judgements=account.policies.by_key(state.keys),
         monthly_budget_usd=account.monthly_budget_usd,
         counts_only=account.keys_counts_only,
     )

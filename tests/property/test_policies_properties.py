@@ -88,11 +88,11 @@ def naive(key, policy):  # noqa: C901, PLR0912 - one sentence after the other
 @given(st.lists(keys, max_size=4), st.lists(policies, max_size=4))
 def test_both_judges_find_the_same(some_keys, entries):
     numbered = [an_api_key(**{**fields(key), "id": n}) for n, key in enumerate(some_keys)]
-    required = Policies(entries).by_key(numbered)
+    judged = Policies(entries).by_key(numbered)
 
     for key in numbered:
         expected = set().union(*(naive(key, policy) for policy in entries))
-        found = required[key.id].broken_by(key, NOW) if key.id in required else {}
+        found = judged[key.id].broken_by(key, NOW) if key.id in judged else {}
         assert {kind.value for kind in found} == expected
         for kind, entry in found.items():
             assert kind in naive(key, entry)

@@ -108,6 +108,25 @@ def test_the_text_goes_by_policy_then_by_key_and_says_what_to_do():
     )
 
 
+def test_violations_go_by_policy_then_by_account_then_by_key():
+    policies = Policies([Policy(limited_quota=True, model_limits=True)])
+    keys = [an_api_key(id=id_, remaining_quota=None) for id_ in (8, 7)]
+    states = [a_read_state(*keys, name=name, policies=policies) for name in ("b", "a")]
+
+    assert [
+        (each.kind.value, each.account, each.key.id) for each in audit.violations(states, NOW)
+    ] == [
+        ("limited_quota", "a", 7),
+        ("limited_quota", "a", 8),
+        ("limited_quota", "b", 7),
+        ("limited_quota", "b", 8),
+        ("model_limits", "a", 7),
+        ("model_limits", "a", 8),
+        ("model_limits", "b", 7),
+        ("model_limits", "b", 8),
+    ]
+
+
 def test_the_json_has_an_object_for_each_violation():
     text = audit.json_report(found(an_api_key(**{**GOOD, "id": 7, "model_limits": None})))
 
@@ -132,6 +151,12 @@ def test_an_account_that_could_not_be_read_is_named_with_a_fix():
 
     assert note.startswith("dark: not audited: ")
     assert "\n  fix: " in note
+
+
+def test_an_account_of_which_no_key_could_be_read_is_not_audited():
+    (note,) = audit.unread_notes([a_read_state(skipped=2)], in_file=True)
+
+    assert note == "main: not audited: no key could be read"
 
 
 # What SARIF 2.1.0 requires of the parts that are written, and what GitHub requires beyond it: the
@@ -258,14 +283,32 @@ def test_the_sarif_names_rule_file_and_line_of_the_policy():
 
 
 def test_the_same_violation_has_the_same_fingerprint_wherever_the_policy_stands():
-    def fingerprint(line, **key):
-        policies = Policies([Policy(model_limits=True, line=line)])
-        state = a_read_state(an_api_key(**key), policies=policies)
-        (result,) = sarif(audit.violations([state], NOW))["results"]
-        return result["partialFingerprints"]["accountKeyPolicy/v1"]
+    assert fingerprint(line=3, key_name="before") == fingerprint(line=9, key_name="after")
 
-    assert fingerprint(3, id=7, name="before") == fingerprint(9, id=7, name="after")
-    assert fingerprint(3, id=7) != fingerprint(3, id=8)
+
+@pytest.mark.parametrize(
+    "other",
+    [{"account": "b"}, {"id": 8}, {"policy": "limited_quota"}],
+    ids=["account", "key", "policy"],
+)
+def test_another_violation_has_another_fingerprint(other):
+    assert fingerprint() != fingerprint(**other)
+
+
+def fingerprint(account="a", id=7, policy="model_limits", line=3, key_name="web"):  # noqa: A002
+    """Return the fingerprint of the only violation by the only key."""
+    key = an_api_key(id=id, name=key_name, remaining_quota=None)
+    policies = Policies([Policy(**{policy: True}, line=line)])
+    state = a_read_state(key, name=account, policies=policies)
+    (result,) = sarif(audit.violations([state], NOW))["results"]
+    return result["partialFingerprints"]["accountKeyPolicy/v1"]
+
+
+def test_a_policy_that_is_in_no_file_points_to_the_first_line():
+    state = a_read_state(an_api_key(), policies=Policies([Policy(model_limits=True)]))
+    (result,) = sarif(audit.violations([state], NOW))["results"]
+
+    assert result["locations"][0]["physicalLocation"]["region"] == {"startLine": 1}
 
 
 def test_without_violations_the_sarif_is_valid_and_empty():

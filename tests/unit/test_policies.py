@@ -12,9 +12,14 @@ OPEN = RestrictionList(count=1, digest=3, allows_all=True)
 
 def broken(policy, /, **key):
     """Return the policies that the key breaks, by their labels."""
-    one = an_api_key(**key)
-    requirements = Policies([policy]).by_key([one]).get(one.id)
-    return [] if requirements is None else [kind.value for kind in requirements.broken_by(one, NOW)]
+    (found,) = broken_by_each(Policies([policy]), [an_api_key(**key)])
+    return [kind.value for kind in found]
+
+
+def broken_by_each(policies, keys):
+    """Return what each of *keys* breaks, with the entries."""
+    judged = policies.by_key(keys)
+    return [judged[key.id].broken_by(key, NOW) if key.id in judged else {} for key in keys]
 
 
 def has_unread(name):
@@ -84,10 +89,12 @@ def test_a_policy_holds_for_the_keys_whose_group_and_name_match_as_a_whole():
 
 @pytest.mark.parametrize("unread", ["group", "name"])
 def test_only_a_policy_for_every_key_holds_for_one_whose_name_or_group_is_unknown(unread):
-    some = Policy(keys=Pattern("/.*"), ip_allowlist=True)
+    policies = [Policy(keys=Pattern("/.*"), model_limits=True), Policy(ip_allowlist=True)]
+    key = an_api_key(name="", **has_unread(unread))
 
-    assert broken(some, name="", **has_unread(unread)) == []
-    assert broken(Policy(ip_allowlist=True), name="", **has_unread(unread)) == ["ip_allowlist"]
+    (found,) = broken_by_each(Policies(policies), [key])
+
+    assert list(found) == ["ip_allowlist"]
 
 
 def test_every_policy_that_matches_applies_and_each_kind_is_broken_once():
@@ -96,20 +103,29 @@ def test_every_policy_that_matches_applies_and_each_kind_is_broken_once():
     other = Policy(keys=Pattern("other/.*"), ip_allowlist=True, line=3)
     key = an_api_key(created_at=NOW, expires_at=NOW + 60 * DAY, remaining_quota=None)
 
-    requirements = Policies([lax, strict, other]).by_key([key])[1]
-
-    assert requirements.broken_by(key, NOW) == {
-        PolicyKind.MAX_LIFETIME: strict,
-        PolicyKind.LIMITED_QUOTA: strict,
-    }
+    assert broken_by_each(Policies([lax, strict, other]), [key]) == [
+        {
+            PolicyKind.MAX_LIFETIME: strict,
+            PolicyKind.LIMITED_QUOTA: strict,
+        }
+    ]
 
 
 def test_a_key_has_to_be_in_a_group_of_each_policy():
     policies = [Policy(groups=frozenset({"a", "b"})), Policy(groups=frozenset({"b", "c"}))]
     keys = [an_api_key(id=number, group=group) for number, group in enumerate("abc")]
-    required = Policies(policies).by_key(keys)
 
-    assert [bool(required[key.id].broken_by(key, NOW)) for key in keys] == [True, False, True]
+    found = broken_by_each(Policies(policies), keys)
+
+    assert [bool(broken) for broken in found] == [True, False, True]
+
+
+def test_of_several_policies_of_a_kind_the_first_that_is_broken_is_named():
+    policies = [Policy(groups=frozenset({name}), line=n) for n, name in enumerate("abc")]
+
+    (found,) = broken_by_each(Policies(policies), [an_api_key(group="a")])
+
+    assert found[PolicyKind.GROUPS].line == 1
 
 
 def test_a_name_has_to_match_the_expression_of_each_policy_for_the_key():
@@ -125,9 +141,10 @@ def test_a_name_has_to_match_the_expression_of_each_policy_for_the_key():
         an_api_key(id=3, group="", name="web"),
         an_api_key(id=4, group="", name="Web"),
     ]
-    required = policies.by_key(keys)
 
-    lines = [[entry.line for entry in required[k.id].broken_by(k, NOW).values()] for k in keys]
+    found = broken_by_each(policies, keys)
+
+    lines = [[entry.line for entry in broken.values()] for broken in found]
     assert lines == [[], [2], [], [1]]
 
 

@@ -25,8 +25,10 @@ def settings_of(*names, interval=60.0, url="https://gateway.example.org", per_mi
 
 
 @contextlib.asynccontextmanager
-async def a_watch(settings):
-    watch = await Watch.open(settings, runtime=FakeRuntime(), telemetry=Telemetry(version="1"))
+async def a_watch(settings, **options):
+    watch = await Watch.open(
+        settings, runtime=FakeRuntime(), telemetry=Telemetry(version="1"), **options
+    )
     yield watch
     await watch.close()
 
@@ -90,6 +92,21 @@ def test_a_reload_that_cannot_begin_leaves_the_rate_limit(monkeypatch):
             return host_limit(watch)
 
     assert asyncio.run(play()) == 50
+
+
+def test_what_nobody_scrapes_is_not_rendered():
+    """--check, --audit and --once need no rendering of each change, which takes 1 s for 100,000 keys."""
+
+    async def play():
+        async with a_watch(settings_of("a"), is_scraped=False) as watch:
+            state = a_read_state(an_api_key(id=7), name="a")
+            await watch.publish(state)
+            return watch.snapshot.accounts["a"] is state, watch.exposition.parts(Format.TEXT)
+
+    is_current, exposed = asyncio.run(play())
+
+    assert is_current
+    assert b"cometapi_key_status{" not in b"".join(exposed)
 
 
 def shown(watch):

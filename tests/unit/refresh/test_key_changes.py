@@ -297,6 +297,16 @@ def test_what_a_listing_shows_and_does_not_show(state, listings, expected):
     assert [change for change, _, _ in told(refreshed(state, *listings))] == expected
 
 
+def test_a_key_is_new_by_the_clock_of_the_gateway_which_creates_it():
+    """This machine's clock is 100 s ahead: the gateway's showed NOW - 100 at the last listing."""
+    ahead = a_read_state(*keys(5, 3), clock_skew=100.0)
+    appeared = an_api_key(id=4, created_at=NOW - 95)
+
+    assert [
+        change for change, _, _ in told(refreshed(ahead, a_listing(*keys(5, 3), appeared)))
+    ] == ["created"]
+
+
 def test_a_mistaken_listing_is_no_change():
     mistaken = refreshed(MANY, HALF, is_suspicious=True)
     corrected = refreshed(mistaken, a_listing(*keys(*range(1, 51))))
