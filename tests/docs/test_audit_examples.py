@@ -13,7 +13,7 @@ import yaml
 from binaries import require
 from builders import CANARY_TOKEN, a_wire_key
 from gateway import Gateway
-from processes import clean_environment, free_port, output_of, run
+from processes import clean_environment, free_port, output_of, run, run_exporter
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/audit.md").read_text(encoding="utf-8")
@@ -71,6 +71,15 @@ READ_MAIL = {"pip": "", "pipx": "", "mail": "cat > mail.body"}
 @pytest.fixture
 def runner(tmp_path):
     return Runner(tmp_path)
+
+
+def test_the_demo_prints_what_the_page_shows():
+    (shown,) = re.findall(r"```text\n(.*?)```", PAGE, flags=re.DOTALL)
+    (command,) = re.findall("^cometapi-exporter (--demo .*)$", PAGE, flags=re.MULTILINE)
+    done = run_exporter(*command.split())
+
+    assert done.returncode == 1
+    assert shown in done.stdout
 
 
 # GitHub Actions
