@@ -15,7 +15,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
 
 import structlog
@@ -207,7 +207,7 @@ def _greet(addresses: Sequence[str], settings: Settings) -> None:
 
 async def read_once(
     settings: Settings, *, show: Callable[[ListingProgress], None]
-) -> Sequence[bytes] | None:
+) -> Iterator[bytes] | None:
     """Do one refresh of every account.
 
     Return the exposition in parts, or None where there are accounts and none could be read. *show*

@@ -179,10 +179,11 @@ class Exposition:
             yield b"".join(batch)
         yield await workers.serve(lambda: self._tail(exposed, format_, names))
 
-    def parts(self, format_: Format) -> Sequence[bytes]:
-        """Return all of it without compression; the parts are shared, not copied."""
+    def parts(self, format_: Format) -> Iterator[bytes]:
+        """Yield all of it without compression, part by part, in the caller's thread."""
         exposed = self._exposed
-        return [*exposed.head(format_), self._tail(exposed, format_, ())]
+        yield from exposed.head(format_)
+        yield self._tail(exposed, format_, ())
 
     async def _head(self, exposed: Exposed, format_: Format) -> Head:
         """Return the head of everything; compress it if no one has since the last change."""

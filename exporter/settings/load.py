@@ -31,8 +31,8 @@ from exporter.settings.options import (
     THRESHOLD_OPTIONS,
     TOKEN_VARIABLE,
 )
+from exporter.settings.unknown_variables import unknown_variables
 from exporter.settings.values import Parsed, RawValue, RawValues, Values, default_values
-from exporter.settings.variables import unknown_variables
 from exporter.shards import shard_of
 from exporter.strict_yaml import YamlError
 from exporter.thresholds import NO_THRESHOLDS, Threshold, Thresholds

@@ -110,7 +110,7 @@ def test_a_reload_that_failed_is_tried_again_at_each_look_and_logged_once():
     assert problems_logged(logs) == ["late", "other"]
 
 
-def test_whoever_asks_finds_the_problems_in_the_log_again():
+def test_a_reload_on_request_logs_the_same_problems_again():
     def load():
         raise SettingsError(["broken"])
 

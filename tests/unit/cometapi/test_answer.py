@@ -92,7 +92,7 @@ def judged(status: int, body: bytes, **headers: str) -> type[ApiError]:
 
 
 @pytest.mark.parametrize("body", [*GATEWAY_S_OWN, BAN, *NOT_THE_GATEWAY_S])
-def test_429_and_5xx_stand_for_themselves_whoever_responds(body):
+def test_429_and_5xx_stand_for_themselves_whatever_the_body(body):
     assert judged(429, body) is RateLimited
     assert {judged(status, body) for status in (500, 502, 503, 520, 524, 530, 599)} == {ServerFault}
 

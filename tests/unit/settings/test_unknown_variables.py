@@ -4,7 +4,7 @@ import pytest
 
 from exporter.problems import Problem
 from exporter.settings.options import OPTIONS
-from exporter.settings.variables import unknown_variables
+from exporter.settings.unknown_variables import unknown_variables
 
 
 @pytest.mark.parametrize(
