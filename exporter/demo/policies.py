@@ -1,4 +1,4 @@
-"""Say what the owner of the demo's account requires of keys. Four keys break it.
+"""Say what the owner of the demo's account requires of keys, and its budget. Four keys break it.
 
 Pure: a table.
 """
@@ -7,6 +7,9 @@ from exporter.patterns import Pattern
 from exporter.policies import Policies, Policy
 
 DAY = 86_400.0
+
+# The demo spends about 480 US dollars in a month: no alert about the budget fires.
+DEMO_MONTHLY_BUDGET_USD = 1_000.0
 
 DEMO_POLICIES = Policies(
     [

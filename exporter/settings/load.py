@@ -13,7 +13,7 @@ from typing import TypeVar
 from exporter.cometapi.proxies import Proxy, parse_proxy, variable_for
 from exporter.cometapi.trust import GivenFile, system_store
 from exporter.credentials import HeadersFile, LiteralToken, Secret, TokenFile, TokenSource
-from exporter.demo.policies import DEMO_POLICIES
+from exporter.demo.policies import DEMO_MONTHLY_BUDGET_USD, DEMO_POLICIES
 from exporter.errors import ApiError, SettingsError
 from exporter.files import Identity, identity, is_accessible, shown_path
 from exporter.parsers import is_loopback
@@ -324,6 +324,9 @@ class _Loading:
         self._check_transport(values)
         self._check_staleness(values)
         self._check_system_store(values)
+        budget = values.optional(options.ACCOUNT_MONTHLY_BUDGET_USD)
+        if self._demo:
+            budget = DEMO_MONTHLY_BUDGET_USD
         return Account(
             name=entry.name,
             token=self._token(entry, raw_values, values.optional(options.ACCESS_TOKEN_FILE)),
@@ -331,7 +334,7 @@ class _Loading:
             user_id=values.optional(options.USER_ID),
             quota_per_usd=values.optional(options.QUOTA_PER_USD),
             ca_file=self._ca_file(entry, values),
-            monthly_budget_usd=values.optional(options.ACCOUNT_MONTHLY_BUDGET_USD),
+            monthly_budget_usd=budget,
             proxy=self._proxy(values),
             auth_scheme=values.of(options.AUTH_SCHEME),
             headers_file=self._headers_file(entry, values),
