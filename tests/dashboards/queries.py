@@ -138,10 +138,11 @@ class Prometheus:
         return self._result("/api/v1/query", {"query": expr, "time": str(moment.end)})
 
     def course(self, expr: str, moment: Moment) -> list[Json]:
-        """Ask for the course over the time range."""
+        """Ask for the course over the time range, at multiples of the step as Grafana does."""
+        start = moment.end - moment.seconds
         times = {
-            "start": str(moment.end - moment.seconds),
-            "end": str(moment.end),
+            "start": str(start - start % moment.step),
+            "end": str(moment.end - moment.end % moment.step),
             "step": str(moment.step),
         }
         return self._result("/api/v1/query_range", {"query": expr} | times)

@@ -25,18 +25,62 @@ A restart loses what is spent between two samples, which are half an hour apart 
 """
 RAISED = at(5, 10)
 """When the price factor of group vip rises from 1 to 1.5."""
-UNITS_PER_USD = {"shop": 500_000, "models": 1_000_000, "young": 500_000, "off": 500_000}
+FRESH, AWAY, AWAY_UNTIL = at(5, 20, 12), at(5, 12), at(5, 20, 13)
+"""When the exporter of cluster "fresh" starts; when that of cluster "away" starts, and responds no longer."""
+UNITS_PER_USD = {"models": 1_000_000}
+"""Of the other accounts 500,000."""
 BUDGET = 60_000_000
-INSTALLATION = {"job": "cometapi", "cluster": "home", "namespace": "monitoring"}
+KEYS = ((7, "web", "vip"), (8, "batch", ""))
+OFF, IDLE = "off", "idle"
+"""Accounts of cluster "home": the gateway keeps no records of the one, and the other spent nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installation:
+    """When the exporters of a cluster start, by replica, and when all of them end."""
+
+    cluster: str
+    starts: dict[str, tuple[int, ...]]
+    until: int = END
+
+    def labels(self, replica: str) -> dict[str, str]:
+        """Return the labels of one replica's target."""
+        return {
+            "job": "cometapi",
+            "cluster": self.cluster,
+            "namespace": "monitoring",
+            "instance": f"{replica}:10144",
+            "pod": f"exporter-{replica}",
+        }
+
+    def replicas(self, moment: int) -> tuple[str, ...]:
+        """Return the replicas that respond at *moment*."""
+        if moment > self.until:
+            return ()
+        return tuple(replica for replica, starts in self.starts.items() if starts[0] <= moment)
+
+    def moments(self) -> range:
+        """Return when Prometheus scrapes."""
+        first = min(starts[0] for starts in self.starts.values())
+        return range(first, self.until + 1, STEP)
+
+
+HOME = Installation(cluster="home", starts={"a": (LIVE, RESTARTED), "b": (SECOND,)})
+JUST_STARTED = Installation(cluster="fresh", starts={"a": (FRESH,)}, until=at(5, 21))
+NOT_RESPONDING = Installation(cluster="away", starts={"a": (AWAY,)}, until=AWAY_UNTIL)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """An account with its books; *keys* are (id, name, group), none where usage is told by model alone."""
+    """An account with its books; *keys* are (id, name, group), none where usage is told by model alone.
+
+    Its history is backfilled from *since*; None where there is no backfill.
+    """
 
     name: str
+    installation: Installation = HOME
     keys: tuple[tuple[int, str, str], ...] = ()
-    since: int = BEGAN
+    since: int | None = BEGAN
     month_since: int = LIVE
     books: Books = field(default_factory=Books)
 
@@ -49,11 +93,26 @@ def spends(hour: int, share: int) -> int:
 
 
 def accounts() -> list[Account]:
-    """Return accounts whose books are full."""
-    shop = Account(name="shop", keys=((7, "web", "vip"), (8, "batch", "")))
+    """Return three accounts of cluster "home" with full books."""
+    shop = Account(name="shop", keys=KEYS)
     models = Account(name="models", month_since=at(5, 1))
-    young = Account(name="young", since=LIVE, month_since=at(5, 1))
-    for account in (shop, models, young):
+    young = Account(name="young", since=None, month_since=at(5, 1))
+    return _booked([shop, models, young])
+
+
+def accounts_elsewhere() -> list[Account]:
+    """Return an account whose exporter has just started, and one whose exporter does not respond."""
+    fresh = Account(
+        name="shop", installation=JUST_STARTED, keys=KEYS, since=None, month_since=FRESH
+    )
+    away = Account(
+        name="shop", installation=NOT_RESPONDING, keys=KEYS, since=None, month_since=AWAY
+    )
+    return _booked([fresh, away])
+
+
+def _booked(accounts: list[Account]) -> list[Account]:
+    for account in accounts:
         for hour in range(BEGAN, END, HOUR):
             for key_id, name, group in account.keys or ((0, "", "default"),):
                 for share, model in enumerate(("gpt-5", "small"), start=1):
@@ -61,7 +120,7 @@ def accounts() -> list[Account]:
                         hour, model, spends(hour, share), key_id=key_id, key_name=name, group=group
                     )
         account.books.flush()
-    return [shop, models, young]
+    return accounts
 
 
 def recorded(account: Account, since: int, until: int, **labels: object) -> int:
@@ -75,26 +134,22 @@ def recorded(account: Account, since: int, until: int, **labels: object) -> int:
 
 
 def spending_lines(known: Iterable[Account]) -> Iterator[str]:
-    """Write what Prometheus holds of *known* accounts, and of one whose usage is off."""
+    """Write what Prometheus holds of *known* accounts, of one whose usage is off, and of one that spent nothing."""
+    names: dict[str, list[str]] = {"home": [OFF, IDLE]}
+    installations = {HOME.cluster: HOME}
     for account in known:
+        installations[account.installation.cluster] = account.installation
+        names.setdefault(account.installation.cluster, []).append(account.name)
         yield from _counters(account)
         yield from _months(account)
-        yield from _budget(account.name)
+        yield from _budget(account.name, account.installation)
         for key in account.keys:
             yield from _key(account, *key)
-    yield from _budget("off")
-    for moment in range(LIVE, END + 1, STEP):
-        for replica in _replicas(moment):
-            yield from _exporter(replica, moment)
+    yield from _budget(OFF, HOME)
+    yield from _nothing_spent()
+    for installation in installations.values():
+        yield from _exporters(installation, names[installation.cluster])
     yield "# EOF\n"
-
-
-def _replicas(moment: int) -> tuple[str, ...]:
-    return ("a", "b") if moment >= SECOND else ("a",)
-
-
-def _of(replica: str) -> dict[str, str]:
-    return INSTALLATION | {"instance": f"{replica}:10144", "pod": f"exporter-{replica}"}
 
 
 def _series(account: Account) -> dict[tuple[str, int], dict[str, str]]:
@@ -115,11 +170,15 @@ def _series(account: Account) -> dict[tuple[str, int], dict[str, str]]:
 
 
 def _counters(account: Account) -> Iterator[str]:
-    starts = {"a": (account.since, LIVE, RESTARTED), "b": (SECOND,)}
     for (model, key_id), labels in _series(account).items():
-        for replica, begun in starts.items():
-            for first, last in zip(begun, (*begun[1:], END + 1), strict=True):
-                yield from _counter(account, labels | _of(replica), (model, key_id), (first, last))
+        for replica, starts in account.installation.starts.items():
+            begun = starts
+            if replica == "a" and account.since is not None:
+                begun = (account.since, *starts)
+            target = account.installation.labels(replica)
+            ends = (*begun[1:], account.installation.until + 1)
+            for span in zip(begun, ends, strict=True):
+                yield from _counter(account, labels | target, (model, key_id), span)
 
 
 def _counter(
@@ -143,6 +202,7 @@ def _counter(
 
 def _months(account: Account) -> Iterator[str]:
     """Write the sum of the running month, which is read at the beginning of each hour."""
+    installation = account.installation
     for (model, key_id), labels in _series(account).items():
         total = 0
         growth = {
@@ -156,17 +216,24 @@ def _months(account: Account) -> Iterator[str]:
                 total = 0
             if hour >= account.month_since:
                 for moment in range(hour, hour + HOUR, STEP):
-                    for replica in _replicas(moment):
-                        yield line(
-                            "cometapi_usage_month_quota", labels | _of(replica), total, moment
-                        )
+                    for replica in installation.replicas(moment):
+                        target = labels | installation.labels(replica)
+                        yield line("cometapi_usage_month_quota", target, total, moment)
             total += growth.get(hour, 0)
 
 
-def _budget(account: str) -> Iterator[str]:
-    for moment in range(LIVE, END + 1, STEP):
-        for replica in _replicas(moment):
-            labels = {"account": account} | _of(replica)
+def _nothing_spent() -> Iterator[str]:
+    """Write a month in which an account used nothing."""
+    for moment in HOME.moments():
+        for replica in HOME.replicas(moment):
+            labels = {"account": IDLE} | HOME.labels(replica)
+            yield line("cometapi_usage_month_quota", labels, 0, moment)
+
+
+def _budget(account: str, installation: Installation) -> Iterator[str]:
+    for moment in installation.moments():
+        for replica in installation.replicas(moment):
+            labels = {"account": account} | installation.labels(replica)
             yield line("cometapi_account_monthly_budget_quota", labels, BUDGET, moment)
 
 
@@ -178,10 +245,12 @@ def _key(account: Account, key_id: int, name: str, group: str) -> Iterator[str]:
         "group": group,
     }
     used = 0.0
+    moments = account.installation.moments()
     growth = {
-        hour: recorded(account, hour, hour + HOUR, key_id=key_id) for hour in range(LIVE, END, HOUR)
+        hour: recorded(account, hour, hour + HOUR, key_id=key_id)
+        for hour in range(moments[0], moments[-1], HOUR)
     }
-    for moment in range(LIVE, END + 1, STEP):
+    for moment in moments:
         gauges = {
             "used_quota": used,
             "remaining_quota": 25_000_000,
@@ -191,21 +260,29 @@ def _key(account: Account, key_id: int, name: str, group: str) -> Iterator[str]:
             "last_used_timestamp_seconds": moment if group else at(1, 1),
             "monthly_budget_quota": BUDGET,
         }
-        for replica in _replicas(moment):
+        for replica in account.installation.replicas(moment):
+            target = labels | account.installation.labels(replica)
             for end, value in gauges.items():
-                yield line(f"cometapi_key_{end}", labels | _of(replica), value, moment)
+                yield line(f"cometapi_key_{end}", target, value, moment)
         used += growth.get(moment // HOUR * HOUR, 0) * STEP / HOUR
 
 
-def _exporter(replica: str, moment: int) -> Iterator[str]:
-    where = _of(replica)
-    yield line("cometapi_exporter_build_info", where, 1, moment)
-    for account, units in UNITS_PER_USD.items():
-        labels = {"account": account} | where
+def _exporters(installation: Installation, accounts: Iterable[str]) -> Iterator[str]:
+    for moment in installation.moments():
+        for replica in installation.replicas(moment):
+            yield from _exporter(installation.labels(replica), accounts, moment)
+
+
+def _exporter(target: dict[str, str], accounts: Iterable[str], moment: int) -> Iterator[str]:
+    yield line("up", target, 1, moment)
+    yield line("cometapi_exporter_build_info", target, 1, moment)
+    for account in accounts:
+        labels = {"account": account} | target
         yield line("cometapi_up", labels, 1, moment)
         yield line("cometapi_exporter_last_success_timestamp_seconds", labels, moment, moment)
         yield line("cometapi_exporter_refresh_interval_seconds", labels, 60, moment)
+        units = UNITS_PER_USD.get(account, 500_000)
         yield line("cometapi_quota_units_per_usd", labels, units, moment)
     factor = 1.5 if moment >= RAISED else 1
-    vip = {"account": "shop", "group": "vip"} | where
+    vip = {"account": "shop", "group": "vip"} | target
     yield line("cometapi_group_price_factor", vip, factor, moment)

@@ -1,6 +1,7 @@
 """The dashboard of spending beside the gateway double's books, on the first, the fifteenth and the last of a month."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from dashboards.committed import SPENDING
@@ -9,10 +10,12 @@ from dashboards.serving import prometheus_with_history
 from dashboards.spending_history import (
     DAY,
     END,
+    FRESH,
     RAISED,
     UNITS_PER_USD,
     Account,
     accounts,
+    accounts_elsewhere,
     at,
     recorded,
     spending_lines,
@@ -64,7 +67,7 @@ def values(series: list[Json], label: str) -> dict[str, float]:
 
 
 def usd(account: Account, since: int, until: int, **labels: object) -> float:
-    return recorded(account, since, until, **labels) / UNITS_PER_USD[account.name]
+    return recorded(account, since, until, **labels) / UNITS_PER_USD.get(account.name, 500_000)
 
 
 @each_day
@@ -74,7 +77,8 @@ def test_the_month_so_far_is_that_of_the_books(
     shown = values(ask(source, "By account", "spent_usd", now), "account")
     (total,) = ask(source, "Spent this month", "A_usd", now)
 
-    assert shown == pytest.approx({one.name: usd(one, MAY, now) for one in known})
+    books = {one.name: usd(one, MAY, now) for one in known}
+    assert shown == pytest.approx(books | {"idle": 0})
     assert float(total["value"][1]) == pytest.approx(sum(shown.values()))
 
 
@@ -102,7 +106,8 @@ def test_the_forecast_is_near_what_the_books_will_say(
 ) -> None:
     shown = values(ask(source, "By account", "forecast_usd", now), "account")
 
-    assert shown == pytest.approx({one.name: usd(one, MAY, JUNE) for one in known}, rel=NEARLY)
+    books = {one.name: usd(one, MAY, JUNE) for one in known}
+    assert shown == pytest.approx(books | {"idle": 0}, rel=NEARLY)
 
 
 @each_day
@@ -114,7 +119,8 @@ def test_last_month_is_told_where_all_of_it_is_known(
 
     # Of "shop" the gateway's last reading of April counts, an hour before its end.
     assert shown == pytest.approx(
-        {"shop": usd(shop, at(4, 1), MAY), "models": usd(models, at(4, 1), MAY)}, rel=NEARLY
+        {"shop": usd(shop, at(4, 1), MAY), "models": usd(models, at(4, 1), MAY), "idle": 0},
+        rel=NEARLY,
     )
 
 
@@ -137,14 +143,17 @@ def test_a_budget_is_beside_what_was_spent_of_it_and_alone_where_that_is_unknown
     assert share["models"] == pytest.approx(recorded(known[1], MAY, LAST) / 60_000_000)
 
 
-def test_each_day_costs_what_the_books_say(source: Prometheus, known: list[Account]) -> None:
-    """Over the border of the backfill, a restart and a second replica."""
-    series = ask(source, "Spent per day, by model", "A_usd", at(5, 20), account="shop")
+@pytest.mark.parametrize("now", [at(4, 30), at(5, 20)])
+def test_each_day_costs_what_the_books_say(
+    source: Prometheus, known: list[Account], now: int
+) -> None:
+    """Over the border of the backfill, before which no exporter ran, a restart and a second replica."""
+    series = ask(source, "Spent per day, by model", "A_usd", now, account="shop")
     shown = {
         (one["metric"]["model"], int(moment)): float(value)
         for one in series
         for moment, value in one["values"]
-        if moment < at(5, 20)
+        if moment < now
     }
 
     assert len(shown) == 60
@@ -152,6 +161,14 @@ def test_each_day_costs_what_the_books_say(source: Prometheus, known: list[Accou
         {(model, day): usd(known[0], day, day + DAY, model=model) for model, day in shown},
         rel=NEARLY,
     )
+
+
+def test_an_exporter_that_started_today_shows_today(tmp_path: Path) -> None:
+    lines = spending_lines(accounts_elsewhere())
+    with prometheus_with_history(tmp_path, lines, block="4000h") as client:
+        (total,) = ask(client, "Price of a request", "A_usd", FRESH + 3 * 3_600, cluster="fresh")
+
+    assert len(total["values"]) == 1
 
 
 def test_prices_are_those_of_the_books(source: Prometheus, known: list[Account]) -> None:

@@ -411,6 +411,15 @@ class Scope:
         rate = self.of_account("cometapi_quota_units_per_usd")
         return f"({expr}) / on (account) group_left () {rate}"
 
+    def in_usd_by_newest_rate(self, expr: str) -> str:
+        """Do as `in_usd` at every moment of a graph, also before the exporter ran: a backfill has no rate.
+
+        The rate is that of the day in which the graph ends.
+        """
+        series = f"cometapi_quota_units_per_usd{{{self.account}}}"
+        rate = f"max by (account) (last_over_time({series}[1d] @ end() offset -1d))"
+        return f"({expr}) / on (account) group_left () {rate}"
+
     def zero_if_none(self, count: str, judged: str = "") -> str:
         """Show 0 where *judged* (by default, any key) has a value but none is counted, and else nothing."""
         return f"{count} or 0 * count({judged or self.of_key('status')})"

@@ -74,13 +74,17 @@ def rows(ask: Query) -> Dataquery:
     return _query(ask).instant().format(PromQueryFormat.TABLE)
 
 
-def in_money(scope: Scope, ask: Query, total: Callable[[str], str] = str) -> tuple[Query, Query]:
+def in_money(
+    scope: Scope, ask: Query, total: Callable[[str], str] = str, *, is_backfilled: bool = False
+) -> tuple[Query, Query]:
     """Query twice, in quota units and in USD: the money switch empties one of the two.
 
     Grafana does not expand variables in a unit, so each answer has its own unit by the query's
     name. *total*, such as `summed()`, is applied after accounts were converted at their own rates.
+    *is_backfilled* is for graphs of what a backfill brings, from times without a rate.
     """
-    units, dollars = total(ask.expr), total(scope.in_usd(ask.expr))
+    in_usd = scope.in_usd_by_newest_rate if is_backfilled else scope.in_usd
+    units, dollars = total(ask.expr), total(in_usd(ask.expr))
     return (
         Query(expr=shown_if_units(units), legend=ask.legend, name=f"{ask.name}_{IN_UNITS}"),
         Query(expr=shown_if_usd(dollars), legend=ask.legend, name=f"{ask.name}_{IN_USD}"),

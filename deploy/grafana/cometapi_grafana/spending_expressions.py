@@ -51,6 +51,17 @@ class Spending:
         sure = f"(day_of_month() > 1 or hour() >= {UNSURE_HOURS})"
         return f"({self._told()} and on () {sure})"
 
+    def so_far_of(self, chosen: str) -> str:
+        """Quota units of the running month of what *chosen* has, 0 where others of its account spent and it did not.
+
+        Where the exporter folds series, what seems to have spent nothing may be among those.
+        """
+        spent = f"{self.so_far()} and on ({self.by}) {chosen}"
+        known = f"sum by (account) ({self.so_far()})"
+        folded = f'cometapi_usage_month_quota{{{self.scope.account}, model="other", key_id=""}}'
+        nothing = f"0 * {chosen} and on (account) {known} unless on (account) {folded}"
+        return f"({spent} or on ({self.by}) ({nothing}))"
+
     def forecast(self) -> str:
         """Quota units that the month will have cost when it ends.
 
@@ -107,19 +118,33 @@ class Spending:
         return f"(0 * count by (account) ({series}) + 1)"
 
     def _usage(self) -> str:
-        """Match series of usage; by group or key, those that tell of a key: without one, it is unknown."""
+        """Match series of usage; by group or key, those that tell of a key: without one, it is unknown.
+
+        A month in which nothing was used is a 0 without a model.
+        """
         if self.by in {BY_GROUP, BY_KEY}:
             return f'{self.scope.key}, key_id!=""'
+        if self.by == BY_MODEL:
+            return f'{self.scope.key}, model!=""'
         return self.scope.key
 
 
+def with_group_names(expr: str) -> str:
+    """Call the group of keys without one "no group"."""
+    return f'label_replace({expr}, "group", "no group", "group", "")'
+
+
 def unused_money(scope: Scope) -> str:
-    """Quota units left on usable keys that nobody used, or that were created and never used, for 90 days."""
+    """Quota units left on usable keys that nobody used, or that were created and never used, for 90 days.
+
+    0 for the other keys; absent where no keys are known.
+    """
     last_used = scope.of_key("last_used_timestamp_seconds")
     since = f"({last_used} or {scope.of_key('created_timestamp_seconds')})"
     left = f"clamp_min({scope.of_key('remaining_quota')}, 0)"
     unused = f"({since} < time() - {UNUSED_SECONDS})"
-    return f"({left} and on ({KEY_LABELS}) {unused} and on ({KEY_LABELS}) {scope.usable()})"
+    other = f"0 * {scope.of_key('usable')}"
+    return f"({left} and on ({KEY_LABELS}) {unused} and on ({KEY_LABELS}) {scope.usable()} or on ({KEY_LABELS}) {other})"
 
 
 def raised_price(scope: Scope) -> str:

@@ -24,12 +24,15 @@ const LINE = {
   axisLabel: '',
   showPoints: 'auto',
   pointSize: 5,
+  barMaxWidth: 200,
   spanNulls: false,
   scaleDistribution: { type: 'linear' },
   stacking: { mode: 'none', group: 'A' },
   thresholdsStyle: { mode: 'off' },
   hideFrom: { tooltip: false, viz: false, legend: false },
 };
+// How far apart the samples of a target are, in milliseconds: two that are farther apart have a gap between them.
+const STEPS = { '1m': 60_000, '1d': 86_400_000 };
 const CELL = { align: 'auto', cellOptions: { type: 'auto' }, inspect: false };
 
 standardTransformersRegistry.setInit(() =>
@@ -92,7 +95,7 @@ function raw(target, series, targets) {
   }
   return series.map((one) => {
     const samples = one.values ?? [one.value];
-    const config = { displayNameFromDS: legend(target, one.metric), interval: target.range ? 60_000 : undefined };
+    const config = { displayNameFromDS: legend(target, one.metric), interval: STEPS[target.interval] };
     return toDataFrame({
       refId: target.refId,
       fields: [

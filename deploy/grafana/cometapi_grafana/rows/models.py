@@ -34,7 +34,10 @@ def _over_time(scope: Scope) -> PanelBuilder:
         empty=_ABSENT,
     )
     asks = in_money(
-        scope, Query(expr=f"{spent} and on (model) {most}", legend="{{model}}"), summed("model")
+        scope,
+        Query(expr=f"{spent} and on (model) {most}", legend="{{model}}"),
+        summed("model"),
+        is_backfilled=True,
     )
     return panels.graph(frame, *asks)
 

@@ -3,7 +3,7 @@
 Pure.
 """
 
-from grafana_foundation_sdk.builders import common
+from grafana_foundation_sdk.builders import common, table
 from grafana_foundation_sdk.models import common as look_model
 
 from cometapi_grafana import look, panels
@@ -18,28 +18,34 @@ from cometapi_grafana.spending_expressions import (
     Spending,
     raised_price,
     unused_money,
+    with_group_names,
 )
-from cometapi_grafana.tables import Column, RowLabels, row_table
+from cometapi_grafana.tables import Column, RowLabels, field_setting, row_table
 
 _ABSENT = "Unknown or not offered"
-_ABSENT_BY_KEY = "Unknown: needs --collect.usage=key-model"
-_NO_BUDGET = "No budget, or spending unknown"
+_ABSENT_BY_MODEL = "Nothing spent, or unknown"
+_ABSENT_BY_KEY = "Nothing spent or unknown: needs --collect.usage=key-model"
+_NO_BUDGET = "No budget, or unknown"
 _ACCOUNTS = Spending(SCOPE, BY_ACCOUNT)
 _MODELS = Spending(SCOPE, BY_MODEL)
 _GROUPS = Spending(SCOPE, BY_GROUP)
 _KEYS = Spending(SCOPE, BY_KEY)
+_WIDEST_BAR = 40
+"""Pixels."""
 _BUDGET = (look.Step(None, "green"), look.Step(0.8, "orange"), look.Step(1, "red"))
 
 
 def this_month() -> list[PanelBuilder]:
     """Build the row of the running month beside the last one."""
     key = RowLabels(
-        first={"account": "Account", "key_name": "Key"}, last={"group": "Group", "key_id": "ID"}
+        first={"account": "Account", "key_name": "Key"},
+        last={"group": "Group", "key_id": "ID"},
+        widths={"ID": 70},
     )
     return [
         _number(
             "Spent this month",
-            "What the gateway recorded since the first of the month, 00:00 UTC; read once an hour.",
+            "What the gateway recorded since the first of the month, 00:00 UTC, in the accounts of which it is known; read once an hour.",
             _ACCOUNTS.so_far(),
         ),
         _number(
@@ -49,27 +55,37 @@ def this_month() -> list[PanelBuilder]:
         ),
         _number(
             "Last month",
-            "What the month before cost, if Prometheus knows all of it.",
+            "What the month before cost, in the accounts of which Prometheus knows all of it.",
             _ACCOUNTS.last_month(),
         ),
         _number(
             "On unused keys",
             "What is left on usable keys that nobody has used for 90 days.",
             unused_money(SCOPE),
-            empty="None",
+            empty=look.UNKNOWN,
         ),
-        _table("By account", _ACCOUNTS, RowLabels(first={"account": "Account"}), _ABSENT),
         _table(
-            "By model", _MODELS, RowLabels(first={"account": "Account", "model": "Model"}), _ABSENT
+            "By account",
+            _ACCOUNTS,
+            RowLabels(first={"account": "Account"}),
+            _ABSENT,
+            height=8,
+            more_rows=SCOPE.accounts(),
         ),
         _table(
             "By group",
             _GROUPS,
-            RowLabels(first={"account": "Account"}, last={"group": "Group"}),
+            RowLabels(first={"account": "Account", "group": "Group"}),
             _ABSENT_BY_KEY,
-            width=24,
+            height=8,
+        ).override_by_name("Group", [field_setting("mappings", look.text_if_empty("no group"))]),
+        _table(
+            "By model",
+            _MODELS,
+            RowLabels(first={"account": "Account", "model": "Model"}),
+            _ABSENT_BY_MODEL,
         ),
-        _table("By key", _KEYS, key, _ABSENT_BY_KEY, width=24),
+        _table("By key", _KEYS, key, _ABSENT_BY_KEY),
     ]
 
 
@@ -78,8 +94,7 @@ def budgets() -> list[PanelBuilder]:
     key = RowLabels(
         first={"account": "Account", "key_name": "Key"},
         last={"group": "Group", "key_id": "ID"},
-        widths={"Group": 60, "ID": 50},
-        min_widths={"Account": 80, "Key": 80},
+        widths={"ID": 70},
     )
     return [
         _budget_table(
@@ -98,14 +113,14 @@ def days() -> list[PanelBuilder]:
         _bars(
             "Spent per day, by model",
             "What each day in UTC cost, today so far.",
-            _MODELS,
+            _MODELS.per_day(),
             "{{model}} · {{account}}",
-            _ABSENT,
+            _ABSENT_BY_MODEL,
         ),
         _bars(
             "Spent per day, by group",
-            "What each day in UTC cost, today so far; a missing name means no group.",
-            _GROUPS,
+            "What each day in UTC cost, today so far.",
+            with_group_names(_GROUPS.per_day()),
             "{{group}} · {{account}}",
             _ABSENT_BY_KEY,
         ),
@@ -128,27 +143,40 @@ def _number(title: str, description: str, expr: str, empty: str = _ABSENT) -> Pa
 
 
 def _table(
-    title: str, spending: Spending, labels: RowLabels, empty: str, width: int = 12
-) -> PanelBuilder:
+    title: str,
+    spending: Spending,
+    labels: RowLabels,
+    empty: str,
+    *,
+    height: int = 9,
+    more_rows: str = "",
+) -> table.Panel:
     so_far, last = spending.so_far(), spending.last_month()
     frame = Frame(
         title=title,
         description="This calendar month in UTC. Share: of everything spent in the chosen accounts. Change: of the "
         "forecast, to last month. Inspect, Data exports it as CSV.",
-        width=width,
-        height=9,
+        width=24,
+        height=height,
         unit=look.COUNT,
         empty=empty,
     )
+    # Where nothing was spent, a share is no number: dropped by the comparison.
     total = f"scalar(sum({SCOPE.in_usd(_ACCOUNTS.so_far())}))"
     columns = [
         _money("spent", "Spent", so_far),
-        _share("share", "Share", f"{SCOPE.in_usd(so_far)} / {total}"),
+        _share("share", "Share", f"{SCOPE.in_usd(so_far)} / {total} >= 0"),
         _money("forecast", "Forecast", spending.forecast()),
         _money("last", "Last", last),
-        _share("change", "Change", f"{spending.forecast()} / on ({spending.by}) ({last} > 0) - 1"),
+        _share(
+            "change",
+            "Change",
+            f"{spending.forecast()} / on ({spending.by}) ({last} > 0) - 1",
+        ),
     ]
-    return row_table(frame, SCOPE, columns, labels, sort_by="Spent", descending=True)
+    return row_table(
+        frame, SCOPE, columns, labels, sort_by="Spent", descending=True, more_rows=more_rows
+    )
 
 
 def _budget_table(title: str, spending: Spending, budget: str, labels: RowLabels) -> PanelBuilder:
@@ -156,15 +184,15 @@ def _budget_table(title: str, spending: Spending, budget: str, labels: RowLabels
     frame = Frame(
         title=title,
         description="Each monthly_budget_usd of the configuration file, and how much of it this calendar month in UTC has used.",
-        width=12,
+        width=24,
         height=7,
         unit=look.COUNT,
         empty=_NO_BUDGET,
     )
     columns = [
         _money("budget", "Budget", budget),
-        _money("spent", "Spent", f"{spending.so_far()} and {limited}"),
-        _share("share", "Share", f"{spending.so_far()} / {limited}", _BUDGET),
+        _money("spent", "Spent", spending.so_far_of(budget)),
+        _share("share", "Share", f"{spending.so_far_of(budget)} / {limited}", _BUDGET),
         _money("forecast", "Forecast", f"{spending.forecast()} and {limited}"),
         _share("predicted", "Predicted", f"{spending.forecast()} / {limited}", _BUDGET),
     ]
@@ -172,16 +200,14 @@ def _budget_table(title: str, spending: Spending, budget: str, labels: RowLabels
 
 
 def _money(name: str, title: str, expr: str) -> Column:
-    return Column(name=name, title=title, expr=expr, unit=look.DOLLARS, width=84, is_money=True)
+    return Column(name=name, title=title, expr=expr, unit=look.DOLLARS, width=116, is_money=True)
 
 
 def _share(name: str, title: str, expr: str, steps: tuple[look.Step, ...] = ()) -> Column:
-    return Column(name=name, title=title, expr=expr, unit=look.SHARE, width=76, steps=steps)
+    return Column(name=name, title=title, expr=expr, unit=look.SHARE, width=84, steps=steps)
 
 
-def _bars(
-    title: str, description: str, spending: Spending, legend: str, empty: str
-) -> PanelBuilder:
+def _bars(title: str, description: str, per_day: str, legend: str, empty: str) -> PanelBuilder:
     frame = Frame(
         title=title,
         description=description,
@@ -190,9 +216,11 @@ def _bars(
         unit=look.DOLLARS,
         empty=empty,
     )
-    asks = in_money(SCOPE, Query(expr=spending.per_day(), legend=legend))
+    asks = in_money(SCOPE, Query(expr=per_day, legend=legend), is_backfilled=True)
     panel = panels.daily(frame, *asks).draw_style(look_model.GraphDrawStyle.BARS).min(0)
-    panel = panel.fill_opacity(60)
+    panel = panel.fill_opacity(60).show_points(look_model.VisibilityMode.NEVER)
+    # A single day would be a bar as wide as a third of the graph.
+    panel = panel.bar_max_width(_WIDEST_BAR)
     return panel.stacking(common.StackingConfig().mode(look_model.StackingMode.NORMAL).group("A"))
 
 
@@ -205,12 +233,12 @@ def _price(title: str, description: str, metric: str, units: int) -> PanelBuilde
         height=7,
         unit=look.EXACT_DOLLARS,
         empty=_ABSENT,
-        decimals=4,
     )
     asks = in_money(
         SCOPE,
         Query(expr=spent, legend="all models"),
         total=lambda expr: f"{units} * sum({expr}) / ({counted} > 0)",
+        is_backfilled=True,
     )
     return panels.daily(frame, *asks)
 
