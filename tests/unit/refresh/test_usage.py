@@ -403,3 +403,11 @@ def test_the_month_has_the_names_and_groups_of_the_keys_and_leaves_out_keys_that
         MonthRow(model="m", quota=1),
         MonthRow(model="m", key_id=7, key_name="shop", group="vip", quota=2),
     )
+
+
+def test_the_month_of_each_key_is_summed_over_its_models_where_usage_is_by_key():
+    today = used(5, model="a", key_id=7) | used(1, model="b", key_id=7) | used(9, model="a")
+    week = used(20, model="a", key_id=7) | used(2, model="b", key_id=8)
+
+    assert spending(THE_31ST, today, week, by_key=True).month_by_key == {7: 26, 8: 2, 0: 9}
+    assert spending(THE_31ST, today, week).month_by_key is None

@@ -280,6 +280,7 @@ def test_the_month_by_key_is_read_by_key_and_follows_a_renamed_key():
 
     # Today and two weeks before it are read in three requests, with 5 units each.
     assert [(row.key_name, row.quota) for row in before] == [("key 7", 15)]
+    assert played.state.usage.spending.month_by_key == {7: 15}
     assert [(row.key_name, row.group, row.quota) for row in played.state.usage.month] == [
         ("shop", "vip", 15)
     ]
