@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from dashboards.committed import SPENDING
+from dashboards.committed import OVERVIEW, SPENDING
 from dashboards.queries import Json, Moment, Prometheus, panel_queries
 from dashboards.serving import prometheus_with_history
 from dashboards.spending_history import (
     DAY,
     END,
     FRESH,
+    LIVE,
     RAISED,
     UNITS_PER_USD,
     Account,
@@ -161,6 +162,20 @@ def test_each_day_costs_what_the_books_say(
         {(model, day): usd(known[0], day, day + DAY, model=model) for model, day in shown},
         rel=NEARLY,
     )
+
+
+def test_the_overview_shows_backfilled_hours_in_dollars(source: Prometheus) -> None:
+    """At moments that are not those of samples."""
+    (query,) = [
+        query
+        for query in panel_queries(OVERVIEW)
+        if query.place.endswith(" Spent per hour, by model") and query.name == "A_usd"
+    ]
+    moment = Moment(end=at(4, 30, 12), seconds=30 * DAY, step=3_660)
+    series = source.run(query, EVERYTHING, moment)
+    before = [value for one in series for time, value in one["values"] if time < LIVE]
+
+    assert len(before) > 500
 
 
 def test_an_exporter_that_started_today_shows_today(tmp_path: Path) -> None:

@@ -414,10 +414,11 @@ class Scope:
     def in_usd_by_newest_rate(self, expr: str) -> str:
         """Do as `in_usd` at every moment of a graph, also before the exporter ran: a backfill has no rate.
 
-        The rate is that of the day in which the graph ends.
+        The rate is that of the day before the graph's last moment, or of the day after it: a graph
+        of whole days ends at midnight, before today.
         """
         series = f"cometapi_quota_units_per_usd{{{self.account}}}"
-        rate = f"max by (account) (last_over_time({series}[1d] @ end() offset -1d))"
+        rate = f"max by (account) (last_over_time({series}[2d] @ end() offset -1d))"
         return f"({expr}) / on (account) group_left () {rate}"
 
     def zero_if_none(self, count: str, judged: str = "") -> str:
