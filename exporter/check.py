@@ -37,24 +37,25 @@ from exporter.model import (
 from exporter.snapshot import AccountState
 
 MOST_NAMES = 5
+CLOCK_ADVICE = "check this machine's clock (NTP); if it is right, tell the gateway's operator"
 # What a terminal shows without wrapping inside a word.
 LINE_LENGTH = 100
 
 UNUSABLE: Mapping[UnusableReason, tuple[str, str]] = {
     UnusableReason.EXHAUSTED: (
         "no quota left, though reported as enabled",
-        "top up these keys, or disable them",
+        "top up these keys if their users need them",
     ),
     UnusableReason.EXPIRED: (
         "expired, though reported as enabled",
-        "extend these keys, or disable them",
+        "extend these keys if their users need them",
     ),
     UnusableReason.ACCOUNT_EXHAUSTED: (
         "not usable, because the account cannot pay",
         "top up the account",
     ),
     UnusableReason.GROUP_UNAVAILABLE: (
-        "cannot be used: their group is not open to the account",
+        "cannot be used: their group is not available to the account",
         "move these keys to another group, or ask the gateway's operator for access",
     ),
 }
@@ -214,14 +215,15 @@ def _remarks(state: AccountState, now: float, *, in_file: bool) -> Iterator[Rema
     if found := cached_note(state):
         yield "yellow", found, "have the cache pass on requests to paths below /api/"
     if found := skew_note(state):
-        yield "yellow", found, "set this machine's clock (NTP); expiry is judged by it"
+        yield "yellow", found, CLOCK_ADVICE
 
 
 def _remarks_on_unread(state: AccountState) -> Iterator[Remark]:
     advice = "if the gateway documents these fields like this, please report it as a bug"
     costly = [str(unread) for unread in state.unread if unread.costs_key]
     if state.skipped:
-        found = f"{count(state.skipped, 'key')} could not be read and left out: {_some(costly)}"
+        skipped = count(state.skipped, "key")
+        found = f"{skipped} skipped because of unreadable fields: {_some(costly)}"
         yield "red", found, advice
     others = [str(unread) for unread in state.unread if not unread.costs_key]
     if others:
@@ -266,7 +268,11 @@ def _remarks_on_keys(state: AccountState, now: float) -> Iterator[Remark]:
             f"{count(len(little), 'key')}: less is left than a typical request of the account "
             f"costs: {_names(little)}"
         )
-        yield "yellow", found, "raise the quota of these keys, or disable them"
+        advice = (
+            "a cheaper request may still work: ask the users of these keys, and raise the quota "
+            "if they need it"
+        )
+        yield "yellow", found, advice
 
 
 def _expires_soon(state: AccountState, key: ApiKey, now: float) -> bool:

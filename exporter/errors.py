@@ -39,15 +39,15 @@ class Reason(StrEnum):
         (
             "check the user ID (--cometapi.user-id; the console shows it under Personal Settings), "
             "and that the token is the account's current access token, without quotes or a name; "
-            "else generate a new token there, which revokes the old one"
+            "otherwise generate a new token there, which revokes the old one"
         ),
     )
     RATE_LIMITED = (
         "rate_limited",
-        "wait, then lower --collect.max-requests-per-minute or lengthen --collect.interval",
+        "wait, then increase --collect.interval or lower --collect.max-requests-per-minute",
     )
     SERVER_ERROR = "server_error", "wait and try again; if it persists, ask the gateway's operator"
-    TIMEOUT = "timeout", "check the network, or lengthen --collect.timeout"
+    TIMEOUT = "timeout", "check the network, or increase --collect.timeout"
     UNREACHABLE = (
         "unreachable",
         "check --cometapi.base-url, the network, proxies; --cometapi.ca-file trusts a private CA",
@@ -65,7 +65,10 @@ class Reason(StrEnum):
     )
     INCONSISTENT = (
         "inconsistent",
-        "keys are created and deleted while they are listed; no action needed unless it lasts",
+        (
+            "probably keys are created or deleted while they are listed; "
+            "no action is needed unless it lasts"
+        ),
     )
     ACCOUNT_DISABLED = (
         "account_disabled",
@@ -73,12 +76,12 @@ class Reason(StrEnum):
     )
     TOO_MANY_KEYS = (
         "too_many_keys",
-        "raise --keys.max, and the memory limit with it, or delete keys that are not needed",
+        "raise the exporter's memory limit, then --keys.max",
     )
     BLOCKED = (
         "blocked",
         (
-            "something between here and the gateway rejected the request: "
+            "something between here and the gateway probably rejected the request: "
             "let the exporter's address or user agent through, or set --cometapi.headers-file; "
             "leave the access token as it is"
         ),
@@ -86,8 +89,8 @@ class Reason(StrEnum):
     INTERNAL = (
         "internal",
         (
-            "see the log line: raise the limit of this machine that it names, "
-            "or report a bug and include it"
+            "look at the log line: if it names a limit of this machine, raise it; "
+            "otherwise it is a bug: report it with the line"
         ),
     )
 

@@ -1,6 +1,6 @@
 """Write the rules that are committed in `rules/` from the templates in `templates/`.
 
-Talks to: files of this folder only. The templates are the rules themselves, in YAML, with names in
+Talks to: files of this directory only. The templates are the rules themselves, in YAML, with names in
 `<< >>` for what must be the same in every rule. This file says what those names stand for.
 """
 
@@ -107,13 +107,16 @@ def held(series: str, own: str = "") -> str:
     return f"{series} and{match} account:cometapi_up:unknown"
 
 
-def query_of(query: str, *labels: str) -> str:
+def query_of(query: str, *labels: str, **fixed: str) -> str:
     """Write the pipeline of a text template that asks *query*, of which `{}` is the selector.
 
-    The selector names the installation of the alert, and those of its other labels in *labels*.
+    The selector names the installation of the alert, those of its other labels in *labels*, and the
+    labels in *fixed* with their values.
     """
     names = ("cluster", "namespace", "job", *labels)
-    selector = "{" + ",".join(f"{name}=%q" for name in names) + "}"
+    matchers = [f"{name}=%q" for name in names]
+    matchers += [f"{name}='{value}'" for name, value in fixed.items()]
+    selector = "{" + ",".join(matchers) + "}"
     values = " ".join(f"$labels.{name}" for name in names)
     return f'printf "{query.replace("{}", selector)}" {values} | query'
 

@@ -166,7 +166,8 @@ def _unauthorized(answer: Answer, word: _Word) -> ApiError:
 
 
 def _account_disabled(answer: Answer, word: _Word) -> ApiError:
-    return AccountDisabled(f"the gateway reports the account as disabled ({_said(answer, word)})")
+    said = _said(answer, word)
+    return AccountDisabled(f"the gateway reports that the account is banned ({said})")
 
 
 def _rejection(answer: Answer) -> ApiError:

@@ -29,7 +29,7 @@ MOST_UNREAD = 20
 # A script that changes every key of a team is told in full, a whole account is not.
 MOST_CHANGES = 100
 SLOW_ADVICE = (
-    "raise --collect.max-requests-per-minute, lengthen --collect.interval, "
+    "raise --collect.max-requests-per-minute, increase --collect.interval, "
     "or give keys to an exporter of their own"
 )
 # Of the interval. Refreshes that take almost as long are not reported again and again.

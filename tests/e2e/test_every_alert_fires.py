@@ -82,7 +82,7 @@ EXPECTED = {
     ("CometAPIRefreshFailing", "blocked", None),
     ("CometAPIAccountBalanceExhausted", "empty", None),
     ("CometAPIAccountWithoutKeys", "emptied", None),
-    ("CometAPITokenRefused", "refused", None),
+    ("CometAPITokenRejected", "refused", None),
     ("CometAPIRefreshFailing", "refused", None),
     ("CometAPIRateLimited", "limited", None),
     ("CometAPIRefreshFailing", "limited", None),

@@ -99,12 +99,18 @@ SILENCES = {
     "CometAPIGroupUnavailable": ("CometAPIKeyUnusable",),
     **dict.fromkeys(
         (
-            "CometAPITokenRefused",
+            "CometAPITokenRejected",
             "CometAPIRequestsBlocked",
-            "CometAPIAccountBanned",
             "CometAPITooManyKeys",
         ),
         (*STALE, "CometAPIDataStale", "CometAPIAccountNeverRead"),
+    ),
+    "CometAPIAccountBanned": (
+        *STALE,
+        "CometAPIDataStale",
+        "CometAPIAccountNeverRead",
+        "CometAPIKeyProbablyDry",
+        "CometAPIKeyUnusable",
     ),
     "CometAPIRateLimited": ("CometAPIRefreshFailing",),
     "CometAPIAccountNeverRead": ("CometAPIRefreshFailing",),

@@ -159,7 +159,10 @@ def test_every_reason_has_a_heading() -> None:
 
 def test_links_within_the_runbooks_lead_to_a_heading() -> None:
     text = RUNBOOKS.read_text()
-    headings = {heading.lower() for heading in re.findall(r"^##+ (\w+)$", text, flags=re.MULTILINE)}
+    headings = {
+        heading.lower().replace(" ", "-")
+        for heading in re.findall(r"^##+ (.+)$", text, flags=re.MULTILINE)
+    }
 
     assert set(re.findall(r"\(#([^)]+)\)", text)) <= headings
 
@@ -220,6 +223,28 @@ def test_queries_in_the_runbooks_are_valid_and_ask_only_for_series_that_exist(
     assert set(re.findall(r"(?<![\w:])cometapi_\w+(?!\w|:)", code)) <= SERIES
 
 
+def test_every_query_in_the_runbooks_says_what_its_value_means() -> None:
+    blocks = re.findall(r"```promql\n(.*?)```", RUNBOOKS.read_text(), flags=re.DOTALL)
+    queries = [line for block in blocks for line in block.splitlines()]
+
+    assert [query for query in queries if not re.search(r"  # \w+", query)] == []
+
+
+@each_alert
+def test_a_section_states_its_impact_once(name: str) -> None:
+    section = RUNBOOKS.read_text().split(f"\n## {name}\n")[1].split("\n## ")[0]
+    impact, meaning = section.split("**What it means.**")
+    told = sentences(impact.replace("**Impact.**", ""))
+    repeated = sentences(meaning.split("**First look.**")[0])
+
+    assert told & repeated == set()
+
+
+def sentences(text: str) -> set[str]:
+    """Return the sentences of *text* and their clauses, in lower case."""
+    return {part.strip().lower() for part in re.split(r"[.;:]\s", text) if part.strip()}
+
+
 def test_every_threshold_is_used_and_counted() -> None:
     used = re.findall(
         r"scalar\((cometapi:threshold:\w+)\)", " ".join(rule["expr"] for rule in ALERTS.values())
@@ -227,3 +252,4 @@ def test_every_threshold_is_used_and_counted() -> None:
 
     assert set(used) == THRESHOLDS
     assert f"!= {len(THRESHOLDS)}\n" in ALERTS["CometAPIThresholdMissing"]["expr"]
+    assert f"If the second is less than {len(THRESHOLDS)}," in RUNBOOKS.read_text()

@@ -61,7 +61,7 @@ def test_keys_that_could_not_be_read_are_named_with_their_fields():
 
     assert cells(state, "keys", "skipped", "result") == ("1", "1", "up")
     assert remarks(state)[0] == (
-        "main: 1 key could not be read and left out: remain_quota of key 2"
+        "main: 1 key skipped because of unreadable fields: remain_quota of key 2"
     )
     assert "main: could not be read, and is not known: name of key 1" in remarks(state)
 
@@ -106,7 +106,7 @@ def test_the_table_says_what_was_found_and_what_to_do():
         dead     https://c     -     -        -         -       -             failing: unreachable
 
         work: 1 key: no quota left, though reported as enabled: 'key 2' (id 2)
-          fix: top up these keys, or disable them
+          fix: top up these keys if their users need them
 
         dead: it went wrong
           fix: check --cometapi.base-url, the network, proxies; --cometapi.ca-file trusts a private CA""")
@@ -135,7 +135,7 @@ def test_a_table_that_would_be_too_wide_is_a_block_for_each_account():
           gateway: https://c
 
         dead: it went wrong
-          fix: check the network, or lengthen --collect.timeout""")
+          fix: check the network, or increase --collect.timeout""")
 
 
 @pytest.mark.parametrize("name", ["a", "an-account-with-a-long-name"])
@@ -226,8 +226,8 @@ def test_keys_of_a_group_that_is_not_open_are_named():
 
     assert cells(state, "usable") == ("1",)
     assert remarks(state) == [
-        "main: 2 keys: cannot be used: their group is not open to the account: '\\x1b[31mjob' (id 2, group",
-        "    'gone'), 'web' (id 1, group 'vip')",
+        "main: 2 keys: cannot be used: their group is not available to the account: '\\x1b[31mjob' (id 2,",
+        "    group 'gone'), 'web' (id 1, group 'vip')",
         "  fix: move these keys to another group, or ask the gateway's operator for access",
     ]
 
@@ -368,7 +368,7 @@ def test_keys_with_less_left_than_a_usual_request_are_named_a_few_of_them():
     assert text.startswith(
         "main: 7 keys: less is left than a typical request of the account costs: 'job 7' (id 7)"
     )
-    assert "'job 3' (id 3), 2 more fix: raise the quota of these keys" in text
+    assert "'job 3' (id 3), 2 more fix: a cheaper request may still work: ask the users" in text
 
 
 @pytest.mark.parametrize(
@@ -458,7 +458,7 @@ def test_the_same_money_factor_or_none_of_the_users_is_no_remark(own):
 def test_a_clock_that_is_off_by_more_than_a_minute_is_reported_with_its_side(skew, side):
     assert remarks(replace(a_read_state(), clock_skew=skew)) == [
         f"main: this machine's clock is 61 seconds {side} the gateway's",
-        "  fix: set this machine's clock (NTP); expiry is judged by it",
+        "  fix: check this machine's clock (NTP); if it is right, tell the gateway's operator",
     ]
 
 

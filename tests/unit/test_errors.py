@@ -33,20 +33,23 @@ def test_advice_names_flags_or_the_keys_of_the_accounts_file():
         "check the user ID (--cometapi.user-id; "
     )
     assert fix(Reason.UNAUTHORIZED, in_file=True).startswith("check the user ID (user_id; ")
-    assert fix(Reason.TIMEOUT, in_file=True) == "check the network, or lengthen collect.timeout"
-    assert "raise keys.max," in fix(Reason.TOO_MANY_KEYS, in_file=True)
+    assert fix(Reason.TIMEOUT, in_file=True) == "check the network, or increase collect.timeout"
+    assert fix(Reason.TOO_MANY_KEYS, in_file=True) == (
+        "raise the exporter's memory limit, then keys.max"
+    )
 
 
 def test_the_advice_for_a_rejected_token_ends_with_what_cannot_be_undone():
     assert Reason.UNAUTHORIZED.advice.endswith(
-        "else generate a new token there, which revokes the old one"
+        "otherwise generate a new token there, which revokes the old one"
     )
 
 
 def test_the_advice_for_a_blocked_request_leaves_the_token_alone():
     assert Reason.BLOCKED.advice == (
-        "something between here and the gateway rejected the request: let the exporter's address "
-        "or user agent through, or set --cometapi.headers-file; leave the access token as it is"
+        "something between here and the gateway probably rejected the request: "
+        "let the exporter's address or user agent through, or set --cometapi.headers-file; "
+        "leave the access token as it is"
     )
 
 

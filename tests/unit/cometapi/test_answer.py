@@ -142,7 +142,7 @@ def test_the_words_of_a_ban_are_not_printed():
     with pytest.raises(AccountDisabled) as caught:
         check_verdict(an_answer(200, BAN))
 
-    assert str(caught.value) == "the gateway reports the account as disabled (success: false)"
+    assert str(caught.value) == "the gateway reports that the account is banned (success: false)"
 
 
 SAYS_NO = b'{"success": false'
@@ -411,7 +411,7 @@ def test_a_banned_account_is_told_from_a_wrong_token(status):
     assert type(error) is AccountDisabled
     assert (
         str(error)
-        == f"the gateway reports the account as disabled (HTTP {status}, AUTH_USER_DISABLED)"
+        == f"the gateway reports that the account is banned (HTTP {status}, AUTH_USER_DISABLED)"
     )
 
 
