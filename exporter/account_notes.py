@@ -16,6 +16,16 @@ LARGEST_SKEW_SECONDS = 60
 # A cache of less delays data by no more than a refresh does at the default interval.
 OLDEST_CACHED_SECONDS = 60
 # Their advice is about the token and the URL.
+CONTENT = {
+    ApiPath.KEYS: "the list of keys",
+    ApiPath.BALANCE: "the balance",
+    ApiPath.STATUS: "the gateway's own status",
+    ApiPath.GROUPS: "the list of groups",
+    ApiPath.SUBSCRIPTIONS: "the list of subscriptions",
+    ApiPath.USAGE: "the usage",
+    ApiPath.USAGE_BY_KEY: "the usage of each key",
+}
+"""What each endpoint is read for."""
 REASONS_OF_SETTINGS = (Reason.UNAUTHORIZED, Reason.REJECTED, Reason.INVALID_RESPONSE)
 
 
@@ -75,8 +85,8 @@ def little_left_note(state: AccountState) -> str:
 
 def _little_left(state: AccountState) -> str:
     left, price = state.largest_purse_quota or 0, state.usual_price
-    usual = "" if price is None else f"; a usual one costs {money(state.usd(price))}"
-    return f"{money(state.usd(left))} left for one request{usual}"
+    typical = "" if price is None else f"; a typical one costs {money(state.usd(price))}"
+    return f"{money(state.usd(left))} left for one request{typical}"
 
 
 def gifts_note(state: AccountState) -> str:
@@ -96,10 +106,10 @@ def unreadable_note(state: AccountState) -> str:
 
 def endpoint_note(state: AccountState, path: ApiPath) -> str:
     """Say what a failure of the endpoint at *path* means for what is shown of it."""
-    word = word_of(state.endpoints.at(path))
-    if word is EndpointWord.FAILING:
-        return f"{path} is failing; its last known value is shown"
-    return f"{path} is unknown; what it tells is not shown"
+    unread = f"{CONTENT[path]} ({path}) cannot be read"
+    if word_of(state.endpoints.at(path)) is EndpointWord.FAILING:
+        return f"{unread}, the last known value is shown"
+    return f"{unread} and is unknown"
 
 
 def endpoint_advice(state: AccountState, failure: Failure, *, in_file: bool) -> str:

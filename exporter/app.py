@@ -88,7 +88,7 @@ async def run(settings: Settings, *, load: Callable[[], Settings]) -> None:
         log.info(
             "listening",
             addresses=" ".join(addresses),
-            accounts=len(settings.accounts),
+            accounts=len(watch.refreshers),
             version=__version__,
         )
         site = Site(

@@ -52,11 +52,14 @@ UNUSABLE: Mapping[UnusableReason, tuple[str, str]] = {
     ),
     UnusableReason.ACCOUNT_EXHAUSTED: (
         "not usable, because the account cannot pay",
-        "top up the account",
+        "if the spending was intended, top up the account",
     ),
     UnusableReason.GROUP_UNAVAILABLE: (
         "cannot be used: their group is not available to the account",
-        "move these keys to another group, or ask the gateway's operator for access",
+        (
+            "ask the gateway's operator for access, or move these keys to another group after you "
+            "have compared its price and its models"
+        ),
     ),
 }
 """For each reason why an enabled key is not usable: what is found, and what to do."""
@@ -213,7 +216,7 @@ def _remarks(state: AccountState, now: float, *, in_file: bool) -> Iterator[Rema
         yield from _remarks_on_endpoints(state, in_file=in_file)
         yield from _remarks_on_settings(state, in_file=in_file)
     if found := cached_note(state):
-        yield "yellow", found, "have the cache pass on requests to paths below /api/"
+        yield "yellow", found, "configure the cache not to cache paths below /api/"
     if found := skew_note(state):
         yield "yellow", found, CLOCK_ADVICE
 
@@ -227,7 +230,7 @@ def _remarks_on_unread(state: AccountState) -> Iterator[Remark]:
         yield "red", found, advice
     others = [str(unread) for unread in state.unread if not unread.costs_key]
     if others:
-        yield "yellow", f"could not be read, and is not known: {_some(others)}", advice
+        yield "yellow", f"some fields could not be read and are left out: {_some(others)}", advice
     for path, fields in state.unread_of_endpoints.items():
         yield "yellow", f"could not be read in {path.value}: {_some(fields)}", advice
 
@@ -242,10 +245,11 @@ def _remarks_on_account(state: AccountState) -> Iterator[Remark]:
         yield (
             "red",
             "account empty: all requests fail, regardless of the quota of its keys",
-            "top up the account",
+            "if the spending was intended, top up the account",
         )
     if found := little_left_note(state):
-        yield "yellow", found, "top up the account: its gateway probably rejects requests"
+        advice = "check whether requests are rejected; if they are, top up the account"
+        yield "yellow", found, advice
 
 
 def _remarks_on_keys(state: AccountState, now: float) -> Iterator[Remark]:
@@ -260,8 +264,9 @@ def _remarks_on_keys(state: AccountState, now: float) -> Iterator[Remark]:
             yield "red", f"{count(len(keys), 'key')}: {what}: {_names(keys)}", advice
     expiring = [key for key in state.keys if _expires_soon(state, key, now)]
     if expiring:
-        found = f"{count(len(expiring), 'key')}: expires within a day: {_names(expiring)}"
-        yield "yellow", found, "extend these keys, or replace them"
+        verb = "expires" if len(expiring) == 1 else "expire"
+        found = f"{count(len(expiring), 'key')} {verb} within a day: {_names(expiring)}"
+        yield "yellow", found, "ask the users of these keys; extend those that they still need"
     little = [key for key in state.keys if state.has_little_left(key, now)]
     if little:
         found = (

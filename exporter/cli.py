@@ -220,7 +220,7 @@ def _warn(settings: Settings, *, in_log: bool) -> None:
     for warning in settings.warnings:
         if in_log:
             log = structlog.get_logger()
-            log.warning("check this setting", setting=warning.source, detail=warning.text)
+            log.warning("setting is probably wrong", setting=warning.source, detail=warning.text)
         else:
             _complain(f"Warning: {warning}")
 

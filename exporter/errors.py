@@ -37,9 +37,10 @@ class Reason(StrEnum):
     UNAUTHORIZED = (
         "unauthorized",
         (
-            "check the user ID (--cometapi.user-id; the console shows it under Personal Settings), "
-            "and that the token is the account's current access token, without quotes or a name; "
-            "otherwise generate a new token there, which revokes the old one"
+            "check the user ID (--cometapi.user-id; the console shows it under Personal Settings); "
+            "then check that the token can be read and is the account's access token, alone on one "
+            "line, without quotes and without NAME= before it; only if both are right, generate a "
+            "new token in the console: this revokes the old one, for everyone who uses it"
         ),
     )
     RATE_LIMITED = (
@@ -66,13 +67,13 @@ class Reason(StrEnum):
     INCONSISTENT = (
         "inconsistent",
         (
-            "probably keys are created or deleted while they are listed; "
-            "no action is needed unless it lasts"
+            "wait: probably keys are created or deleted while they are listed; no action is needed "
+            "unless it lasts"
         ),
     )
     ACCOUNT_DISABLED = (
         "account_disabled",
-        "the account is banned: a new token does not help, ask the gateway's operator",
+        "ask the gateway's operator: the account is banned, and a new token does not help",
     )
     TOO_MANY_KEYS = (
         "too_many_keys",
@@ -81,9 +82,9 @@ class Reason(StrEnum):
     BLOCKED = (
         "blocked",
         (
-            "something between here and the gateway probably rejected the request: "
-            "let the exporter's address or user agent through, or set --cometapi.headers-file; "
-            "leave the access token as it is"
+            "check --cometapi.base-url; if it is right, a firewall, CDN or proxy probably responds "
+            "in the gateway's place: have it let the exporter's address or user agent through, or "
+            "set --cometapi.headers-file; leave the access token as it is"
         ),
     )
     INTERNAL = (

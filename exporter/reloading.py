@@ -61,7 +61,7 @@ class Reloads:
         if file is None:
             log.info(
                 "nothing to reload: no --config.file is set; "
-                "tokens and the web config are re-read as they change"
+                "token files and the web config are re-read as they change"
             )
             return ()
         known = self._problems

@@ -123,6 +123,7 @@ class Watch:
             publish=self.publish,
             count=self.telemetry.refresh_ended,
             runtime=self.runtime,
+            in_file=settings.config_file is not None,
         )
 
     async def _show(self, opened: dict[str, Refresher], settings: Settings) -> None:

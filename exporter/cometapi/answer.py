@@ -187,7 +187,7 @@ def _blocked(answer: Answer) -> ApiError:
     hint = ""
     scheme = answer.headers.get("www-authenticate", "").partition(" ")[0].strip(",").lower()
     if answer.status == 404:  # noqa: PLR2004 - the number is the well-known name
-        hint = ": is the base URL right?"
+        hint = ": the base URL is wrong, or something else responds in the gateway's place"
     elif scheme == "bearer":
         hint = "; it asks for `Bearer` before the token, which the option auth-scheme adds"
     elif scheme == "basic":
@@ -306,7 +306,7 @@ def _what_came(answer: Answer) -> str:
         return "a web page"
     if _is_json(answer):
         return "JSON of another kind"
-    return "something else"
+    return "data that is neither JSON nor a web page"
 
 
 def _is_page(answer: Answer) -> bool:

@@ -134,7 +134,12 @@ class Exposition:
             self._failing.add(account)
             # The kind alone: the text of the error could quote what a gateway sent.
             kind = type(error).__name__
-            log.error("failed to render account; keeping the last", account=account, error=kind)
+            log.error(
+                "cannot expose new data of the account; serving the previous data",
+                account=account,
+                error=kind,
+                advice="this is a bug: please report it with this line",
+            )
 
     async def _expose(self, changed: Callable[[Renderings], Renderings]) -> None:
         """Expose what *changed* makes of the renderings that are exposed now."""

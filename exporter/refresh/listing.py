@@ -181,7 +181,7 @@ class ListingLoop:
             delay = self._next_pause(before, took, error)
         after = access.store.state
         if error is None:
-            access.log.succeeded(before, after, seconds=took)
+            access.log.succeeded(before, after, at=began.monotonic, seconds=took)
         else:
             announced = None if is_last else delay
             access.log.failed(before, error, at=began.monotonic, delay=announced)

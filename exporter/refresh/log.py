@@ -16,7 +16,7 @@ from exporter.account_notes import assumed_note
 from exporter.bounds import MOST_GROUPS, OTHER_GROUPS
 from exporter.changes import ChangeHistory
 from exporter.endpoint import ApiPath, EndpointState, Failure, Unknown, failure_of
-from exporter.errors import SUCCESS, ApiError, Reason
+from exporter.errors import SUCCESS, ApiError, Reason, fix
 from exporter.formatting import one_line
 from exporter.model import LONGEST_LABEL_BYTES, Listing, ListingProgress, Unread
 from exporter.snapshot import AccountState
@@ -43,8 +43,8 @@ class LogMemory:
     """What was logged of an account, so that nothing is logged twice.
 
     That is *unread* fields of keys and of *endpoints*, paths with *unread_rows*, whether the
-    filters exclude all keys, *failing* endpoints, the note on *assumed_units*, and the
-    *last_failure* in monotonic seconds.
+    filters exclude all keys, *failing* endpoints, the note on *assumed_units*, and in monotonic
+    seconds the *last_failure* and the *last_inconsistent* listing.
     """
 
     unread: frozenset[Unread] = frozenset()
@@ -54,20 +54,31 @@ class LogMemory:
     failing: dict[ApiPath, Reason] = field(default_factory=dict)
     assumed_units: str = ""
     last_failure: float = float("-inf")
+    last_inconsistent: float = float("-inf")
+    is_inconsistent: bool = False
     is_slow: bool = False
     are_labels_cut: bool = False
     are_groups_joined: bool = False
 
 
 class RefreshLog:
-    """The log of one account; mutable is *memory*, so that nothing is logged twice."""
+    """The log of one account; mutable is *memory*, so that nothing is logged twice.
 
-    def __init__(self, account: str) -> None:
+    With *in_file*, advice names the settings of the configuration file instead of flags.
+    """
+
+    def __init__(self, account: str, *, in_file: bool = False) -> None:
         self.memory = LogMemory()
+        self._in_file = in_file
         self._log = log.bind(account=account)
 
-    def succeeded(self, before: AccountState, after: AccountState, *, seconds: float) -> None:
-        """Log that a refresh succeeded: the first one, and the first after trouble."""
+    def succeeded(
+        self, before: AccountState, after: AccountState, *, at: float, seconds: float
+    ) -> None:
+        """Log that a refresh succeeded: the first one, and the first after trouble.
+
+        It began at monotonic time *at* and took so many *seconds*.
+        """
         facts = {
             "keys": len(after.keys),
             "seconds": round(seconds, 3),
@@ -79,9 +90,25 @@ class RefreshLog:
             self._log.info("refresh succeeded", **facts)
         else:
             self._log.debug("refresh succeeded", **facts)
+        self._consistency(is_inconsistent=after.outcome != SUCCESS, at=at)
         self._changes(before.changes, after.changes)
         self._duration(after, seconds)
         self._bounds(after)
+
+    def _consistency(self, *, is_inconsistent: bool, at: float) -> None:
+        """Log that lists became inconsistent, at most once an hour, and that they are not now."""
+        if is_inconsistent and at - self.memory.last_inconsistent >= REPEAT_AFTER_SECONDS:
+            self.memory.last_inconsistent = at
+            self.memory.is_inconsistent = True
+            self._log.warning(
+                "listing inconsistent",
+                reason=Reason.INCONSISTENT.value,
+                detail="the pages did not add up; they were merged with the previous list",
+                advice=fix(Reason.INCONSISTENT, in_file=self._in_file),
+            )
+        elif self.memory.is_inconsistent and not is_inconsistent:
+            self.memory.is_inconsistent = False
+            self._log.info("listing consistent again")
 
     def _duration(self, state: AccountState, seconds: float) -> None:
         """Log that refreshes no longer fit into their interval, and that they do again."""
@@ -141,7 +168,7 @@ class RefreshLog:
     ) -> None:
         """Log that a refresh failed at monotonic time *at*.
 
-        When its reason is new, and then once an hour.
+        When its reason is new, with advice, and then once an hour.
 
         The next refresh begins in *delay* seconds, None where there is none.
         """
@@ -149,16 +176,25 @@ class RefreshLog:
         is_news = is_new or at - self.memory.last_failure >= REPEAT_AFTER_SECONDS
         if is_news:
             self.memory.last_failure = at
-        retry = {} if delay is None else {"retry_in_seconds": round(delay, 1)}
+        facts: dict[str, object] = {"reason": error.reason.value, "detail": str(error)}
+        if delay is not None:
+            facts["retry_in_seconds"] = round(delay, 1)
+        if is_new:
+            facts["advice"] = fix(error.reason, in_file=self._in_file)
         say = self._log.warning if is_news else self._log.debug
-        say("refresh failed", reason=error.reason.value, detail=str(error), **retry)
+        say("refresh failed", **facts)
 
     def crashed(self, bug: Exception) -> None:
         """Log where a bug struck, without its text, which may quote what was read."""
         places = [
             f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(bug.__traceback__)
         ]
-        self._log.error("refresh crashed (bug)", error=type(bug).__name__, at=places)
+        self._log.error(
+            "refresh crashed (bug)",
+            error=type(bug).__name__,
+            at=places,
+            advice="the last known data stays; please report the bug with this line",
+        )
 
     def endpoints(self, state: AccountState) -> None:
         """Log which other endpoints began to fail, fail for another reason, or recovered.
@@ -208,7 +244,10 @@ class RefreshLog:
         others = [str(unread) for unread in news if not unread.costs_key]
         if costly:
             self._log.warning(
-                "some keys could not be parsed", count=listing.skipped, fields=costly[:MOST_UNREAD]
+                "some keys could not be parsed",
+                skipped_keys=listing.skipped,
+                new_fields=len(costly),
+                fields=costly[:MOST_UNREAD],
             )
         if others:
             self._log.warning(

@@ -35,7 +35,8 @@ class Refresher:
     """Everything that reads one account; mutable is whether it runs.
 
     *publish* renders a new state and makes it current; *count* counts the outcome and the seconds
-    of each refresh.
+    of each refresh. With *in_file*, the log names settings of the configuration file instead of
+    flags.
     """
 
     def __init__(
@@ -46,10 +47,11 @@ class Refresher:
         publish: Callable[[AccountState], Awaitable[None]],
         count: Callable[[str, str, float], None],
         runtime: Runtime,
+        in_file: bool = False,
     ) -> None:
         self.account = account
         self.client = client
-        log = RefreshLog(account.name)
+        log = RefreshLog(account.name, in_file=in_file)
         store = Store(
             initial_state(account), publish=publish, count=count, log=log, runtime=runtime
         )

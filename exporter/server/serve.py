@@ -34,6 +34,7 @@ END_TICK_SECONDS = 0.05
 CUT_SECONDS = 0.4
 # After accept() failed for lack of file descriptors or memory.
 ACCEPT_PAUSE_SECONDS = 1.0
+ACCEPT_ADVICE = "raise the limit of open files: LimitNOFILE of the systemd unit, or ulimit -n"
 
 log = structlog.get_logger(__name__)
 
@@ -141,7 +142,11 @@ class _Server:
                 continue
             except OSError as exc:
                 # No file descriptors or no memory: connections that end free some soon.
-                log.warning("accept failed", error=str(exc))
+                log.warning(
+                    "cannot accept a connection: scrapes may fail",
+                    error=str(exc),
+                    advice=ACCEPT_ADVICE,
+                )
                 await asyncio.sleep(ACCEPT_PAUSE_SECONDS)
                 continue
             if self._can_take_another():

@@ -224,7 +224,7 @@ NO_RECORDS.is_exported = False
         pytest.param(
             the_books([]).offers(),
             {"faults": on_path(USAGE_PATH, answer(403, b"no"))},
-            "fix: something between",
+            "fix: check --cometapi.base-url",
             id="a firewall",
         ),
     ],

@@ -63,7 +63,7 @@ def test_keys_that_could_not_be_read_are_named_with_their_fields():
     assert remarks(state)[0] == (
         "main: 1 key skipped because of unreadable fields: remain_quota of key 2"
     )
-    assert "main: could not be read, and is not known: name of key 1" in remarks(state)
+    assert "main: some fields could not be read and are left out: name of key 1" in remarks(state)
 
 
 def test_where_no_key_could_be_read_the_result_says_so():
@@ -189,12 +189,12 @@ def test_an_account_that_cannot_pay_is_not_ok_and_leaves_no_key_usable():
     assert cells(state, "balance", "usable", "result") == ("0.00 USD", "0", "empty")
     assert remarks(state) == [
         "main: account empty: all requests fail, regardless of the quota of its keys",
-        "  fix: top up the account",
+        "  fix: if the spending was intended, top up the account",
         "",
         (
             "main: 2 keys: not usable, because the account cannot pay: 'key 2' (id 2), 'key 1' (id 1)"
         ),
-        "  fix: top up the account",
+        "  fix: if the spending was intended, top up the account",
     ]
 
 
@@ -228,7 +228,8 @@ def test_keys_of_a_group_that_is_not_open_are_named():
     assert remarks(state) == [
         "main: 2 keys: cannot be used: their group is not available to the account: '\\x1b[31mjob' (id 2,",
         "    group 'gone'), 'web' (id 1, group 'vip')",
-        "  fix: move these keys to another group, or ask the gateway's operator for access",
+        "  fix: ask the gateway's operator for access, or move these keys to another group after you have",
+        "    compared its price and its models",
     ]
 
 
@@ -255,7 +256,7 @@ def test_every_enabled_key_that_is_not_usable_is_explained_by_its_reason():
 )
 def test_keys_that_expire_within_a_day_are_named(seconds, is_told):
     expires_at = None if seconds is None else NOW + seconds
-    found = "main: 1 key: expires within a day: 'key 1' (id 1)"
+    found = "main: 1 key expires within a day: 'key 1' (id 1)"
 
     assert (found in remarks(a_read_state(an_api_key(expires_at=expires_at)))) is is_told
 
@@ -292,7 +293,7 @@ def test_an_endpoint_that_was_never_read_is_unknown_and_its_advice_fits(reason, 
     text = " ".join(line.strip() for line in remarks(state))
 
     assert text.startswith(
-        "main: /api/user/self/groups is unknown; what it tells is not shown: it went wrong"
+        "main: the list of groups (/api/user/self/groups) cannot be read and is unknown: it went wrong"
     )
     assert advice in text
 
@@ -303,7 +304,7 @@ def test_an_endpoint_that_answered_before_is_failing_and_what_is_not_offered_is_
 
     assert remarks(state) == []
     assert remarks(failing)[0] == (
-        "main: /api/user/self/groups is failing; its last known value is shown: it went wrong"
+        "main: the list of groups (/api/user/self/groups) cannot be read, the last known value is shown: it"
     )
 
 
@@ -406,8 +407,8 @@ def test_an_account_with_less_left_than_a_usual_request_is_told(wallet, subscrip
     )
 
     assert remarks(state) == [
-        f"main: the account has {left} left for one request; a usual one costs $0.01",
-        "  fix: top up the account: its gateway probably rejects requests",
+        f"main: the account has {left} left for one request; a typical one costs $0.01",
+        "  fix: check whether requests are rejected; if they are, top up the account",
     ]
 
 
@@ -474,7 +475,7 @@ def test_a_clock_that_is_off_by_more_than_a_minute_is_reported_with_its_side(ske
                     "although the exporter asks"
                 ),
                 "    for fresh data",
-                "  fix: have the cache pass on requests to paths below /api/",
+                "  fix: configure the cache not to cache paths below /api/",
             ],
         ),
     ],

@@ -39,17 +39,18 @@ def test_advice_names_flags_or_the_keys_of_the_accounts_file():
     )
 
 
-def test_the_advice_for_a_rejected_token_ends_with_what_cannot_be_undone():
+def test_the_advice_for_a_rejected_token_ends_with_what_cannot_be_undone_and_its_condition():
     assert Reason.UNAUTHORIZED.advice.endswith(
-        "otherwise generate a new token there, which revokes the old one"
+        "; only if both are right, generate a new token in the console: "
+        "this revokes the old one, for everyone who uses it"
     )
 
 
 def test_the_advice_for_a_blocked_request_leaves_the_token_alone():
     assert Reason.BLOCKED.advice == (
-        "something between here and the gateway probably rejected the request: "
-        "let the exporter's address or user agent through, or set --cometapi.headers-file; "
-        "leave the access token as it is"
+        "check --cometapi.base-url; if it is right, a firewall, CDN or proxy probably responds in "
+        "the gateway's place: have it let the exporter's address or user agent through, or set "
+        "--cometapi.headers-file; leave the access token as it is"
     )
 
 

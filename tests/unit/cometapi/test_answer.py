@@ -161,12 +161,20 @@ def test_content_that_was_promised_and_is_something_else_is_an_invalid_response(
         (403, b"", {}, "(HTTP 403, an empty body)"),
         (418, PAGE, {}, "(HTTP 418, a web page)"),
         (451, b"no", {"content_type": "text/html"}, "(HTTP 451, a web page)"),
-        (405, b"no", {}, "(HTTP 405, something else)"),
+        (405, b"no", {}, "(HTTP 405, data that is neither JSON nor a web page)"),
         (403, b'{"error": "x"}', {}, "(HTTP 403, JSON of another kind)"),
         (403, b"", {"server": "cloudflare"}, "(HTTP 403, by its headers from Cloudflare)"),
         (403, PAGE, {"cf_ray": "9"}, "(HTTP 403, by its headers from Cloudflare)"),
         (403, PAGE, {"server": CANARY_TOKEN}, "(HTTP 403, a web page)"),
-        (404, PAGE, {}, "(HTTP 404, a web page): is the base URL right?"),
+        (
+            404,
+            PAGE,
+            {},
+            (
+                "(HTTP 404, a web page): the base URL is wrong, "
+                "or something else responds in the gateway's place"
+            ),
+        ),
         (
             401,
             b"",
@@ -372,8 +380,8 @@ def test_a_response_says_how_long_a_cache_has_kept_it(text, seconds):
             " Text/HTML ; charset=utf-8",
             "expected JSON, got a web page: is the base URL right?",
         ),
-        (b"hello", "text/plain", "expected JSON, got something else"),
-        (b"\x00\xff", None, "expected JSON, got something else"),
+        (b"hello", "text/plain", "expected JSON, got data that is neither JSON nor a web page"),
+        (b"\x00\xff", None, "expected JSON, got data that is neither JSON nor a web page"),
     ],
 )
 def test_what_came_instead_of_json_is_named_by_kind(body, kind, said):

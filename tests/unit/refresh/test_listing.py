@@ -203,12 +203,16 @@ def test_only_wanted_keys_are_shown_and_the_others_counted():
     [
         (
             [a_listing(*keys(1), unreadable=ids) for ids in ([7], [7], [7, 8], [], [7])],
-            [(["status of key 7"], 1), (["status of key 8"], 2), (["status of key 7"], 1)],
+            [
+                (["status of key 7"], 1, 1),
+                (["status of key 8"], 1, 2),
+                (["status of key 7"], 1, 1),
+            ],
         ),
-        ([a_listing(*keys(1), nameless=2)] * 3, [(["id of key ?"], 2)]),
+        ([a_listing(*keys(1), nameless=2)] * 3, [(["id of key ?"], 1, 2)]),
         (
             [a_listing(unreadable=range(1000))],
-            [([f"status of key {id_}" for id_ in range(20)], 1000)],
+            [([f"status of key {id_}" for id_ in range(20)], 1000, 1000)],
         ),
     ],
     ids=["news", "without an id", "twenty of a thousand"],
@@ -218,7 +222,9 @@ def test_keys_that_cannot_be_parsed_are_said_when_they_are_news(listings, said):
     _, logs = played.refreshes(len(listings))
 
     found = [entry for entry in logs if entry["event"] == "some keys could not be parsed"]
-    assert [(entry["fields"], entry["count"]) for entry in found] == said
+    assert [
+        (entry["fields"], entry["new_fields"], entry["skipped_keys"]) for entry in found
+    ] == said
     assert [state.skipped for state in played.published] == [
         listing.skipped for listing in listings
     ]
@@ -231,6 +237,24 @@ def test_fields_that_cost_no_key_are_said_when_they_are_news():
 
     found = [entry for entry in logs if entry["event"] == "some fields of keys could not be parsed"]
     assert [entry["fields"] for entry in found] == [["name of key 1"]]
+
+
+def test_inconsistent_lists_are_logged_when_they_begin_and_when_they_end():
+    _, logs = stage(FULL, EMPTY, EMPTY, FULL).refreshes(3)
+
+    assert loud(logs)[1:] == [
+        ("warning", "listing inconsistent"),
+        ("info", "listing consistent again"),
+    ]
+    assert next(entry["reason"] for entry in logs if "reason" in entry) == "inconsistent"
+
+
+def test_lists_that_are_inconsistent_every_other_time_are_logged_once_an_hour():
+    _, logs = stage(*[FULL, EMPTY, EMPTY] * 61).refreshes(122)
+
+    assert [said for said in loud(logs) if said[0] == "warning"] == [
+        ("warning", "listing inconsistent")
+    ] * 3
 
 
 def test_the_token_goes_to_the_reader_and_into_no_log_or_state():

@@ -110,7 +110,7 @@ def test_an_account_that_ran_dry_has_a_note():
     assert notes(state) == [
         (
             "the account has probably run dry: it has spent nothing for 25 minutes, and has $0.0020 "
-            "left for one request; a usual one costs $0.0059"
+            "left for one request; a typical one costs $0.0059"
         )
     ]
 
