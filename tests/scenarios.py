@@ -113,6 +113,14 @@ def spending(quota: int, price: int, minutes: int) -> dict[str, str]:
     }
 
 
+def pages(values: str) -> dict[str, str]:
+    """Return how many pages of the keys of account main were read."""
+    labels = {"job": "c", "instance": "i", "account": "main", "path": "/api/token/", "code": "200"}
+    return {f"cometapi_exporter_api_requests_total{{{_labels(labels)}}}": values}
+
+
+LONG_LISTINGS = "_x20 " + " ".join(f"{1260 * number}x20" for number in range(18))
+"""When the account was last read, if every listing takes 21 minutes."""
 ENDING = {
     "usable": "1x60 stale",
     "status": "1x60 stale",
@@ -498,6 +506,29 @@ SCENARIOS = [
             last_used_timestamp_seconds="0x120 _x80 0x200",
         ),
         {190: {"KeyQuotaExhausted 1", "RefreshFailing", "DataStale"}, 230: set()},
+    ),
+    # --- listings that take long -----------------------------------------------------------------
+    Scenario(
+        "a listing takes 21 minutes",
+        exporter() | account(up="_x20 1x380", read=LONG_LISTINGS) | pages("0+50x400"),
+        {41: set(), 62: set(), 300: set()},
+    ),
+    Scenario(
+        "look-alike: the listing hangs",
+        exporter()
+        | account(up="_x20 1x380", read="_x20 0x21 1260x360")
+        | pages("0+50x50 2500x350"),
+        {60: set(), 66: {"DataStale"}, 300: {"DataStale"}},
+    ),
+    Scenario(
+        "look-alike: it goes on, but the data is older than an hour",
+        exporter() | account(up="_x20 1x380", read="_x20 0x380") | pages("0+50x400"),
+        {64: set(), 66: {"DataStale"}},
+    ),
+    Scenario(
+        "look-alike: the pages come, but the refreshes fail",
+        exporter() | account(up="1x20 0x380", read="0+60x20 1200x380") | pages("0+50x400"),
+        {40: {"RefreshFailing"}, 41: {"RefreshFailing", "DataStale"}},
     ),
     Scenario(
         "the clock of the exporter is 20 minutes behind",

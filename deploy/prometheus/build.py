@@ -50,7 +50,9 @@ THE_KEY_IN_FULL = (
 )
 
 
-OVERVIEW_DASHBOARD = "/d/cometapi-overview?var-account={{ urlquery $labels.account }}"
+OVERVIEW_DASHBOARD = (
+    "/d/cometapi-overview{{ with $labels.account }}?var-account={{ urlquery . }}{{ end }}"
+)
 KEY_DASHBOARD = (
     "/d/cometapi-key?var-account={{ urlquery $labels.account }}&var-key={{ $labels.key_id }}"
 )
@@ -135,6 +137,13 @@ def usd_of_account(series: str) -> str:
     return f"{{{{ with {query} }}}}{dollars}{{{{ else }}}}an unknown amount{{{{ end }}}}"
 
 
+def left_of_key() -> str:
+    """Write what a key that cannot spend has left, and nothing if that is not known."""
+    query = query_of("key:cometapi_key_spendable_quota:usd{}", "account", "key_id")
+    dollars = '${{ . | first | value | printf "%.2f" }}'
+    return f"{{{{ with {query} }}}} It has {dollars} left.{{{{ end }}}}"
+
+
 def thresholds() -> list[str]:
     """Return the names of the thresholds that the template of the alerts records."""
     template = (FOLDER / "templates" / "alerts.yml").read_text(encoding="utf-8")
@@ -164,6 +173,7 @@ def outputs() -> dict[Path, str]:
         "the_key_in_full": THE_KEY_IN_FULL,
         "usd_of_key": usd_of_key,
         "usd_of_account": usd_of_account,
+        "left_of_key": left_of_key(),
         "usage": USAGE_LABELS,
         "recurrences": indented(RECURRENCES, 16),
         "known_hours": indented(KNOWN_HOURS, 10),

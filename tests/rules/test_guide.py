@@ -18,6 +18,12 @@ BLOCKS = [
 ]
 RECEIVERS = [block["receivers"][0] for block in BLOCKS if "receivers" in block]
 BUNDLED = shipped("alertmanager/alertmanager.yml")
+SECTION_6 = GUIDE.split("\n## 6. ")[1].split("\n## ")[0]
+(REHEARSAL,) = [
+    re.findall(r"\w+=\w+", labels)
+    for labels in re.findall(r"amtool alert add (.+?) \\\n", SECTION_6)
+]
+"""The labels of the alert that the guide sends to your own Alertmanager."""
 
 
 def check(document: dict[str, Any], folder: Path) -> str:
@@ -58,6 +64,14 @@ def test_the_route_and_the_inhibition_fit_into_a_configuration_of_yours(tmp_path
         f"config routes test --verify.receivers=your-team --config.file={tmp_path / 'config.yml'}"
     )
     output_of(require("amtool"), *command.split(), "alertname=CometAPIKeyUnused")
+    output_of(require("amtool"), *command.split(), *REHEARSAL)
+
+
+def test_the_commands_of_that_section_change_the_files_that_it_installed() -> None:
+    (installed,) = re.findall(r"sudo install .* -t (\S+) ", SECTION_6)
+    changed = re.findall(r"sed -i '.*' (\S+)", SECTION_6)
+
+    assert changed == [f"{installed}/alerts.yml"] * 2
 
 
 def test_the_inhibition_touches_no_alert_of_others() -> None:

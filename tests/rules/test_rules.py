@@ -42,6 +42,9 @@ RECORDS = {rule["record"]: rule for rule in RULES if "record" in rule}
 ABOUT_A_KEY = re.compile("CometAPIKey(?!RestrictionRemoved)[A-Z]")
 THRESHOLDS = {name for name in RECORDS if name.startswith("cometapi:threshold:")}
 
+SPENDS_NOTHING = {"CometAPIKeyDeletedInUse", "CometAPIKeyUnusable", "CometAPIKeyRestricted"}
+"""What is left is unknown, or does not help: the key cannot spend it, or not for every request."""
+
 each_alert = pytest.mark.parametrize("name", ALERTS)
 
 
@@ -131,16 +134,20 @@ def test_an_alert_about_a_key_names_it_and_the_money_left(name: str) -> None:
 
     for label in ("account", "key_id", "key_name", "group"):
         assert f"$labels.{label}" in description
-    if name != "CometAPIKeyDeletedInUse":  # of a deleted key, no quota is known
+    if name not in SPENDS_NOTHING:
         assert "key:cometapi_key_spendable_quota:usd" in description
 
 
 @each_alert
 def test_an_alert_leads_to_its_dashboard(name: str) -> None:
-    account = "var-account={{ urlquery $labels.account }}"
-    expected = f"/d/cometapi-overview?{account}"
+    expected = (
+        "/d/cometapi-overview{{ with $labels.account }}?var-account={{ urlquery . }}{{ end }}"
+    )
     if ABOUT_A_KEY.match(name):
-        expected = f"/d/cometapi-key?{account}&var-key={{{{ $labels.key_id }}}}"
+        expected = (
+            "/d/cometapi-key?var-account={{ urlquery $labels.account }}"
+            "&var-key={{ $labels.key_id }}"
+        )
 
     assert ALERTS[name]["annotations"]["dashboard_url"] == expected
 
