@@ -5,7 +5,8 @@ group; each group has about ten. A label of random characters is not compressed.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from exporter.model import LONGEST_LABEL_BYTES, ApiKey
 
@@ -19,6 +20,38 @@ LABEL_BYTES = 20_000
 LABEL_BYTES_PER_KEY = 36
 # The bound changes in steps, so that a key more or less does not rename the series of all others.
 STEP_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much of an account's names and groups is beyond the bounds.
+
+    Labels have at most *longest_label* bytes of a name or a group, so *shortened_keys* have a name
+    or a group that is cut. The keys of *folded_groups* are counted under `OTHER_GROUPS`.
+    """
+
+    longest_label: int = LONGEST_LABEL_BYTES
+    shortened_keys: int = 0
+    folded_groups: int = 0
+
+
+NOTHING_BEYOND = Bounds()
+
+
+def bounds_of(keys: Sequence[ApiKey], counted: Container[str]) -> Bounds:
+    """Return the bounds for *keys*, where the groups in *counted* are counted by themselves."""
+    longest = longest_label(keys)
+    shortened = 0
+    # Without this bound, no label is longer than a name can be.
+    if longest < LONGEST_LABEL_BYTES:
+        shortened = sum(_is_longer(key, longest) for key in keys)
+    groups = {key.group for key in keys}
+    folded = sum(group not in counted for group in groups)
+    return Bounds(longest, shortened, folded)
+
+
+def _is_longer(key: ApiKey, most_bytes: int) -> bool:
+    return max(len(key.name.encode()), len(key.group.encode())) > most_bytes
 
 
 def counted_groups(last_seen: Mapping[str, float], now: float) -> dict[str, float]:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from exporter import endpoint
-from exporter.bounds import counted_groups, longest_label
+from exporter.bounds import NOTHING_BEYOND, Bounds, bounds_of, counted_groups
 from exporter.changes import NO_CHANGES, ChangeHistory
 from exporter.dryness import Dryness, Spent, dryness
 from exporter.endpoint import (
@@ -90,8 +90,7 @@ class KeyList:
     listing did not show, without proving them gone, to the monotonic second in which they were last
     seen. *skipped* counts keys that could not be read, *excluded* those that filters left out.
     *unread* names some of the fields that could not be read.
-    *groups* has `OTHER_GROUPS` for those beyond `MOST_GROUPS`. Labels have at most *longest_label*
-    bytes of a name or a group.
+    *groups* has `OTHER_GROUPS` for those beyond `MOST_GROUPS`; *bounds* say what is beyond.
     *spent* says how keys have spent that spent anything, or appeared, since monotonic time
     *watched_since*; the other ones have spent nothing since then.
     *newest_id* is the highest id that a listing had, shown or not. *believed* is the list before
@@ -99,7 +98,7 @@ class KeyList:
     """
 
     keys: tuple[ApiKey, ...] = ()
-    longest_label: int = LONGEST_LABEL_BYTES
+    bounds: Bounds = NOTHING_BEYOND
     groups: Mapping[str, float] = field(default_factory=dict)
     missing: Mapping[int, float] = field(default_factory=dict)
     is_complete: bool = True
@@ -300,7 +299,15 @@ class AccountState:
     @property
     def longest_label(self) -> int:
         """How many bytes of its name and group the labels of a key have at most."""
-        return LONGEST_LABEL_BYTES if self._key_list is None else self._key_list.longest_label
+        # Read for each key: each reading of the property costs.
+        bounds = self.bounds
+        return LONGEST_LABEL_BYTES if bounds is None else bounds.longest_label
+
+    @property
+    def bounds(self) -> Bounds | None:
+        """What of the names and groups of the keys is beyond the bounds, None without keys."""
+        listed = self._key_list
+        return None if listed is None else listed.bounds
 
     @property
     def balance(self) -> Balance | None:
@@ -648,10 +655,11 @@ def merge(before: Known[KeyList] | None, reading: Reading, stale_after_seconds: 
         believed = known.believed or known
     groups = {**known.groups, **dict.fromkeys((key.group for key in keys), began)}
     recent = {group: at for group, at in groups.items() if at > began - stale_after_seconds}
+    counted = counted_groups(recent, began)
     return KeyList(
         keys=keys,
-        groups=counted_groups(recent, began),
-        longest_label=longest_label(keys),
+        groups=counted,
+        bounds=bounds_of(keys, counted),
         missing=missing,
         is_complete=reading.is_complete,
         skipped=listing.skipped,

@@ -57,6 +57,8 @@ METRICS: dict[str, tuple[str, tuple[str, ...]]] = {
     "cometapi_exporter_refresh_interval_seconds": ("gauge", ACCOUNT),
     "cometapi_exporter_skipped_keys": ("gauge", ACCOUNT),
     "cometapi_exporter_excluded_keys": ("gauge", ACCOUNT),
+    "cometapi_exporter_folded_groups": ("gauge", ACCOUNT),
+    "cometapi_exporter_shortened_keys": ("gauge", ACCOUNT),
     "cometapi_exporter_api_up": ("gauge", ("account", "path")),
     "cometapi_exporter_refreshes_total": ("counter", ACCOUNT),
     "cometapi_exporter_refresh_failures_total": ("counter", ("account", "reason")),

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TypeVar
 
-from exporter.bounds import OTHER_GROUPS, first_groups
+from exporter.bounds import OTHER_GROUPS, Bounds, first_groups
 from exporter.endpoint import Known, NotOffered, Unknown
 from exporter.model import (
     STATUS_LABELS,
@@ -280,6 +280,15 @@ def _balance(name: str, text: str, read: Callable[[Balance], Value]) -> Family:
     return _account(name, text, of_state)
 
 
+def _bounds(name: str, text: str, read: Callable[[Bounds], int]) -> Family:
+    """Make a family of what is beyond the bounds of the account's names and groups."""
+
+    def of_state(state: AccountState) -> Value:
+        return None if state.bounds is None else read(state.bounds)
+
+    return _account(name, text, of_state)
+
+
 def _subscriptions(name: str, text: str, read: Callable[[Subscriptions], Value]) -> Family:
     """Make a family of a figure of the account's running subscriptions."""
 
@@ -476,6 +485,17 @@ ACCOUNT_FAMILIES = (
             "exporter_excluded_keys",
             "Keys left out by include and exclude filters.",
             lambda state: state.excluded,
+        ),
+        _bounds(
+            "exporter_folded_groups",
+            "Groups whose keys are counted under the group 'other'.",
+            lambda bounds: bounds.folded_groups,
+        ),
+        _bounds(
+            "exporter_shortened_keys",
+            "Keys whose name or group is shortened in labels, because all names of the account"
+            " are too long together.",
+            lambda bounds: bounds.shortened_keys,
         ),
         _series(
             "exporter_api_up",

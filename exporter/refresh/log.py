@@ -128,18 +128,22 @@ class RefreshLog:
 
     def _bounds(self, state: AccountState) -> None:
         """Log once that labels are cut, and that groups are counted together."""
-        longest = state.longest_label
+        if state.bounds is None:
+            return
+        longest = state.bounds.longest_label
         if longest < LONGEST_LABEL_BYTES and not self.memory.are_labels_cut:
             self._log.warning(
                 "names and groups of the keys are too long together: their labels are cut",
                 bytes=longest,
+                keys=state.bounds.shortened_keys,
             )
         self.memory.are_labels_cut = longest < LONGEST_LABEL_BYTES
-        has_too_many = len(state.key_groups) == MOST_GROUPS and OTHER_GROUPS in state.key_groups
+        has_too_many = state.bounds.folded_groups > 0
         if has_too_many and not self.memory.are_groups_joined:
             self._log.warning(
                 "too many groups: further ones are counted together",
                 most=MOST_GROUPS,
+                further=state.bounds.folded_groups,
                 group=OTHER_GROUPS,
             )
         self.memory.are_groups_joined = has_too_many

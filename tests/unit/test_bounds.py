@@ -3,7 +3,15 @@
 import pytest
 from domain import an_api_key
 
-from exporter.bounds import MOST_GROUPS, OTHER_GROUPS, counted_groups, cut, longest_label
+from exporter.bounds import (
+    MOST_GROUPS,
+    OTHER_GROUPS,
+    Bounds,
+    bounds_of,
+    counted_groups,
+    cut,
+    longest_label,
+)
 
 
 def test_up_to_a_thousand_groups_are_all_counted():
@@ -48,6 +56,28 @@ def test_names_are_as_long_as_all_of_them_together_may_be(count, name, longest):
     keys = [an_api_key(id=n, name=name, group="default") for n in range(count)]
 
     assert longest_label(keys) == longest
+
+
+def test_keys_that_are_cut_and_groups_that_are_counted_together_are_counted():
+    # 1,000 keys may have 56,000 bytes: 48 of each name fit.
+    long_ones = [an_api_key(id=n, name="x" * 200, group="default") for n in range(997)]
+    short_ones = [an_api_key(id=n, name="app", group=f"g{n}") for n in range(997, 1000)]
+
+    assert bounds_of([*long_ones, *short_ones], {"default", "g998", "other"}) == Bounds(
+        longest_label=48, shortened_keys=997, folded_groups=2
+    )
+
+
+def test_a_long_group_is_cut_like_a_long_name():
+    keys = [an_api_key(id=n, name="app", group="\u4e2d" * 66) for n in range(1000)]
+
+    assert bounds_of(keys, {"\u4e2d" * 66}).shortened_keys == 1000
+
+
+def test_nothing_is_beyond_the_bounds_of_ordinary_keys():
+    keys = [an_api_key(id=n, name=f"app-{n}", group="default") for n in range(1000)]
+
+    assert bounds_of(keys, {"default"}) == Bounds(256, 0, 0)
 
 
 @pytest.mark.parametrize(

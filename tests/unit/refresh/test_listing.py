@@ -509,11 +509,23 @@ def test_labels_that_are_cut_and_groups_that_are_joined_are_logged_once():
     _, logs = stage(a_listing(*crowd)).refreshes(3)
 
     told = [
-        (entry["event"], entry.get("bytes"), entry.get("most"))
+        {name: entry.get(name) for name in ("event", "bytes", "keys", "most", "further")}
         for entry in logs
         if entry["log_level"] == "warning"
     ]
     assert told == [
-        ("names and groups of the keys are too long together: their labels are cut", 48, None),
-        ("too many groups: further ones are counted together", None, 1000),
+        {
+            "event": "names and groups of the keys are too long together: their labels are cut",
+            "bytes": 48,
+            "keys": 1001,
+            "most": None,
+            "further": None,
+        },
+        {
+            "event": "too many groups: further ones are counted together",
+            "bytes": None,
+            "keys": None,
+            "most": 1000,
+            "further": 2,
+        },
     ]
