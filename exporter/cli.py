@@ -217,7 +217,7 @@ def _run(given: Mapping[str, Any], environ: Mapping[str, str], arguments: Sequen
 
 def _warn(settings: Settings, *, in_log: bool) -> None:
     """Tell what is probably a mistake: in the log of a server, else on standard error."""
-    for warning in settings.warnings:
+    for warning in settings.all_warnings:
         if in_log:
             log = structlog.get_logger()
             log.warning("setting is probably wrong", setting=warning.source, detail=warning.text)

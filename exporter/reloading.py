@@ -79,8 +79,10 @@ class Reloads:
         return self._problems
 
     async def _apply(self, file: Path) -> Problems:
+        known = self._watch.settings.warnings
         try:
-            await self._watch.apply(await self._flight.run(self._load))
+            settings = await self._flight.run(self._load)
+            await self._watch.apply(settings)
         except SettingsError as error:
             return error.problems
         except NoThread as shortage:
@@ -89,6 +91,9 @@ class Reloads:
             return (f"{file}: could not be read in time",)
         except Exception as bug:  # noqa: BLE001 - a bug in reloading may not end the process
             return (f"a bug in the exporter: {type(bug).__name__}",)
+        for warning in settings.warnings:
+            if warning not in known:
+                log.warning("check this setting", setting=warning.source, detail=warning.text)
         return ()
 
     async def run(self, asked: asyncio.Event, seconds: float) -> None:

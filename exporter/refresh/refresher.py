@@ -108,6 +108,9 @@ class Refresher:
         remembered = configured(before.state, new)
         self.access.store.state = without_excluded(remembered, self.lister.filter)
         self.access.log.memory = before.access.log.memory
+        if (old.keys_include, old.keys_exclude) != (new.keys_include, new.keys_exclude):
+            # Other filters that leave no key are told again.
+            self.access.log.memory.excludes_all = False
         self.client.dialect = before.client.dialect
         self.listing.failures = before.listing.failures
         former = {poll.poller.path: poll for poll in before.polls}

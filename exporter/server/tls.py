@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 
 from exporter.files import Identity, identity, read_pem, read_text, shown_path
-from exporter.server.web_config import TlsSettings, WebConfig, parse_web_config
+from exporter.server.web_config import REPLACE_EXAMPLE, TlsSettings, WebConfig, parse_web_config
 from exporter.strict_yaml import YamlError
 
 CERTIFICATE, KEY = "-----BEGIN CERTIFICATE-----", "PRIVATE KEY-----"
@@ -85,7 +85,8 @@ class WebConfigFile:
 
     *context* is None for plain HTTP; TLS is switched on and off only by a restart. A reload that
     fails is logged once and changes nothing. The constructor raises YamlError if the file is
-    invalid, and OSError if it cannot be read.
+    invalid, and OSError if it cannot be read. Its maker warns of the example's
+    password; a reload warns of it where the file before had none.
     """
 
     def __init__(self, path: Path) -> None:
@@ -97,6 +98,7 @@ class WebConfigFile:
         """Re-read the files if they changed; blocks while a mount hangs."""
         if all(identity(path) == seen for path, seen in self._watched.items()):
             return
+        had_example_password = self.config.has_example_password
         try:
             self.config, self.context = self._load(with_tls=self.context is not None)
         except (OSError, YamlError) as exc:
@@ -104,6 +106,8 @@ class WebConfigFile:
             log.warning(message, file=str(self._path), problems=str(exc))
         else:
             log.info("web config reloaded", file=str(self._path))
+            if self.config.has_example_password and not had_example_password:
+                log.warning("check this setting", setting=str(self._path), detail=REPLACE_EXAMPLE)
 
     def _load(self, *, with_tls: bool | None = None) -> tuple[WebConfig, ssl.SSLContext | None]:
         # Before reading, so that a change in between is noticed by the next refresh.

@@ -62,6 +62,10 @@ TLS_REFUSED = MappingProxyType(
 )
 # In deploy/web-config/basic-auth.yml, together with its password.
 EXAMPLE_HASH = "$2b$10$DP5KNq6hPGQDuGH09dEHb.Evv97soRy1D.Ic1CkgxVxTbSDk5uVsG"
+REPLACE_EXAMPLE = (
+    "a user has the password of the example, which everybody can read: replace its hash by "
+    "what `htpasswd -nBC 10 NAME` prints after the colon"
+)
 # Cost 4 to 16: more would keep one processor busy for seconds at each login.
 BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|1[0-6])\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}")
 

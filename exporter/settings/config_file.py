@@ -52,6 +52,14 @@ REFUSED = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ThresholdEntry:
+    """What is written for one threshold: raw values by option; *source* names its place."""
+
+    source: str
+    options: RawValues
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyEntry:
     """What is written for one policy: raw values by option, and the *groups*, None where left out.
 
@@ -77,7 +85,7 @@ class Entry:
     token_place: str = ""
     names_a_token: bool = False
     options: RawValues = field(default_factory=dict)
-    thresholds: tuple[RawValues, ...] = ()
+    thresholds: tuple[ThresholdEntry, ...] = ()
     policies: tuple[PolicyEntry, ...] = ()
 
 
@@ -162,11 +170,13 @@ def _options(section: Section, folder: Path, collect_keys: Collection[str]) -> R
     }
 
 
-def _thresholds(section: Section, folder: Path) -> tuple[RawValues, ...]:
-    return tuple(
-        _raw_values(each.only(THRESHOLD_KEYS), folder, THRESHOLD_KEYS)
-        for each in section.sections("thresholds")
-    )
+def _thresholds(section: Section, folder: Path) -> tuple[ThresholdEntry, ...]:
+    return tuple(_threshold(each, folder) for each in section.sections("thresholds"))
+
+
+def _threshold(section: Section, folder: Path) -> ThresholdEntry:
+    raw_values = _raw_values(section.only(THRESHOLD_KEYS), folder, THRESHOLD_KEYS)
+    return ThresholdEntry(source=section.place, options=raw_values)
 
 
 def _policies(section: Section, folder: Path) -> tuple[PolicyEntry, ...]:

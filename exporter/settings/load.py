@@ -22,6 +22,7 @@ from exporter.policies import NO_POLICIES, Policies, Policy, PolicyKind
 from exporter.problems import Problem
 from exporter.server.listen import ListenAddress
 from exporter.server.tls import WebConfigFile
+from exporter.server.web_config import REPLACE_EXAMPLE
 from exporter.settings import options
 from exporter.settings.config_file import ConfigFile, Entry, PolicyEntry, read_config_file
 from exporter.settings.options import (
@@ -70,6 +71,12 @@ INSECURE_HTTP = (
     "plain HTTP to a non-loopback host would expose the token on the network: use https, or allow "
     "it with --cometapi.allow-insecure-http (allow_insecure_http: true in the file)"
 )
+# Expressions that every `<group>/<name>` matches, as people write them.
+EVERY_KEY = (ANY_TEXT.text, ".*/.*")
+HIDES_OTHERS = (
+    "matches every key, so the thresholds after it have no effect: put it last, since the first "
+    "match applies"
+)
 NO_CERTIFICATES = (
     "the system's certificates (install the package ca-certificates, or set SSL_CERT_FILE, "
     f"SSL_CERT_DIR or {options.CA_FILE.source})"
@@ -113,7 +120,7 @@ class Settings:
 
     Durations are in seconds. *config_identity* is that of the configuration file before it was
     read, so that no change since is missed. *warnings* are about what is probably a mistake, but
-    can be used.
+    can be used; those about the web config are apart, since the server follows it by itself.
     """
 
     accounts: tuple[Account, ...]
@@ -137,6 +144,13 @@ class Settings:
     log_format: str
     output_format: str
     warnings: tuple[Problem, ...] = ()
+
+    @property
+    def all_warnings(self) -> tuple[Problem, ...]:
+        """The warnings, and those about the web config."""
+        if self.web_config is None or not self.web_config.config.has_example_password:
+            return self.warnings
+        return (*self.warnings, Problem(options.WEB_CONFIG_FILE.source, REPLACE_EXAMPLE))
 
 
 def load_settings(
@@ -202,6 +216,7 @@ class _Loading:
         self, flags: Mapping[str, str | None], environ: Mapping[str, str], *, demo: bool
     ) -> None:
         self.problems: list[Problem] = []
+        self._warnings = unknown_variables(environ)
         self._lacking: list[_LackingFile] = []
         self._config_identity: Identity = None
         self._demo = demo
@@ -225,7 +240,6 @@ class _Loading:
         if needs_every_file or len(accounts_without_a_file) == len(accounts):
             self._complain_of_lacking_files()
 
-        web_config = self._web_config(values)
         total = values.of(options.SHARDS_TOTAL)
         index = values.of(options.SHARDS_INDEX)
         return Settings(
@@ -242,11 +256,11 @@ class _Loading:
             telemetry_path=values.of(options.TELEMETRY_PATH),
             no_status_page=values.of(options.NO_STATUS_PAGE),
             enable_lifecycle=values.of(options.ENABLE_LIFECYCLE),
-            web_config=web_config,
+            web_config=self._web_config(values),
             log_level=values.of(options.LOG_LEVEL),
             log_format=values.of(options.LOG_FORMAT),
             output_format=values.of(options.OUTPUT_FORMAT),
-            warnings=(*unknown_variables(self._environ), *_example_password(web_config)),
+            warnings=tuple(self._warnings),
             backfill_days=values.of(options.BACKFILL_DAYS),
             backfill_end=values.optional(options.BACKFILL_END),
             backfill_label=_with_target(values.optional(options.BACKFILL_LABEL)),
@@ -354,8 +368,8 @@ class _Loading:
 
     def _thresholds(self, entry: Entry) -> list[Threshold]:
         thresholds = []
-        for raw_values in entry.thresholds:
-            values = Values(THRESHOLD_OPTIONS, raw_values, self.problems)
+        for each in entry.thresholds:
+            values = Values(THRESHOLD_OPTIONS, each.options, self.problems)
             threshold = Threshold(
                 keys=values.optional(options.THRESHOLD_KEYS) or ANY_TEXT,
                 low_quota_usd=values.optional(options.THRESHOLD_LOW_QUOTA_USD),
@@ -364,7 +378,15 @@ class _Loading:
                 monthly_budget_usd=values.optional(options.THRESHOLD_MONTHLY_BUDGET_USD),
             )
             thresholds.append(threshold)
+        self._check_order(entry, thresholds)
         return thresholds
+
+    def _check_order(self, entry: Entry, thresholds: Sequence[Threshold]) -> None:
+        """Warn of a threshold for every key that stands before others."""
+        for written, threshold in zip(entry.thresholds[:-1], thresholds, strict=False):
+            if threshold.keys.text in EVERY_KEY:
+                self._warnings.append(Problem(written.source, HIDES_OTHERS))
+                return
 
     def _together(self, thresholds: Sequence[Threshold]) -> Thresholds:
         try:
@@ -592,16 +614,6 @@ def _with_target(labels: Mapping[str, str] | None) -> Mapping[str, str]:
     """
     every = {**TARGET_LABELS, **(labels or {})}
     return {name: value for name, value in every.items() if value}
-
-
-def _example_password(web_config: WebConfigFile | None) -> list[Problem]:
-    if web_config is None or not web_config.config.has_example_password:
-        return []
-    text = (
-        "a user has the password of the example, which everybody can read: replace its hash by "
-        "what `htpasswd -nBC 10 NAME` prints after the colon"
-    )
-    return [Problem(options.WEB_CONFIG_FILE.source, text)]
 
 
 def _may_use_variable(file: ConfigFile) -> bool:

@@ -214,3 +214,15 @@ def test_a_token_in_a_wrong_place_is_not_in_the_response_to_a_reload(fleet):
         assert response.status_code == 500
         assert CANARY_TOKEN not in response.text
     assert CANARY_TOKEN not in "".join([*running.exporter.lines, *running.exporter.output])
+
+
+def test_settings_that_mean_nothing_are_told_once_by_the_reload_that_brings_them(fleet):
+    running = fleet("a")
+    for_every_key = {"low_quota_usd": 1}
+    unreached = {"keys": "production/.*", "low_quota_usd": 5}
+    running.accounts["a"] = running.account("a", thresholds=[for_every_key, unreached])
+    running.reload()
+    running.reload()
+
+    told = [entry for entry in running.exporter.log() if entry["msg"] == "check this setting"]
+    assert [entry["setting"] for entry in told] == [f"{running.path}: accounts[0].thresholds[0]"]

@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 from exporter.errors import SettingsError
 from exporter.exposition.telemetry import Telemetry
 from exporter.files import identity
+from exporter.problems import Problem
 from exporter.reloading import Reloads
 from exporter.settings.load import load_settings
 from exporter.watch import Watch
@@ -200,3 +201,45 @@ def test_a_reload_that_fails_changes_nothing_and_tells_every_problem(load, probl
     with capture_logs() as logs:
         assert asyncio.run(play()) == (problems, True)
     assert [entry["log_level"] for entry in logs] == ["error"]
+
+
+def test_a_reload_warns_once_of_what_is_new_in_the_settings():
+    first, second = Problem("a", "means nothing"), Problem("b", "means nothing either")
+    loaded = [
+        replace(settings_of("a"), warnings=(first,)),
+        replace(settings_of("a"), warnings=(first, second)),
+        replace(settings_of("a"), warnings=(second,)),
+        replace(settings_of("a"), warnings=(first, second)),
+    ]
+
+    async def play():
+        watch = Applied()
+        watch.go_on.set()
+        watch.settings = loaded.pop(0)
+        reloads = Reloads(watch, lambda: loaded.pop(0))
+        for _ in range(3):
+            await reloads.reload()
+
+    with capture_logs() as logs:
+        asyncio.run(play())
+    told = [(each["setting"], each["detail"]) for each in logs if each["log_level"] == "warning"]
+    assert told == [("b", "means nothing either"), ("a", "means nothing")]
+
+
+def test_a_reload_that_fails_warns_of_nothing_until_it_succeeds():
+    class Refusing(Applied):
+        async def apply(self, settings):
+            self.times += 1
+            if self.times == 1:
+                raise ZeroDivisionError
+            self.settings = settings
+
+    settings = replace(settings_of("a"), warnings=(Problem("a", "means nothing"),))
+
+    async def play():
+        reloads = Reloads(Refusing(), lambda: settings)
+        return [await reloads.reload(), await reloads.reload()]
+
+    with capture_logs() as logs:
+        assert asyncio.run(play()) == [("a bug in the exporter: ZeroDivisionError",), ()]
+    assert [each["log_level"] for each in logs] == ["error", "warning", "info"]

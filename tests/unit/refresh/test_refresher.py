@@ -122,3 +122,15 @@ def test_a_reload_goes_on_counting_the_changes_of_keys(settings):
     changed = a_changed(played, **settings)
 
     assert changed.state.changes.counts["created"] == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "times"), [({"keys_exclude": Pattern(".*")}, 2), ({"interval": 30.0}, 1)]
+)
+def test_other_filters_that_leave_no_key_are_logged_again(change, times):
+    played = stage(GOOD, GOOD, keys_exclude=Pattern("/key.*"))
+    _, before = played.refreshes(1)
+    _, after = a_changed(played, **change).refreshes(1)
+
+    told = [line for line in before + after if line["event"] == "every key is excluded"]
+    assert len(told) == times

@@ -178,3 +178,23 @@ def test_a_certificate_named_by_a_config_that_did_not_load_is_watched(tmp_path: 
         LEAVES[0].cert_chain_pems[0].write_to_path(tmp_path / "later.crt")
         assert refreshed(file) is not good
     assert [line["log_level"] for line in lines] == ["warning", "info"]
+
+
+def test_the_password_of_the_example_is_a_warning_of_the_reload_that_brings_it(
+    tmp_path: Path,
+) -> None:
+    """At the start the settings warn of it."""
+    example = Path(__file__).parents[3] / "deploy/web-config/basic-auth.yml"
+    path = lay_out(tmp_path, "")
+    file = WebConfigFile(path)
+    with capture_logs() as lines:
+        for content in (example.read_bytes(), example.read_bytes() + b"\n", ""):
+            replace(path, content)
+            file.refresh()
+    assert [line["event"] for line in lines] == [
+        "web config reloaded",
+        "check this setting",
+        "web config reloaded",
+        "web config reloaded",
+    ]
+    assert "the password of the example" in lines[1]["detail"]

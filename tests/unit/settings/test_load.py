@@ -684,6 +684,31 @@ accounts:
             *common.thresholds.entries,
         )
 
+    @pytest.mark.parametrize(
+        ("thresholds", "place"),
+        [
+            ("{low_quota_usd: 5}, {keys: a/.*, low_quota_usd: 9}", 0),
+            ("{keys: a/.*}, {keys: '.*/.*', low_quota_usd: 5}, {keys: b/.*}, {}", 1),
+            ("{keys: '.*', low_quota_usd: 5}, {keys: a/.*}", 0),
+        ],
+    )
+    def test_a_threshold_for_every_key_before_others_is_a_warning(
+        self, write, tmp_path, thresholds, place
+    ):
+        accounts = f"accounts: [{{name: a, access_token_file: token, thresholds: [{thresholds}]}}]"
+        (warning,) = load(write(accounts)).warnings
+
+        assert warning.source == f"{tmp_path}/etc/accounts.yml: accounts[0].thresholds[{place}]"
+        assert "matches every key" in warning.text
+
+    def test_a_threshold_for_every_key_at_the_end_is_no_warning(self, write):
+        flag = write("""
+thresholds: [{keys: a/.*, low_quota_usd: 5}, {low_quota_usd: 9}]
+accounts: [{name: a, access_token_file: token, thresholds: [{daily_budget_usd: 1}]}]
+""")
+
+        assert load(flag).warnings == ()
+
     def test_the_policies_of_an_account_add_to_those_for_all(self, write):
         flag = write("""
 policies:
@@ -893,7 +918,7 @@ def test_the_name_of_the_single_account_is_wrong_beside_a_configuration_file(tmp
 
 def test_the_password_of_the_example_is_a_warning():
     example = Path(__file__).parents[3] / "deploy/web-config/basic-auth.yml"
-    (warning,) = load(f"--web.config.file={example}", **TOKEN).warnings
+    (warning,) = load(f"--web.config.file={example}", **TOKEN).all_warnings
 
     assert warning.source == "--web.config.file (COMETAPI_EXPORTER_WEB_CONFIG_FILE)"
     assert "the password of the example" in warning.text
