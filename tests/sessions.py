@@ -58,20 +58,7 @@ class Session:
         """Run *work* with a client."""
 
         async def run() -> Read:
-            client = CometClient(
-                base_url=self.url,
-                user_id=self.user_id,
-                ca_file=None if self.ca_file is None else GivenFile(self.ca_file),
-                proxy=self.proxy,
-                auth_scheme=self.auth_scheme,
-                headers_file=None if self.headers_file is None else HeadersFile(self.headers_file),
-                timeout=self.timeout,
-                concurrency=self.concurrency,
-                max_keys=self.max_keys,
-                rate_limit=RateLimit(100_000, clock=self.clock, sleep=self.sleep),
-                on_request=lambda path, code: self.counted.append(f"{path} {code}"),
-            )
-            async with contextlib.aclosing(client):
+            async with contextlib.aclosing(self.client()) as client:
                 return await work(client)
 
         began = time.monotonic()
@@ -80,6 +67,22 @@ class Session:
                 return asyncio.run(run())
         finally:
             self.seconds = time.monotonic() - began
+
+    def client(self) -> CometClient:
+        """Make the client; the caller closes it."""
+        return CometClient(
+            base_url=self.url,
+            user_id=self.user_id,
+            ca_file=None if self.ca_file is None else GivenFile(self.ca_file),
+            proxy=self.proxy,
+            auth_scheme=self.auth_scheme,
+            headers_file=None if self.headers_file is None else HeadersFile(self.headers_file),
+            timeout=self.timeout,
+            concurrency=self.concurrency,
+            max_keys=self.max_keys,
+            rate_limit=RateLimit(100_000, clock=self.clock, sleep=self.sleep),
+            on_request=lambda path, code: self.counted.append(f"{path} {code}"),
+        )
 
     def clock(self) -> float:
         """Tell the time that the rate limit goes by."""

@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 import httpx
 
@@ -89,6 +89,35 @@ class _Pool:
     users: int = 0
 
 
+class _Socket(Protocol):
+    async def aclose(self) -> None: ...
+
+
+class _Trace:
+    """How far one request has come on its *route*, and its socket until the library knows it.
+
+    The library forgets the socket of a TLS handshake that is given up, and Python would close it
+    only when it is collected.
+    """
+
+    def __init__(self, route: Route) -> None:
+        self.route = route
+        self._new_socket: _Socket | None = None
+
+    async def record(self, event: str, info: Mapping[str, Any]) -> None:
+        """Note *event*, named as in https://www.encode.io/httpcore/extensions/#trace."""
+        self.route.record(event)
+        if event == "connection.connect_tcp.complete":
+            self._new_socket = info["return_value"]
+        elif event == "connection.start_tls.complete":
+            self._new_socket = None
+
+    async def close_socket(self) -> None:
+        """Close the socket that the library may have forgotten."""
+        if self._new_socket is not None:
+            await self._new_socket.aclose()
+
+
 class Connections:
     """Up to *at_once* connections of one account, none of them open yet.
 
@@ -151,12 +180,14 @@ class Connections:
     ) -> Answer:
         self._follow_trust()
         pool = self._pool
+        trace = _Trace(Route(self._base_url, self._proxy))
         pool.users += 1
         try:
-            return await self._exchange(pool.http, path, params, headers)
+            return await self._exchange(pool.http, path, params, headers, trace)
         except BaseException:
             if pool is self._pool:
                 self._pool = self._open_pool()
+            await trace.close_socket()
             raise
         finally:
             pool.users -= 1
@@ -191,8 +222,9 @@ class Connections:
         path: str,
         params: Mapping[str, str],
         headers: Mapping[str, str],
+        trace: _Trace,
     ) -> Answer:
-        route = Route(str(http.base_url), self._proxy)
+        route = trace.route
         try:
             async with (
                 asyncio.timeout(self._timeout),
@@ -201,7 +233,7 @@ class Connections:
                     path,
                     params=params,
                     headers=headers,
-                    extensions=_extensions(route),
+                    extensions={"trace": trace.record},
                 ) as response,
             ):
                 if (
@@ -294,17 +326,6 @@ def _proxy_of(proxy: Proxy, context: ssl.SSLContext) -> httpx.Proxy:
         auth = (user, password)
     is_tls = proxy.scheme == "https"
     return httpx.Proxy(proxy.url, ssl_context=context if is_tls else None, auth=auth)
-
-
-def _extensions(route: Route) -> dict[str, object]:
-    """Have the library tell *route* how far a request has come; only proxies need it."""
-    if route.proxy is None:
-        return {}
-
-    async def record(event: str, _: object) -> None:
-        route.record(event)
-
-    return {"trace": record}
 
 
 async def _read_body(response: httpx.Response) -> bytes:
