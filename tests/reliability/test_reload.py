@@ -1,8 +1,11 @@
 """Reloading the configuration file in the running program: what changed changes, the rest is not disturbed."""
 
+import asyncio
 import os
 import signal
-from contextlib import ExitStack
+import threading
+import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import httpx
@@ -226,3 +229,50 @@ def test_settings_that_mean_nothing_are_told_once_by_the_reload_that_brings_them
 
     told = [entry for entry in running.exporter.log() if entry["msg"] == "check this setting"]
     assert [entry["setting"] for entry in told] == [f"{running.path}: accounts[0].thresholds[0]"]
+
+
+POST_RELOAD = b"POST /-/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+
+
+async def ask_for_reloads(port: int, until: float, *, leaves: bool) -> None:
+    """Ask for a reload again and again, and wait for each, or leave at once."""
+    while time.monotonic() < until:
+        with suppress(OSError, asyncio.IncompleteReadError):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            try:
+                writer.write(POST_RELOAD)
+                await writer.drain()
+                if not leaves:
+                    await reader.readuntil(b"\r\n\r\n")
+            finally:
+                writer.close()
+        await asyncio.sleep(0.05)
+
+
+async def crowd(port: int, seconds: float) -> None:
+    until = time.monotonic() + seconds
+    await asyncio.gather(
+        *(ask_for_reloads(port, until, leaves=number % 2 == 0) for number in range(300))
+    )
+
+
+def test_a_crowd_that_asks_for_reloads_locks_out_no_scraper_and_leaves_no_work_behind(fleet):
+    running = fleet("a", "b", flags=("--web.enable-lifecycle",))
+    port = httpx.URL(running.exporter.url).port
+    asking = threading.Thread(target=lambda: asyncio.run(crowd(port, 5)))
+    asking.start()
+    time.sleep(0.5)
+    waits = []
+    for _ in range(10):
+        began = time.monotonic()
+        assert running.exporter.get().status_code == 200
+        waits.append(time.monotonic() - began)
+        time.sleep(0.2)
+    asking.join()
+    began = time.monotonic()
+    response = httpx.post(f"{running.exporter.url}/-/reload", trust_env=False, timeout=10)
+
+    assert response.text == "reloaded\n"
+    # One reload takes 10 ms; hundreds that nobody waits for would take seconds.
+    assert time.monotonic() - began < 2
+    assert max(waits) < 5, "0.3 s where nothing else runs"
