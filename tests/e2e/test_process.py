@@ -2,6 +2,8 @@
 
 import signal
 import socket
+import subprocess
+import sys
 import time
 
 import httpx
@@ -91,3 +93,32 @@ def test_it_ends_within_5_seconds_while_the_resolver_hangs(tmp_path):
         started = time.monotonic()
         assert exporter.stop(seconds=20) == 0
         assert time.monotonic() - started < 6
+
+
+STUCK = """
+import asyncio, os, signal, threading, time
+from exporter import app
+from exporter.supervisor import find_supervisor
+
+def refuse(_):
+    raise RuntimeError("can't start new thread")
+
+app.LAST_RESORT_SECONDS = 0.2
+threading.Timer.start = refuse
+
+async def hang():
+    app._end_in_time_on_signals(asyncio.Event(), find_supervisor({}))
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(20)
+
+asyncio.run(hang())
+"""
+
+
+def test_a_stuck_event_loop_and_a_limit_on_threads_do_not_keep_it_from_ending():
+    """Without a thread that ends the process, the kernel's timer does."""
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", STUCK], capture_output=True, check=False)
+
+    assert (done.returncode, done.stderr) == (-signal.SIGALRM, b"")
+    assert time.monotonic() - began < 10

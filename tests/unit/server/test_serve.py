@@ -1,8 +1,14 @@
 """Which connections make way for others."""
 
+import asyncio
+import contextlib
 from dataclasses import dataclass
 
-from exporter.server.serve import most_dispensable, readers_beyond
+import pytest
+
+from exporter.server.limits import Limits
+from exporter.server.serve import _Server, most_dispensable, readers_beyond
+from exporter.workers import NoThread
 
 MIB = 1024 * 1024
 
@@ -69,3 +75,36 @@ def test_four_of_the_largest_response_always_fit():
 
 def test_where_no_client_reads_none_is_cut():
     assert readers_beyond([], 64 * MIB) == []
+
+
+class FailingFile:
+    """A web config that cannot be looked at; it counts how often that was tried."""
+
+    context = None
+
+    def __init__(self, error):
+        self.error = error
+        self.looks = 0
+
+    def refresh(self):
+        self.looks += 1
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [TimeoutError(), NoThread()])
+def test_a_look_at_the_web_config_that_fails_ends_nothing(error):
+    """What raises there would end the server."""
+    file = FailingFile(error)
+
+    async def play():
+        server = _Server(None, Limits(reload_seconds=0), file)
+        following = asyncio.create_task(server._follow_web_config())
+        async with asyncio.timeout(10):
+            while file.looks < 3:
+                await asyncio.sleep(0)
+                assert not following.done()
+        following.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await following
+
+    asyncio.run(play())
