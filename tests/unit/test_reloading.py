@@ -76,6 +76,23 @@ def test_a_reload_goes_on_when_the_client_that_asked_for_it_leaves():
         assert asyncio.run(play()) == ["a", "b"]
 
 
+def test_a_reload_begins_only_when_the_one_before_has_ended():
+    async def play():
+        watch = Applied()
+        reloads = Reloads(watch, lambda: settings_of("a", "b"))
+        both = [asyncio.create_task(reloads.reload())]
+        await settle()
+        both.append(asyncio.create_task(reloads.reload()))
+        await settle()
+        begun = watch.times
+        watch.go_on.set()
+        await asyncio.gather(*both)
+        return begun, watch.times
+
+    with capture_logs():
+        assert asyncio.run(play()) == (1, 2)
+
+
 async def looks(reloads, seconds=0.001):
     """Look at the file again and again, as the program does, for the time of a test."""
     asked = asyncio.Event()
@@ -148,6 +165,19 @@ def test_a_change_between_the_start_and_the_first_look_is_not_missed(tmp_path, i
 
     with capture_logs():
         assert asyncio.run(play()) == times
+
+
+def test_a_file_that_cannot_be_looked_at_in_time_is_reloaded_and_so_reported(monkeypatch):
+    def hang(_):
+        raise TimeoutError
+
+    async def play():
+        monkeypatch.setattr("exporter.reloading.identity", hang)
+        await looks(Reloads(Applied(), too_late), 0.02)
+
+    with capture_logs() as logs:
+        asyncio.run(play())
+    assert problems_logged(logs) == ["accounts.yml: could not be read in time"]
 
 
 def test_a_look_for_which_no_thread_starts_is_a_look_that_failed(monkeypatch, tmp_path):
