@@ -12,8 +12,10 @@ from exporter.cli import command
 from exporter.cometapi.trust import GivenFile, SystemStore
 from exporter.credentials import HeadersFile, LiteralToken, Secret, TokenFile
 from exporter.errors import SettingsError
+from exporter.files import identity
 from exporter.policies import Policy
 from exporter.server.listen import ListenAddress
+from exporter.settings.config_file import read_config_file
 from exporter.settings.load import Account, Settings, load_settings
 from exporter.settings.options import BY_KEY, MODES
 from exporter.thresholds import NO_THRESHOLDS, Threshold
@@ -659,6 +661,22 @@ accounts:
 
         assert after.accounts[:1] == before.accounts
         assert after.accounts[1].user_id == 7
+
+    def test_a_change_while_the_file_is_read_makes_it_another_file(
+        self, write, tmp_path, monkeypatch
+    ):
+        """The look of the automatic reload that follows must see it."""
+        text = "accounts: [{name: a, access_token_file: token}]"
+        flag, path = write(text), tmp_path / "etc/accounts.yml"
+
+        def read_and_change(*arguments):
+            read = read_config_file(*arguments)
+            path.write_text(f"{text} # changed")
+            return read
+
+        monkeypatch.setattr("exporter.settings.load.read_config_file", read_and_change)
+
+        assert load(flag).config_identity != identity(path)
 
     def test_thresholds_of_an_account_come_before_those_for_all(self, write):
         flag = write("""
