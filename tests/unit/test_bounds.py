@@ -50,6 +50,8 @@ def test_groups_with_keys_come_before_those_that_only_linger():
         # 1,000 keys with names of 200 bytes and groups of 7: 56,000 bytes are 48 of each name.
         (1000, "x" * 200, 48),
         (1000, "\u4e2d" * 66, 48),
+        # 380,000 bytes for 10,000 keys: 31 of each name beside their groups.
+        (10_000, "x" * 200, 24),
     ],
 )
 def test_names_are_as_long_as_all_of_them_together_may_be(count, name, longest):
