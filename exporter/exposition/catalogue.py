@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TypeVar
 
-from exporter.bounds import OTHER_GROUPS, Bounds, first_groups
+from exporter.bounds import OTHER_GROUPS, Bounds
 from exporter.endpoint import Known, NotOffered, Unknown
 from exporter.model import (
     STATUS_LABELS,
@@ -326,7 +326,7 @@ def _violating_keys(state: AccountState, tally: Tally) -> Series:
 
 def _price_factors(state: AccountState, _: Tally) -> Series:
     factors = state.open_groups or {}
-    for group in first_groups(factors):
+    for group in sorted(factors):
         yield (group,), factors[group]
 
 

@@ -504,6 +504,13 @@ def test_refreshes_that_take_longer_than_their_interval_are_logged_once_with_wha
     assert again["event"] == warning["event"]
 
 
+def test_the_first_refresh_too_is_logged_when_it_takes_longer_than_the_interval():
+    first, warning = slow_refreshes(61)
+
+    assert first["event"] == "refresh succeeded"
+    assert warning["event"] == "refreshes take longer than their interval"
+
+
 def test_labels_that_are_cut_and_groups_that_are_joined_are_logged_once():
     crowd = [an_api_key(id=n, name="x" * 200, group=f"g{n}") for n in range(1001)]
     _, logs = stage(a_listing(*crowd)).refreshes(3)
