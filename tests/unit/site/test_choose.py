@@ -203,3 +203,10 @@ def test_keys_are_chosen_by_the_policy_that_they_break(policy, ids):
     choice = choose(snapshot, Query.read([("policy", policy), ("sort", "id")]), NOW)
 
     assert [entry.key.id for entry in choice.entries] == ids
+
+
+def test_a_thousand_groups_are_offered_at_the_most():
+    """Each costs a line of the page, and the gateway chooses them."""
+    snapshot = a_snapshot(*(an_api_key(id=n, group=f"g{n:04}") for n in range(1, 1_002)))
+
+    assert choose(snapshot, Query(), NOW).groups == [f"g{n:04}" for n in range(1, 1_001)]
