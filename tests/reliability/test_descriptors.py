@@ -16,14 +16,18 @@ def gateway():
 
 
 def exporter_of(tmp_path, gateway, *, accounts, most):
-    """Start the exporter over *accounts* accounts of one gateway, with at most *most* descriptors."""
+    """Start the exporter over *accounts* accounts of one gateway, with at most *most* descriptors.
+
+    The soft limit is half of that; the exporter raises it.
+    """
     file = accounts_file(tmp_path, {f"a{n}": gateway for n in range(accounts)})
     flags = (
         "--collect.interval=20s",
         "--collect.usage=off",
         "--collect.max-requests-per-minute=100000",
     )
-    before = ["sh", "-c", f'ulimit -n {most} && exec "$@"', "sh"]
+    limits = f"ulimit -S -n {most // 2} && ulimit -H -n {most}"
+    before = ["sh", "-c", f'{limits} && exec "$@"', "sh"]
     return Exporter(file, *flags, before=before, TOKEN=CANARY_TOKEN)
 
 
