@@ -22,6 +22,7 @@ each other; import-linter enforces it:
     model, errors         what a key is; what can go wrong
     files, formatting, patterns, problems  files, words, expressions and mistakes of the user
     workers, descriptors, supervisor       threads, file descriptors, systemd
+    allocator                              memory that the C library gives back
 
 docs/architecture.md says what each module is for, and lists the mutable state.
 

@@ -20,7 +20,7 @@ from dataclasses import replace
 
 import structlog
 
-from exporter import __version__, descriptors
+from exporter import __version__, allocator, descriptors
 from exporter.backfill.history import Period
 from exporter.backfill.run import write_history
 from exporter.credentials import LiteralToken, Secret
@@ -156,6 +156,7 @@ async def monitoring(settings: Settings, *, is_scraped: bool = True) -> AsyncIte
     Nothing runs yet. Without *is_scraped* nothing is rendered.
     """
     descriptors.raise_limit()
+    allocator.return_early()
     asyncio.get_running_loop().set_default_executor(ResolverExecutor())
     telemetry = Telemetry(version=__version__, dropped_lines=dropped_lines)
     async with _real_or_simulated(settings, ACCOUNTS) as real:
