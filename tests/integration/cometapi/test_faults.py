@@ -1,13 +1,16 @@
 """What a network and a gateway can do to an answer, on real sockets: each fault has its reason, and passes."""
 
+import contextlib
 import datetime as dt
+import os
+import resource
 import socket
 import ssl
 import threading
 
 import pytest
 import trustme
-from builders import wire_keys
+from builders import CANARY_TOKEN, wire_keys
 from gateway import (
     Gateway,
     always,
@@ -24,7 +27,8 @@ from gateway import (
 )
 from sessions import Session
 
-from exporter.errors import Reason
+from exporter.credentials import Secret
+from exporter.errors import ApiError, Reason
 
 PASSING = {
     "502": (answer(502, b"<html>", {"Content-Type": "text/html"}), Reason.SERVER_ERROR),
@@ -178,3 +182,33 @@ def say_something_plain(listener: socket.socket, times: int) -> None:
         with connection:
             connection.recv(4096)
             connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+
+@contextlib.contextmanager
+def no_descriptor_left():
+    """Hold every file descriptor that this process may open, at most a few hundred."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (400, limits[1]))
+    held = []
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                held.append(os.open(os.devnull, os.O_RDONLY))
+        yield
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def test_a_lack_of_descriptors_is_an_internal_failure_and_no_fault_of_the_network():
+    async def read(client):
+        with no_descriptor_left(), pytest.raises(ApiError) as caught:
+            await client.read_balance(Secret(CANARY_TOKEN))
+        return caught.value
+
+    with Gateway() as gateway:
+        error = Session(url=gateway.url).use(read)
+
+    assert error.reason is Reason.INTERNAL
+    assert "no file descriptor is left" in str(error)
