@@ -6,7 +6,6 @@ Talks to: click and the terminal. `settings` says what an option means, and `app
 asked for.
 """
 
-import asyncio
 import contextlib
 import functools
 import os
@@ -291,7 +290,7 @@ def _once(settings: Settings) -> int:
 def _backfill(settings: Settings) -> int:
     try:
         with open(1, "wb", closefd=False) as output:
-            asyncio.run(app.backfill(settings, write=output.write, say=_say))
+            workers.run(app.backfill(settings, write=output.write, say=_say))
     except SettingsError as error:
         return _complain(str(error), WRONG_SETTINGS)
     except BackfillError as error:
@@ -307,7 +306,7 @@ def _say(text: str) -> None:
 
 
 def _serve(settings: Settings, load: Callable[[], Settings]) -> int:
-    asyncio.run(app.run(settings, load=load))
+    workers.run(app.run(settings, load=load))
     return DONE
 
 
@@ -363,8 +362,8 @@ def _watched_states(settings: Settings) -> list[AccountState]:
 def _with_progress(read: Callable[..., Coroutine[Any, Any, Found]]) -> Found:
     """Return what *read* returns; on a terminal, show the progress until then."""
     if not os.isatty(2):
-        return asyncio.run(read(show=_ignore))
-    found = asyncio.run(read(show=_show))
+        return workers.run(read(show=_ignore))
+    found = workers.run(read(show=_show))
     _write_over("")
     return found
 

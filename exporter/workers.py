@@ -10,7 +10,7 @@ it has started, so that a limit on tasks that is reached later stops nothing.
 import asyncio
 import errno
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from queue import SimpleQueue
@@ -209,3 +209,16 @@ class ResolverExecutor(ThreadPoolExecutor):
         cancel_futures: bool = False,
     ) -> None:
         """Wait for nothing: a look-up may hang for good."""
+
+
+class _EventLoop(asyncio.SelectorEventLoop):
+    """An event loop that waits for no look-up at its end, which would take a further thread."""
+
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - the library's signature
+        """Do nothing."""
+
+
+def run(main: Coroutine[Any, Any, Result]) -> Result:
+    """Run *main* in an event loop, as `asyncio.run` does, also where no thread starts any more."""
+    with asyncio.Runner(loop_factory=_EventLoop) as runner:
+        return runner.run(main)

@@ -6,7 +6,6 @@ import pytest
 from builders import CANARY_TOKEN
 
 from exporter.cli import run
-from exporter.workers import NoThread
 
 TOKEN = {"COMETAPI_ACCESS_TOKEN": CANARY_TOKEN}
 
@@ -169,16 +168,3 @@ def test_config_check_reports_the_accounts_file_and_the_web_config_together(call
     assert code == 2
     assert "accounts[0].keys.exclude: expected a regular expression" in said
     assert "--web.config.file (COMETAPI_EXPORTER_WEB_CONFIG_FILE)" in said
-
-
-def test_once_without_a_thread_says_what_is_lacking(call, monkeypatch):
-    async def lacks_a_thread(*_, **__):
-        raise NoThread
-
-    monkeypatch.setattr("exporter.app.read_once", lacks_a_thread)
-
-    assert call("--once", **TOKEN) == (
-        1,
-        "",
-        "cannot start a thread: the limit on tasks is reached\n",
-    )

@@ -222,3 +222,12 @@ def test_where_no_further_thread_starts_work_waits_for_the_one_there_is(no_threa
     end.set()
 
     assert (busy.result(10), second.result(10)) == (True, "second")
+
+
+def test_an_event_loop_ends_where_no_further_thread_starts(no_threads):
+    async def play():
+        asyncio.get_running_loop().set_default_executor(ResolverExecutor())
+        no_threads()
+        return 7
+
+    assert workers.run(play()) == 7
