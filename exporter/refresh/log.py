@@ -20,6 +20,7 @@ from exporter.errors import SUCCESS, ApiError, Reason, fix
 from exporter.formatting import one_line
 from exporter.model import LONGEST_LABEL_BYTES, Listing, ListingProgress, Unread
 from exporter.snapshot import AccountState
+from exporter.workers import NoThread
 
 # Who looks at the log of a day sees that trouble lasts, and the log does not grow by it.
 REPEAT_AFTER_SECONDS = 3600.0
@@ -189,7 +190,12 @@ class RefreshLog:
         say("refresh failed", **facts)
 
     def crashed(self, bug: Exception) -> None:
-        """Log where a bug struck, without its text, which may quote what was read."""
+        """Log where a bug struck, without its text, which may quote what was read.
+
+        A lack of threads is none; it is logged as the failure that it causes.
+        """
+        if isinstance(bug, NoThread):
+            return
         places = [
             f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(bug.__traceback__)
         ]

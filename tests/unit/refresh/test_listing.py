@@ -20,6 +20,7 @@ from exporter.credentials import TokenFile
 from exporter.errors import RateLimited, Reason
 from exporter.model import ListingProgress, Unread
 from exporter.patterns import Pattern
+from exporter.workers import NoThread
 
 GOOD = a_listing(*keys(2, 1))
 FULL, EMPTY = a_listing(*keys(*range(50))), a_listing()
@@ -536,3 +537,21 @@ def test_labels_that_are_cut_and_groups_that_are_joined_are_logged_once():
             "further": 2,
         },
     ]
+
+
+def test_a_lack_of_threads_is_no_bug_and_is_logged_once_until_a_refresh_succeeds():
+    played = stage(a_listing(*keys(1)))
+    publish = played.refresher.access.store._publish
+
+    async def refuse(_):
+        raise NoThread
+
+    logs = []
+    for works in (True, False, False, True, False):
+        played.refresher.access.store._publish = publish if works else refuse
+        logs += played.refreshes(1)[1]
+
+    told = [entry for entry in logs if entry["log_level"] in ("warning", "error")]
+    assert [(entry["event"], entry["reason"], entry["detail"]) for entry in told] == [
+        ("refresh failed", "internal", "cannot start a thread: the limit on tasks is reached")
+    ] * 2
