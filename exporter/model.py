@@ -5,7 +5,7 @@ units, times in unix seconds. `None` always means "does not apply" or "not repor
 key has no remaining quota, a key that never expires no expiry.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum, IntEnum, StrEnum
 from types import MappingProxyType
 from typing import Final
@@ -363,6 +363,27 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     def skipped(self) -> int:
         """How many keys of this listing could not be read."""
         return len(self.unreadable) + self.nameless
+
+
+def sharing_memory(listing: Listing, known: Iterable[ApiKey]) -> Listing:
+    """Return the same listing, with keys of *known* in the place of equal ones.
+
+    A key that has changed shares its name and group with the known one: they are most of its
+    memory, and both listings stay until the new one is shown.
+    """
+    by_id = {key.id: key for key in known}
+    keys = tuple(_sharing_memory(key, by_id.get(key.id)) for key in listing.keys)
+    return msgspec.structs.replace(listing, keys=keys)
+
+
+def _sharing_memory(key: ApiKey, known: ApiKey | None) -> ApiKey:
+    if known is None:
+        return key
+    if known == key:
+        return known
+    if known.name == key.name and known.group == key.group:
+        return msgspec.structs.replace(key, name=known.name, group=known.group)
+    return key
 
 
 def group_names(group: str) -> list[str]:

@@ -15,7 +15,7 @@ from exporter.credentials import Secret
 from exporter.endpoint import ApiPath
 from exporter.errors import ApiError, Reason, TimedOut
 from exporter.key_filter import KeyFilter
-from exporter.model import Listing, ListingProgress
+from exporter.model import Listing, ListingProgress, sharing_memory
 from exporter.refresh.key_changes import with_changes
 from exporter.refresh.pollers import Access, of_same_account, pause
 from exporter.refresh.schedule import next_delay
@@ -236,6 +236,7 @@ class ListingLoop:
             await self._read_balance()
         before = self._access.store.state
         reading = await self._lister.read(token)
+        reading = await decode(lambda: _sharing_memory(reading, before))
         return of_same_account(before, _success(reading, self._follow), ApiPath.KEYS)
 
     async def _sleep(self, delay: float) -> None:
@@ -261,6 +262,10 @@ class ListingLoop:
             return await self._access.token.read() != self._last_token
         except ApiError:
             return False
+
+
+def _sharing_memory(reading: Reading, state: AccountState) -> Reading:
+    return replace(reading, listing=sharing_memory(reading.listing, state.keys))
 
 
 def _success(reading: Reading, follow: Change) -> Change:

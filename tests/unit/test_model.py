@@ -3,7 +3,7 @@
 import pytest
 from domain import a_listing, an_api_key
 
-from exporter.model import STATUS_LABELS, label_text
+from exporter.model import STATUS_LABELS, label_text, sharing_memory
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,18 @@ def test_skipped_keys_are_those_with_and_without_a_readable_id():
 )
 def test_any_text_can_be_a_label(text, label):
     assert label_text(text) == label
+
+
+def test_a_listing_shares_the_memory_of_what_is_known():
+    known = [an_api_key(id=n, name=f"key {n}") for n in (1, 2, 3)]
+    same = an_api_key(id=1, name="key 1")
+    spent = an_api_key(id=2, name="key 2", used_quota=7)
+    renamed = an_api_key(id=3, name="other")
+    new = an_api_key(id=4)
+    listing = a_listing(same, spent, renamed, new)
+    shared = sharing_memory(listing, known)
+
+    assert shared == listing
+    assert shared.keys[0] is known[0]
+    assert shared.keys[1].name is known[1].name
+    assert shared.keys[2:] == (renamed, new)
