@@ -290,7 +290,9 @@ def endpoint_troubles(state: AccountState, now: float) -> list[tuple[str, Failur
     found = []
     for path, failure in state.endpoint_failures.items():
         since = f"for {duration(now - failure.since)}, since {utc(failure.since)}"
-        found.append((f"{endpoint_note(state, path)}: {failure.reason} {since}.", failure))
+        note = endpoint_note(state, path)
+        sentence = f"{note[0].upper()}{note[1:]}: {failure.reason} {since}."
+        found.append((sentence, failure))
     return found
 
 

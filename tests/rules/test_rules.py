@@ -238,6 +238,17 @@ def test_every_query_in_the_runbooks_says_what_its_value_means() -> None:
 
 
 @each_alert
+def test_a_silence_covers_no_more_than_one_account_or_one_job(name: str) -> None:
+    """The alert about thresholds has no label that would tell one installation from another."""
+    found = re.findall(
+        rf"^amtool silence add alertname={name} .*$", RUNBOOKS.read_text(), re.MULTILINE
+    )
+
+    assert len(found) == 1
+    assert re.search(r" (account|job)=\S+ ", found[0]) or name == "CometAPIThresholdMissing"
+
+
+@each_alert
 def test_a_section_states_its_impact_once(name: str) -> None:
     section = RUNBOOKS.read_text().split(f"\n## {name}\n")[1].split("\n## ")[0]
     impact, meaning = section.split("**What it means.**")

@@ -208,12 +208,12 @@ def test_an_endpoint_that_fails_has_a_row_with_its_age_cause_and_advice():
 
     assert [row.split(" Fix: ")[0] for row in rows] == [
         (
-            "the balance (/api/user/self) cannot be read, the last known value is shown: "
+            "The balance (/api/user/self) cannot be read, the last known value is shown: "
             "blocked for 10 minutes, "
             "since 2025-06-15 14:56:40 UTC. it went wrong"
         ),
         (
-            "the list of groups (/api/user/self/groups) cannot be read and is unknown: "
+            "The list of groups (/api/user/self/groups) cannot be read and is unknown: "
             "timeout for 60 seconds, "
             "since 2025-06-15 15:05:40 UTC. it went wrong"
         ),
