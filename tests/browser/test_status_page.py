@@ -162,6 +162,15 @@ def layout(page):
     return {name: page.locator(css).first.bounding_box()["y"] for name, css in parts.items()}
 
 
+def test_the_facts_of_an_account_stand_in_one_row(open_page, demo):
+    page = open_page(f"{demo.url}/", viewport=DESKTOP)
+    facts = page.locator(".account").nth(1).locator(".who + dl > div")
+    tops = {facts.nth(number).bounding_box()["y"] for number in range(facts.count())}
+
+    assert facts.count() == 5
+    assert len(tops) == 1
+
+
 def test_a_search_on_the_page_of_a_key_keeps_the_cursor(open_page, demo):
     page = open_page(f"{demo.url}/?account=demo&id=1123")
     page.keyboard.press("/")
