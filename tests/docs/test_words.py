@@ -49,7 +49,16 @@ FORBIDDEN = {
     r"\bwithdrawn\b": "no longer exposed",
     r"\d %(?![}-])(?=[ .,;|)]|$)": "no blank before the percent sign",
     r"\bunknown keys\b": "unknown settings",
+    r"\blengthen\b": "increase",
+    r"\bburn rate\b": "spending rate",
 }
+
+# A sentence that begins with a clause in place of a noun: "What goes is first deprecated."
+HEADLESS = re.compile(
+    r"(?:^|[.:|] )(?:What|Where|Who) (?!it means)[a-z' ]{2,40}? (?:is|are|was|were|goes|comes|has)\b"
+    r"[^?\n]*[.|]",
+    re.MULTILINE,
+)
 
 # The sentences in which such a word is right.
 ALLOWED = (
@@ -93,6 +102,16 @@ def forbidden_in(text: str) -> list[str]:
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_document_has_no_forbidden_word(path):
     assert forbidden_in(prose_of(path)) == []
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_sentence_of_a_document_begins_with_a_headless_clause(path):
+    assert HEADLESS.findall(prose_of(path)) == []
+
+
+def test_a_headless_clause_is_found_and_a_question_is_not():
+    assert HEADLESS.findall("Ready. What would be ignored is an error.") != []
+    assert HEADLESS.findall("Which keys? What is left? Where is it?") == []
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.relative_to(ROOT)))
