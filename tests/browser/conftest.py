@@ -64,7 +64,10 @@ def watch():
 
 @pytest.fixture(scope="session")
 def several(tmp_path_factory):
-    """Return the address of an exporter of three accounts: many keys, two with long names, and none."""
+    """Return the address of an exporter of three accounts: many keys, two with long names, and none.
+
+    The keys break policies.
+    """
     gateways = {
         "production-eu": Gateway(keys=wire_keys(230, now=int(time.time()))),
         "team/research": Gateway(
@@ -85,7 +88,9 @@ def several(tmp_path_factory):
             }
             for name, gateway in gateways.items()
         ]
-        file.write_text(json.dumps({"accounts": accounts}), encoding="utf-8")
+        policies = [{"max_lifetime": "1h", "ip_allowlist": True, "model_limits": True, "name": "x"}]
+        content = {"accounts": accounts, "policies": policies}
+        file.write_text(json.dumps(content), encoding="utf-8")
         yield (
             stack.enter_context(Exporter(f"--config.file={file}", TOKEN=CANARY_TOKEN))
             .wait_ready()

@@ -591,7 +591,7 @@ def test_a_key_that_breaks_policies_is_marked_and_can_be_filtered():
     text = request("/?policy=model_limits", state).text
 
     assert texts(text, "small", **{"class": "policies"}) == ["breaks ip_allowlist, model_limits"]
-    assert texts(text, "select", id="by-policy") == ["all keys any ip_allowlist model_limits"]
+    assert texts(text, "select", id="by-policy") == ["all any ip_allowlist model_limits"]
     assert "<option selected>model_limits</option>" in text
 
 
