@@ -216,17 +216,17 @@ KEY_FAMILIES = (
     *_new(
         _threshold_in_usd(
             "low_quota_threshold",
-            "Quota units below which to warn.",
+            "Remaining quota, in quota units, below which the alerts warn.",
             lambda threshold: threshold.low_quota_usd,
         ),
         _threshold(
             "expiry_warning_threshold_seconds",
-            "Seconds before expiry to warn.",
+            "Seconds before expiry at which the alerts warn.",
             lambda threshold: threshold.expiry_warning,
         ),
         _threshold_in_usd(
             "daily_budget_quota",
-            "Quota units to spend in a day before a warning.",
+            "Daily budget of the key in quota units.",
             lambda threshold: threshold.daily_budget_usd,
         ),
         _threshold_in_usd(
@@ -236,7 +236,7 @@ KEY_FAMILIES = (
         ),
         Family(
             name="cometapi_key_policy_violation",
-            help="Policies that the key breaks. Constant 1.",
+            help="Policy that the key breaks. Constant 1.",
             labels=(*KEY_LABELS, "policy"),
             several_of_key=_violations,
         ),
@@ -383,7 +383,7 @@ ACCOUNT_FAMILIES = (
         ),
         _series(
             "key_changes_total",
-            "Changes of keys between two refreshes, by what changed.",
+            "Changes that people made to keys, by kind.",
             _key_changes,
             "change",
         ),
@@ -412,13 +412,14 @@ ACCOUNT_FAMILIES = (
     *_new(
         _account(
             "account_spendable_quota",
-            "Quota units that the account can still spend: wallet, subscriptions or both, by its"
-            " preference.",
+            "Quota units that the account can still spend: wallet, subscriptions or both, according"
+            " to the account's billing preference.",
             lambda state: state.spendable_quota,
         ),
         _account(
             "account_largest_purse_quota",
-            "Quota units that one request can cost at the most: the fullest purse that may pay.",
+            "Most quota units that a single request can cost: the larger of wallet and"
+            " subscriptions that may pay for it.",
             lambda state: state.largest_purse_quota,
         ),
         _subscriptions(
@@ -450,12 +451,13 @@ ACCOUNT_FAMILIES = (
         _series("gateway_info", "Version of the gateway. Constant 1.", _gateway, "version"),
         _account(
             "gateway_clock_skew_seconds",
-            "How far the exporter's clock is ahead of the gateway's.",
+            "Seconds by which the exporter's clock is ahead of the gateway's; negative if it is"
+            " behind.",
             lambda state: state.clock_skew,
         ),
         _account(
             "exporter_usage_folded_series",
-            "Series summed under the model 'other'.",
+            "Number of usage series summed under the model 'other'.",
             _folded_series,
         ),
     ),
@@ -467,7 +469,7 @@ ACCOUNT_FAMILIES = (
     _account("up", "Whether the last refresh of the account succeeded.", _up),
     _account(
         "exporter_last_success_timestamp_seconds",
-        "Unix time at which reading the exposed data began.",
+        "Unix time at which the last successful refresh began.",
         lambda state: state.read_at,
     ),
     _account(
@@ -477,13 +479,14 @@ ACCOUNT_FAMILIES = (
     ),
     _account(
         "exporter_skipped_keys",
-        "Keys of the last refresh that could not be read: left out, or exposed as last read.",
+        "Keys that could not be parsed in the last refresh: not exposed, or exposed with previous"
+        " values.",
         lambda state: state.skipped,
     ),
     *_new(
         _account(
             "exporter_excluded_keys",
-            "Keys left out by include and exclude filters.",
+            "Keys excluded by include and exclude filters.",
             lambda state: state.excluded,
         ),
         _bounds(
@@ -499,7 +502,7 @@ ACCOUNT_FAMILIES = (
         ),
         _series(
             "exporter_api_up",
-            "Whether the last request to this path was answered with what it is for.",
+            "Whether the last request to this endpoint returned the expected content.",
             _api_up,
             "path",
         ),

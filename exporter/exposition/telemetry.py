@@ -38,7 +38,7 @@ def _own(
 BUILD_INFO = _own(
     "build_info", "Exporter version and Python version. Constant 1.", "version", "python_version"
 )
-REFRESHES = _own("refreshes_total", "Refreshes.", "account")
+REFRESHES = _own("refreshes_total", "Number of refreshes, successful or failed.", "account")
 FAILURES = _own(
     "refresh_failures_total",
     "Refreshes that failed or were inconsistent, by reason.",
@@ -55,10 +55,12 @@ API_REQUESTS = _own(
     *("account", "path", "code"),
 )
 SHARDS = _own("shards", "Number of shards that share the accounts.", stage=EXPERIMENTAL)
-SHARD_INDEX = _own("shard_index", "Which of the shards this is, from 0.", stage=EXPERIMENTAL)
+SHARD_INDEX = _own("shard_index", "Index of this shard, starting at 0.", stage=EXPERIMENTAL)
 ACCOUNTS = _own("accounts", "Number of accounts that this shard reads.", stage=EXPERIMENTAL)
 RELOAD_SUCCESSFUL = _own(
-    "config_last_reload_successful", "Whether the last reload succeeded.", stage=EXPERIMENTAL
+    "config_last_reload_successful",
+    "Whether the last reload of the configuration succeeded.",
+    stage=EXPERIMENTAL,
 )
 RELOADED_AT = _own(
     "config_last_reload_success_timestamp_seconds",

@@ -92,7 +92,7 @@ ACCOUNT_NAME = Option(
 )
 AUTH_SCHEME = Option(
     "cometapi.auth-scheme", "auth_scheme", "WORD", parsers.one_of(AUTH_SCHEMES), "raw",
-    "How to send the access token: raw, or bearer (with Bearer before it).",
+    "Format of the Authorization header: raw (the token alone) or bearer (Bearer and the token).",
 )
 HEADERS_FILE = Option(
     "cometapi.headers-file", "headers_file", "FILE", parsers.path, None,
@@ -104,7 +104,7 @@ USER_ID = Option(
 )
 QUOTA_PER_USD = Option(
     "cometapi.quota-per-usd", "quota_per_usd", "NUMBER", UNITS, None,
-    "Quota units per US dollar. Not set: as reported by the gateway, else 500000.",
+    "Quota units per US dollar. Default: as reported by the gateway, otherwise 500000.",
 )
 CA_FILE = Option(
     "cometapi.ca-file", "ca_file", "FILE", parsers.path, None,
@@ -133,7 +133,7 @@ TIMEOUT = Option(
 )
 STALE_AFTER = Option(
     "collect.stale-after", "stale_after", "DURATION", parsers.duration(0.1), "1h",
-    "Stop exposing data older than this. At least two intervals.",
+    "Stop exposing data older than this. Must be at least two intervals.",
 )
 CONCURRENCY = Option(
     "collect.concurrency", "concurrency", "NUMBER", parsers.whole_number(most=64), "4",
@@ -170,11 +170,11 @@ KEYS_COUNTS_ONLY = Option(
 )
 SHARDS_TOTAL = Option(
     "shards.total", "shards_total", "NUMBER", parsers.whole_number(most=1000), "1",
-    "Number of exporters that divide the accounts of --config.file among themselves.",
+    "Number of exporters that share the accounts of --config.file.",
 )
 SHARDS_INDEX = Option(
     "shards.index", "shards_index", "NUMBER", parsers.whole_number(0), "0",
-    "Index of this exporter among them, starting at 0.",
+    "Index of this exporter, from 0 to --shards.total minus 1.",
 )
 LISTEN_ADDRESS = Option(
     "web.listen-address", "listen_address", "ADDRESS", parse_listen_addresses, ":10144",
@@ -214,11 +214,11 @@ OUTPUT_FORMAT = Option(
 )
 BACKFILL_DAYS = Option(
     "backfill.days", "backfill_days", "NUMBER", parsers.whole_number(most=30), "30",
-    "With --backfill: how many days to write. Gateways keep and return at most 30.",
+    "With --backfill: how many days to write; at most 30, the most that gateways return.",
 )
 BACKFILL_END = Option(
     "backfill.end", "backfill_end", "TIME", parsers.moment, None,
-    "With --backfill: when the history ends, as RFC 3339 or unix time. Not set: three hours ago.",
+    "With --backfill: end of the history, as RFC 3339 or Unix time. Default: three hours ago.",
 )
 BACKFILL_LABEL = Option(
     "backfill.label", "backfill_label", "NAME=VALUE", parsers.labels, None,
@@ -227,7 +227,7 @@ BACKFILL_LABEL = Option(
 )
 THRESHOLD_KEYS = Option(
     "thresholds.keys", "keys", "REGEX", parsers.pattern, None,
-    "RE2 expression that must match the whole of <group>/<name>. Not set: every key.",
+    "RE2 expression that must match the whole of <group>/<name>. Default: every key.",
 )
 THRESHOLD_LOW_QUOTA_USD = Option(
     "thresholds.low-quota-usd", "low_quota_usd", "NUMBER", MONEY, None,
@@ -248,7 +248,7 @@ THRESHOLD_MONTHLY_BUDGET_USD = Option(
 )
 POLICY_KEYS = Option(
     "policies.keys", "keys", "REGEX", parsers.pattern, None,
-    "Must do so where this RE2 expression matches the whole of <group>/<name>. Not set: every key.",
+    "Applies to keys whose whole <group>/<name> matches this RE2 expression. Default: every key.",
 )
 POLICY_MAX_LIFETIME = Option(
     "policies.max-lifetime", "max_lifetime", "DURATION", parsers.duration(1), None,
