@@ -119,6 +119,30 @@ def test_relative_links_and_names_of_tests_lead_somewhere(path):
     assert set(re.findall(r"\btest_\w+\.py", text)) <= TESTS
 
 
+def anchors_of(path):
+    """Return the anchors of a document's headings, as GitHub makes them."""
+    text = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [*ROOT.glob("*.md"), *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("deploy/**/*.md"))],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_links_to_a_section_lead_to_a_heading(path):
+    text = path.read_text(encoding="utf-8")
+    links = re.findall(r"\]\(((?!https?://)[^)#]*)#([^)]+)\)", text)
+    targets = [(path.parent / file if file else path, anchor) for file, anchor in links]
+
+    assert [
+        f"{target.name}#{anchor}"
+        for target, anchor in targets
+        if target.suffix == ".md" and anchor not in anchors_of(target)
+    ] == []
+
+
 def test_the_index_leads_to_every_page():
     index = (ROOT / "docs/index.md").read_text(encoding="utf-8")
 

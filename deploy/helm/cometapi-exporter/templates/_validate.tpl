@@ -100,7 +100,7 @@ extraSpec: [jobLabel, selector, namespaceSelector, sampleLimit, endpoints, podMe
 {{- $problems = append $problems (printf "nameOverride: %q does not contain cometapi; it becomes the name of the job, and the alert for an exporter that is down looks for that" .Values.nameOverride) }}
 {{- end }}
 {{- if and .Values.demo .Values.accounts }}
-{{- $problems = append $problems "demo=true serves a simulated account: remove accounts, or set demo=false" }}
+{{- $problems = append $problems "demo=true serves simulated accounts: remove accounts, or set demo=false" }}
 {{- else if not (or .Values.demo .Values.accounts) }}
 {{- $problems = append $problems "no account: set accounts[0].name and accounts[0].existingSecret, or demo=true" }}
 {{- end }}
