@@ -18,7 +18,7 @@ def spending() -> Dashboard:
     dashboard = new_dashboard(
         "CometAPI / Spending",
         SPENDING_UID,
-        "What keys and models cost: this month and its forecast, budgets, days.",
+        "Cost of keys and models: this month and its forecast, budgets, days.",
     )
     # The gateway's sum of the month is read once an hour.
     dashboard = dashboard.timezone("utc").time("now-30d", "now").refresh("15m")

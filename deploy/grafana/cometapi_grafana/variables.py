@@ -96,7 +96,7 @@ def _window() -> CustomVariable:
     choices = [_option(text, text, selected=text == "6h") for text in ("1h", "6h", "1d", "7d")]
     variable = CustomVariable("window").label("Rate over").values("1h,6h,1d,7d")
     variable = variable.current(choices[1]).options(choices)
-    return variable.description("The period over which the present rate of spending is computed.")
+    return variable.description("The period over which the spending rate is computed.")
 
 
 def _label_values(label: str, series: str) -> QueryVariable:

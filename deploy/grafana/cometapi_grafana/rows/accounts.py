@@ -98,8 +98,8 @@ def balances(scope: Scope) -> PanelBuilder:
     subscription = "cometapi_account_subscription_{}"
     frame = Frame(
         title="Balances",
-        description="Spendable: wallet, subscriptions or both, as the account prefers. Request: the usual price of "
-        "one. Subscription: what is left in all, and when the first resets and ends.",
+        description="Spendable: wallet, subscriptions or both, according to the account's billing preference. "
+        "Request: the typical price of one. Subscription: quota left in all of them, and the next reset and end.",
         width=24,
         height=7,
         unit=look.COUNT,

@@ -37,8 +37,8 @@ def _accounts_in_figures() -> list[PanelBuilder]:
         panels.fraction(
             _small(
                 "Exporters",
-                "Exporters that respond, of those that should: as usual within the last day, as many as there are "
-                "shards, or as Prometheus has targets.",
+                "Exporters that respond, and the number expected: the usual number of the last day, the number of "
+                "shards, or the number of Prometheus targets.",
             ),
             Query(expr=SCOPE.exporters()),
         ),
@@ -61,7 +61,7 @@ def _accounts_in_figures() -> list[PanelBuilder]:
         panels.number(
             _small(
                 "Paths failing",
-                "Paths of the gateways' APIs whose last request failed. The values they provide are old or unknown.",
+                "Endpoints of the gateways' APIs whose last request failed. Their values are old or unknown.",
             ),
             Query(expr=failing),
             steps=look.NONE_IS_GOOD,
@@ -79,7 +79,7 @@ def _accounts_in_figures() -> list[PanelBuilder]:
         panels.number(
             _small(
                 "Account lasts",
-                "Time until the first account can pay no more, at the present rate of its keys.",
+                "Time until the first account can pay no more, at the current spending rate of its keys.",
                 unit=look.SECONDS,
             ),
             Query(expr=f"min({SCOPE.account_runway()})"),
@@ -119,7 +119,7 @@ def _keys_in_figures() -> list[PanelBuilder]:
                 "Probably dry",
                 "Usable keys that spend nothing and have too little left for a request, which the gateway rejects. "
                 "With the bundled rules: too little for the key's own requests. Without: too little for a typical "
-                "request of the account (possibly dry); unknown if the account has no usual price.",
+                "request of the account (possibly dry); unknown if the account has no typical price.",
             ),
             Query(expr=SCOPE.zero_if_none(f"count({SCOPE.dry()})", judged)),
             steps=look.NONE_IS_VITAL,
@@ -127,7 +127,7 @@ def _keys_in_figures() -> list[PanelBuilder]:
         panels.number(
             _small(
                 "Dry in 24 h",
-                "Usable keys whose quota, or whose account's, is spent within 24 hours at the present rate.",
+                "Usable keys whose quota, or whose account's, is spent within 24 hours at the current rate.",
             ),
             Query(expr=SCOPE.zero_if_none(f"count({SCOPE.runs_dry_within(look.DAY)})")),
             steps=look.NONE_IS_VITAL,
@@ -179,7 +179,7 @@ def _broken_keys() -> PanelBuilder:
             title="Keys that stopped working",
             description="Keys that worked within the last day and do not now, then those that are reported as enabled "
             f"but are not usable, by last use. At most {_LISTED}; keys that stopped earlier are in the table of all "
-            "keys. Stopped: when the key could last serve requests, to ten minutes; empty if over a day ago.",
+            "keys. Stopped: the last time the key could serve requests, accurate to ten minutes; empty if more than a day ago.",
             width=16,
             height=8,
             unit=look.COUNT,
@@ -219,8 +219,8 @@ def _dry_keys() -> PanelBuilder:
         Frame(
             title="Keys running dry",
             description=f"The first {_LISTED} usable keys that probably or possibly ran dry, whose quota is spent within 7 days "
-            "at the present rate, or that have less than their low_quota_usd. Requests: how many the rest pays for, "
-            "at the account's usual price.",
+            "at the current rate, or that have less than their low_quota_usd. Requests: the number that the rest pays for, "
+            "at the account's typical price.",
             width=12,
             height=8,
             unit=look.COUNT,

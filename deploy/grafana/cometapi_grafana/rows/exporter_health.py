@@ -41,12 +41,12 @@ def _numbers() -> list[PanelBuilder]:
     return [
         _count(
             "Skipped keys",
-            "Keys that could not be read. They are missing on this page.",
+            "Keys that could not be parsed. They are missing on this page.",
             "skipped_keys",
         ),
         _count(
             "Excluded keys",
-            "Keys left out by --keys.include and --keys.exclude.",
+            "Keys excluded by --keys.include and --keys.exclude.",
             "excluded_keys",
         ),
         _count(
@@ -57,7 +57,7 @@ def _numbers() -> list[PanelBuilder]:
         panels.number(
             _small(
                 "Configuration",
-                "Rejected: the last reload failed, and the settings before it are still in use.",
+                "Rejected: the last reload failed, and the previous configuration stays in effect.",
             ),
             Query(expr=f"min({reloaded})"),
             mappings=look.RELOADED,
@@ -73,7 +73,7 @@ def _numbers() -> list[PanelBuilder]:
         panels.number(
             _small(
                 "Clock skew",
-                "The most that the exporter's clock differs from a gateway's.",
+                "Largest difference between the exporter's clock and a gateway's.",
                 look.SECONDS,
             ),
             Query(expr=f"max(abs({SCOPE.of_account('cometapi_gateway_clock_skew_seconds')}))"),
@@ -128,9 +128,7 @@ def _duration() -> PanelBuilder:
         Query(expr=f"histogram_quantile({share}, {buckets})", legend=name, name=name)
         for name, share in (("median", 0.5), ("p95", 0.95))
     ]
-    frame = _third(
-        "Refresh duration", "How long reading all keys of one account takes.", look.SECONDS
-    )
+    frame = _third("Refresh duration", "Duration of reading all keys of one account.", look.SECONDS)
     return panels.graph(frame, *asks)
 
 

@@ -45,7 +45,7 @@ def _rate_history() -> PanelBuilder:
 def _remaining_history() -> PanelBuilder:
     return _top_spenders_graph(
         "Remaining, top keys",
-        f"What is left on the {_DRAWN} keys that spent most in the time range above; unlimited ones have no line.",
+        f"Remaining quota of the {_DRAWN} keys that spent most in the time range above; unlimited ones have no line.",
         SCOPE.of_key("remaining_quota", only=top_spenders(SCOPE, _DRAWN)),
         look.EXACT_DOLLARS,
     )

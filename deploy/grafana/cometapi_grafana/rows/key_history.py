@@ -42,14 +42,14 @@ def _rate_history() -> PanelBuilder:
     budget = Query(expr=SCOPE.of_key("daily_budget_quota"), legend="budget", name="budget")
     frame = _graph(
         "Burn per day over time",
-        "The rate over three windows: a short one far above the long ones is unusual. Budget: as configured, if any.",
+        "Spending is unusual while the short window is far above the long ones. Budget: the configured daily budget.",
     )
     return panels.graph(frame, *asks, *in_money(SCOPE, budget))
 
 
 def _spending_history() -> PanelBuilder:
     frame = _graph(
-        "Spent per hour", "What the key spent in the hour before each moment, less refunds."
+        "Spent per hour", "Spending of the key in the hour before each moment, less refunds."
     )
     return panels.graph(
         frame, *in_money(SCOPE, Query(expr=SCOPE.spent("1h"), legend="spent"))
@@ -59,7 +59,7 @@ def _spending_history() -> PanelBuilder:
 def _runway_history() -> PanelBuilder:
     frame = Frame(
         title="Time left",
-        description="Until the quota is spent at the rate of each moment, and until expiry. The lower line ends it.",
+        description="Time until the quota is spent, and time until expiry. The key stops working when the lower line is at zero.",
         width=12,
         height=8,
         unit=look.SECONDS,

@@ -19,7 +19,7 @@ def key_state() -> list[PanelBuilder]:
         panels.number(
             _number(
                 "Account",
-                "Whether the account of the key is up. If it is not, what is shown below is old or unknown.",
+                "Whether the account of the key is up. If it is not, the values below are old or unknown.",
             ),
             Query(expr=SCOPE.account_state()),
             mappings=look.ACCOUNT_STATES,
@@ -27,8 +27,9 @@ def key_state() -> list[PanelBuilder]:
         panels.number(
             _number(
                 "State",
-                "Whether the key can serve requests now, and else the reason why not. Probably dry: the key spends "
-                "nothing and has too little left for its requests. Possibly dry: for a typical request of the account.",
+                "Whether the key can serve requests now and, if not, why. Probably dry: the key spends nothing, and "
+                "less is left than its own requests cost. Possibly dry: less is left than a typical request of the "
+                "account costs.",
             ),
             Query(expr=SCOPE.state()),
             mappings=look.STATES,
@@ -91,13 +92,15 @@ def key_money() -> list[PanelBuilder]:
     )
     return [
         panels.number(
-            _money_number("Remaining", "What is left on the key."),
+            _money_number("Remaining", "Remaining quota of the key."),
             *in_money(SCOPE, Query(expr=SCOPE.or_endless(left, is_unlimited))),
             steps=look.BALANCE,
             mappings=unlimited,
         ),
         panels.number(
-            _number("Share left", "What is left of all that the key was ever given.", look.SHARE),
+            _number(
+                "Share left", "Remaining quota as a share of remaining plus used quota.", look.SHARE
+            ),
             Query(expr=SCOPE.or_endless(share, is_unlimited)),
             steps=look.SHARE_LEFT,
             mappings=unlimited,
@@ -105,7 +108,7 @@ def key_money() -> list[PanelBuilder]:
         panels.number(
             _number(
                 "Requests left",
-                "How many the rest pays for, at the account's usual price.",
+                "Number of requests that the remaining quota pays for, at the account's typical price.",
                 look.QUOTA,
             ),
             Query(expr=SCOPE.or_endless(SCOPE.requests_left(), is_unlimited)),
@@ -114,12 +117,12 @@ def key_money() -> list[PanelBuilder]:
         ),
         panels.number(
             _money_number(
-                "Spent in range", "What the key spent in the time range above, less refunds."
+                "Spent in range", "Spending of the key in the time range above, less refunds."
             ),
             *in_money(SCOPE, Query(expr=SCOPE.spent())),
         ),
         panels.number(
-            _money_number("Burn per day", "What the key spends a day at its present rate."),
+            _money_number("Burn per day", "Spending of the key per day, at its current rate."),
             *in_money(SCOPE, Query(expr=per_day(SCOPE.burn()))),
         ),
         _lasts(),
@@ -129,7 +132,7 @@ def key_money() -> list[PanelBuilder]:
 def _lasts() -> PanelBuilder:
     frame = _number(
         "Lasts",
-        "Time until the quota is spent at the present rate. No limit: the key is unlimited.",
+        "Time until the quota is spent at the current spending rate. No limit: the key is unlimited.",
         look.SECONDS,
     )
     return panels.number(
@@ -153,7 +156,11 @@ def key_account() -> list[PanelBuilder]:
             mappings=look.balance_words(),
         ),
         panels.number(
-            _number("Account lasts", "At the present rate of all its keys.", look.SECONDS),
+            _number(
+                "Account lasts",
+                "Time until the account's balance is spent, at the current spending rate of its keys.",
+                look.SECONDS,
+            ),
             Query(expr=SCOPE.account_runway()),
             steps=look.MORE_TIME_IS_GOOD,
             mappings=look.text_if_endless("nothing spent"),

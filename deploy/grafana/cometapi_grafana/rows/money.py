@@ -31,16 +31,18 @@ def _money_numbers() -> list[PanelBuilder]:
         panels.number(
             _money_frame(
                 "Spent in range",
-                "What the chosen keys spent in the time range above, less refunds.",
+                "Spending of the chosen keys in the time range above, less refunds.",
             ),
             *in_money(SCOPE, Query(expr=SCOPE.spent()), total=summed()),
         ),
         panels.number(
-            _money_frame("Burn per day", "What the chosen keys spend a day at their present rate."),
+            _money_frame(
+                "Burn per day", "Spending of the chosen keys per day, at their current rate."
+            ),
             *in_money(SCOPE, Query(expr=per_day(SCOPE.burn())), total=summed()),
         ),
         panels.number(
-            _money_frame("Left on keys", "What usable keys with their own quota may still spend."),
+            _money_frame("Left on keys", "Quota left on usable keys that have their own quota."),
             *in_money(SCOPE, Query(expr=left), total=summed()),
         ),
         panels.number(
@@ -86,7 +88,7 @@ def _group_rate() -> PanelBuilder:
 def _spendable_history() -> PanelBuilder:
     frame = Frame(
         title="Spendable over time",
-        description="What each account can pay with. Steps up are top-ups and resets of subscriptions.",
+        description="Amount that each account can pay with. Steps up are top-ups and resets of subscriptions.",
         width=24,
         height=7,
         unit=look.EXACT_DOLLARS,

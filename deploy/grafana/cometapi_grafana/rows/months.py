@@ -49,8 +49,9 @@ def this_month() -> list[PanelBuilder]:
             _ACCOUNTS.so_far(),
         ),
         _number(
-            "Forecast to its end",
-            "The same, and what the remaining hours will probably cost by the same weekdays of the last four weeks.",
+            "Month's forecast",
+            "Spending so far this month plus the predicted cost of the remaining hours, from the same weekdays of the last "
+            "four weeks.",
             _ACCOUNTS.forecast(),
         ),
         _number(
@@ -59,8 +60,8 @@ def this_month() -> list[PanelBuilder]:
             _ACCOUNTS.last_month(),
         ),
         _number(
-            "On unused keys",
-            "What is left on usable keys that nobody has used for 90 days.",
+            "Left on unused keys",
+            "Quota left on usable keys that nobody has used for 90 days.",
             unused_money(SCOPE),
             empty=look.UNKNOWN,
         ),
@@ -124,8 +125,8 @@ def days() -> list[PanelBuilder]:
             "{{group}} · {{account}}",
             _ABSENT_BY_KEY,
         ),
-        _price("Price of a request", "The mean of each day.", "requests", 1),
-        _price("Price of 1,000 tokens", "The mean of each day.", "tokens", 1_000),
+        _price("Price of a request", "Mean price of a request on each day.", "requests", 1),
+        _price("Price of 1,000 tokens", "Mean price of 1,000 tokens on each day.", "tokens", 1_000),
         _raised(),
     ]
 
@@ -246,7 +247,7 @@ def _price(title: str, description: str, metric: str, units: int) -> PanelBuilde
 def _raised() -> PanelBuilder:
     frame = Frame(
         title="Cost of raised price factors",
-        description="What groups cost more in the time range than they would have at their lowest price factor in it.",
+        description="Additional cost of groups in the time range, compared with their lowest price factor in it.",
         width=8,
         height=7,
         unit=look.DOLLARS,
