@@ -190,7 +190,7 @@ def sarif_report(found: Sequence[Violation], *, file: str | None, notes: Sequenc
     """
     left_out = len(found) - MOST_RESULTS
     if left_out > 0:
-        notes = [*notes, f"{left_out} more violations are left out, as code hosts limit them"]
+        notes = [*notes, f"{left_out} more violations are omitted, because code hosts limit them"]
     kinds = list(PolicyKind)
     run = {
         "tool": {

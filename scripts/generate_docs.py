@@ -129,7 +129,7 @@ def threshold_keys() -> str:
 def policy_keys() -> str:
     """Return the table of the fields of a policy."""
     rows = [(f"`{option.key}`", _help(option)) for option in POLICY_OPTIONS]
-    return table(("field", "the key"), [*rows, (f"`{POLICY_GROUPS}`", POLICY_GROUPS_HELP)])
+    return table(("field", "requirement"), [*rows, (f"`{POLICY_GROUPS}`", POLICY_GROUPS_HELP)])
 
 
 def main_metrics() -> str:

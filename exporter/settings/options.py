@@ -146,7 +146,7 @@ MAX_REQUESTS_PER_MINUTE = Option(
 )
 USAGE = Option(
     "collect.usage", "usage", "WORD", parsers.one_of(USAGES), "model",
-    "Spending by model, where the gateway reports it: off, model, or key-model (by key as well).",
+    "Spending by model, if the gateway reports it: off, model, or key-model (by key as well).",
 )
 USAGE_MAX_SERIES = Option(
     "collect.usage-max-series", "usage_max_series", "NUMBER", parsers.whole_number(), "2000",

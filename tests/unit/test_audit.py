@@ -336,4 +336,4 @@ def test_more_than_a_code_host_takes_is_left_out_and_said(monkeypatch):
 
     assert len(run["results"]) == 1
     (note,) = run["invocations"][0]["toolExecutionNotifications"]
-    assert note["message"]["text"].startswith("1 more violations are left out")
+    assert note["message"]["text"].startswith("1 more violations are omitted")

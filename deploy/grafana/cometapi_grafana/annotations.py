@@ -98,7 +98,7 @@ def changed_keys(scope: Scope) -> PrometheusAnnotationBuilder:
         name="Keys changed",
         expr=f"topk({_MOST_AT_ONCE}, {changes})",
         color="light-blue",
-        text="account {{account}}: {{change}}; the status page and the log tell which keys",
+        text="account {{account}}: {{change}}; the status page and the log name the keys",
     )
 
 

@@ -14,7 +14,7 @@ from cometapi_grafana.tables import Column, RowLabels, row_table
 _DRAWN = 10
 _MODEL = RowLabels(first={"model": "Model"})
 _ABSENT = "Unknown: see --collect.usage"
-_NOTE = "Where the gateway reports it; of single keys only with --collect.usage=key-model."
+_NOTE = "If the gateway reports it; of single keys only with --collect.usage=key-model."
 
 
 def models(scope: Scope) -> list[PanelBuilder]:

@@ -45,7 +45,7 @@ def this_month() -> list[PanelBuilder]:
     return [
         _number(
             "Spent this month",
-            "What the gateway recorded since the first of the month, 00:00 UTC, in the accounts of which it is known; read once an hour.",
+            "Spending that the gateway recorded since the first of the month, 00:00 UTC, in the accounts that report it; read once an hour.",
             _ACCOUNTS.so_far(),
         ),
         _number(
@@ -56,7 +56,7 @@ def this_month() -> list[PanelBuilder]:
         ),
         _number(
             "Last month",
-            "What the month before cost, in the accounts of which Prometheus knows all of it.",
+            "Cost of the month before, in the accounts for which Prometheus has all hours.",
             _ACCOUNTS.last_month(),
         ),
         _number(
