@@ -207,7 +207,7 @@ def test_a_raised_price_factor_cost_its_share_of_what_was_spent_since(
 
 
 def test_money_on_keys_that_nobody_uses_is_summed(source: Prometheus) -> None:
-    (shown,) = ask(source, "Left on unused keys", "A_usd", LAST)
+    (shown,) = ask(source, "On unused keys", "A_usd", LAST)
 
     assert float(shown["value"][1]) == 50
 

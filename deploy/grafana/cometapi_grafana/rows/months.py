@@ -49,7 +49,7 @@ def this_month() -> list[PanelBuilder]:
             _ACCOUNTS.so_far(),
         ),
         _number(
-            "Month's forecast",
+            "Forecast to its end",
             "Spending so far this month plus the predicted cost of the remaining hours, from the same weekdays of the last "
             "four weeks.",
             _ACCOUNTS.forecast(),
@@ -60,7 +60,7 @@ def this_month() -> list[PanelBuilder]:
             _ACCOUNTS.last_month(),
         ),
         _number(
-            "Left on unused keys",
+            "On unused keys",
             "Quota left on usable keys that nobody has used for 90 days.",
             unused_money(SCOPE),
             empty=look.UNKNOWN,
