@@ -121,7 +121,7 @@ def _moment() -> queries.Moment:
 
 def test_the_samples_of_the_twin_are_dropped(engines):
     moment = queries.Moment(end=int(time.time()) - 2, seconds=SECONDS, step=1)
-    (series,) = engines["victoria"].now("count_over_time(cometapi_up[10s])", moment)
+    (series,) = engines["victoria"].now('count_over_time(cometapi_up{account="demo"}[10s])', moment)
 
     assert 9 <= float(series["value"][1]) <= 11, "one a second, though two a second were sent"
 
@@ -169,11 +169,12 @@ def test_the_history_of_a_backfill_is_imported_by_http(victoria):
     client = queries.Prometheus(victoria)
     moment = queries.Moment(end=at, seconds=SECONDS, step=1)
 
-    def found() -> list[dict[str, Any]]:
-        return client.now(f'{name}{{instance="127.0.0.1:10144"}}', moment)
+    expected = sorted(value for value, _ in last.values())
 
-    series = wait_until(found, seconds=30)
+    def found() -> list[float]:
+        series = client.now(f'{name}{{instance="127.0.0.1:10144"}}', moment)
+        return sorted(float(each["value"][1]) for each in series)
+
+    # What is imported becomes visible part by part.
+    wait_until(lambda: found() == expected, seconds=30)
     client.close()
-    assert sorted(float(each["value"][1]) for each in series) == sorted(
-        value for value, _ in last.values()
-    )
