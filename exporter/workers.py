@@ -97,8 +97,12 @@ class _Awaited:
         self._running: set[asyncio.Future[Any]] = set()
 
     async def run(self, threads: Threads, function: Callable[[], Result]) -> Result:
-        """Run *function* in one of *threads*."""
-        future = asyncio.wrap_future(threads.submit(function))
+        """Run *function* in one of *threads*; where none can be started, in the event loop."""
+        try:
+            future = asyncio.wrap_future(threads.submit(function))
+        except NoThread:
+            # A response that holds up others is better than none.
+            return function()
         self._running.add(future)
         future.add_done_callback(self._running.discard)
         return await future

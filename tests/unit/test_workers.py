@@ -231,3 +231,12 @@ def test_an_event_loop_ends_where_no_further_thread_starts(no_threads):
         return 7
 
     assert workers.run(play()) == 7
+
+
+@pytest.mark.parametrize("run", ["serve", "scrape"])
+def test_a_client_gets_its_response_where_no_thread_starts(monkeypatch, no_threads, run):
+    for threads in ("_SERVING", "_SCRAPING"):
+        monkeypatch.setattr(f"exporter.workers.{threads}", Threads(2, "test"))
+    no_threads()
+
+    assert asyncio.run(getattr(workers, run)(lambda: 7)) == 7
