@@ -488,8 +488,8 @@ def test_the_webhook_receives_which_key_expires_and_what_it_still_has(outcome: O
         "summary": 'CometAPI key "key 2" (2) of account main is about to expire.',
         "description": (
             f'Key "key 2" (id 2, group production) of account main expires at {outcome.written(5 * HOUR)}; after that,'
-            " every request with it fails. It still has $90.00 to spend. Extend it now, or move its users to"
-            " another key."
+            " every request with it fails. It still has $90.00 to spend. If its users still need it, extend it"
+            " now, or move them to another key."
         ),
         "runbook_url": f"{RUNBOOKS}#cometapikeyexpiryimminent",
         "dashboard_url": "/d/cometapi-key?var-account=main&var-key=2",
@@ -513,10 +513,11 @@ def test_a_key_that_ran_dry_is_announced_with_what_it_has_left(outcome: Outcome)
     assert [alert["labels"]["key_id"] for alert in sent["alerts"]] == ["18"]
     assert sent["commonAnnotations"]["description"] == (
         f'Key "key 18" (id 18, no group) of account main has spent nothing since {outcome.written(-HOUR)} and has only'
-        " 1494 quota units ($0.0030) left. It spent 4503 in its last busy quarter of an hour."
-        " Its cheapest request cost at most 1501."
+        " 1494 quota units ($0.0030) left. It spent 4503 units in its last busy quarter of an hour."
+        " The smallest amount that it was seen to spend at once is 1501 units."
         " The gateway reports the key as enabled, but probably rejects its requests, because it reserves an estimated"
-        " price before each one. Top it up, or move its users to another key."
+        " price before each one. Check whether its requests are rejected. If they are, top it up, or move its users to"
+        " another key."
     )
 
 
@@ -527,14 +528,14 @@ def test_a_warning_goes_to_slack_without_the_key_that_a_critical_alert_is_about(
     assert outcome.slack("CometAPIKeyExpiringSoon") == (
         'CometAPI key "key 1" (1) of account main expires soon.\n'
         f'Key "key 1" (id 1, no group) of account main expires at {outcome.written(3 * DAY)}.'
-        " It still has $90.00 to spend. Extend it, or move its users to another key.\n\n"
+        " It still has $90.00 to spend. If its users still need it, extend it, or move them to another key.\n\n"
     )
 
 
 def test_a_prediction_contains_how_long_the_quota_lasts(outcome: Outcome) -> None:
     assert re.search(
-        r'Key "key 5" \(id 5, no group\) of account main has \$12\.00 left, which lasts 1[12]h \d+m \d+s at the burn'
-        r" rate of the last six hours\.",
+        r'Key "key 5" \(id 5, no group\) of account main has \$12\.00 left, which lasts 1[12]h \d+m \d+s at the'
+        r" spending rate of the last six hours\.",
         outcome.slack("CometAPIKeyQuotaRunningOut"),
     )
 
