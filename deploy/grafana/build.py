@@ -7,6 +7,7 @@ dependencies.
 from pathlib import Path
 
 from cometapi_grafana.dashboard import as_json
+from cometapi_grafana.exporter import exporter
 from cometapi_grafana.one_key import one_key
 from cometapi_grafana.overview import overview
 from cometapi_grafana.spending import spending
@@ -16,6 +17,7 @@ DASHBOARDS = {
     "cometapi-overview.json": overview,
     "cometapi-key.json": one_key,
     "cometapi-spending.json": spending,
+    "cometapi-exporter.json": exporter,
 }
 
 

@@ -1,4 +1,4 @@
-"""A real Prometheus with eight hours of history."""
+"""A real Prometheus with eight hours of history, and a browser: one of each for all tests."""
 
 import fcntl
 import os
@@ -8,8 +8,17 @@ from pathlib import Path
 
 import processes
 import pytest
+from dashboards.drawing import chromium
 from dashboards.queries import Prometheus
 from dashboards.serving import prometheus_of, sample_history
+from playwright.sync_api import Browser
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Run a browser for all tests that draw; skip or fail without the libraries for it."""
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

@@ -147,6 +147,12 @@ class Prometheus:
         }
         return self._result("/api/v1/query_range", {"query": expr} | times)
 
+    def understood(self, expr: str) -> str:
+        """Give *expr* as Prometheus formats it."""
+        answer = self._http.post("/api/v1/format_query", data={"query": expr})
+        formatted: str = answer.raise_for_status().json()["data"]
+        return formatted
+
     def options(
         self, variable: Json, values: Mapping[str, str], moment: Moment
     ) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 Pure and deterministic. Written from the metrics' promises, without the exporter's code.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from dashboards.demo_keys import PastDemoKey
@@ -32,6 +33,14 @@ MODELS = {
     "gpt-5": (0.6, 0.4, 900),
     "claude-opus": (0.3, 0.1, 2_500),
     "small-model": (0.1, 20.0, 60),
+}
+
+# Policies of the account main, and the keys that break them by name.
+POLICIES = ("limited_quota", "max_lifetime", "max_unused", "model_limits", "name")
+BROKEN_POLICIES = {
+    "prod-web": ("max_lifetime", "model_limits"),
+    "no limit": ("limited_quota",),
+    "never used": ("max_unused",),
 }
 
 FAILING_PATH = "/api/data/self"
@@ -157,6 +166,9 @@ def _key(account: str, key: PastKey, at: int) -> Iterator[Sample]:
             yield f"cometapi_key_{name}", labels, value
     restrictions = {"model_limits": "false", "ip_allowlist": "true", "cross_group_retry": "false"}
     yield "cometapi_key_info", labels | restrictions, 1
+    broken = BROKEN_POLICIES.get(key.name, ()) if account == "main" else ()
+    for policy in broken:
+        yield "cometapi_key_policy_violation", labels | {"policy": policy}, 1
     if key.name == "next year":
         yield "ALERTS", labels | {"alertname": "CometAPIKeyProbablyDry", "alertstate": "firing"}, 1
     if key.id == 2 or account == "demo":
@@ -174,6 +186,16 @@ def _counts(account: str, keys: tuple[PastKey, ...], at: int) -> Iterator[Sample
         reasons = [_reason(key, at) for key in mine]
         for reason in UNUSABLE:
             yield "cometapi_keys_unusable", labels | {"reason": reason}, reasons.count(reason)
+    if account == "main":
+        every = [policy for policies in BROKEN_POLICIES.values() for policy in policies]
+        yield from policy_counts({"account": account}, every)
+
+
+def policy_counts(labels: dict[str, str], broken: Iterable[str]) -> Iterator[Sample]:
+    """Give how many keys break each policy that is set, of those that are *broken* once a key."""
+    counts = Counter(broken)
+    for policy in POLICIES:
+        yield "cometapi_keys_violating_policy", labels | {"policy": policy}, counts[policy]
 
 
 def _reason(key: PastKey, at: int) -> str | None:

@@ -6,7 +6,7 @@ Pure and deterministic. Prometheus holds all of them, and the variable Cluster c
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from dashboards.sample_history import PastKey, Sample, line, scrape
+from dashboards.sample_history import PastKey, Sample, line, policy_counts, scrape
 from dashboards.sample_keys import CROWD, DAY, END, HOUR, MINUTE, SampleKey
 
 SPAN = 3 * HOUR
@@ -64,7 +64,7 @@ LONG_EXPIRED = tuple(
         name=f"old-{number}",
         used=900_000_000,
         expires_in=-90 * DAY,
-        last_used=END - 90 * DAY,
+        last_used=END - 90 * DAY - number,
     )
     for number in range(40)
 )
@@ -84,6 +84,7 @@ class PastExporter:
 
     accounts: Accounts
     instance: str = "a:10144"
+    namespace: str = "monitoring"
     began: int = END - SPAN
     until: int = END
     target_until: int = END
@@ -106,7 +107,7 @@ def state_lines() -> Iterator[str]:
     for cluster, exporters in STATES.items():
         for at in _times():
             for exporter in exporters:
-                where = {"job": "cometapi", "cluster": cluster, "namespace": "monitoring"}
+                where = {"job": "cometapi", "cluster": cluster, "namespace": exporter.namespace}
                 where |= {"instance": exporter.instance, "pod": exporter.instance}
                 for name, labels, value in exporter.samples(at):
                     yield line(name, labels | where, value, at)
@@ -225,6 +226,22 @@ def _rules_judge(samples: Iterable[Sample], _: int) -> Iterator[Sample]:
             yield "ALERTS", labels | firing, 1
 
 
+def _with_policies(broken: dict[str, tuple[str, ...]]) -> Change:
+    """Have policies, which the keys with these IDs break."""
+    every = [policy for policies in broken.values() for policy in policies]
+
+    def change(samples: Iterable[Sample], _: int) -> Iterator[Sample]:
+        for name, labels, value in samples:
+            yield name, labels, value
+            if name == "cometapi_up":
+                yield from policy_counts(labels, every)
+            if name == "cometapi_key_usable":
+                for policy in broken.get(labels["key_id"], ()):
+                    yield "cometapi_key_policy_violation", labels | {"policy": policy}, 1
+
+    return change
+
+
 def _alone(**changes: object) -> list[PastExporter]:
     return [replace(PastExporter(accounts={"production": KEYS}), **changes)]
 
@@ -276,9 +293,31 @@ STATES: dict[str, list[PastExporter]] = {
         accounts={"production": (*KEYS, RUNS_DRY, replace(RUNS_DRY, id=6, name="cheap"))},
         change=_rules_judge,
     ),
+    "policies hold": _alone(change=_with_policies({})),
+    "policies are broken": _alone(
+        accounts={
+            "production": (
+                USED,
+                replace(IDLE, last_used=END - 2 * HOUR),
+                replace(IDLE, id=3, name="never used", last_used=None),
+            )
+        },
+        change=_with_policies(
+            {"1": ("max_lifetime", "model_limits"), "2": ("name",), "3": ("max_unused",)}
+        ),
+    ),
+    "two namespaces share a name": [
+        PastExporter(accounts={"default": KEYS}, namespace="team-a"),
+        PastExporter(
+            accounts={"default": (*KEYS, RUNS_DRY)},
+            namespace="team-b",
+            instance="b:10144",
+            change=_cut_off(END - 20 * MINUTE),
+        ),
+    ],
     "renamed": _alone(change=_renamed),
     "strange names": _alone(accounts={"</b> \"x\" 'y' \\ 账户": STRANGE}),
     "one key": _alone(accounts={"production": (USED,)}),
     "1,000 keys": _alone(accounts={"crowd": CROWD}, began=END - 2 * MINUTE),
-    "10,000 keys": _alone(accounts={"crowd": MANY}, began=END - MINUTE),
+    "10,000 keys": _alone(accounts={"crowd": MANY}, began=END),
 }

@@ -4,14 +4,16 @@ import re
 from math import inf
 
 import pytest
-from dashboards.committed import BOTH, ONE_KEY, OVERVIEW
+from dashboards.committed import ALL, EXPORTER, GRAFANA, OF_TODAY, ONE_KEY, OVERVIEW
 from dashboards.queries import (
     Json,
     Moment,
     Prometheus,
     Query,
     annotation_queries,
+    load,
     panel_queries,
+    substitute,
     variables,
 )
 from dashboards.sample_keys import END
@@ -27,6 +29,8 @@ EVERYTHING = HOME | {
     "money": "1",
 }
 ONE = HOME | {"account": "main", "key": "2", "window": "6h", "money": "1"}
+ANY = EVERYTHING | SCREEN.built_in()
+COPIES = GRAFANA.parent / "helm" / "cometapi-exporter" / "files" / "dashboards"
 # The key to which each thing happened, so that its mark is seen on that key's own dashboard.
 HAPPENED_TO = {
     "Key now enabled": "16",
@@ -35,15 +39,18 @@ HAPPENED_TO = {
     "Key now exhausted": "6",
     "Quota raised": "15",
 }
-VALUES = {"cometapi-overview": EVERYTHING, "cometapi-key": ONE}
+VALUES = {"cometapi-overview": EVERYTHING, "cometapi-exporter": EVERYTHING, "cometapi-key": ONE}
 
 # The rows that say what is unknown are in test_states.py: here everything is known.
 PANEL_QUERIES = [
-    query for board in BOTH for query in panel_queries(board) if query.name != "more_rows"
+    query
+    for board in OF_TODAY
+    for query in panel_queries(board)
+    if not query.name.startswith("more_rows")
 ]
-ANNOTATIONS = [query for board in BOTH for query in annotation_queries(board)]
+ANNOTATIONS = [query for board in OF_TODAY for query in annotation_queries(board)]
 QUERY_VARIABLES = [
-    (b["uid"], v) for b in BOTH for v in variables(b).values() if v["type"] == "query"
+    (b["uid"], v) for b in OF_TODAY for v in variables(b).values() if v["type"] == "query"
 ]
 LINES = [
     query
@@ -86,6 +93,19 @@ def test_every_annotation_marks_something(prometheus: Prometheus, query: Query) 
     assert marks
     for name in re.findall(r"{{(\w+)}}", query.legend):
         assert all(name in mark for mark in marks), f"no mark has the {name} that the text names"
+
+
+@pytest.mark.parametrize("board", ALL, ids=lambda board: board["uid"])
+def test_the_copies_for_kubernetes_ask_the_same(prometheus: Prometheus, board: Json) -> None:
+    """Prometheus writes each query as it understands it."""
+    copy = load(COPIES / f"{board['uid']}.json")
+    shown, copied = (
+        [prometheus.understood(substitute(query.expr, ANY)) for query in panel_queries(each)]
+        for each in (board, copy)
+    )
+
+    assert shown
+    assert copied == shown
 
 
 def test_the_overview_marks_which_key_changed_to_what(prometheus: Prometheus) -> None:
@@ -152,7 +172,6 @@ def test_only_new_quota_is_marked_as_such(prometheus: Prometheus, key: str) -> N
         ("Probably dry", 2),
         ("Expire in 7 days", 2),
         ("Dry in 24 h", 1),
-        ("Skipped keys", 0),
         ("Data age", 20),
         ("Accounts up", 0),
         ("Unlimited keys", 1),
@@ -168,11 +187,16 @@ def test_two_replicas_count_once(prometheus: Prometheus, title: str, expected: f
     )
 
 
+def test_two_replicas_skip_the_same_keys(prometheus: Prometheus) -> None:
+    assert _number(prometheus, EXPORTER, "Skipped keys", EVERYTHING | {"account": "main"}) == 0
+
+
 @pytest.mark.parametrize(
     ("title", "key", "expected"),
     [
         ("Remaining", "2", 300),
-        ("Share left", "2", 150 / 550),
+        # 150 million of the 236.4 million that were left eight hours ago.
+        ("Share left", "2", 0.63452),
         ("Burn per day", "2", 518.4),
         ("Lasts", "2", 50_000),
         ("Expires in", "2", 20 * DAY),
@@ -255,6 +279,39 @@ def test_the_calendar_counts_each_enabled_key_once(prometheus: Prometheus) -> No
     }
 
 
+def test_a_key_that_breaks_two_policies_has_two_rows_and_one_never_used_no_time(
+    prometheus: Prometheus,
+) -> None:
+    (query,) = (q for q in _queries(OVERVIEW, "Keys that break policies") if q.name == "last_use")
+
+    series = prometheus.run(query, EVERYTHING | {"account": "main"}, SCREEN)
+
+    rows = {
+        (one["metric"]["key_id"], one["metric"]["policy"]): int(one["value"][1]) for one in series
+    }
+    used = (END - 300) * 1000
+    assert rows == {
+        ("1", "max_lifetime"): used,
+        ("1", "model_limits"): used,
+        ("3", "limited_quota"): used,
+        ("13", "max_unused"): 0,
+    }
+
+
+def test_every_policy_that_is_set_has_its_number_of_keys(prometheus: Prometheus) -> None:
+    (query,) = _queries(OVERVIEW, "Keys by broken policy")
+
+    series = prometheus.run(query, EVERYTHING, SCREEN)
+
+    assert {one["metric"]["policy"]: float(one["value"][1]) for one in series} == {
+        "limited_quota": 1,
+        "max_lifetime": 1,
+        "max_unused": 1,
+        "model_limits": 1,
+        "name": 0,
+    }
+
+
 def test_a_restart_neither_adds_to_what_models_cost_nor_takes_from_it(
     prometheus: Prometheus,
 ) -> None:
@@ -308,7 +365,7 @@ def test_lists_of_what_to_do_stay_short_for_a_crowd_of_keys(
     prometheus: Prometheus, title: str, most: int
 ) -> None:
     for query in _queries(OVERVIEW, title):
-        if query.name == "more_rows":
+        if query.name.startswith("more_rows"):
             continue
         series = prometheus.run(
             query, EVERYTHING | {"account": "crowd", "money": _switch(query)}, SCREEN

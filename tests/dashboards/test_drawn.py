@@ -3,12 +3,12 @@
 Grafana's navigation is docked unless a test says otherwise, which leaves the panels 1140 pixels.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from dashboards.committed import ONE_KEY, OVERVIEW
-from dashboards.drawing import Drawn, View, chromium, draw
+from dashboards.committed import EXPORTER, ONE_KEY, OVERVIEW
+from dashboards.drawing import Drawn, View, draw
 from dashboards.queries import Json, Moment, Prometheus
 from dashboards.sample_keys import END
 from dashboards.test_answers import EVERYTHING, ONE
@@ -27,18 +27,14 @@ CASES = {
     ),
     "overview of two keys": View(dashboard=OVERVIEW, values=MAIN | {"key": "2|3"}, moment=ALIVE),
     "overview in quota units": View(dashboard=OVERVIEW, values=MAIN | {"money": "0"}, moment=ALIVE),
+    "exporter": View(dashboard=EXPORTER, values=EVERYTHING, moment=ALIVE),
+    "exporter in an outage": View(dashboard=EXPORTER, values=EVERYTHING, moment=OUTAGE),
     "key": View(dashboard=ONE_KEY, values=ONE, moment=ALIVE),
     "key in an outage": View(dashboard=ONE_KEY, values=ONE, moment=OUTAGE),
     "healthy unlimited key": View(dashboard=ONE_KEY, values=ONE | {"key": "3"}, moment=ALIVE),
 }
 See = Callable[[str], Drawn]
 pytestmark = pytest.mark.timeout(300)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +71,7 @@ def test_no_text_is_cut_but_what_a_wide_table_scrolls_to(see: See, name: str) ->
     assert cut == {}
 
 
-@pytest.mark.parametrize("name", ["overview", "key"])
+@pytest.mark.parametrize("name", ["overview", "exporter", "key"])
 def test_no_panel_is_empty_where_there_is_data(see: See, name: str) -> None:
     panels = see(name).panels.values()
 
@@ -156,9 +152,10 @@ def test_a_key_that_never_expires_has_an_empty_cell_and_an_unlimited_one_is_call
 @pytest.mark.parametrize(
     ("title", "columns"),
     [
-        ("Keys that stopped working", {"Key", "State", "Stopped", "Last used", "Left $"}),
-        ("Keys to renew", {"Key", "Expires in", "Left $", "Requests"}),
-        ("Keys running dry", {"Key", "Lasts", "Left $", "Requests"}),
+        ("Keys that stopped working", {"Key", "State", "Stopped", "Last used", "Account", "ID"}),
+        ("Keys to renew", {"Key", "Expires in", "Left $", "Account", "ID"}),
+        ("Keys that break policies", {"Key", "Policy", "Last used"}),
+        ("Keys running dry", {"Key", "Lasts", "Left $", "Account", "ID"}),
         ("Accounts", {"Account", "State", "Data age", "Spendable $", "Lasts"}),
         ("Balances", {"Account", "Spendable $", "Lasts", "Burn/day $", "Request $"}),
         ("Models", {"Model", "Spent $", "Requests", "Tokens", "1K tokens $"}),

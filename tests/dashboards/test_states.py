@@ -4,12 +4,12 @@ A table for each state: the panels, by title, and what a person reads there. Onl
 state is about are listed.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from dashboards.committed import ONE_KEY, OVERVIEW
-from dashboards.drawing import Drawn, View, chromium, draw
+from dashboards.drawing import Drawn, View, draw
 from dashboards.queries import Json, Moment, Prometheus
 from dashboards.sample_keys import END
 from dashboards.states import STATES
@@ -26,6 +26,8 @@ RED, GREEN, ORANGE, TEXT = (
 COLORS = {RED: "red", GREEN: "green", ORANGE: "orange", TEXT: "text"}
 NOT_READ = [["Unknown (accounts not read: 1)"]]
 NOT_LISTED = [["Not listed, --keys.counts-only (accounts: 1)"]]
+SHARED = "two namespaces share a name"
+NO_POLICIES = [["No policies are set (accounts: 1)"]]
 
 # What is said where nothing is wrong, so that the states below list what differs.
 WELL = {
@@ -46,6 +48,7 @@ WELL = {
     "Keys to renew": "None found",
     "Paths that fail": "None found",
     "Accounts": [["production", "up", "20 s", "$11K", "18.2 weeks"]],
+    "Keys that break policies": NO_POLICIES,
 }
 KEYS_UNKNOWN = {
     "Usable keys": "Unknown, text",
@@ -57,6 +60,7 @@ KEYS_UNKNOWN = {
     "Keys that stopped working": NOT_READ,
     "Keys running dry": NOT_READ,
     "Keys to renew": NOT_READ,
+    "Keys that break policies": NOT_READ,
 }
 ALL_UNKNOWN = KEYS_UNKNOWN | {"Spendable": "Unknown, text", "Account lasts": "Unknown, text"}
 HALF_UNKNOWN = {
@@ -66,6 +70,8 @@ HALF_UNKNOWN = {
     "Keys that stopped working": NOT_READ,
     "Keys running dry": NOT_READ,
     "Keys to renew": NOT_READ,
+    # Nothing is known of the one account, and the other has no policies.
+    "Keys that break policies": [*NOT_READ, *NO_POLICIES],
     "Paths that fail": [["staging", "unknown"]],
     "Accounts": [
         ["staging", "no exporter", "30.3 mins", "", ""],
@@ -89,7 +95,7 @@ OVERVIEW_SAYS: dict[str, Json] = {
         "Exporters": "2 of 2, green",
         "Stopped today": "1, red",
         "Keys that stopped working": [
-            ["just stopped", "exhausted", "20 minutes ago", "5 minutes ago", "$0"]
+            ["just stopped", "exhausted", "20 minutes ago", "5 minutes ago"]
         ],
     },
     "gateway is away": {
@@ -124,6 +130,7 @@ OVERVIEW_SAYS: dict[str, Json] = {
         "Keys that stopped working": NOT_READ,
         "Keys running dry": NOT_READ,
         "Keys to renew": NOT_READ,
+        "Keys that break policies": [*NOT_READ, ["No policies are set (accounts: 2)"]],
         "Paths that fail": [["failing", "/api/data/self", "20 mins"]],
         "Accounts": [
             ["failing", "failing", "20 mins", "$11K", "18.2 weeks", "unreachable"],
@@ -135,11 +142,12 @@ OVERVIEW_SAYS: dict[str, Json] = {
         "Spendable": "$2.15, orange",
         "Account lasts": "35.8 mins, red",
         "Dry in 24 h": "2, red",
+        "Keys running dry": [["All keys, as their account runs out (accounts: 1)"]],
         "Accounts": [["production", "up", "20 s", "$2.15", "35.8 mins"]],
     },
     "no balance is offered": {
         "Spendable": "not offered, text",
-        "Account lasts": "Unknown, text",
+        "Account lasts": "not offered, text",
         "Usable keys": "3, green",
         "Probably dry": "Unknown, text",
         "Accounts": [["production", "up", "20 s", "not offered"]],
@@ -153,6 +161,7 @@ OVERVIEW_SAYS: dict[str, Json] = {
         "Keys that stopped working": NOT_LISTED,
         "Keys running dry": NOT_LISTED,
         "Keys to renew": NOT_LISTED,
+        "Keys that break policies": [*NOT_LISTED, *NO_POLICIES],
     },
     "usage is off": {},
     "a key stopped and 40 expired long ago": {
@@ -166,12 +175,46 @@ OVERVIEW_SAYS: dict[str, Json] = {
     "keys are dry or at rest": {
         "Usable keys": "5, green",
         "Probably dry": "1, red",
-        "Keys running dry": [["dry", "nothing spent"]],
+        "Keys running dry": [["dry", "possibly dry", "$0.0000400"]],
     },
     "keys are dry by the rules": {
         "Usable keys": "4, green",
         "Probably dry": "1, red",
-        "Keys running dry": [["dry", "0 s"]],
+        "Keys running dry": [["dry", "probably dry"]],
+    },
+    "policies hold": {
+        "Keys that break policies": "None found",
+    },
+    "policies are broken": {
+        "Usable keys": "3, green",
+        "Keys that break policies": [
+            ["checkout", "max_lifetime", "5 minutes ago"],
+            ["checkout", "model_limits", "5 minutes ago"],
+            ["nightly", "name", "2 hours ago"],
+            ["never used", "max_unused", "never"],
+        ],
+    },
+    "two namespaces share a name": {
+        "Exporters": "2 of 2, green",
+        "Accounts up": "1 of 2, red",
+        "Data age": "20 mins, red",
+        "Paths failing": "6, orange",
+        "Paths that fail": [["default", "/api/data/self", "20 mins"]],
+        "Keys that break policies": [["No policies are set (accounts: 2)"]],
+        "Spendable": "$22K, green",
+        "Usable keys": "5, green",
+        "Accounts": [
+            [
+                "default",
+                "failing",
+                "20 mins",
+                "$11K",
+                "18.2 weeks",
+                "unreachable",
+                f"{SHARED} team-b cometapi",
+            ],
+            ["default", "up", "20 s", "$11K", "18.2 weeks", "", f"{SHARED} team-a cometapi"],
+        ],
     },
     "renamed": {"Stopped today": "0, green"},
     "strange names": {
@@ -226,16 +269,11 @@ KEY_SAYS: dict[tuple[str, str], Json] = {
         "Typical request": "not offered, text",
         "Price factor": "not offered, text",
     },
+    (SHARED, "1"): {"Account": "same name twice, orange"},
     # Three hours at 500 units a second: what the key spent under its old name counts.
     ("renamed", "1"): {"Spent in range": "$10.7, text", "State": "usable, green"},
 }
 pytestmark = pytest.mark.timeout(300)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")
@@ -270,7 +308,8 @@ def test_the_overview_says_what_is_wrong_and_what_is_unknown(
 def test_a_key_says_whether_it_works_and_what_is_unknown(
     look: Callable[..., Drawn], state: str, key: str
 ) -> None:
-    drawn = look(ONE_KEY, state, {"account": "production", "key": key})
+    account = "default" if state == SHARED else "production"
+    drawn = look(ONE_KEY, state, {"account": account, "key": key})
 
     assert _problems(drawn) == []
     assert _said(drawn, KEY_SAYS[state, key]) == KEY_SAYS[state, key]

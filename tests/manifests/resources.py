@@ -27,6 +27,18 @@ def pod_of(found: list[Resource]) -> Resource:
     return dict(workload_of(found)["spec"]["template"]["spec"])
 
 
+def without_blanks(dashboard: Any) -> Any:
+    """Return a dashboard with queries without any blank, as its copies are compared."""
+    if isinstance(dashboard, list):
+        return [without_blanks(each) for each in dashboard]
+    if not isinstance(dashboard, dict):
+        return dashboard
+    return {
+        name: value.replace(" ", "") if name == "expr" else without_blanks(value)
+        for name, value in dashboard.items()
+    }
+
+
 def environment_of(pod: Resource) -> dict[str, Any]:
     """Return the variables of the only container: a value, or where it comes from."""
     return {

@@ -11,7 +11,15 @@ import pytest
 import trustme
 import yaml
 from binaries import require
-from manifests.resources import Resource, environment_of, faults_of, pod_of, the, workload_of
+from manifests.resources import (
+    Resource,
+    environment_of,
+    faults_of,
+    pod_of,
+    the,
+    without_blanks,
+    workload_of,
+)
 from processes import output_of, run
 
 import exporter
@@ -341,11 +349,13 @@ def test_the_dashboards_are_those_of_grafana(rendered):
         if "grafana_dashboard" in r["metadata"]["labels"]
     ]
     shown = {
-        name: json.loads(text) for resource in found for name, text in resource["data"].items()
+        name: without_blanks(json.loads(text))
+        for resource in found
+        for name, text in resource["data"].items()
     }
 
     assert shown == {
-        path.name: json.loads(path.read_text(encoding="utf-8"))
+        path.name: without_blanks(json.loads(path.read_text(encoding="utf-8")))
         for path in (ROOT / "deploy/grafana/dashboards").glob("*.json")
     }
 

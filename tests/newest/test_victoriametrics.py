@@ -45,6 +45,7 @@ EVERYTHING = {
 }
 VALUES = {
     "cometapi-overview": EVERYTHING,
+    "cometapi-exporter": EVERYTHING,
     "cometapi-spending": EVERYTHING,
     "cometapi-key": {
         "job": ".*",

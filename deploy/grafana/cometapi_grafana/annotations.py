@@ -1,4 +1,4 @@
-"""Marks on every graph: a key changed its status, a key got more quota, its settings changed, the API stopped answering.
+"""Marks on every graph: changed status, raised quota, changed settings, failing refreshes.
 
 Pure. Knows queries and colours.
 """
@@ -9,7 +9,7 @@ from grafana_foundation_sdk.builders.dashboard import AnnotationQuery
 from grafana_foundation_sdk.models import dashboard as model
 
 from cometapi_grafana.dashboard import MIN_STEP, SOURCE
-from cometapi_grafana.expressions import KEY_LABELS, Scope
+from cometapi_grafana.expressions import Scope
 from cometapi_grafana.look import STATUS_COLORS
 
 _STATUS_CODES = {1: "enabled", 2: "disabled", 3: "expired", 4: "exhausted"}
@@ -19,7 +19,7 @@ _WHO = "{{key_name}} (id {{key_id}}, account {{account}})"
 
 
 class PrometheusAnnotation(model.AnnotationQuery):
-    """An annotation with the words and the step that the Prometheus data source reads beside the query.
+    """An annotation with the words and the step that the data source reads beside the query.
 
     The query is written twice, as Grafana's older releases read it from the annotation itself and
     newer ones from its target.
@@ -55,8 +55,8 @@ class PrometheusAnnotationBuilder(AnnotationQuery):
 
 
 def any_status_change(scope: Scope) -> PrometheusAnnotationBuilder:
-    """Mark where any key changed its status: one query for all, because a thousand keys make it expensive."""
-    changed = f'count_values by ({KEY_LABELS}) ("status", {_changed(scope)})'
+    """Mark where any key changed its status: one query for all, since each is expensive."""
+    changed = f'count_values by ({scope.named_key_labels}) ("status", {_changed(scope)})'
     for code, name in _STATUS_CODES.items():
         changed = f'label_replace({changed}, "status", "{name}", "status", "{code}")'
     return PrometheusAnnotationBuilder(
@@ -93,7 +93,7 @@ def failing_refreshes(scope: Scope) -> PrometheusAnnotationBuilder:
 def changed_keys(scope: Scope) -> PrometheusAnnotationBuilder:
     """Mark where someone changed keys of an account: the counter does not say which keys."""
     counter = f"cometapi_key_changes_total{{{scope.account}}}"
-    changes = f"max by (account, change) (increase({counter}[$__rate_interval])) > 0"
+    changes = f"max by ({scope.account_labels}, change) (increase({counter}[$__rate_interval])) > 0"
     return PrometheusAnnotationBuilder(
         name="Keys changed",
         expr=f"topk({_MOST_AT_ONCE}, {changes})",
@@ -109,7 +109,7 @@ def raised_quota(scope: Scope) -> PrometheusAnnotationBuilder:
     cent of slack, because a gateway may write the two with some seconds between them.
     """
     # The text of a mark names the key, which the labels of one key do not.
-    scope = replace(scope, key_labels=KEY_LABELS)
+    scope = replace(scope, key_labels=scope.named_key_labels)
     granted = f"({scope.of_key('remaining_quota')} + {scope.of_key('used_quota')})"
     before = f"({scope.of_key('remaining_quota', at=_EARLIER)} + {scope.of_key('used_quota', at=_EARLIER)})"
     return PrometheusAnnotationBuilder(
@@ -119,4 +119,5 @@ def raised_quota(scope: Scope) -> PrometheusAnnotationBuilder:
 
 def _changed(scope: Scope) -> str:
     """Give the present status of the keys that changed it within the last step."""
-    return f"max by ({KEY_LABELS}) ({scope.key_series('status')} and ({scope.changed('status', '$__rate_interval')}))"
+    changed = f"{scope.key_series('status')} and ({scope.changed('status', '$__rate_interval')})"
+    return f"max by ({scope.named_key_labels}) ({changed})"

@@ -6,6 +6,7 @@ Pure. Knows no files.
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 from grafana_foundation_sdk.cog.builder import Builder
@@ -30,7 +31,7 @@ class RowOfPanels:
 
 
 def new_dashboard(title: str, uid: str, description: str) -> Dashboard:
-    """Start a dashboard: read-only, because the next provisioning would undo what was edited in Grafana."""
+    """Start a dashboard: read-only, because the next provisioning would undo any change."""
     dashboard = Dashboard(title).uid(uid).description(description)
     dashboard = dashboard.tags(["cometapi", "prometheus", "mixin"]).timezone("browser")
     dashboard = dashboard.readonly().tooltip(model.DashboardCursorSync.CROSSHAIR)
@@ -58,8 +59,29 @@ def as_json(dashboard: Dashboard) -> str:
     built = dashboard.build()
     for number, panel in enumerate(_all_panels(built.panels or []), start=1):
         panel.id_val = number
-    encoded = json.dumps(built, cls=JSONEncoder, indent=2, sort_keys=True, ensure_ascii=False)
+    plain = json.loads(json.dumps(built, cls=JSONEncoder))
+    for panel in plain["panels"]:
+        for each in (panel, *panel.get("panels", [])):
+            _leave_out_defaults(each)
+    encoded = json.dumps(plain, indent=2, sort_keys=True, ensure_ascii=False)
     return f"{encoded}\n"
+
+
+def _leave_out_defaults(panel: dict[str, Any]) -> None:
+    """Remove what Grafana assumes anyway, such as the panel's data source for each of its queries.
+
+    A dashboard in a ConfigMap may have 256 KiB at the most, or `kubectl apply` refuses it.
+    """
+    _leave_out(panel, {"repeatDirection": "h", "transparent": False, "transformations": []})
+    defaults = {"datasource": panel.get("datasource"), "range": False, "format": "time_series"}
+    for target in panel.get("targets", []):
+        _leave_out(target, defaults)
+
+
+def _leave_out(settings: dict[str, Any], defaults: dict[str, Any]) -> None:
+    for name, default in defaults.items():
+        if name in settings and settings[name] == default:
+            del settings[name]
 
 
 def _all_panels(panels: list[model.Panel | model.RowPanel]) -> list[model.Panel | model.RowPanel]:

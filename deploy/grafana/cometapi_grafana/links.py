@@ -9,6 +9,7 @@ from grafana_foundation_sdk.models.dashboard import DashboardLinkType
 OVERVIEW_UID = "cometapi-overview"
 KEY_UID = "cometapi-key"
 SPENDING_UID = "cometapi-spending"
+EXPORTER_UID = "cometapi-exporter"
 _KEPT = ("datasource", "cluster", "namespace", "job", "money", "window")
 _KEEP = "&".join(f"${{{name}:queryparam}}" for name in _KEPT)
 _TIME = "${__url_time_range}"
@@ -48,6 +49,11 @@ def to_key() -> DashboardLink:
 def to_spending() -> DashboardLink:
     """Lead from the overview to what the same accounts cost."""
     return _top_link("Spending", f"/d/{SPENDING_UID}?{_KEEP}&${{account:queryparam}}")
+
+
+def to_exporter() -> DashboardLink:
+    """Lead from the overview to the exporter that reads the same accounts."""
+    return _top_link("Exporter", f"/d/{EXPORTER_UID}?{_KEEP}&${{account:queryparam}}")
 
 
 def _data_link(title: str, url: str) -> DashboardLink:

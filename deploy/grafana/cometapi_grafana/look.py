@@ -87,7 +87,7 @@ def text_if_empty(text: str) -> list[model.ValueMapping]:
 
 
 def text_if_endless(text: str) -> list[model.ValueMapping]:
-    """Show *text* for infinity, which queries give where it is known that nothing limits: no value means unknown."""
+    """Show *text* for infinity, which means that nothing limits; no value means unknown."""
     return named_values({"Infinity": (text, "text")})
 
 
@@ -101,13 +101,26 @@ def lasts_words() -> list[model.ValueMapping]:
     return named_values({"Infinity": ("no limit", "text"), "-Infinity": ("nothing spent", "text")})
 
 
+def lasts_or_dry_words() -> list[model.ValueMapping]:
+    """Show what `Scope.lasts_or_dry()` gives beside seconds."""
+    return named_values(
+        {
+            "-2": ("probably dry", "red"),
+            "-1": ("possibly dry", "orange"),
+            "Infinity": ("nothing spent", "text"),
+        }
+    )
+
+
 def not_offered() -> list[model.ValueMapping]:
     """Show what `Scope.or_not_offered()` gives beside values."""
     return named_values({"-Infinity": ("not offered", "text")})
 
 
 def text_if_null(text: str, *, after: int = 0) -> list[model.ValueMapping]:
-    """Show *text* where there is no value, in the colour of text: without it, the lowest threshold's colour alarms.
+    """Show *text* where there is no value, in the colour of text.
+
+    Without it, Grafana takes the colour of the lowest threshold, which alarms.
 
     *after* is how many mappings come before it.
     """
@@ -168,6 +181,7 @@ ACCOUNT_STATES = named_values(
         str(state.ACCOUNT_FAILING): ("failing", "red"),
         str(state.ACCOUNT_STALE): ("stale", "red"),
         str(state.ACCOUNT_NO_EXPORTER): ("no exporter", "red"),
+        str(state.ACCOUNT_NAME_SHARED): ("same name twice", "orange"),
     }
 )
 USABLE = named_values({"1": ("usable", "green"), "0": ("not usable", "red")})

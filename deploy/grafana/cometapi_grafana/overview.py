@@ -1,4 +1,4 @@
-"""The overview: every key of the chosen accounts, from what needs attention to the exporter's own health.
+"""The overview: every key of the chosen accounts, and first what needs attention.
 
 Pure.
 """
@@ -7,15 +7,15 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from cometapi_grafana.annotations import any_status_change, changed_keys, failing_refreshes
 from cometapi_grafana.dashboard import PanelBuilder, RowOfPanels, add_rows, new_dashboard
-from cometapi_grafana.expressions import OVERVIEW as SCOPE
-from cometapi_grafana.links import OVERVIEW_UID, to_key, to_spending
+from cometapi_grafana.expressions import BY_INSTALLATION as SCOPE
+from cometapi_grafana.links import OVERVIEW_UID, to_exporter, to_key, to_spending
 from cometapi_grafana.rows.attention import attention
 from cometapi_grafana.rows.every_key import every_key
 from cometapi_grafana.rows.expiry import expiry
-from cometapi_grafana.rows.exporter_health import exporter_health
 from cometapi_grafana.rows.history import history
 from cometapi_grafana.rows.models import models
 from cometapi_grafana.rows.money import money
+from cometapi_grafana.rows.policies import policies
 from cometapi_grafana.variables import overview_variables
 
 
@@ -30,7 +30,8 @@ def overview() -> Dashboard:
         dashboard.with_variable(variable)
     for annotation in (any_status_change(SCOPE), changed_keys(SCOPE), failing_refreshes(SCOPE)):
         dashboard.annotation(annotation)
-    return add_rows(dashboard.link(to_key()).link(to_spending()), _ROWS)
+    dashboard = dashboard.link(to_key()).link(to_spending()).link(to_exporter())
+    return add_rows(dashboard, _ROWS)
 
 
 def _models() -> list[PanelBuilder]:
@@ -40,9 +41,9 @@ def _models() -> list[PanelBuilder]:
 _ROWS = (
     RowOfPanels("What needs attention now", attention),
     RowOfPanels("Money and quota", money),
+    RowOfPanels("Policies", policies),
     RowOfPanels("Expiry calendar", expiry),
     RowOfPanels("Spending by model", _models),
     RowOfPanels("Every key", every_key),
     RowOfPanels("History", history),
-    RowOfPanels("Exporter health", exporter_health, is_collapsed=True),
 )

@@ -34,7 +34,7 @@ P = TypeVar("P", stat.Panel, timeseries.Panel, bargauge.Panel, statetimeline.Pan
 
 
 NONE_FOUND = "None found"
-"""What an empty list says. Where keys are unknown, a list has a row that says so, and is not empty."""
+"""What an empty list says; where keys are unknown, the list has a row that says so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,14 +120,14 @@ def number(
 
 
 def fraction(frame: Frame, query: Query) -> stat.Panel:
-    """Show how many of how many, red below zero; the query is as `expressions.difference_as_text()`."""
+    """Show how many of how many, red below zero, by `expressions.difference_as_text()`."""
     named = Query(expr=query.expr, legend="{{here}} of {{wanted}}")
     panel = number(frame, named, steps=look.ALL_THERE)
     return panel.text_mode(look_model.BigValueTextMode.NAME)
 
 
 def graph(frame: Frame, *asks: Query, key_links: bool = False) -> timeseries.Panel:
-    """Draw lines over time; the legend has the last and the largest value of each, the largest first."""
+    """Draw lines over time; the legend has the last and the largest value of each."""
     panel = _framed(timeseries.Panel(), frame, asks).draw_style(look_model.GraphDrawStyle.LINE)
     panel = panel.fill_opacity(0).line_width(1).show_points(look_model.VisibilityMode.AUTO)
     panel = panel.color_scheme(FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC))

@@ -1,4 +1,4 @@
-"""The states of keys and accounts as numbers: queries give them, value mappings turn them into words.
+"""The states of keys and accounts as numbers, which value mappings turn into words.
 
 Pure. The order is that of an ascending sort: what needs a person comes first.
 """
@@ -25,4 +25,5 @@ Pure. The order is that of an ascending sort: what needs a person comes first.
     ACCOUNT_NOT_READ_YET,
     ACCOUNT_EMPTY,
     ACCOUNT_UP,
-) = range(6)
+    ACCOUNT_NAME_SHARED,
+) = range(7)

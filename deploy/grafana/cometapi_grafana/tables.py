@@ -3,7 +3,7 @@
 Pure. Does not know which rows a table is about: the caller brings them as an expression.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from grafana_foundation_sdk.builders import common, table
@@ -16,15 +16,15 @@ from grafana_foundation_sdk.models.dashboard import (
 
 from cometapi_grafana import look
 from cometapi_grafana.dashboard import SOURCE
-from cometapi_grafana.expressions import Scope
+from cometapi_grafana.expressions import INSTALLATION_LABELS, Scope
 from cometapi_grafana.panels import Frame, Query, in_money, rows
 
-_MORE_ROWS = "more_rows"
+_MORE_ROWS, _MORE_LABELS = "more_rows", "more_rows_labels"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """One column: *name* is its query's refId and therefore unique in the table; *total* is as in `panels.in_money`."""
+    """One column; *name* is the refId of its query, *total* is as in `panels.in_money`."""
 
     name: str
     title: str
@@ -39,7 +39,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowLabels:
-    """What names a row: headings by label, those before the columns and those after, and widths by heading."""
+    """What names a row: headings by label, before and after the columns, and their widths."""
 
     first: Mapping[str, str]
     last: Mapping[str, str] = field(default_factory=dict)
@@ -56,10 +56,12 @@ def row_table(
     sort_by: str,
     descending: bool = False,
     more_rows: str = "",
+    more_labels: str = "",
 ) -> table.Panel:
     """Build a table with one row for each combination of *labels*; *sort_by* is a column's title.
 
-    *more_rows* is an expression whose series, of which only the labels are shown, become rows too.
+    The series of the expression *more_rows*, of which only the labels are shown, become rows too.
+    Those of *more_labels* add their labels to the rows that they are about.
     """
     panel = _framed(frame).footer(_pages())
     shown = [part for column in columns for part in _split_money(scope, column)]
@@ -70,9 +72,21 @@ def row_table(
     panel.override_by_field_type("number", [field_setting("noValue", "")])
     for part in shown:
         panel.with_target(rows(Query(expr=part.expr, name=part.name)))
-        panel.override_by_name(part.title, _style(part))
-    if more_rows:
-        panel.with_target(rows(Query(expr=more_rows, name=_MORE_ROWS)))
+        panel.override_by_name(part.title, _values_of(part))
+    for column in columns:
+        # One for both halves of a column of money: every setting counts, see `dashboard.as_json`.
+        panel.override_by_regexp(f"/^{column.title}( |$)/", _style(column))
+    more = {_MORE_ROWS: more_rows, _MORE_LABELS: more_labels}
+    for name, expr in more.items():
+        if expr:
+            panel.with_target(rows(Query(expr=expr, name=name)))
+    _set_widths(panel, labels)
+    return panel.with_transformation(
+        DataTransformerConfig(id_val="merge", options={})
+    ).with_transformation(_organize(shown, labels, more))
+
+
+def _set_widths(panel: table.Panel, labels: RowLabels) -> None:
     for title in labels.first.values():
         panel.override_by_name(title, [field_setting("custom.minWidth", 120)])
     for title in labels.last.values():
@@ -81,9 +95,6 @@ def row_table(
         panel.override_by_name(title, [field_setting("custom.minWidth", width)])
     for title, width in labels.widths.items():
         panel.override_by_name(title, [field_setting("custom.width", width)])
-    return panel.with_transformation(
-        DataTransformerConfig(id_val="merge", options={})
-    ).with_transformation(_organize(shown, labels))
 
 
 def info_table(frame: Frame, expr: str, *, titles: dict[str, str]) -> table.Panel:
@@ -132,10 +143,17 @@ def _split_money(scope: Scope, column: Column) -> list[Column]:
     ]
 
 
-def _style(column: Column) -> list[DynamicConfigValue]:
-    style = [field_setting("unit", column.unit), field_setting("custom.width", column.width)]
+def _values_of(column: Column) -> list[DynamicConfigValue]:
+    """Build the settings of the values of one column."""
+    settings = [field_setting("unit", column.unit)]
     if column.steps:
-        style.append(look.threshold_setting(column.steps))
+        settings.append(look.threshold_setting(column.steps))
+    return settings
+
+
+def _style(column: Column) -> list[DynamicConfigValue]:
+    """Build the settings that both halves of a column of money share."""
+    style = [field_setting("custom.width", column.width)]
     if column.mappings:
         style.append(field_setting("mappings", column.mappings))
     if column.steps or column.mappings:
@@ -143,15 +161,19 @@ def _style(column: Column) -> list[DynamicConfigValue]:
     return style
 
 
-def _organize(columns: list[Column], labels: RowLabels) -> DataTransformerConfig:
+def _organize(
+    columns: list[Column], labels: RowLabels, more: Iterable[str]
+) -> DataTransformerConfig:
     titles = {
         **labels.first,
         **{f"Value #{column.name}": column.title for column in columns},
         **labels.last,
     }
     order = {name: position for position, name in enumerate(titles)}
+    # They keep accounts of the same name apart, and the label `where` tells them, if need be.
+    unnamed = [label for label in INSTALLATION_LABELS.split(", ") if label not in titles]
     options = {
-        "excludeByName": _hidden(f"Value #{_MORE_ROWS}"),
+        "excludeByName": _hidden(*(f"Value #{name}" for name in more), *unnamed),
         "indexByName": order,
         "renameByName": titles,
     }

@@ -45,12 +45,17 @@ def key_variables() -> list[Variable]:
     ]
 
 
+def exporter_variables() -> list[Variable]:
+    """Choose exporters, and any number of accounts."""
+    return [_source(), *_installation(), _many(_account())]
+
+
 def _source() -> DatasourceVariable:
     return DatasourceVariable("datasource").label("Data source").type("prometheus")
 
 
 def _installation() -> list[QueryVariable]:
-    """Choose the exporters by labels that Prometheus adds; All also where a label does not exist."""
+    """Choose the exporters by labels that Prometheus adds; All also where there is none."""
     series = "cometapi_exporter_build_info"
     cluster = _label_values("cluster", series).label("Cluster")
     namespace = _label_values("namespace", f'{series}{{cluster=~"$cluster"}}').label("Namespace")

@@ -11,12 +11,17 @@ from cometapi_grafana.expressions import Scope, per_day
 from cometapi_grafana.panels import Frame
 from cometapi_grafana.tables import Column, RowLabels, row_table
 
-_ACCOUNT = RowLabels(first={"account": "Account"})
+_ACCOUNT = RowLabels(first={"account": "Account"}, last={"where": "Installation"})
 _ACCOUNT_AND_REASON = RowLabels(
-    first={"account": "Account"}, last={"reason": "Reason"}, widths={"Reason": 125}
+    first={"account": "Account"},
+    last={"reason": "Reason", "where": "Installation"},
+    widths={"Reason": 125},
 )
 _PATH = RowLabels(
-    first={"account": "Account", "path": "Path"}, min_widths={"Account": 80, "Path": 146}
+    first={"account": "Account", "path": "Path"},
+    last={"where": "Installation"},
+    widths={"Path": 160},
+    min_widths={"Account": 80},
 )
 _WIDTHS = {"Subscription": 132, "Spendable": 118}
 
@@ -61,6 +66,7 @@ def accounts(scope: Scope) -> PanelBuilder:
         _ACCOUNT_AND_REASON,
         sort_by="State",
         more_rows=scope.failure_reason(),
+        more_labels=scope.where(),
     )
 
 
@@ -78,9 +84,10 @@ def failing_paths(scope: Scope) -> PanelBuilder:
     age = Column(
         name="age",
         title="Last success",
-        expr=scope.paths_failing(),
+        expr=scope.placed(scope.paths_failing()),
         unit=look.SECONDS,
         width=98,
+        steps=look.PLAIN,
         mappings=look.text_if_endless("none in 24 h"),
     )
     return row_table(
@@ -106,7 +113,7 @@ def balances(scope: Scope) -> PanelBuilder:
     )
     columns = [
         _spendable(scope),
-        _until("lasts", "Lasts", scope.account_runway()),
+        _until("lasts", "Lasts", scope.placed(scope.account_runway())),
         _money("rate", "Burn/day", per_day(scope.account_burn())),
         _money("request", "Request", scope.request_price()),
         _money("wallet", "Wallet", scope.of_account("cometapi_account_remaining_quota")),

@@ -5,8 +5,7 @@ Pure.
 
 from cometapi_grafana import key_tables, look, panels
 from cometapi_grafana.dashboard import PanelBuilder
-from cometapi_grafana.expressions import KEY_LABELS
-from cometapi_grafana.expressions import OVERVIEW as SCOPE
+from cometapi_grafana.expressions import BY_INSTALLATION as SCOPE
 from cometapi_grafana.panels import Frame, Query, in_money
 from cometapi_grafana.rows.accounts import accounts, failing_paths
 
@@ -32,7 +31,8 @@ def attention() -> list[PanelBuilder]:
 
 def _accounts_in_figures() -> list[PanelBuilder]:
     """Say first whether anything below can be relied on, and whether the accounts can pay."""
-    failing = f"count({SCOPE.path_up()} == 0) or 0 * count({SCOPE.path_up()})"
+    paths = SCOPE.account_series("cometapi_exporter_api_up")
+    failing = f"count({SCOPE.path_up()} == 0) or 0 * count({paths})"
     return [
         panels.fraction(
             _small(
@@ -82,9 +82,9 @@ def _accounts_in_figures() -> list[PanelBuilder]:
                 "Time until the first account can pay no more, at the current spending rate of its keys.",
                 unit=look.SECONDS,
             ),
-            Query(expr=f"min({SCOPE.account_runway()})"),
+            Query(expr=f"min({SCOPE.account_runway()}) or max({SCOPE.balance_not_offered()})"),
             steps=look.MORE_TIME_IS_GOOD,
-            mappings=look.text_if_endless("nothing spent"),
+            mappings=[*look.text_if_endless("nothing spent"), *look.not_offered()],
         ),
     ]
 
@@ -94,9 +94,10 @@ def _sum_or_words(spendable: str) -> str:
 
 
 def _keys_in_figures() -> list[PanelBuilder]:
-    expiring = f"count({_within(SCOPE.expires_in(), _WEEK)} and {SCOPE.usable()})"
-    only_enabled = f"{SCOPE.unusable()} and {SCOPE.of_key('status')} == 1"
-    judged = f"{SCOPE.of_key('status')} and on (account) {SCOPE.request_price()}"
+    within_a_week = f"{SCOPE.seconds_to_expiry()} > 0 <= {_WEEK} and {SCOPE.is_usable()}"
+    only_enabled = f"{SCOPE.is_unusable()} and {SCOPE.is_enabled()}"
+    has_price = f"on ({SCOPE.account_labels}) {SCOPE.request_price()}"
+    judged = f"{SCOPE.key_series('status')} and {has_price}"
     return [
         panels.number(
             _small(
@@ -111,7 +112,7 @@ def _keys_in_figures() -> list[PanelBuilder]:
                 "Stopped today",
                 "Keys that could serve requests at some time of the last 24 hours, and cannot now.",
             ),
-            Query(expr=SCOPE.zero_if_none(f"count({SCOPE.stopped_today()})")),
+            Query(expr=SCOPE.zero_if_none(f"count({SCOPE.by_key(SCOPE.stopped_today())})")),
             steps=look.NONE_IS_VITAL,
         ),
         panels.number(
@@ -134,7 +135,7 @@ def _keys_in_figures() -> list[PanelBuilder]:
         ),
         panels.number(
             _small("Expire in 7 days", "Usable keys whose expiry is less than 7 days away."),
-            Query(expr=SCOPE.zero_if_none(expiring)),
+            Query(expr=SCOPE.zero_if_none(f"count({SCOPE.by_key(within_a_week)})")),
             steps=look.NONE_IS_GOOD,
         ),
         panels.number(
@@ -142,7 +143,7 @@ def _keys_in_figures() -> list[PanelBuilder]:
                 "Still enabled",
                 "Keys that cannot serve requests although the gateway still reports them as enabled.",
             ),
-            Query(expr=SCOPE.zero_if_none(f"count({only_enabled})")),
+            Query(expr=SCOPE.zero_if_none(f"count({SCOPE.by_key(only_enabled)})")),
             steps=look.NONE_IS_GOOD,
         ),
     ]
@@ -162,17 +163,18 @@ def _reasons() -> PanelBuilder:
 
 
 def _broken_keys() -> PanelBuilder:
-    is_enabled = f"{SCOPE.of_key('status')} == 1"
-    broken = f"({SCOPE.stopped_today()} or {SCOPE.unusable()} and {is_enabled})"
-    last_use = f"({SCOPE.of_key('last_used_timestamp_seconds')} or 0 * {SCOPE.of_key('status')})"
+    last_used, status = SCOPE.key_series("last_used_timestamp_seconds"), SCOPE.key_series("status")
+    listed = f"({SCOPE.is_unusable()} and {SCOPE.is_enabled()} or {SCOPE.stopped_today()})"
+    last_use = SCOPE.by_key(f"({last_used} or 0 * {status}) and {listed}")
     # Those that stopped today come first.
-    order = f"{last_use} + on ({KEY_LABELS}) {_FIRST} * {SCOPE.was_usable()} or {last_use}"
-    only = f"topk({_LISTED}, ({order}) and {broken})"
+    only = (
+        f"topk({_LISTED}, {last_use} + on ({SCOPE.key_id}) group_left () "
+        f"{_FIRST} * {SCOPE.was_usable()})"
+    )
     shown = [
-        key_tables.state,
+        key_tables.reason,
         key_tables.last_usable,
         key_tables.last_use,
-        key_tables.remaining,
     ]
     return key_tables.key_table(
         Frame(
@@ -194,8 +196,8 @@ def _broken_keys() -> PanelBuilder:
 
 
 def _expiring_keys() -> PanelBuilder:
-    soon = f"{_within(SCOPE.expires_in(), 2 * _WEEK)} or {SCOPE.within_expiry_warning()}"
-    only = f"bottomk({_LISTED}, ({soon}) and {SCOPE.usable()})"
+    soon = f"{SCOPE.seconds_to_expiry()} > 0 <= {2 * _WEEK} or {SCOPE.within_expiry_warning()}"
+    only = f"bottomk({_LISTED}, {SCOPE.by_key(f'({soon}) and {SCOPE.is_usable()}')})"
     return key_tables.key_table(
         Frame(
             title="Keys to renew",
@@ -206,39 +208,38 @@ def _expiring_keys() -> PanelBuilder:
             empty=panels.NONE_FOUND,
         ),
         SCOPE,
-        [key_tables.expiry(SCOPE), key_tables.remaining(SCOPE), key_tables.requests_left(SCOPE)],
+        [key_tables.expiry(SCOPE), key_tables.remaining(SCOPE)],
         only=only,
         sort_by="Expires in",
     )
 
 
 def _dry_keys() -> PanelBuilder:
-    soon = f"{SCOPE.runway()} < {_WEEK} or 0 * ({SCOPE.below_low_quota()}) + {_WEEK}"
-    only = f"bottomk({_LISTED}, 0 * {SCOPE.dry()} or ({soon}) and {SCOPE.usable()})"
+    spent_soon = f"{SCOPE.runway(only_usable=True)} < {_WEEK}"
+    low = f"0 * ({SCOPE.below_low_quota()} and {SCOPE.is_usable()}) + {_WEEK}"
+    dry_or_low = SCOPE.by_key(f"0 * ({SCOPE.looks_dry()}) or {low}")
+    dry = f"0 * {SCOPE.probably_dry()}"
+    only = f"bottomk({_LISTED}, {dry} or {spent_soon} or {dry_or_low})"
     return key_tables.key_table(
         Frame(
             title="Keys running dry",
-            description=f"The first {_LISTED} usable keys that probably or possibly ran dry, whose quota is spent within 7 days "
-            "at the current rate, or that have less than their low_quota_usd. Requests: the number that the rest pays for, "
-            "at the account's typical price.",
+            description=f"The first {_LISTED} usable keys that probably or possibly ran dry, whose quota is spent "
+            "within 7 days at the current rate, or that have less than their low_quota_usd. A row of its own tells of "
+            "accounts that are spent within 7 days, and all of their keys with them.",
             width=12,
             height=8,
             unit=look.COUNT,
             empty=panels.NONE_FOUND,
         ),
         SCOPE,
-        [
-            key_tables.lasts(SCOPE),
-            key_tables.remaining(SCOPE),
-            key_tables.requests_left(SCOPE),
-        ],
+        [key_tables.lasts_or_dry(SCOPE), key_tables.remaining(SCOPE)],
         only=only,
         sort_by="Lasts",
+        more_rows=SCOPE.cause(
+            "All keys, as their account runs out (accounts: $1)",
+            f"{SCOPE.account_runway()} < {_WEEK}",
+        ),
     )
-
-
-def _within(seconds: str, limit: int) -> str:
-    return f"({seconds} > 0 <= {limit})"
 
 
 def _small(title: str, description: str, unit: str = look.COUNT) -> Frame:

@@ -5,7 +5,7 @@ Pure.
 
 from cometapi_grafana import key_tables, look
 from cometapi_grafana.dashboard import PanelBuilder
-from cometapi_grafana.expressions import OVERVIEW as SCOPE
+from cometapi_grafana.expressions import BY_INSTALLATION as SCOPE
 from cometapi_grafana.panels import Frame
 
 

@@ -5,7 +5,7 @@ Pure.
 
 from cometapi_grafana import key_tables, look, panels
 from cometapi_grafana.dashboard import PanelBuilder
-from cometapi_grafana.expressions import OVERVIEW as SCOPE
+from cometapi_grafana.expressions import BY_INSTALLATION as SCOPE
 from cometapi_grafana.panels import Frame, Query
 
 _LISTED = 50
@@ -18,20 +18,23 @@ def expiry() -> list[PanelBuilder]:
 
 
 def _expiry_buckets() -> PanelBuilder:
-    enabled = f"{SCOPE.of_key('status')} == 1"
-    soonness = {
-        "past expiry": f"{SCOPE.expires_in()} <= 0",
-        "within 24 h": _within(SCOPE.expires_in(), look.DAY),
-        "1 to 7 days": _between(look.DAY, _WEEK),
-        "7 to 30 days": _between(_WEEK, _MONTH),
-        "30 to 90 days": _between(_MONTH, _QUARTER),
-        "later": f"{SCOPE.expires_in()} > {_QUARTER}",
+    seconds, enabled = SCOPE.seconds_to_expiry(), SCOPE.is_enabled()
+    buckets = {
+        "past expiry": f"{seconds} <= 0 and {enabled}",
+        "within 24 h": f"{seconds} > 0 <= {look.DAY} and {enabled}",
+        "1 to 7 days": f"{seconds} > {look.DAY} <= {_WEEK} and {enabled}",
+        "7 to 30 days": f"{seconds} > {_WEEK} <= {_MONTH} and {enabled}",
+        "30 to 90 days": f"{seconds} > {_MONTH} <= {_QUARTER} and {enabled}",
+        "later": f"{seconds} > {_QUARTER} and {enabled}",
+        "never": f"{enabled} unless {SCOPE.key_series('expiry_timestamp_seconds')}",
     }
-    counts = {name: f"count({expr} and {enabled})" for name, expr in soonness.items()}
-    counts["never"] = f"count({enabled} unless {SCOPE.of_key('expiry_timestamp_seconds')})"
     asks = [
-        Query(expr=SCOPE.zero_if_none(count), legend=name, name=f"bucket{number}")
-        for number, (name, count) in enumerate(counts.items())
+        Query(
+            expr=SCOPE.zero_if_none(f"count({SCOPE.by_key(keys)})"),
+            legend=name,
+            name=f"bucket{number}",
+        )
+        for number, (name, keys) in enumerate(buckets.items())
     ]
     frame = Frame(
         title="When enabled keys expire",
@@ -44,7 +47,8 @@ def _expiry_buckets() -> PanelBuilder:
 
 
 def _expiry_list() -> PanelBuilder:
-    only = f"bottomk({_LISTED}, {SCOPE.expires_in()} > 0 and {SCOPE.usable()})"
+    to_come = f"{SCOPE.seconds_to_expiry()} > 0 and {SCOPE.is_usable()}"
+    only = f"bottomk({_LISTED}, {SCOPE.by_key(to_come)})"
     return key_tables.key_table(
         Frame(
             title="Next to expire",
@@ -59,11 +63,3 @@ def _expiry_list() -> PanelBuilder:
         only=only,
         sort_by="Expires in",
     )
-
-
-def _within(seconds: str, limit: int) -> str:
-    return f"({seconds} > 0 <= {limit})"
-
-
-def _between(low: int, high: int) -> str:
-    return f"({SCOPE.expires_in()} > {low} <= {high})"

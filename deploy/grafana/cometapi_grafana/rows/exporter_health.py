@@ -8,8 +8,8 @@ from grafana_foundation_sdk.models.common import GraphTresholdsStyleMode
 
 from cometapi_grafana import look, panels, tables
 from cometapi_grafana.dashboard import PanelBuilder
+from cometapi_grafana.expressions import BY_INSTALLATION as SCOPE
 from cometapi_grafana.expressions import INSTALLATION_LABELS, REPLICA_LABELS
-from cometapi_grafana.expressions import OVERVIEW as SCOPE
 from cometapi_grafana.panels import Frame, Query
 
 _BUILD = tables.RowLabels(
@@ -158,7 +158,8 @@ def _cpu() -> PanelBuilder:
 def _builds() -> PanelBuilder:
     frame = Frame(
         title="Running exporters",
-        description="The running exporters, one row for each replica or shard.",
+        description="The running exporters, one row for each replica or shard. Accounts up: fewer than Accounts where "
+        "this exporter cannot read some, which another replica may hide elsewhere.",
         width=16,
         height=8,
         unit=look.COUNT,
@@ -167,16 +168,28 @@ def _builds() -> PanelBuilder:
         _build_column("shard_index", "Shard"),
         _build_column("shards", "Shards"),
         _build_column("accounts", "Accounts"),
+        tables.Column(
+            name="up",
+            title="Accounts up",
+            expr=_of_build("sum", SCOPE.account_series("cometapi_up")),
+            unit=look.COUNT,
+            width=110,
+        ),
     ]
     return tables.row_table(frame, SCOPE, columns, _BUILD, sort_by="Shard")
 
 
 def _build_column(metric: str, title: str) -> tables.Column:
-    build_info = f"cometapi_exporter_build_info{{{SCOPE.installation}}}"
     value = f"cometapi_exporter_{metric}{{{SCOPE.installation}}}"
-    versions = f"on ({_EXPORTER}) group_left (version, python_version) {build_info}"
-    expr = f"max by (job, instance, version, python_version) ({value} * {versions})"
+    expr = _of_build("max", value)
     return tables.Column(name=metric, title=title, expr=expr, unit=look.COUNT, width=90)
+
+
+def _of_build(fold: str, value: str) -> str:
+    """Fold *value* to one for each running exporter, with its versions."""
+    build_info = f"cometapi_exporter_build_info{{{SCOPE.installation}}}"
+    versions = f"on ({_EXPORTER}) group_left (version, python_version) {build_info}"
+    return f"{fold} by (job, instance, version, python_version) ({value} * {versions})"
 
 
 def _small(title: str, description: str, unit: str = look.COUNT) -> Frame:

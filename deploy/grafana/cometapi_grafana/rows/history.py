@@ -5,7 +5,7 @@ Pure.
 
 from cometapi_grafana import look, panels
 from cometapi_grafana.dashboard import PanelBuilder
-from cometapi_grafana.expressions import OVERVIEW as SCOPE
+from cometapi_grafana.expressions import BY_INSTALLATION as SCOPE
 from cometapi_grafana.expressions import per_day, top_spenders
 from cometapi_grafana.panels import Frame, Query, in_money
 
@@ -58,7 +58,7 @@ def _top_spenders_graph(title: str, description: str, expr: str, unit: str) -> P
 
 
 def _changes() -> PanelBuilder:
-    changed = f"max by (account, key_id) ({SCOPE.changed('status', '$__range', at=' @ end()')})"
+    changed = f"max by ({SCOPE.key_id}) ({SCOPE.changed('status', '$__range', at=' @ end()')})"
     frame = Frame(
         title="Status of keys that changed it",
         description=f"At most {_CHANGED} keys whose status changed in the time range above.",

@@ -13,15 +13,16 @@ from cometapi_grafana.panels import Frame, Query, in_money
 def key_state() -> list[PanelBuilder]:
     """Build the panels that say whether the key works."""
     never = look.text_if_endless("never")
-    expires_at = f"{SCOPE.of_key('expiry_timestamp_seconds')} * 1000"
-    last_use = f"{SCOPE.of_key('last_used_timestamp_seconds')} * 1000"
+    expires_at = f"{SCOPE.key_series('expiry_timestamp_seconds')} * 1000"
+    last_use = f"{SCOPE.key_series('last_used_timestamp_seconds')} * 1000"
     return [
         panels.number(
             _number(
                 "Account",
-                "Whether the account of the key is up. If it is not, the values below are old or unknown.",
+                "Whether the account of the key is up. If it is not, the values below are old or unknown. Same name "
+                "twice: several clusters, namespaces or jobs have an account of this name; choose one at the top.",
             ),
-            Query(expr=SCOPE.account_state()),
+            Query(expr=f"{SCOPE.shared_name()} or {SCOPE.account_state()}"),
             mappings=look.ACCOUNT_STATES,
         ),
         panels.number(
@@ -43,18 +44,18 @@ def key_state() -> list[PanelBuilder]:
         ),
         panels.number(
             _number("Expires in", "Time until expiry; below zero, time since.", look.SECONDS),
-            Query(expr=SCOPE.or_endless(SCOPE.expires_in())),
+            Query(expr=SCOPE.key_or_endless(SCOPE.seconds_to_expiry())),
             steps=look.MORE_TIME_IS_GOOD,
             mappings=never,
         ),
         panels.number(
             _number("Expires at", "The moment of expiry.", look.MOMENT),
-            Query(expr=SCOPE.or_endless(expires_at)),
+            Query(expr=SCOPE.key_or_endless(expires_at)),
             mappings=never,
         ),
         panels.number(
             _number("Last used", "When the key was last used.", look.AGO),
-            Query(expr=SCOPE.or_endless(last_use)),
+            Query(expr=SCOPE.key_or_endless(last_use)),
             mappings=never,
         ),
         _identity(),
@@ -84,24 +85,27 @@ def _identity() -> PanelBuilder:
 
 def key_money() -> list[PanelBuilder]:
     """Build the panels about the key's quota."""
-    left, used = SCOPE.of_key("remaining_quota"), SCOPE.of_key("used_quota")
-    share = f"clamp_min({left}, 0) / (({left} + {used}) > 0)"
-    unlimited, is_unlimited = (
-        look.text_if_endless("unlimited"),
-        f"{SCOPE.of_key('unlimited_quota')} == 1",
-    )
+    left = SCOPE.key_series("remaining_quota")
+    is_unlimited = f"{SCOPE.key_series('unlimited_quota')} == 1"
+    # As in the bundled alert: of all that was ever given, a key that is topped up each month would
+    # soon have little left for ever.
+    highest = f"max by ({SCOPE.key_labels}) (max_over_time({left}[30d]))"
+    share = f"clamp_min({SCOPE.of_key('remaining_quota')}, 0) / clamp_min({highest}, 1)"
+    unlimited = look.text_if_endless("unlimited")
     return [
         panels.number(
             _money_number("Remaining", "Remaining quota of the key."),
-            *in_money(SCOPE, Query(expr=SCOPE.or_endless(left, is_unlimited))),
+            *in_money(SCOPE, Query(expr=SCOPE.key_or_endless(left, is_unlimited))),
             steps=look.BALANCE,
             mappings=unlimited,
         ),
         panels.number(
             _number(
-                "Share left", "Remaining quota as a share of remaining plus used quota.", look.SHARE
+                "Share left",
+                "Remaining quota as a share of the highest of the last 30 days.",
+                look.SHARE,
             ),
-            Query(expr=SCOPE.or_endless(share, is_unlimited)),
+            Query(expr=SCOPE.or_endless(share, SCOPE.by_key(is_unlimited))),
             steps=look.SHARE_LEFT,
             mappings=unlimited,
         ),
@@ -111,7 +115,7 @@ def key_money() -> list[PanelBuilder]:
                 "Number of requests that the remaining quota pays for, at the account's typical price.",
                 look.QUOTA,
             ),
-            Query(expr=SCOPE.or_endless(SCOPE.requests_left(), is_unlimited)),
+            Query(expr=SCOPE.or_endless(SCOPE.requests_left(), SCOPE.by_key(is_unlimited))),
             steps=look.REQUESTS_LEFT,
             mappings=unlimited,
         ),

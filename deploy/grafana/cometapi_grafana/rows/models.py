@@ -23,7 +23,7 @@ def models(scope: Scope) -> list[PanelBuilder]:
 
 
 def _over_time(scope: Scope) -> PanelBuilder:
-    spent = f"sum by (model, account) ({scope.model_rate('quota')})"
+    spent = f"sum by (model, {scope.account_labels}) ({scope.model_rate('quota')})"
     most = f"topk({_DRAWN}, sum by (model) ({scope.model_growth('quota', at_end=True)}))"
     frame = Frame(
         title="Spent per hour, by model",
@@ -43,7 +43,7 @@ def _over_time(scope: Scope) -> PanelBuilder:
 
 
 def _table(scope: Scope) -> PanelBuilder:
-    spent = f"sum by (model, account) ({scope.model_growth('quota')})"
+    spent = f"sum by (model, {scope.account_labels}) ({scope.model_growth('quota')})"
     requests, tokens = (
         f"sum by (model) ({scope.model_growth(of)})" for of in ("requests", "tokens")
     )

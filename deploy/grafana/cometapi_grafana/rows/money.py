@@ -5,7 +5,7 @@ Pure.
 
 from cometapi_grafana import look, panels
 from cometapi_grafana.dashboard import PanelBuilder
-from cometapi_grafana.expressions import OVERVIEW as SCOPE
+from cometapi_grafana.expressions import BY_INSTALLATION as SCOPE
 from cometapi_grafana.expressions import per_day
 from cometapi_grafana.panels import Frame, Query, in_money, summed
 from cometapi_grafana.rows.accounts import balances
@@ -26,7 +26,8 @@ def money() -> list[PanelBuilder]:
 
 
 def _money_numbers() -> list[PanelBuilder]:
-    left = f"clamp_min({SCOPE.of_key('remaining_quota')}, 0) and {SCOPE.usable()}"
+    of_usable = f"{SCOPE.key_series('remaining_quota')} and {SCOPE.is_usable()}"
+    left = f"clamp_min({SCOPE.by_key(of_usable)}, 0)"
     return [
         panels.number(
             _money_frame(
@@ -71,7 +72,7 @@ def _top_keys() -> PanelBuilder:
 
 
 def _group_rate() -> PanelBuilder:
-    labels = "account, group"
+    labels = SCOPE.group_labels
     rate = f"sum by ({labels}) ({per_day(SCOPE.burn())})"
     most = f"topk({_DRAWN}, sum by ({labels}) ({SCOPE.spent(at_end=True)}))"
     frame = Frame(
@@ -101,7 +102,7 @@ def _spendable_history() -> PanelBuilder:
 
 
 def _price_factors() -> PanelBuilder:
-    factor = f"max by (account, group) (cometapi_group_price_factor{{{SCOPE.group}}})"
+    factor = f"max by ({SCOPE.group_labels}) (cometapi_group_price_factor{{{SCOPE.group}}})"
     frame = Frame(
         title="Price factor by group",
         description=f"The factor by which the gateway multiplies prices, at most {_DRAWN} groups: those with the highest.",
