@@ -18,7 +18,7 @@ CONFIGURATION = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
 
 TESTS = {
     path.name
-    for folder in ("unit", "integration", "reliability", "e2e", "manifests", "docs")
+    for folder in ("unit", "integration", "reliability", "e2e", "manifests", "docs", "rules")
     for path in (ROOT / "tests" / folder).rglob("test_*.py")
 }
 TESTS |= {path.name for path in (ROOT / "tests").glob("test_*.py")}
