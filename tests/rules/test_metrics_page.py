@@ -2,6 +2,7 @@
 
 import re
 import time
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,14 @@ import pytest
 from processes import Prometheus, fill
 from promises import METRICS
 
-PAGE = (Path(__file__).parents[2] / "docs/metrics.md").read_text(encoding="utf-8")
-QUERIES = re.findall(r"```promql\n(.*?)```", PAGE, flags=re.DOTALL)
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "metrics.md").read_text(encoding="utf-8")
+# The page shows these in its tables.
+FAMILIES = tomllib.loads((DOCS / "families.toml").read_text(encoding="utf-8"))
+QUERIES = [
+    *re.findall(r"```promql\n(.*?)```", PAGE, flags=re.DOTALL),
+    *(family["example"] for family in FAMILIES.values()),
+]
 MERGING = [query for query in QUERIES if re.search(r"\b(sum|max|count|topk) ?(by|\()", query)]
 
 REPLICA = ("instance", "pod", "node", "container", "replica", "pod_template_hash")

@@ -3,24 +3,31 @@
 from pathlib import Path
 
 import pytest
-import yaml
-from binaries import require
-from processes import output_of
+from rule_tests import assert_holds
 from scenarios import SCENARIOS, Scenario
-
-RULES = Path(__file__).parents[2] / "deploy/prometheus/rules"
-GROUPS = ("thresholds", "records", "hourly", "usual", "keys", "accounts", "exporter")
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_alerts_fire_when_they_should(scenario: Scenario, tmp_path: Path) -> None:
-    document = {
-        "rule_files": [str(path) for path in sorted(RULES.glob("*.yml"))],
-        "evaluation_interval": "1m",
-        "group_eval_order": [f"cometapi-{name}" for name in GROUPS],
-        "tests": [scenario.as_test()],
-    }
-    path = tmp_path / "scenario.yml"
-    path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+    assert_holds({"evaluation_interval": "1m", "tests": [scenario.as_test()]}, tmp_path)
 
-    assert "SUCCESS" in output_of(require("promtool"), "test", "rules", path, seconds=100)
+
+@pytest.mark.parametrize(("threshold", "severity"), [(0, "info"), (1, "warning"), (2, "critical")])
+def test_the_severity_of_a_broken_policy_is_a_threshold(
+    threshold: int, severity: str, tmp_path: Path
+) -> None:
+    labels = 'job="c",account="main",key_id="1",key_name="web",group="vip",policy="name"'
+    broken = {
+        "series": f"cometapi_key_policy_violation{{{labels}}}",
+        "values": "1x30",
+    }
+    firing = {
+        "expr": 'count by (severity) (ALERTS{alertname="CometAPIKeyPolicyViolation",alertstate="firing"})',
+        "eval_time": "20m",
+        "exp_samples": [{"labels": f'{{severity="{severity}"}}', "value": 1}],
+    }
+    test = {"interval": "1m", "input_series": [broken], "promql_expr_test": [firing]}
+
+    assert_holds(
+        {"evaluation_interval": "1m", "tests": [test]}, tmp_path, policy_severity=threshold
+    )
