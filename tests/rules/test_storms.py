@@ -16,8 +16,9 @@ from alerting import Alertmanager, Inbox, hurried_alertmanager, shipped
 
 ACCOUNTS = [f"account-{number}" for number in range(20)]
 KEYS = range(300)
-GROUPS_ARE_SENT_SECONDS = 6
-"""The hurried Alertmanager waits for 3 s before the first notification of a group, then for 1 s."""
+PATIENCE_SECONDS = 60
+AFTERWARDS_SECONDS = 3
+"""For what else may come: the hurried Alertmanager waits for 3 s before the first notification of a group."""
 LONGEST_MESSAGE = 8_000
 """Slack rejects messages of more than 40,000 characters; 300 keys took 73,000."""
 
@@ -78,7 +79,16 @@ class Pager:
             json=[one | times for one in alerts],
             trust_env=False,
         ).raise_for_status()
-        time.sleep(GROUPS_ARE_SENT_SECONDS)
+        self._wait_for_news()
+
+    def _wait_for_news(self) -> None:
+        """Wait until something new has arrived, and then for the rest of it."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        before = sum(self._seen.values())
+        while sum(len(self._inbox.all(address)) for address in self._seen) == before:
+            assert time.monotonic() < end, "no notification"
+            time.sleep(0.2)
+        time.sleep(AFTERWARDS_SECONDS)
 
     def pages(self) -> list[tuple[str, str, int]]:
         """Return the new notifications at the webhook: alert, status, and how many alerts."""
