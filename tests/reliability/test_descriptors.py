@@ -1,6 +1,7 @@
 """Few file descriptors: every account is read, scrapes are served, and the shortage is called one."""
 
 import resource
+import statistics
 import time
 
 import pytest
@@ -43,16 +44,17 @@ def up(exporter):
 def test_every_account_is_read_and_scraped_with_few_descriptors(tmp_path, gateway, accounts, most):
     with exporter_of(tmp_path, gateway, accounts=accounts, most=most) as exporter:
         wait_until(lambda: up(exporter) == (accounts, accounts), seconds=60)
-        longest = 0.0
+        waits = []
         for _ in range(10):
             began = time.monotonic()
             exporter.get()
-            longest = max(longest, time.monotonic() - began)
+            waits.append(time.monotonic() - began)
             assert up(exporter) == (accounts, accounts)
         limits = resource.prlimit(exporter.process.pid, resource.RLIMIT_NOFILE)
         told = [entry["msg"] for entry in exporter.log() if entry["level"] != "info"]
 
-    print(f"{accounts} accounts, {most} descriptors: longest scrape {longest:.2f} s")
+    print(f"{accounts} accounts, {most} descriptors: longest scrape {max(waits):.2f} s")
     assert limits == (most, most)
     assert told == []
-    assert longest < 5, "1 s where nothing else runs"
+    # On a machine that is busy with other work, a single one may wait longer.
+    assert statistics.median(waits) < 1
