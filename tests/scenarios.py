@@ -225,7 +225,7 @@ SCENARIOS = [
         "a key runs dry: 2,000 left of requests that cost 5,000",
         exporter() | account() | key(1, **spending(302_000, 5_000, 60)),
         {
-            84: {"KeyBurningFast 1", "KeyQuotaLow 1", "KeyQuotaRunningOut 1"},
+            82: {"KeyBurningFast 1", "KeyQuotaLow 1", "KeyQuotaRunningOut 1"},
             87: {"KeyProbablyDry 1", "KeyQuotaLow 1", "KeyQuotaRunningOut 1"},
             390: {"KeyProbablyDry 1", "KeyQuotaLow 1"},
         },
