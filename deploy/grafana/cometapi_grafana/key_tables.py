@@ -33,6 +33,7 @@ def key_table(
     sort_by: str,
     descending: bool = False,
     more_rows: str = "",
+    account_width: int | None = None,
 ) -> table.Panel:
     """Build a table of the keys that the expression *only* gives, or of all keys.
 
@@ -42,6 +43,9 @@ def key_table(
     chosen = columns
     if only:
         chosen = [replace(column, expr=scope.among(f"({column.expr})", only)) for column in columns]
+    labels = KEY
+    if account_width is not None:
+        labels = replace(KEY, widths={**KEY.widths, "Account": account_width})
     causes = [more_rows, scope.unknown_keys()] if more_rows else [scope.unknown_keys()]
     first, *others = chosen
     chosen = [replace(first, expr=scope.placed(first.expr)), *others]
@@ -49,7 +53,7 @@ def key_table(
         frame,
         scope,
         chosen,
-        KEY,
+        labels,
         sort_by=sort_by,
         descending=descending,
         more_rows=" or ".join(causes),
@@ -81,7 +85,7 @@ def state(scope: Scope) -> Column:
         title="State",
         expr=scope.state(),
         unit=look.COUNT,
-        width=145,
+        width=140,
         mappings=look.STATES,
     )
 

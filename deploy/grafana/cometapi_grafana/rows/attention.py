@@ -192,6 +192,8 @@ def _broken_keys() -> PanelBuilder:
         only=only,
         sort_by="Stopped",
         descending=True,
+        # With five other columns, so that names of keys get what is left.
+        account_width=85,
     )
 
 
@@ -220,11 +222,16 @@ def _dry_keys() -> PanelBuilder:
     dry_or_low = SCOPE.by_key(f"0 * ({SCOPE.looks_dry()}) or {low}")
     dry = f"0 * {SCOPE.probably_dry()}"
     only = f"bottomk({_LISTED}, {dry} or {spent_soon} or {dry_or_low})"
+    # Where the list would be empty although keys are about to stop with their account.
+    of_accounts = SCOPE.cause(
+        "All keys, as their account runs out (accounts: $1)",
+        f"{SCOPE.account_runway()} < {_WEEK}",
+    )
     return key_tables.key_table(
         Frame(
             title="Keys running dry",
             description=f"The first {_LISTED} usable keys that probably or possibly ran dry, whose quota is spent "
-            "within 7 days at the current rate, or that have less than their low_quota_usd. A row of its own tells of "
+            "within 7 days at the current rate, or that have less than their low_quota_usd. If there are none, a row tells of "
             "accounts that are spent within 7 days, and all of their keys with them.",
             width=12,
             height=8,
@@ -235,10 +242,7 @@ def _dry_keys() -> PanelBuilder:
         [key_tables.lasts_or_dry(SCOPE), key_tables.remaining(SCOPE)],
         only=only,
         sort_by="Lasts",
-        more_rows=SCOPE.cause(
-            "All keys, as their account runs out (accounts: $1)",
-            f"{SCOPE.account_runway()} < {_WEEK}",
-        ),
+        more_rows=f"{of_accounts} unless on () {only}",
     )
 
 
