@@ -1,4 +1,4 @@
-"""A real Prometheus with eight hours of history, and a browser: one of each for all tests."""
+"""A real Prometheus with eight hours of history for all tests, and a browser for each module."""
 
 import fcntl
 import os
@@ -14,9 +14,12 @@ from dashboards.serving import prometheus_of, sample_history
 from playwright.sync_api import Browser
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Run a browser for all tests that draw; skip or fail without the libraries for it."""
+    """Run a browser for one module; skip or fail without the libraries for it.
+
+    No longer: while Playwright is there, its event loop is in the way of `asyncio.run`.
+    """
     with chromium() as started:
         yield started
 
