@@ -15,7 +15,7 @@ import stamina
 import stamina.instrumentation
 
 from exporter.cometapi.answer import Answer, age, clock_skew
-from exporter.cometapi.connections import RAW, Connections
+from exporter.cometapi.connections import Connections
 from exporter.cometapi.facts import (
     parse_balance,
     parse_groups,
@@ -115,12 +115,12 @@ class CometClient:
         base_url: str,
         user_id: int | None,
         ca_file: GivenFile | None,
-        proxy: Proxy | None = None,
+        proxy: Proxy | None,
         timeout: float,
         concurrency: int,
         max_keys: int = MOST_KEYS,
-        auth_scheme: str = RAW,
-        headers_file: HeadersFile | None = None,
+        auth_scheme: str,
+        headers_file: HeadersFile | None,
         rate_limit: RateLimit,
         on_request: Callable[[str, str], None],
         free_connections: asyncio.Semaphore | None = None,

@@ -297,6 +297,20 @@ def test_the_token_and_the_secrets_of_keys_are_nowhere():
             assert key["key"] not in done.stdout + done.stderr
 
 
+def test_history_is_read_with_the_scheme_and_the_headers_of_the_account(tmp_path):
+    headers = tmp_path / "headers"
+    headers.write_text("x-team: platform\n", encoding="utf-8")
+    recorded = [(END - HOUR, "m", 1, 100)]
+    flags = ("--cometapi.auth-scheme=bearer", f"--cometapi.headers-file={headers}")
+    with Gateway(offers=the_books(recorded).offers(), keys=wire_keys(1)) as gateway:
+        done = backfill(gateway, "--backfill.days=1", *flags)
+        sent = [request.headers for request in gateway.requests]
+
+    assert (done.returncode, len(sent) > 0) == (0, True)
+    assert {each["authorization"] for each in sent} == {f"Bearer {CANARY_TOKEN}"}
+    assert {each.get("x-team") for each in sent} == {"platform"}
+
+
 def test_the_demo_has_thirty_days_of_every_model():
     done = run_exporter("--demo", "--backfill")
 
