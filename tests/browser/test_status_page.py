@@ -38,7 +38,9 @@ def test_the_demo_shows_an_account_that_is_blocked_first_and_one_with_an_unknown
     expect(blocked.locator(".state")).to_have_text("failing: blocked")
     expect(partner.locator(".state")).to_have_text("up")
     expect(partner.locator("dd").first).to_have_text("unknown")
-    expect(partner.locator(".trouble.endpoint")).to_contain_text("/api/user/self is unknown")
+    expect(partner.locator(".trouble.endpoint")).to_contain_text(
+        "The balance (/api/user/self) cannot be read and is unknown"
+    )
 
 
 def test_the_demo_shows_its_account_and_the_worst_keys_first(open_page, demo):
