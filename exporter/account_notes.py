@@ -15,7 +15,6 @@ from exporter.snapshot import AccountState
 LARGEST_SKEW_SECONDS = 60
 # A cache of less delays data by no more than a refresh does at the default interval.
 OLDEST_CACHED_SECONDS = 60
-# Their advice is about the token and the URL.
 CONTENT = {
     ApiPath.KEYS: "the list of keys",
     ApiPath.BALANCE: "the balance",
@@ -26,6 +25,7 @@ CONTENT = {
     ApiPath.USAGE_BY_KEY: "the usage of each key",
 }
 """What each endpoint is read for."""
+# Their advice is about the token and the URL.
 REASONS_OF_SETTINGS = (Reason.UNAUTHORIZED, Reason.REJECTED, Reason.INVALID_RESPONSE)
 
 
@@ -77,14 +77,16 @@ def dry_note(state: AccountState) -> str:
 
 def little_left_note(state: AccountState) -> str:
     """Say that the account has less left than a typical request costs, or ""."""
-    left, price = state.largest_purse_quota, state.usual_price
+    left = state.largest_purse_quota
+    price = state.usual_price
     if left is None or left <= 0 or price is None or left >= price:
         return ""
     return f"the account has {_little_left(state)}"
 
 
 def _little_left(state: AccountState) -> str:
-    left, price = state.largest_purse_quota or 0, state.usual_price
+    left = state.largest_purse_quota or 0
+    price = state.usual_price
     typical = "" if price is None else f"; a typical one costs {money(state.usd(price))}"
     return f"{money(state.usd(left))} left for one request{typical}"
 

@@ -632,7 +632,8 @@ def merge(before: Known[KeyList] | None, reading: Reading, stale_after_seconds: 
     does not show it either, and in any case when it was last seen longer than stale-after ago. An
     unreadable key stays as last read.
     """
-    listing, began = reading.listing, reading.began.monotonic
+    listing = reading.listing
+    began = reading.began.monotonic
     known = KeyList() if before is None else before.value
     shown = {key.id: key for key in listing.keys}
     absent = [key for key in known.keys if key.id not in shown]

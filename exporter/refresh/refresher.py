@@ -70,7 +70,8 @@ class Refresher:
 
         The balance comes first, usage last, since it needs the others.
         """
-        client, account = self.client, self.account
+        client = self.client
+        account = self.account
         pollers: list[Poller] = [
             SimplePoller(ApiPath.BALANCE, each_interval, client.read_balance),
             SimplePoller(ApiPath.STATUS, slowly, client.read_status),
@@ -100,7 +101,8 @@ class Refresher:
 
     def take_over(self, before: "Refresher") -> None:
         """Go on with what *before* remembers, if the address and the user are the same."""
-        old, new = before.account, self.account
+        old = before.account
+        new = self.account
         changes = before.state.changes
         self.access.store.state = replace(self.state, changes=changes)
         if (old.base_url, old.user_id) != (new.base_url, new.user_id):

@@ -257,7 +257,8 @@ class Scope:
     def accounts(self) -> str:
         """1 for each account that an exporter reads, and for those of a missing exporter.
 
-        An exporter is missing that was there within the last day. An account that is gone although no exporter is missing was removed on purpose.
+        A missing exporter is one that was there within the last day. If no exporter is missing, an
+        account that is gone was removed on purpose.
         """
         interval = self.account_series("cometapi_exporter_refresh_interval_seconds")
         # Of all installations: those that are chosen are chosen by the accounts.
@@ -418,7 +419,7 @@ class Scope:
         return f"0 * {self.probably_dry()} or {self.runway()} or {self.by_key(at_rest)}"
 
     def lasts_or_dry(self) -> str:
-        """Give the same for keys with a limit, with PROBABLY_DRY and POSSIBLY_DRY in place of seconds.
+        """Give the same for keys with a limit; dry ones have PROBABLY_DRY or POSSIBLY_DRY.
 
         Those come first in ascending order, and keys that spend nothing, as ENDLESS, last.
         """
@@ -534,10 +535,10 @@ class Scope:
         return f"({expr}) / on ({self.account_labels}) group_left () {rate}"
 
     def in_usd_by_newest_rate(self, expr: str) -> str:
-        """Do as `in_usd` at every moment of a graph, also before the exporter ran: a backfill has no rate.
+        """Do as `in_usd` at every moment of a graph, also before the exporter ran.
 
-        The rate is that of the day before the graph's last moment, or of the day after it: a graph
-        of whole days ends at midnight, before today.
+        Backfilled history has no rate. The rate is that of the day before the graph's last moment,
+        or of the day after it: a graph of whole days ends at midnight, before today.
         """
         series = f"cometapi_quota_units_per_usd{{{self.account}}}"
         rate = f"max by ({self.account_labels}) (last_over_time({series}[2d] @ end() offset -1d))"
